@@ -1,0 +1,1 @@
+"""Benchmarks: kernels, training and tokenizers side by side, in one run."""

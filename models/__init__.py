@@ -1,0 +1,1 @@
+"""Models: the GPT, generation, and the other models of the course."""

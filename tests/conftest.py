@@ -1,0 +1,55 @@
+"""What every test shares: the switch for compiled tests, and the rule about which skips are allowed."""
+
+from collections.abc import Iterator
+
+import jaxtyping
+import pytest
+
+ALLOWED_SKIPS = ("no CUDA", "no mps", "no ../shared", "no root", "no compiler", "no browser")
+
+_bad_skips: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def _no_shape_checks_under_compile(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Dynamo cannot trace jaxtyping's wrappers (pytorch#122093): they are off for tests marked ``compile``."""
+    if request.node.get_closest_marker("compile") is None:
+        yield
+        return
+    import torch
+
+    jaxtyping.config.update("jaxtyping_disable", True)
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _note_skip(report)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    _note_skip(report)
+
+
+def _note_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reason = reason.removeprefix("Skipped: ")
+        if not reason.startswith(ALLOWED_SKIPS):
+            _bad_skips.append(f"{report.nodeid}: {reason}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _bad_skips and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _bad_skips:
+        terminalreporter.section("skips that are not allowed")
+        for line in _bad_skips:
+            terminalreporter.write_line(line, red=True)
+        terminalreporter.write_line(f"A skip's reason must begin with one of: {', '.join(ALLOWED_SKIPS)}.")

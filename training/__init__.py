@@ -1,0 +1,1 @@
+"""Training: data, the loop, optimizers, checkpoints and the report."""
