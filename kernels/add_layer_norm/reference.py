@@ -1,0 +1,33 @@
+"""The residual addition and the norm that follows it, written out."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from gpt_from_scratch.kernels import checks
+from gpt_from_scratch.kernels.add_layer_norm.cases import add_layer_norm_cases, add_layer_norm_scale
+from gpt_from_scratch.kernels.layer_norm.reference import check_layer_norm, layer_norm
+from gpt_from_scratch.kernels.registry import op
+
+
+def check_add_layer_norm(x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor | None, eps: float = 1e-5) -> None:
+    """Raise ValueError or TypeError on arguments outside the op's contract."""
+    if x.shape != residual.shape:
+        raise ValueError(
+            f"add_layer_norm: x and residual must have one shape, got {tuple(x.shape)} and {tuple(residual.shape)}"
+        )
+    checks.same_dtype("add_layer_norm", x=x, residual=residual)
+    checks.same_device("add_layer_norm", x=x, residual=residual)
+    check_layer_norm(x, weight, bias, eps)
+
+
+@op(cases=add_layer_norm_cases, scale=add_layer_norm_scale, check=check_add_layer_norm)
+def add_layer_norm(
+    x: Float[Tensor, "*b d"],
+    residual: Float[Tensor, "*b d"],
+    weight: Float[Tensor, " d"],
+    bias: Float[Tensor, " d"] | None,
+    eps: float = 1e-5,
+) -> tuple[Float[Tensor, "*b d"], Float[Tensor, "*b d"]]:
+    """(layer_norm(sum), sum) with sum = x + residual in x's dtype: one pass over memory where a kernel fuses them."""
+    total = x + residual
+    return layer_norm.reference(total, weight, bias, eps), total

@@ -1,0 +1,31 @@
+"""Attention by torch's own scaled_dot_product_attention."""
+
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from gpt_from_scratch.kernels.attention.reference import attention, visible_keys
+
+
+@attention.backend("torch")
+def attention_torch(
+    q: Float[Tensor, "b hq tq d"],
+    k: Float[Tensor, "b hkv tk d"],
+    v: Float[Tensor, "b hkv tk d"],
+    *,
+    causal: bool = True,
+    scale: float | None = None,
+    kv_lengths: Int[Tensor, " b"] | None = None,
+) -> Float[Tensor, "b hq tq d"]:
+    """SDPA; its `is_causal` is aligned to the start, so it serves only tq == tk, and a single query needs no mask."""
+    tq, tk, grouped = q.shape[-2], k.shape[-2], q.shape[1] != k.shape[1]
+    if q.numel() == 0 or tk == 0:  # SDPA's kernels differ on empty inputs
+        return attention.reference(q, k, v, causal=causal, scale=scale, kv_lengths=kv_lengths)
+    if kv_lengths is None and (not causal or tq == tk or tq == 1):
+        return F.scaled_dot_product_attention(q, k, v, is_causal=causal and tq > 1, scale=scale, enable_gqa=grouped)
+    visible = visible_keys(tq, tk, causal, kv_lengths, q.device)
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=visible, scale=scale, enable_gqa=grouped)
+    if kv_lengths is None and tq <= tk:  # every query sees a key
+        return out
+    assert visible is not None
+    return out.masked_fill(~visible.any(-1, keepdim=True), 0)

@@ -1,0 +1,79 @@
+"""The loss by the library's matrix products, chunk by chunk, with the gradients formed in the forward pass."""
+
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from gpt_from_scratch.kernels.linear_cross_entropy.reference import CHUNK_LOGITS, linear_cross_entropy
+
+
+@linear_cross_entropy.backend("torch")
+def linear_cross_entropy_torch(
+    hidden: Float[Tensor, "*b d"],
+    weight: Float[Tensor, "v d"],
+    targets: Int[Tensor, "*b"],
+    *,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+) -> Float[Tensor, "..."]:
+    """Each chunk's logits live once: its gradient is written while they are at hand (as Liger and llm.c do).
+
+    Only for "mean" and "sum", whose gradient is known up to a factor; "none" is the reference.
+    """
+    if reduction == "none" or not (torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)):
+        return _without_gradient(hidden, weight, targets, ignore_index, reduction)
+    rows, labels = hidden.flatten(0, -2), targets.flatten()
+    count = (labels != ignore_index).sum().clamp(min=1) if reduction == "mean" else torch.ones((), device=hidden.device)
+    loss: Tensor = _GradientInForward.apply(rows, weight, labels, ignore_index)  # type: ignore[no-untyped-call]
+    return loss / count
+
+
+def _without_gradient(
+    hidden: Float[Tensor, "*b d"],
+    weight: Float[Tensor, "v d"],
+    targets: Int[Tensor, "*b"],
+    ignore_index: int,
+    reduction: Literal["mean", "sum", "none"],
+) -> Float[Tensor, "..."]:
+    return linear_cross_entropy.reference(hidden, weight, targets, ignore_index=ignore_index, reduction=reduction)
+
+
+class _GradientInForward(torch.autograd.Function):
+    """The summed loss; backward only multiplies the stored gradients by the incoming factor."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Float[Tensor, "n d"],
+        weight: Float[Tensor, "v d"],
+        labels: Int[Tensor, " n"],
+        ignore_index: int,
+    ) -> Float[Tensor, ""]:
+        wide = torch.promote_types(hidden.dtype, torch.float32)
+        head = weight.to(hidden.dtype)
+        loss = hidden.new_zeros((), dtype=wide)
+        grad_hidden = torch.empty_like(hidden, memory_format=torch.contiguous_format)
+        grad_weight = torch.zeros_like(weight, dtype=wide)  # a bf16 accumulator diverges (Liger-Kernel#512)
+        chunk = max(1, CHUNK_LOGITS // weight.shape[0])
+        for start in range(0, len(hidden), chunk):
+            h, t = hidden[start : start + chunk], labels[start : start + chunk]
+            log_p = torch.log_softmax((h @ head.T).to(wide), dim=-1)
+            loss += F.nll_loss(log_p, t, ignore_index=ignore_index, reduction="sum")
+            ignored = t == ignore_index
+            grad = log_p.exp_()
+            grad.scatter_add_(1, t.masked_fill(ignored, 0).unsqueeze(1), grad.new_full((len(t), 1), -1.0))
+            grad.masked_fill_(ignored.unsqueeze(1), 0)
+            narrow = grad.to(hidden.dtype)
+            torch.mm(narrow, head, out=grad_hidden[start : start + chunk])
+            grad_weight += narrow.T @ h
+        ctx.save_for_backward(grad_hidden, grad_weight.to(weight.dtype))
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        grad_hidden, grad_weight = ctx.saved_tensors
+        (grad,) = grads
+        return grad_hidden * grad.to(grad_hidden.dtype), grad_weight * grad.to(grad_weight.dtype), None, None

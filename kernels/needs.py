@@ -1,0 +1,80 @@
+"""What a backend needs of the machine, answerable before the backend is imported."""
+
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Requirements of a backend.
+
+    Attributes:
+        devices: device types it runs on; None is any.
+        requires: packages, each "name" or "name>=version".
+        capability: least CUDA compute capability, e.g. (8, 0); not asked of an AMD GPU.
+        compiler: it goes through torch.compile, which needs a C++ compiler on the CPU and triton on CUDA.
+        interpreter: an environment variable that, set to "1", makes it run on the CPU too, slowly (TRITON_INTERPRET).
+    """
+
+    devices: tuple[str, ...] | None = None
+    requires: tuple[str, ...] = ()
+    capability: tuple[int, int] | None = None
+    compiler: bool = False
+    interpreter: str | None = None
+
+    def why_not(self, device: str) -> str | None:
+        """Why this machine cannot run the backend on a device of this type, or None if it can."""
+        interpreted = self.interpreter is not None and os.environ.get(self.interpreter) == "1"
+        if self.devices is not None and device not in self.devices and not (interpreted and device == "cpu"):
+            hint = f" ({self.interpreter}=1 runs it on the CPU, slowly, for tests)" if self.interpreter else ""
+            return f"runs on {', '.join(self.devices)}, not {device}{hint}"
+        for requirement in self.requires:
+            if (reason := missing_package(requirement)) is not None:
+                return reason
+        if device == "cuda" and self.capability is not None and torch.version.hip is None:
+            if not torch.cuda.is_available():
+                return "no CUDA device is available"
+            have = torch.cuda.get_device_capability()
+            if have < self.capability:
+                name = torch.cuda.get_device_name()
+                return f"needs compute capability {_dotted(self.capability)}, {name} has {_dotted(have)}"
+        if self.compiler:
+            return missing_compiler(device)
+        return None
+
+
+def missing_package(requirement: str) -> str | None:
+    """Why "name" or "name>=version" is not satisfied here, without importing the package."""
+    name, _, least = requirement.partition(">=")
+    if importlib.util.find_spec(name) is None:
+        return f"package {name!r} is not installed"
+    if least:
+        have = importlib.metadata.version(name)
+        if _numbers(have) < _numbers(least):
+            return f"needs {requirement}, {have} is installed"
+    return None
+
+
+def missing_compiler(device: str) -> str | None:
+    """Why torch.compile cannot make code for a device of this type, or None if it can."""
+    if device == "cuda":
+        return missing_package("triton>=3.6")
+    if device == "cpu":
+        candidates = (os.environ["CXX"],) if "CXX" in os.environ else ("g++", "clang++", "cl")
+        if not any(shutil.which(candidate) for candidate in candidates):
+            return f"torch.compile needs a C++ compiler on the CPU, and there is none ({', '.join(candidates)})"
+    return None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version.partition("+")[0]))
+
+
+def _dotted(capability: tuple[int, int]) -> str:
+    return f"{capability[0]}.{capability[1]}"

@@ -1,0 +1,91 @@
+"""The parity rule: what "equal to the reference" means here. The tests and `benchmarks.gpu_report` both use it.
+
+The error against the truth (the reference in fp64, on the CPU) is at most twice (gradients: three times) the error that
+the reference itself makes in the same dtype, plus 4·eps(dtype)·S, where S is the scale of the intermediate values that the
+op declares. The first term is flash-attention's rule; without the second torch's own kernels fail. No hand-tuned tolerance.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gpt_from_scratch.kernels.registry import Case, Op
+
+
+def check_parity(made: Op[Any], backend: str, case: Case, dtype: torch.dtype, device: str) -> None:
+    """Raise AssertionError, naming every output and gradient, unless `backend` follows the rule on this case."""
+    inputs = case.make(torch.Generator().manual_seed(0), dtype)
+    truth, grads = evaluate(made.reference, promoted(inputs), case, None)
+    scale = made.scale(tuple(grads), **promoted(inputs))
+    moved = {name: x.to(device) if isinstance(x, Tensor) else x for name, x in inputs.items()}
+    plain, _ = evaluate(made.reference, moved, case, grads)
+    graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    fast, _ = evaluate(lambda **arguments: made(**arguments, backend=backend), moved, case, grads)
+    if (
+        backend == "compiled"
+    ):  # past its limit torch.compile runs eager, and the reference would be compared with itself
+        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > graphs, "no graph was compiled"
+    failures = []
+    for name, exact in truth.items():
+        assert fast[name].dtype == plain[name].dtype, (
+            f"{name}: {fast[name].dtype}, the reference gives {plain[name].dtype}"
+        )
+        assert fast[name].shape == exact.shape
+        error, own = (largest_difference(side[name], exact) for side in (fast, plain))
+        allowed = (3 if name.startswith("grad") else 2) * own + 4 * torch.finfo(dtype).eps * scale[name]
+        if not error <= allowed:  # also when it is NaN
+            failures.append(f"{name}: error {error:.3g}, allowed {allowed:.3g} (the reference makes {own:.3g})")
+    assert not failures, "; ".join(failures)
+
+
+def evaluate(
+    function: Callable[..., Any], arguments: dict[str, Any], case: Case, grads: list[Tensor] | None
+) -> tuple[dict[str, Tensor], list[Tensor]]:
+    """Outputs and gradients by name, and the output gradients used: random ones (fp64) if `grads` is None."""
+    leaves = {name: x for name, x in arguments.items() if isinstance(x, Tensor) and x.is_floating_point()}
+    arguments = {**arguments, **{name: x.detach().requires_grad_() for name, x in leaves.items()}}
+    result = function(**arguments)
+    outputs = result if isinstance(result, tuple) else (result,)
+    if grads is None:
+        generator = torch.Generator().manual_seed(1)
+        grads = [
+            laid_out(torch.randn(out.shape, generator=generator).bfloat16().double(), case.grad) for out in outputs
+        ]
+    wrt = [arguments[name] for name in leaves]
+    sent = [laid_out(g.to(out.device, out.dtype), case.grad) for g, out in zip(grads, outputs, strict=True)]
+    got = torch.autograd.grad(outputs, wrt, sent, allow_unused=True)
+    named = {"output" if i == 0 else f"output {i}": out.detach() for i, out in enumerate(outputs)}
+    for name, leaf, grad in zip(leaves, wrt, got, strict=True):
+        assert grad is None or grad.dtype == leaf.dtype
+        named[f"grad {name}"] = torch.zeros_like(leaf) if grad is None else grad
+    return named, grads
+
+
+def laid_out(grad: Float[Tensor, "*s"], layout: str) -> Float[Tensor, "*s"]:
+    """The same gradient in another memory layout ("expanded": the first row everywhere, with stride 0)."""
+    if grad.ndim == 0 or grad.numel() == 0 or layout == "dense":
+        return grad
+    if layout == "expanded":
+        return grad.flatten()[0].expand(grad.shape)
+    if layout == "strided":
+        wide = torch.zeros(*grad.shape[:-1], 2 * grad.shape[-1], dtype=grad.dtype, device=grad.device)
+        wide[..., ::2] = grad
+        return wide[..., ::2]
+    if layout == "transposed":
+        return grad.transpose(0, -1).contiguous().transpose(0, -1)
+    if layout == "sliced":
+        return torch.cat([torch.full_like(grad, float("nan")), grad], dim=-1)[..., grad.shape[-1] :]
+    raise ValueError(layout)
+
+
+def promoted(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments with every floating tensor in fp64."""
+    return {n: x.double() if isinstance(x, Tensor) and x.is_floating_point() else x for n, x in arguments.items()}
+
+
+def largest_difference(value: Float[Tensor, "*s"], exact: Float[Tensor, "*s"]) -> float:
+    """The largest absolute difference, computed in fp64; 0 for empty tensors."""
+    return float((value.cpu().double() - exact).abs().max()) if exact.numel() else 0.0

@@ -1,0 +1,410 @@
+"""Ops and their backends: the reference function *is* the op, and every other implementation registers on it.
+
+    @op(cases=layer_norm_cases, scale=layer_norm_scale)
+    def layer_norm(x, weight, bias, eps=1e-5): ...       # kernels/layer_norm/reference.py: the definition, in eager PyTorch
+
+    @layer_norm.backend("triton", devices=("cuda",), requires=("triton>=3.6",))
+    def layer_norm_triton(x, weight, bias, eps=1e-5): ...  # kernels/layer_norm/triton_kernel.py
+
+    layer_norm(x, w, b)                        # what the device prefers
+    layer_norm(x, w, b, backend="torch")       # exactly this one, or an error that says why not
+    with use_backend("reference"): ...         # a whole region
+
+Order of decision: argument, `use_backend`, the environment variable GPT_BACKEND, the device's preference. An explicit choice
+never falls back. A new backend is one new file in the op's folder: the decorator's literal arguments are read from its
+source, so that what it needs is known before it is imported.
+
+The override is a plain module global because Dynamo cannot trace a ContextVar, and the choice is not memoised inside the
+call because that costs a recompile (both measured).
+"""
+
+import ast
+import contextlib
+import difflib
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+
+from gpt_from_scratch.kernels.needs import Needs
+
+R = TypeVar("R")
+
+# After these the reference. mps is not measured yet: `make mps-report` on a Mac decides it.
+PREFERENCE: dict[str, tuple[str, ...]] = {
+    "cuda": ("triton", "torch"),
+    "mps": ("torch", "compiled"),
+    "cpu": (),
+}
+EVERY_OP = "*"
+OPS: "dict[str, Op[Any]]" = {}
+
+
+@dataclass
+class Backend:
+    """One implementation of an op. `function` is None until `module` has been imported."""
+
+    name: str
+    needs: Needs
+    module: str
+    function: Callable[..., Any] | None = None
+    limits: Callable[..., str | None] | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A decision together with its reason."""
+
+    op: str
+    backend: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """One parity case: `make(generator, dtype)` gives the op's arguments by name, on the CPU.
+
+    `grad` says how the gradient of each output is laid out: "dense", "expanded" (stride 0, as from ``.sum()``),
+    "strided" (as from ``[..., ::2]``), "transposed" or "sliced" (as from ``cat``).
+    """
+
+    name: str
+    make: Callable[[torch.Generator, torch.dtype], dict[str, Any]]
+    grad: str = "dense"
+
+
+class Op(Generic[R]):
+    """An operation: callable like its reference, with the extra keyword `backend`."""
+
+    def __init__(
+        self,
+        reference: Callable[..., R],
+        cases: Callable[[], Iterable[Case]],
+        scale: Callable[..., dict[str, float]],
+        check: Callable[..., None],
+    ) -> None:
+        self.name = reference.__name__
+        self.__doc__ = reference.__doc__
+        self.reference = reference
+        self.cases, self.scale, self.check = cases, scale, check
+        self.parameters = _parameters(reference)
+        compiled = torch.compile(reference, fullgraph=True)
+        self.backends = {
+            "reference": Backend("reference", Needs(), reference.__module__, reference),
+            "compiled": Backend("compiled", Needs(compiler=True), reference.__module__, compiled),
+        }
+        self._missing: dict[str, dict[str, str | None]] = {}  # device type -> backend -> why this machine cannot run it
+        for backend in _declared_beside(self.name, reference.__module__):
+            self._add(backend)
+
+    def __call__(self, *args: Any, backend: str | None = None, **kwargs: Any) -> R:
+        self.check(*args, **kwargs)
+        device = args[0].device.type if args else next(iter(kwargs.values())).device.type
+        if torch.is_autocast_enabled(device):  # an op's dtypes are its contract: autocast would change them inside
+            with torch.autocast(device, enabled=False):
+                return self._select(device, backend, args, kwargs)(*args, **kwargs)
+        return self._select(device, backend, args, kwargs)(*args, **kwargs)
+
+    def backend(
+        self,
+        name: str,
+        *,
+        devices: tuple[str, ...] | None = None,
+        requires: tuple[str, ...] = (),
+        capability: tuple[int, int] | None = None,
+        interpreter: str | None = None,
+        limits: Callable[..., str | None] | None = None,
+    ) -> Callable[[Callable[..., R]], Callable[..., R]]:
+        """Register the decorated function as this op's backend `name`.
+
+        All arguments but `limits` must be literals, since they are read from the source before it is imported.
+        `limits` takes the op's own arguments and says why the backend cannot serve them, or returns None.
+
+        Raises:
+            ValueError: the name is taken.
+            TypeError: the function's parameters or defaults differ from the reference's.
+        """
+        needs = Needs(devices=devices, requires=requires, capability=capability, interpreter=interpreter)
+
+        def register(function: Callable[..., R]) -> Callable[..., R]:
+            if _parameters(function) != self.parameters:
+                raise TypeError(
+                    f"{self.name}: backend {name!r} takes ({_show(_parameters(function))}), "
+                    f"but the reference takes ({_show(self.parameters)}); parameters and defaults must be the same"
+                )
+            known = self.backends.get(name)
+            if known is None or known.module != function.__module__ or known.function is not None:
+                self._add(Backend(name, needs, function.__module__, function, limits))
+            else:
+                known.function, known.limits = function, limits
+            return function
+
+        return register
+
+    def why_not(self, name: str, device: str | torch.device, *args: Any, **kwargs: Any) -> str | None:
+        """Why backend `name` cannot run on `device` (with these arguments, if any are given), or None if it can.
+
+        Raises:
+            ValueError: there is no such backend.
+        """
+        if name not in self.backends:
+            raise ValueError(f"{self.name} has {_unknown(name, self.backends)}")
+        reason = self._reasons(torch.device(device).type)[name]
+        if reason is not None or (not args and not kwargs):
+            return reason
+        return self._implementation(name, args, kwargs)[1]
+
+    def choose(self, device: str | torch.device, name: str | None = None) -> Choice:
+        """The backend for `device` and why: `name` or an override if there is one, else the device's preference.
+
+        Raises:
+            ValueError: an explicitly chosen backend is unknown.
+            RuntimeError: an explicitly chosen backend cannot run here.
+        """
+        device = torch.device(device).type
+        wanted = self._wanted(name)
+        if wanted is not None:
+            if (reason := self.why_not(wanted, device)) is not None:
+                raise RuntimeError(f"{self.name}: backend {wanted!r} cannot run here: {reason}")
+            return Choice(self.name, wanted, "chosen")
+        passed: list[str] = []
+        for candidate in PREFERENCE.get(device, ()):
+            if candidate in self.backends:
+                if (reason := self._reasons(device)[candidate]) is None:
+                    return Choice(self.name, candidate, _because(f"preferred on {device}", passed))
+                passed.append(f"not {candidate}: {reason}")
+        return Choice(self.name, "reference", _because(f"the plain definition is the default on {device}", passed))
+
+    def load(self, device: str | torch.device) -> None:
+        """Import every backend that can run on `device`. A model does so when it is built: Dynamo cannot trace an import."""
+        for name, reason in self._reasons(torch.device(device).type).items():
+            if reason is None:
+                self._load(name)
+
+    def _select(self, device: str, name: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[..., R]:
+        wanted = self._wanted(name)
+        if wanted is not None:
+            if self._reasons(device).get(wanted, "unknown") is not None:
+                self.choose(device, wanted)  # raises with the reason
+            function, reason = self._implementation(wanted, args, kwargs)
+            if reason is not None:
+                raise RuntimeError(f"{self.name}: backend {wanted!r} cannot take these arguments: {reason}")
+            return function
+        for candidate in PREFERENCE.get(device, ()):
+            if candidate in self.backends and self._reasons(device)[candidate] is None:
+                function, reason = self._implementation(candidate, args, kwargs)
+                if reason is None:
+                    return function
+        return self.reference
+
+    def _wanted(self, name: str | None) -> str | None:
+        """The explicit choice for this op: the argument, else the override; None where there is none."""
+        if name is not None or not _override:
+            return name
+        name = _override.get(self.name)
+        if name is None and (everywhere := _override.get(EVERY_OP)) is not None:
+            if everywhere in self.backends:
+                return everywhere
+            if everywhere not in known_backends():
+                raise ValueError(_unknown(everywhere, known_backends()))
+        return name
+
+    def _implementation(
+        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Callable[..., R], str | None]:
+        """A backend's function, imported if need be, and why it cannot take these arguments, if so."""
+        self._load(name)
+        backend = self.backends[name]
+        assert backend.function is not None
+        return backend.function, backend.limits(*args, **kwargs) if backend.limits is not None else None
+
+    def _reasons(self, device: str) -> dict[str, str | None]:
+        if device not in self._missing:
+            self._missing[device] = {name: backend.needs.why_not(device) for name, backend in self.backends.items()}
+        return self._missing[device]
+
+    def _load(self, name: str) -> None:
+        backend = self.backends[name]
+        if backend.function is None:
+            importlib.import_module(backend.module)
+            if backend.function is None:
+                raise RuntimeError(f"{backend.module} declares backend {name!r} of {self.name} but did not register it")
+
+    def _add(self, backend: Backend) -> None:
+        if backend.name in self.backends:
+            raise ValueError(
+                f"{self.name}: backend {backend.name!r} is already registered by {self.backends[backend.name].module}"
+            )
+        self.backends[backend.name] = backend
+        self._missing.clear()
+
+
+def _no_check(*args: Any, **kwargs: Any) -> None:
+    """The default of `op(check=)`: every argument is fine."""
+
+
+def op(
+    *,
+    cases: Callable[[], Iterable[Case]],
+    scale: Callable[..., dict[str, float]],
+    check: Callable[..., None] = _no_check,
+) -> Callable[[Callable[..., R]], Op[R]]:
+    """Make the decorated reference function an op and register it under its own name.
+
+    Args:
+        cases: the parity cases that every backend must pass.
+        scale: for a case's arguments and its output gradients, the scale S of the intermediate values behind each
+            output ("output", "output 1", ...) and each gradient ("grad x"): the parity rule allows 4·eps·S beside a
+            multiple of the reference's own error.
+        check: takes the op's arguments and raises on what no backend may be given (shapes, dtypes, devices).
+    """
+
+    def make(reference: Callable[..., R]) -> Op[R]:
+        made = Op(reference, cases, scale, check)
+        if made.name in OPS and OPS[made.name].reference.__module__ != reference.__module__:
+            raise ValueError(f"op {made.name!r} is already defined in {OPS[made.name].reference.__module__}")
+        OPS[made.name] = made
+        return made
+
+    return make
+
+
+@contextlib.contextmanager
+def use_backend(choice: "str | Mapping[str, str]") -> Iterator[None]:
+    """Use one backend ("torch"), or one an op ("attention=torch,layer_norm=reference" or a mapping), in the block.
+
+    A single name binds every op that has such a backend. Not a ContextVar, hence not per thread.
+
+    Raises:
+        ValueError: an unknown op or backend.
+    """
+    global _override
+    before, _override = _override, {**_override_below(choice), **parse_choice(choice)}
+    try:
+        yield
+    finally:
+        _override = before
+
+
+def set_backend(choice: "str | Mapping[str, str]") -> None:
+    """`use_backend` for the rest of the process: what a run does once it has resolved its choices."""
+    global _override
+    _override = parse_choice(choice)
+
+
+def _override_below(choice: "str | Mapping[str, str]") -> dict[str, str]:
+    return {} if isinstance(choice, str) and "=" not in choice else _override
+
+
+def parse_choice(choice: "str | Mapping[str, str]") -> dict[str, str]:
+    """Turn "torch", "attention=torch,layer_norm=reference" or a mapping into {op or "*": backend}, checked.
+
+    Raises:
+        ValueError: an unknown op or backend, naming the known ones and the nearest.
+    """
+    load_ops()
+    wanted = _split(choice) if isinstance(choice, str) else dict(choice)
+    for name, backend in wanted.items():
+        if name != EVERY_OP and name not in OPS:
+            raise ValueError(f"unknown op {_unknown(name, OPS, 'op')}")
+        known = known_backends() if name == EVERY_OP else OPS[name].backends
+        if backend not in known:
+            raise ValueError(("" if name == EVERY_OP else f"{name} has ") + _unknown(backend, known))
+    return wanted
+
+
+def resolve(choice: "str | Mapping[str, str] | None", device: str | torch.device) -> list[Choice]:
+    """Decide every op for a run on `device`, with reasons; `choice` None follows GPT_BACKEND or the preference.
+
+    Raises:
+        ValueError: an unknown op or backend.
+        RuntimeError: a chosen backend cannot run here, or no op has it in a usable form.
+    """
+    load_ops()
+    if choice is None:
+        return [made.choose(device) for made in OPS.values()]
+    wanted = parse_choice(choice)
+    with use_backend(choice):
+        choices = [made.choose(device) for made in OPS.values()]
+    everywhere = wanted.get(EVERY_OP)
+    return [
+        Choice(c.op, c.backend, f"no {everywhere} backend; {c.reason}")
+        if everywhere is not None and c.op not in wanted and everywhere not in OPS[c.op].backends
+        else c
+        for c in choices
+    ]
+
+
+def load_ops() -> "dict[str, Op[Any]]":
+    """Import the definition of every op in the kernels folder, and return them by name."""
+    for path in sorted(Path(__file__).parent.glob("*/reference.py")):
+        importlib.import_module(f"gpt_from_scratch.kernels.{path.parent.name}.reference")
+    return OPS
+
+
+def known_backends() -> list[str]:
+    """The names of the backends that some op has."""
+    return sorted({name for made in load_ops().values() for name in made.backends})
+
+
+def _declared_beside(op_name: str, reference_module: str) -> Iterator[Backend]:
+    """The backends that the other files of an op's folder declare, read from their source without importing them."""
+    file = sys.modules[reference_module].__file__  # not inspect.getfile: the shape checks wrap the function
+    if file is None or Path(file).name != "reference.py":  # an op made elsewhere, in a notebook say, has no folder
+        return
+    for path in sorted(Path(file).parent.glob("*.py")):
+        if path.name in ("__init__.py", "reference.py", "cases.py"):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+        for function in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
+            for call in function.decorator_list:
+                if isinstance(call, ast.Call) and ast.unparse(call.func) == f"{op_name}.backend":
+                    module = f"{reference_module.rpartition('.')[0]}.{path.stem}"
+                    try:
+                        name = ast.literal_eval(call.args[0])
+                        literals = {
+                            k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg and k.arg != "limits"
+                        }
+                    except (ValueError, IndexError) as error:
+                        raise ValueError(
+                            f"{path}:{call.lineno}: the arguments of @{op_name}.backend(...) must be literals: they are read "
+                            f"before the file is imported ({error})"
+                        ) from error
+                    yield Backend(name, Needs(**literals), module)
+
+
+def _parameters(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
+    return [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
+
+
+def _show(parameters: list[tuple[str, Any, Any]]) -> str:
+    return ", ".join(
+        name if default is inspect.Parameter.empty else f"{name}={default!r}" for name, _, default in parameters
+    )
+
+
+def _because(reason: str, passed: list[str]) -> str:
+    return f"{reason} ({'; '.join(passed)})" if passed else reason
+
+
+def _unknown(name: str, known: Iterable[str], kind: str = "backend") -> str:
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"no {kind} {name!r}; known: {', '.join(known)}{hint}"
+
+
+def _split(choice: str) -> dict[str, str]:
+    """ "torch" or "attention=torch,layer_norm=reference" as {op or "*": backend}, not checked."""
+    pairs = [part.strip().rpartition("=") for part in choice.split(",") if part.strip()]
+    return {op_name or EVERY_OP: backend for op_name, _, backend in pairs}
+
+
+# GPT_BACKEND; an unknown name raises when the first op is called: an import never does.
+_override: dict[str, str] = _split(os.environ.get("GPT_BACKEND", ""))

@@ -1,0 +1,122 @@
+"""The parity rule itself: it must catch seeded faults, and every op must have cases that really run."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from gpt_from_scratch.kernels.attention import attention
+from gpt_from_scratch.kernels.layer_norm import layer_norm
+from gpt_from_scratch.kernels.linear_cross_entropy import linear_cross_entropy
+from gpt_from_scratch.kernels.parity import check_parity
+from gpt_from_scratch.kernels.registry import Op, load_ops
+
+
+def attention_start_aligned(q, k, v, *, causal=True, scale=None, kv_lengths=None):
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=scale, enable_gqa=True)
+
+
+def attention_off_by_one(q, k, v, *, causal=True, scale=None, kv_lengths=None):
+    lengths = None if kv_lengths is None else kv_lengths
+    return attention.reference(q, torch.roll(k, 1, 2), v, causal=causal, scale=scale, kv_lengths=lengths)
+
+
+def attention_wrong_scale(q, k, v, *, causal=True, scale=None, kv_lengths=None):
+    return attention.reference(q, k, v, causal=causal, scale=1 / q.shape[-1] ** 0.49, kv_lengths=kv_lengths)
+
+
+def attention_acausal(q, k, v, *, causal=True, scale=None, kv_lengths=None):
+    return attention.reference(q, k, v, causal=False, scale=scale, kv_lengths=kv_lengths)
+
+
+def attention_ignores_lengths(q, k, v, *, causal=True, scale=None, kv_lengths=None):
+    return attention.reference(q, k, v, causal=causal, scale=scale)
+
+
+def attention_detached_values(q, k, v, *, causal=True, scale=None, kv_lengths=None):
+    return attention.reference(q, k, v.detach() + 0 * v, causal=causal, scale=scale, kv_lengths=kv_lengths)
+
+
+def layer_norm_unbiased(x, weight, bias, eps=1e-5):
+    wide = x.float()
+    out = (wide - wide.mean(-1, keepdim=True)) * torch.rsqrt(wide.var(-1, keepdim=True) + eps) * weight
+    return (out if bias is None else out + bias).to(x.dtype)
+
+
+def layer_norm_no_bias(x, weight, bias, eps=1e-5):
+    return layer_norm.reference(x, weight, None if bias is None else 0 * bias, eps)
+
+
+def layer_norm_missing_term(x, weight, bias, eps=1e-5):
+    rstd = torch.rsqrt(x.float().var(-1, unbiased=False, keepdim=True) + eps).detach()  # no gradient through the scale
+    out = (x.float() - x.float().mean(-1, keepdim=True)) * rstd * weight
+    return (out if bias is None else out + bias).to(x.dtype)
+
+
+def loss_counts_ignored(hidden, weight, targets, *, ignore_index=-100, reduction="mean"):
+    total = linear_cross_entropy.reference(hidden, weight, targets, ignore_index=ignore_index, reduction="sum")
+    return total / max(1, targets.numel()) if reduction == "mean" else total
+
+
+def loss_shifted(hidden, weight, targets, *, ignore_index=-100, reduction="mean"):
+    rolled = torch.roll(targets, 1)
+    return linear_cross_entropy.reference(hidden, weight, rolled, ignore_index=ignore_index, reduction=reduction)
+
+
+# A mutant that changes less than bf16 can show (an unbiased variance at width 97 is 0.5 %) must be caught in fp32.
+MUTANTS = [
+    (attention, attention_start_aligned, "causal-113-of-203", torch.bfloat16),
+    (attention, attention_off_by_one, "causal-t97", torch.bfloat16),
+    (attention, attention_wrong_scale, "causal-t97", torch.float32),
+    (attention, attention_acausal, "causal-t1024", torch.bfloat16),
+    (attention, attention_ignores_lengths, "ragged", torch.bfloat16),
+    (attention, attention_detached_values, "causal-t97", torch.bfloat16),
+    (layer_norm, layer_norm_unbiased, "width-97", torch.float32),
+    (layer_norm, layer_norm_no_bias, "width-768", torch.bfloat16),
+    (layer_norm, layer_norm_missing_term, "width-768", torch.float32),
+    (linear_cross_entropy, loss_counts_ignored, "mean-some-ignored", torch.bfloat16),
+    (linear_cross_entropy, loss_shifted, "vocabulary-65", torch.bfloat16),
+]
+
+
+@pytest.mark.parametrize(
+    ("made", "mutant", "case_name", "dtype"), MUTANTS, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_a_seeded_fault_is_caught(
+    made: Op[Any], mutant: Any, case_name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(made, "backends", dict(made.backends))
+    monkeypatch.setattr(made, "_missing", {})
+    made.backend("mutant")(mutant)
+    case = next(case for case in made.cases() if case.name == case_name)
+    for checked in {dtype, torch.float32}:
+        with pytest.raises(AssertionError, match="error"):
+            check_parity(made, "mutant", case, checked, "cpu")
+
+
+@pytest.mark.parametrize("made", load_ops().values(), ids=lambda made: made.name)
+def test_every_op_has_cases_and_a_second_backend_that_runs_here(made: Op[Any]) -> None:
+    names = [case.name for case in made.cases()]
+    assert len(names) > 10
+    assert len(set(names)) == len(names)
+    assert any(made.why_not(name, "cpu") is None for name in made.backends if name not in ("reference", "compiled"))
+
+
+@pytest.mark.parametrize("made", load_ops().values(), ids=lambda made: made.name)
+def test_the_reference_has_the_gradient_it_claims(made: Op[Any]) -> None:
+    """gradcheck of the definition itself, in fp64, on its small cases."""
+    checked = 0
+    for case in made.cases():
+        arguments = case.make(torch.Generator().manual_seed(0), torch.float64)
+        leaves = {n: x for n, x in arguments.items() if isinstance(x, torch.Tensor) and x.is_floating_point()}
+        if not 0 < sum(x.numel() for x in leaves.values()) < 3000 or len(leaves) < 2:
+            continue
+
+        def function(*values: torch.Tensor, arguments: Any = arguments, leaves: Any = leaves) -> Any:
+            return made.reference(**{**arguments, **dict(zip(leaves, values, strict=True))})
+
+        assert torch.autograd.gradcheck(
+            function, [x.contiguous().requires_grad_() for x in leaves.values()], fast_mode=True
+        )
+        checked += 1
+    assert checked
