@@ -6,27 +6,33 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 
 @contextlib.contextmanager
-def atomic_open(path: Path, mode: str = "wb") -> Iterator[IO]:  # type: ignore[type-arg]
-    """Open a temporary file beside `path` for writing; it takes `path`'s place only when the block ends well.
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A name beside `path` for the block to write a file at; it takes `path`'s place only when the block ends well.
 
-    After a crash at any moment `path` is the old file or the new one, whole. `mode` is "wb" or "w" (UTF-8).
+    After a crash at any moment `path` is the old file or the new one, whole.
     """
-    if mode not in ("wb", "w"):
-        raise ValueError(f"atomic_open writes whole files: mode is 'wb' or 'w', not {mode!r}")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open(mode, encoding=None if mode == "wb" else "utf-8") as file:
-            yield file
-            file.flush()
+        yield temporary
+        with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_open(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
+    """`atomic_path`, as a file open for writing. `mode` is "wb" or "w" (UTF-8)."""
+    if mode not in ("wb", "w"):
+        raise ValueError(f"atomic_open writes whole files: mode is 'wb' or 'w', not {mode!r}")
+    with atomic_path(path) as temporary, temporary.open(mode, encoding=None if mode == "wb" else "utf-8") as file:
+        yield file
 
 
 def write_text(path: Path, text: str) -> None:

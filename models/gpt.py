@@ -1,0 +1,317 @@
+"""The GPT, top to bottom: GPT-2 exactly, and a few orthogonal switches that make it learn in far fewer steps.
+
+Parameter names are GPT-2's own (wte, wpe, h.0.attn.c_attn, ...), so that a checkpoint maps to Hugging Face's one to one.
+The model calls ops (attention, layer_norm, add_layer_norm, linear_cross_entropy), never a backend.
+
+Shapes: b batch, t tokens, c n_embd, h heads, d head size, v vocabulary.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from gpt_from_scratch.kernels.add_layer_norm import add_layer_norm
+from gpt_from_scratch.kernels.attention import attention
+from gpt_from_scratch.kernels.layer_norm import layer_norm
+from gpt_from_scratch.kernels.linear_cross_entropy import linear_cross_entropy
+from gpt_from_scratch.kernels.registry import load_ops
+
+if TYPE_CHECKING:
+    from gpt_from_scratch.models.cache import KVCache
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """The architecture. The defaults are GPT-2 124M; `GPT2_SIZES` has the others."""
+
+    block_size: int = 1024
+    """The context: the most tokens that a sequence may have."""
+    vocab_size: int = 50257
+    """Number of tokens. Training sets it from its tokenizer."""
+    n_layer: int = 12
+    """Number of blocks."""
+    n_head: int = 12
+    """Number of query heads; it must divide n_embd."""
+    n_embd: int = 768
+    """Width of the residual stream."""
+    n_kv_head: int | None = None
+    """Number of key-value heads, which must divide n_head (grouped queries); None is n_head."""
+    position: Literal["learned", "rotary"] = "learned"
+    """GPT-2's learned position embeddings, or rotary ones (Su et al. 2021)."""
+    qk_norm: bool = False
+    """RMS-normalise queries and keys per head before attention (Henry et al. 2020)."""
+    activation: Literal["gelu", "relu2"] = "gelu"
+    """The MLP's activation: GPT-2's tanh-approximated GELU, or the square of ReLU (So et al. 2021)."""
+    zero_init: bool = False
+    """Initialise the projections back into the residual stream (and an untied head) to zero."""
+    bias: bool = True
+    """Biases in linear layers and norms."""
+    tie_head: bool = True
+    """Share the output head's weight with the token embedding."""
+
+    def __post_init__(self) -> None:
+        for name in ("block_size", "vocab_size", "n_layer", "n_head", "n_embd"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, it is {getattr(self, name)}")
+        if self.n_embd % self.n_head:
+            near = [n for n in range(1, self.n_embd + 1) if self.n_embd % n == 0]
+            best = min(near, key=lambda n: abs(n - self.n_head))
+            raise ValueError(f"n_head {self.n_head} must divide n_embd {self.n_embd}; the nearest that does is {best}")
+        if self.n_head % self.kv_heads:
+            raise ValueError(f"n_kv_head {self.n_kv_head} must divide n_head {self.n_head}")
+        if self.position == "rotary" and self.head_size % 2:
+            raise ValueError(f"rotary positions need an even head size, n_embd / n_head is {self.head_size}")
+
+    @property
+    def head_size(self) -> int:
+        """Width of one head."""
+        return self.n_embd // self.n_head
+
+    @property
+    def kv_heads(self) -> int:
+        """Number of key-value heads, n_head unless `n_kv_head` says otherwise."""
+        return self.n_head if self.n_kv_head is None else self.n_kv_head
+
+    def beyond_gpt2(self) -> list[str]:
+        """The switches, as "name=value", in which this differs from GPT-2's architecture; empty if it is exact."""
+        exact = GPTConfig()
+        names = ("position", "qk_norm", "activation", "bias", "tie_head")
+        switches = [f"{name}={getattr(self, name)}" for name in names if getattr(self, name) != getattr(exact, name)]
+        return switches + ([f"n_kv_head={self.n_kv_head}"] if self.kv_heads != self.n_head else [])
+
+
+GPT2_SIZES: dict[str, GPTConfig] = {
+    "gpt2": GPTConfig(),
+    "gpt2-medium": GPTConfig(n_layer=24, n_head=16, n_embd=1024),
+    "gpt2-large": GPTConfig(n_layer=36, n_head=20, n_embd=1280),
+    "gpt2-xl": GPTConfig(n_layer=48, n_head=25, n_embd=1600),
+}
+
+
+class LayerNorm(nn.Module):
+    """The parameters of a norm; the arithmetic is the registry's."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(config.n_embd))
+        self.bias = nn.Parameter(torch.zeros(config.n_embd)) if config.bias else None
+
+    def forward(self, x: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c"]:
+        """The norm of x."""
+        return layer_norm(x, self.weight, self.bias)
+
+    def after(
+        self, branch: Float[Tensor, "b t c"], x: Float[Tensor, "b t c"]
+    ) -> tuple[Float[Tensor, "b t c"], Float[Tensor, "b t c"]]:
+        """Add a branch to the residual stream x; returns (norm of the sum, sum), in one pass where a kernel fuses them."""
+        return add_layer_norm(branch, x, self.weight, self.bias)
+
+
+class CausalSelfAttention(nn.Module):
+    """Multi-head attention with a packed query-key-value projection."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = (config.n_head + 2 * config.kv_heads) * config.head_size
+        self.c_attn = nn.Linear(config.n_embd, width, bias=config.bias)
+        self.c_proj = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
+
+    def forward(
+        self,
+        x: Float[Tensor, "b t c"],
+        rotary: Float[Tensor, "2 #b 1 t half"] | None,
+        cache: "KVCache | None" = None,
+        layer: int = 0,
+    ) -> Float[Tensor, "b t c"]:
+        """`rotary` holds the cosines and sines of the tokens' positions; keys and values go through `cache` if given."""
+        config = self.config
+        heads = self.c_attn(x).view(*x.shape[:2], -1, config.head_size).transpose(1, 2)  # (b, h + 2 hkv, t, d)
+        q, k, v = heads.split([config.n_head, config.kv_heads, config.kv_heads], dim=1)
+        if config.qk_norm:
+            q, k = rms_norm(q), rms_norm(k)
+        if rotary is not None:
+            q, k = rotate(q, rotary), rotate(k, rotary)
+        kv_lengths = None
+        if cache is not None:
+            k, v, kv_lengths = cache.append(layer, k, v)
+        y = attention(q, k, v, kv_lengths=kv_lengths)
+        out: Tensor = self.c_proj(y.transpose(1, 2).flatten(2))
+        return out
+
+
+class MLP(nn.Module):
+    """Two linear layers around the activation, four times as wide inside."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.activation = config.activation
+        self.c_fc = nn.Linear(config.n_embd, 4 * config.n_embd, bias=config.bias)
+        self.c_proj = nn.Linear(4 * config.n_embd, config.n_embd, bias=config.bias)
+
+    def forward(self, x: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c"]:
+        """c_proj(activation(c_fc(x)))."""
+        hidden = self.c_fc(x)
+        hidden = F.gelu(hidden, approximate="tanh") if self.activation == "gelu" else F.relu(hidden).square()
+        out: Tensor = self.c_proj(hidden)
+        return out
+
+
+class Block(nn.Module):
+    """The parameters of one block; `GPT.hidden` runs it, since each addition is fused with the norm that follows."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.ln_1 = LayerNorm(config)
+        self.attn = CausalSelfAttention(config)
+        self.ln_2 = LayerNorm(config)
+        self.mlp = MLP(config)
+
+
+class GPT(nn.Module):
+    """A decoder-only transformer: `model(tokens)` gives logits at all positions, `model(tokens, targets)` the loss."""
+
+    cosines_and_sines: Tensor
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.wte = nn.Embedding(config.vocab_size, config.n_embd)
+        self.wpe = nn.Embedding(config.block_size, config.n_embd) if config.position == "learned" else None
+        self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
+        self.ln_f = LayerNorm(config)
+        self.lm_head = None if config.tie_head else nn.Linear(config.n_embd, config.vocab_size, bias=False)
+        if config.position == "rotary":
+            self.register_buffer(
+                "cosines_and_sines", rotary_table(config.block_size, config.head_size), persistent=False
+            )
+        self.initialize()
+        device = torch.accelerator.current_accelerator(check_available=True)
+        for made in load_ops().values():  # Dynamo cannot trace an import
+            made.load("cpu")
+            if device is not None:
+                made.load(device)
+
+    @torch.no_grad()
+    def initialize(self) -> None:
+        """GPT-2's initial values (Radford et al. 2019), or the modern ones where `zero_init` says so.
+
+        embeddings           normal, standard deviation 0.02
+        linear weights       normal, 0.02
+        ... into the stream  normal, 0.02 / √(2 n_layer), one for each addition;  zero with `zero_init`
+        untied head          normal, 0.02;  zero with `zero_init`
+        biases               0;  norms: weight 1, bias 0
+        """
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            elif ".ln_" in name or name.startswith("ln_"):
+                nn.init.ones_(parameter)
+            elif name.endswith("c_proj.weight") or name == "lm_head.weight":
+                inward = name != "lm_head.weight"
+                std = 0.0 if self.config.zero_init else 0.02 / math.sqrt(2 * self.config.n_layer) if inward else 0.02
+                nn.init.normal_(parameter, std=std)
+            else:
+                nn.init.normal_(parameter, std=0.02)
+
+    @property
+    def head_weight(self) -> Float[Tensor, "v c"]:
+        """The output head's weight: the token embedding's, if tied."""
+        return self.wte.weight if self.lm_head is None else self.lm_head.weight
+
+    def num_parameters(self) -> int:
+        """Number of parameters, a shared one counted once."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def hidden(self, tokens: Int[Tensor, "b t"], cache: "KVCache | None" = None) -> Float[Tensor, "b t c"]:
+        """The last norm's output, from which the head makes logits.
+
+        Raises:
+            ValueError: more tokens than the context holds.
+        """
+        longest = tokens.shape[1] + (0 if cache is None else cache.longest)
+        if longest > self.config.block_size:
+            raise ValueError(f"{longest} tokens do not fit the context of {self.config.block_size} (block_size)")
+        positions = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0)
+        if cache is not None:
+            positions = positions + cache.lengths.unsqueeze(1)
+        x = self.wte(tokens)
+        rotary = None
+        if self.wpe is not None:
+            x = x + self.wpe(positions)
+        else:
+            rotary = self.cosines_and_sines[:, positions].unsqueeze(2)
+        if torch.is_autocast_enabled(x.device.type):  # the residual stream has the activations' dtype
+            x = x.to(torch.get_autocast_dtype(x.device.type))
+        if rotary is not None:
+            rotary = rotary.to(x.dtype)
+        blocks: list[Block] = list(self.h)  # type: ignore[arg-type]
+        normed: Tensor = blocks[0].ln_1(x)
+        for layer, block in enumerate(blocks):
+            normed, x = block.ln_2.after(block.attn(normed, rotary, cache, layer), x)
+            following = blocks[layer + 1].ln_1 if layer + 1 < len(blocks) else self.ln_f
+            normed, x = following.after(block.mlp(normed), x)
+        if cache is not None:
+            cache.advance(tokens.shape[1])
+        return normed
+
+    def forward(
+        self,
+        tokens: Int[Tensor, "b t"],
+        targets: Int[Tensor, "b t"] | None = None,
+        *,
+        reduction: Literal["mean", "sum", "none"] = "mean",
+        cache: "KVCache | None" = None,
+    ) -> Float[Tensor, "..."]:
+        """Logits (b, t, v), or, with `targets`, the loss in nats: its logits are never held whole.
+
+        A target of -100 does not count. `reduction` "none" gives one loss a position, (b, t).
+        """
+        hidden = self.hidden(tokens, cache)
+        if targets is None:
+            logits: Tensor = F.linear(hidden, self.head_weight)
+            return logits
+        return linear_cross_entropy(hidden, self.head_weight, targets, reduction=reduction)
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path) -> "GPT":
+        """Load a folder that `save_pretrained` or transformers wrote, or a GPT-2 by name from the Hugging Face hub.
+
+        Raises:
+            FileNotFoundError, ValueError: what is missing, damaged or not a GPT-2, by file and field.
+        """
+        from gpt_from_scratch.models import pretrained
+
+        return pretrained.load(name)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write config.json and model.safetensors: GPT-2's format if the architecture is exactly GPT-2's, else our own."""
+        from gpt_from_scratch.models import pretrained
+
+        pretrained.save(self, Path(folder))
+
+
+def rms_norm(x: Float[Tensor, "*b d"], eps: float = 1e-6) -> Float[Tensor, "*b d"]:
+    """x / sqrt(mean(x²) + eps) over the last dimension, in fp32 inside, without a weight."""
+    wide = x.float()
+    return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)).to(x.dtype)
+
+
+def rotary_table(length: int, head_size: int, base: float = 10_000.0) -> Float[Tensor, "2 t half"]:
+    """Cosines and sines of position · base^(-2i/d)."""
+    frequency = base ** (-torch.arange(0, head_size, 2, dtype=torch.float64) / head_size)
+    angle = torch.outer(torch.arange(length, dtype=torch.float64), frequency)
+    return torch.stack([angle.cos(), angle.sin()]).float()
+
+
+def rotate(x: Float[Tensor, "b h t d"], rotary: Float[Tensor, "2 #b 1 t half"]) -> Float[Tensor, "b h t d"]:
+    """Rotate the pairs (x[i], x[i + d/2]) by their positions' angles."""
+    cosine, sine = rotary
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
