@@ -1,0 +1,433 @@
+#!/usr/bin/env python3
+"""Set up this project and run it: what ``make train`` and ``make test`` call, for machines without make as well.
+
+    python3 support/bootstrap.py train [arguments of training/train_gpt2.py]
+    python3 support/bootstrap.py test  [arguments of pytest]
+    python3 support/bootstrap.py       (lists every target)
+
+The first call makes ``.venv`` at the root of the repository and installs what the target needs; later calls see its
+stamp, need no network and only start the target. Standard library only, and no syntax newer than Python 3.6 (hence
+the quoted annotations): an old Python must get as far as the sentence that says what to install.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+BIN = VENV / "bin"
+PYTHON = str(BIN / "python")
+STAMP = VENV / "gpt_from_scratch.json"  # written unfinished when the venv is begun, and finished at the end
+
+OLDEST, NEWEST = (3, 11), (3, 14)  # the package needs 3.11; torch 2.13 has wheels up to 3.14
+TORCH_RELEASE = "2.13.0"  # the one all figures were measured with; pyproject.toml admits more
+TORCH = f"torch=={TORCH_RELEASE}"
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # PyTorch's own index of builds without CUDA
+BUILDS = ("cpu", "cuda", "default")
+
+
+class Target(NamedTuple):
+    """What a target is for, the extra of pyproject.toml that it needs ("" for none), and its command."""
+
+    about: str
+    extra: str
+    command: "tuple[str, ...]" = ()
+
+
+TARGETS = {
+    "train": Target(
+        "train a GPT and watch it learn: torchrun training/train_gpt2.py --backend fastest",
+        "",
+        ("torchrun", "training/train_gpt2.py", "--backend", "fastest"),
+    ),
+    "test": Target("run every test: python -m pytest", "test", ("python", "-m", "pytest")),
+    "check": Target("before a commit: ruff, ruff format, mypy, then every test", "test", ("python", "-m", "pytest")),
+    "setup": Target("only make .venv, with all that the tests need too", "test"),
+    "run": Target("any command inside .venv: run -- python -m gpt_from_scratch.kernels", ""),
+    "clean": Target("remove .venv and every cache; runs/ and data/ stay", ""),
+}
+CHECKS = ("ruff check .", "ruff format --check .", "mypy")  # what `check` runs before its tests
+
+
+def main(argv: "Sequence[str]") -> None:
+    """Run one target; the last step hands this process over to the target's command."""
+    options = parse(argv)
+    if os.name == "nt" or sys.platform in ("cygwin", "msys"):
+        stop("Windows is served through WSL2: run `wsl --install`, open Ubuntu, and give the same command there.")
+    if options.target == "clean":
+        with lock():
+            clean()
+        return
+    target = TARGETS[options.target]
+    command = command_of(target, options.arguments)
+    if options.print:
+        print(" ".join(map(shlex.quote, command)))
+        return
+    if not is_ready(target.extra, options.torch):
+        python = find_python()
+        if Path(python).resolve() != Path(sys.executable).resolve():
+            os.execv(python, [python, str(Path(__file__).resolve()), *argv])
+        with lock() as held:
+            if not is_ready(target.extra, options.torch):  # nobody else did it while we waited
+                set_up(python, target.extra, options.torch, held)
+    if target.extra == "test":
+        link_types()
+    if options.target != "run":
+        os.chdir(str(ROOT))
+    if options.target == "check":
+        failed = [check for check in CHECKS if subprocess.call([PYTHON, "-m", *check.split()]) != 0]
+        if failed:
+            stop(f"failed: {', '.join(failed)}")
+    if command:
+        become(command)
+    say(".venv is ready.")
+
+
+def parse(argv: "Sequence[str]") -> argparse.Namespace:
+    """The options stand before the target; all that follows it is the target's own."""
+    parser = argparse.ArgumentParser(
+        prog="python3 support/bootstrap.py",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Each target sets up .venv if need be (once), then runs:\n"
+        + "\n".join(f"  {name:<8}{target.about}" for name, target in TARGETS.items()),
+        epilog='With make: `make train ARGS="--help"` asks the training script what it can do;\n'
+        "`GPT_TORCH=cpu make train` answers the question about PyTorch's build beforehand.",
+    )
+    parser.add_argument(
+        "--torch",
+        metavar="BUILD",
+        default=os.environ.get("GPT_TORCH") or None,
+        help="PyTorch's build: cpu, cuda, or default for the package index's own (also: GPT_TORCH)",
+    )
+    parser.add_argument("--print", action="store_true", help="print the command that would run, and stop")
+    parser.add_argument("target", nargs="?", help=f"one of: {', '.join(TARGETS)}")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="handed to the target")
+    options = parser.parse_args(argv)
+    if options.target in (None, "help"):
+        parser.print_help()
+        sys.exit(0)
+    if options.target not in TARGETS:
+        parser.error(f"there is no target {options.target!r}; there are: {', '.join(TARGETS)}")
+    if options.torch is not None and options.torch not in BUILDS:
+        parser.error(f"--torch (or GPT_TORCH) is {options.torch!r}; it can be: {', '.join(BUILDS)}")
+    if options.torch == "cuda" and sys.platform == "darwin":
+        parser.error("there is no CUDA on macOS: choose default, which also runs on Apple's GPUs")
+    if options.arguments[:1] == ["--"]:
+        del options.arguments[0]
+    if options.target == "run" and not options.arguments:
+        parser.error("run needs a command: run -- python -m gpt_from_scratch.kernels")
+    return options
+
+
+def command_of(target: Target, arguments: "Sequence[str]") -> "list[str]":
+    """The words to run, with the venv's programs by their full path."""
+    words = [*target.command, *arguments]
+    if words[:1] == ["python"]:
+        words[:1] = [PYTHON]
+    elif words[:1] == ["torchrun"]:  # through the interpreter: the length of a script's first line is limited
+        words[:1] = [PYTHON, str(BIN / "torchrun")]
+    return words
+
+
+def become(command: "Sequence[str]") -> NoReturn:
+    """Replace this process, so that signals reach the target itself and its exit status is ours.
+
+    torchrun with one process leaves OMP_NUM_THREADS alone, so every core is used; with several it says what it sets.
+    """
+    path = f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    environment = dict(os.environ, VIRTUAL_ENV=str(VENV), PATH=path)
+    environment.pop("PYTHONHOME", None)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and exec would hand that on
+    sys.stdout.flush()
+    try:
+        os.execvpe(command[0], list(command), environment)
+    except OSError as error:
+        say(f"cannot run {command[0]}: {error.strerror}")
+        sys.exit(127)
+
+
+# Is the venv there, whole, and made of what this checkout asks for?
+
+
+def read_stamp() -> "dict[str, object]":
+    """What the stamp says; nothing where it is missing, and nothing of use where it is damaged."""
+    try:
+        stamp = json.loads(STAMP.read_text(encoding="utf-8"))
+    except OSError:
+        return {}
+    except ValueError:
+        stamp = None
+    return stamp if isinstance(stamp, dict) else {"finished": False}
+
+
+def write_stamp(fields: "Mapping[str, object]") -> None:
+    temporary = STAMP.with_suffix(".tmp")
+    temporary.write_text(json.dumps(dict(fields)), encoding="utf-8")
+    temporary.replace(STAMP)
+
+
+def fingerprint() -> str:
+    """Changes with whatever decides what is installed."""
+    digest = hashlib.sha256(TORCH.encode())
+    for name in ("pyproject.toml", "setup.py"):
+        digest.update((ROOT / name).read_bytes())
+    return digest.hexdigest()
+
+
+def is_ready(extra: str, torch: "str | None") -> bool:
+    stamp = read_stamp()
+    return stamp.get("fingerprint") == fingerprint() and extra in ("", stamp.get("extra")) and is_sound(stamp, torch)
+
+
+def is_sound(stamp: "Mapping[str, object]", torch: "str | None") -> bool:
+    """Finished, of the build asked for, not moved since (a venv holds absolute paths), and its Python still the same."""
+    there = stamp.get("finished") is True and stamp.get("root") == str(ROOT) and torch in (None, stamp.get("torch"))
+    return there and venv_python() == stamp.get("python")
+
+
+def venv_python() -> "str | None":
+    """The version of the venv's Python, "3.11", or None where it does not run, is too old, or lacks pip or torch."""
+    return output_of(
+        [PYTHON, "-I", "-c"],
+        "import sys, importlib.util as u; all(map(u.find_spec, ('pip', 'torch'))) or sys.exit(1); "
+        f"sys.version_info >= {OLDEST} or sys.exit(1); print('%d.%d' % sys.version_info[:2])",
+    )
+
+
+def output_of(python: "Sequence[str]", code: str) -> "str | None":
+    """What some Python prints for a piece of code, stripped, or None where it cannot run or fails."""
+    try:
+        printed = subprocess.check_output([*python, code], stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return printed.decode().strip()
+
+
+def find_python() -> str:
+    """A Python of the right age that can make a venv: this one if it will do, else the first such on PATH.
+
+    A venv's Python stands for the one it was made from, since `.venv` itself may be about to be removed.
+    """
+    this = sys.executable if sys.prefix == sys.base_prefix else getattr(sys, "_base_executable", None)
+    names = [f"python3.{minor}" for minor in range(OLDEST[1], NEWEST[1] + 1)] + ["python3", "python"]
+    folders = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder != str(BIN)]
+    code = (
+        "import sys, importlib.util as u; "
+        "print(*sys.version_info[:2]); print(all(map(u.find_spec, ('venv', 'ensurepip')))); print(sys.executable)"
+    )
+    bare = ""
+    for candidate in [this] + [shutil.which(name, path=os.pathsep.join(folders)) for name in names]:
+        version, whole, path = ((candidate and output_of([candidate, "-c"], code)) or "0 0\n\n").split("\n")
+        if OLDEST <= tuple(map(int, version.split())) <= NEWEST:
+            if whole == "True":
+                return path
+            bare = bare or version.replace(" ", ".")
+    raise SystemExit(
+        f"Python {bare} is here, but not its modules venv and ensurepip. Install them, then run this again:\n"
+        f"  Debian, Ubuntu:  sudo apt install python{bare}-venv\n"
+        "  elsewhere:       install the whole of Python, from your system or from python.org"
+        if bare
+        else f"Python 3.{OLDEST[1]} to 3.{NEWEST[1]} is needed (this is {sys.version.split()[0]}). "
+        "Install one, then run this again:\n"
+        "  Debian, Ubuntu:  sudo apt install python3 python3-venv   (older releases: python3.11 python3.11-venv)\n"
+        "  Fedora:          sudo dnf install python3.12\n"
+        "  macOS:           brew install python@3.12                (or the installer from python.org)"
+    )
+
+
+# Setting up
+
+
+@contextlib.contextmanager
+def lock() -> "Iterator[int]":
+    """One set-up at a time; gives the lock's descriptor, which pip inherits: a pip that outlives us still holds it."""
+    import fcntl  # not on Windows, and this file must load there
+
+    folder = ROOT / ".cache"
+    folder.mkdir(exist_ok=True)
+    with (folder / "bootstrap.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another set-up of .venv is under way: waiting for it.")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
+
+
+def set_up(python: str, extra: str, torch: "str | None", held: int) -> None:
+    """Make `.venv` or bring it up to date. An interruption leaves an unfinished stamp: the next call starts afresh.
+
+    A whole venv that someone made without this script has no stamp; it is completed, never removed.
+    """
+    stamp = read_stamp()
+    sound = is_sound(stamp, torch)
+    if os.path.lexists(str(VENV)) and not sound and (stamp or not venv_python()):
+        say("removing the half-made or outdated .venv.")
+        remove(VENV)
+    extra = extra or str(stamp.get("extra", ""))
+    torch = torch or str(stamp.get("torch", "")) or choose_torch()
+    announce(extra, torch)
+    begun = {"finished": False, "root": str(ROOT), "extra": extra, "torch": torch}
+    try:
+        if not VENV.exists():
+            VENV.mkdir()
+            write_stamp(begun)
+            step([python, "-m", "venv", str(VENV)], held)
+        elif stamp:
+            write_stamp(begun)
+        if torch == "cpu":
+            install_cpu_torch(held)
+        pip([TORCH, "--editable", f".[{extra}]" if extra else "."], held)
+    except subprocess.CalledProcessError:
+        if sound:
+            write_stamp(stamp)  # pip gave up in good order (no network, say): what was there is as good as before
+        raise
+    write_stamp({**begun, "finished": True, "python": venv_python(), "fingerprint": fingerprint()})
+    say("done: .venv is ready, and no network is needed from here on.")
+
+
+def choose_torch() -> str:
+    """On Linux without an NVIDIA GPU the CPU build, a fraction of the download; asked for where someone can answer."""
+    signs = ("/proc/driver/nvidia", "/usr/lib/wsl/lib/nvidia-smi")
+    if not sys.platform.startswith("linux") or shutil.which("nvidia-smi") or any(Path(sign).exists() for sign in signs):
+        return "default"
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        return "cpu"
+    say("no NVIDIA GPU was found. Install PyTorch's CPU build (200 MB, in place of 3 GB with CUDA)? [Y/n] ", end="")
+    return "default" if sys.stdin.readline().strip().lower() in ("n", "no") else "cpu"
+
+
+def announce(extra: str, torch: str) -> None:
+    """Say what comes and how large it is: the wheels' and a finished .venv's sizes, added up and rounded."""
+    linux = sys.platform.startswith("linux")
+    cuda = linux and torch != "cpu"
+    megabytes = (3300 if cuda else 600 if linux else 250) + (120 if extra else 0)
+    gigabytes = (9.0 if cuda else 2.3 if linux else 1.0) + (0.6 if extra else 0.0)
+    build = "with CUDA" if cuda else "CPU build" if linux else "for macOS"
+    say(
+        f"setting up {VENV} (once):\n"
+        f"  {TORCH} ({build}), {'triton, ' if linux else ''}numpy, numba, matplotlib, rich, tyro and what they need"
+        + (";\n  for the tests: pytest, hypothesis, transformers, scipy, pandas, mypy, ruff" if extra else "")
+        + f"\n  to download: about {megabytes} MB, less what pip has in its cache;  on disk: about {gigabytes:.1f} GB"
+    )
+    free = shutil.disk_usage(str(ROOT)).free / 1e9
+    if free < gigabytes and not VENV.exists():
+        stop(f"only {free:.1f} GB are free on this disk. Make room, or clone the repository to another disk.")
+
+
+def install_cpu_torch(held: int) -> None:
+    """torch alone from PyTorch's CPU index (what it needs comes from the ordinary one), or say why not and go on."""
+    there = output_of([PYTHON, "-I", "-c"], "from importlib.metadata import version; print(version('torch'))")
+    if there and there.split("+")[0] == TORCH_RELEASE:
+        return
+    if is_reachable(f"{CPU_INDEX}/torch/"):
+        with contextlib.suppress(subprocess.CalledProcessError):
+            pip(["--no-deps", "--index-url", CPU_INDEX, TORCH], held)
+            return
+    say(f"PyTorch's CPU index cannot be used from here: taking the ordinary index's build of {TORCH}.")
+
+
+def is_reachable(url: str, seconds: float = 5.0) -> bool:
+    """Whether a URL answers in time: pip itself would retry for minutes. The proxy settings are honoured.
+
+    In a thread, since looking a name up has no time limit of its own.
+    """
+    answered = threading.Event()
+
+    def probe() -> None:
+        request = urllib.request.Request(url, method="HEAD")
+        with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=seconds):
+            answered.set()
+
+    thread = threading.Thread(target=probe, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return answered.is_set()
+
+
+def pip(arguments: "Sequence[str]", held: int) -> None:
+    bar = f"--progress-bar={'on' if sys.stderr.isatty() else 'off'}"
+    step([PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", bar, *arguments], held)
+
+
+def step(command: "Sequence[str]", held: int) -> None:
+    """Run one step to its end with its output on stderr; a signal that ends us ends the step first."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    child = subprocess.Popen(
+        list(command), cwd=str(ROOT), env=environment, stdin=subprocess.DEVNULL, stdout=2, pass_fds=(held,)
+    )
+    try:
+        code = child.wait()
+    finally:
+        child.terminate()  # nothing to do where it has ended
+        child.wait()
+    if code != 0:
+        raise subprocess.CalledProcessError(code, list(command))
+
+
+def link_types() -> None:
+    """.types/gpt_from_scratch -> .. : the flat folders as mypy and pyright must see them."""
+    link = ROOT / ".types" / "gpt_from_scratch"
+    link.parent.mkdir(exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        link.symlink_to("..")
+
+
+def clean() -> None:
+    """Remove what can be made again. runs/ and data/ hold what cannot, and .cache/bootstrap.lock is held right now."""
+    patterns = [".venv", ".types", "build", "dist", "*.egg-info", ".cache/*", ".pytest_cache", ".ruff_cache"]
+    patterns += [".hypothesis", ".benchmarks"]
+    code = [folder.name for folder in ROOT.iterdir() if (folder / "__init__.py").exists() or folder.name == "tests"]
+    for pattern in patterns + [f"{folder}/**/__pycache__" for folder in code]:
+        for path in list(ROOT.glob(pattern)):
+            if path.name != "bootstrap.lock":
+                remove(path)
+    say("clean. runs/ and data/ were kept.")
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link (not what it points to) or a folder."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(str(path))
+    else:
+        path.unlink()
+
+
+def say(text: str, end: str = "\n") -> None:
+    """To stderr: stdout is the target's."""
+    print(f"gpt_from_scratch: {text}", end=end, file=sys.stderr, flush=True)
+
+
+def stop(text: str) -> NoReturn:
+    say(text)
+    sys.exit(1)
+
+
+def on_terminate(number: int, frame: object) -> NoReturn:
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, on_terminate)
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        say("interrupted. The same command sets up what is missing.")
+        sys.exit(130)
+    except subprocess.CalledProcessError as failure:
+        say(f"this step failed, see above: {' '.join(map(shlex.quote, failure.cmd))}")
+        say("once its cause is gone, the same command tries again.")
+        sys.exit(1)
