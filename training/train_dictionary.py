@@ -1,0 +1,220 @@
+"""Learn a dictionary from signals whose true dictionary is known, and show both side by side.
+
+    python training/train_dictionary.py                       # one run: metrics.json, dictionary.safetensors, dictionary.png
+    python training/train_dictionary.py --n-seeds 10          # is it recovered every time?
+    python training/train_dictionary.py --n-samples 100 --ksvd.iterations 400 --ksvd.restarts 5
+
+Each sample is an 8 × 8 image: a mix of 1 to 3 of 20 atoms (a horizontal half, a vertical half, a diagonal, a cross, a
+box, and 15 random ones) plus noise. K-SVD sees the samples only. Three figures are reported, because none is enough:
+nearly all variance can be explained while most atoms are wrong.
+"""
+
+import io
+import json
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import safetensors.torch
+import torch
+import tyro
+from jaxtyping import Float
+from matplotlib.figure import Figure, SubFigure
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from gpt_from_scratch.models.dictionary_learning import KSVDConfig, learn_dictionary, sparse_encode
+from gpt_from_scratch.models.dictionary_matching import RECOVERED, match_atoms, mean_max_cosine, variance_explained
+from gpt_from_scratch.models.dictionary_synthetic import SHAPES, SIDE, add_noise, image_dictionary, sparse_codes
+from gpt_from_scratch.support.files import write_bytes, write_text
+
+COLUMNS = 5
+"""Images in a row of the picture."""
+
+
+@dataclass(frozen=True)
+class DictionaryConfig:
+    """What is learned from, how, and where the results go."""
+
+    n_samples: int = 1500
+    """images to learn from; at least ksvd.n_atoms"""
+    n_random: int = 15
+    """random atoms in the true dictionary, beside its five shapes"""
+    mixed: tuple[int, int] = (1, 3)
+    """least and most atoms in one image"""
+    noise: float = 1e-4
+    """standard deviation of the noise on every pixel (an atom has norm 1)"""
+    seed: int = 0
+    """seed of the first run: true dictionary, images and search"""
+    n_seeds: int = 1
+    """runs, with the seeds seed, seed + 1, ...; files are written for the first, metrics for all"""
+    threads: int = 1
+    """CPU threads for torch; more than one does not pay at this size"""
+    out: Path | None = None
+    """folder for the results (default: runs/dictionary-n<samples>-seed<seed>)"""
+    ksvd: KSVDConfig = field(default_factory=KSVDConfig)
+    """how the dictionary is learned"""
+
+    def __post_init__(self) -> None:
+        for name in ("n_samples", "n_seeds", "threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: at least 1 is needed")
+        if self.n_random < 0:
+            raise ValueError(f"n_random is {self.n_random}: 0 or more random atoms join the five shapes")
+        if not 1 <= self.mixed[0] <= self.mixed[1] <= self.n_true:
+            raise ValueError(
+                f"mixed is {self.mixed}: give the least and the most atoms in an image, from 1 to {self.n_true}"
+            )
+        if self.n_samples < self.ksvd.n_atoms:
+            raise ValueError(
+                f"{self.ksvd.n_atoms} atoms cannot be learned from {self.n_samples} samples: "
+                "raise --n-samples or lower --ksvd.n-atoms"
+            )
+        if self.ksvd.n_atoms < self.n_true:
+            raise ValueError(
+                f"--ksvd.n-atoms is {self.ksvd.n_atoms}, but the true dictionary has {self.n_true} atoms to match: "
+                f"learn at least {self.n_true}, or lower --n-random"
+            )
+        if not (math.isfinite(self.noise) and self.noise >= 0):
+            raise ValueError(f"noise is {self.noise}: give a finite standard deviation, 0 or more")
+
+    @property
+    def n_true(self) -> int:
+        return len(SHAPES) + self.n_random
+
+    @property
+    def folder(self) -> Path:
+        return self.out or Path("runs") / f"dictionary-n{self.n_samples}-seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one seed reached."""
+
+    seed: int
+    mmcs: float
+    """mean over the true atoms of the largest |cosine| with a learned one"""
+    recovered: int
+    """true atoms whose own learned atom has |cosine| > 0.99"""
+    shapes_recovered: int
+    """of these, how many of the five shapes"""
+    variance_explained: float
+    seconds: float
+    """time of the search alone"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One seed's score, and the learned atoms in the order and with the signs of the true ones."""
+
+    score: Score
+    true: Float[Tensor, "k d"]
+    learned: Float[Tensor, "k d"]
+    cosine: Float[Tensor, " k"]
+
+
+def learn(config: DictionaryConfig, seed: int) -> Result:
+    """Make the images of `seed`, learn a dictionary from them, and compare it with the true one."""
+    generator = torch.Generator().manual_seed(seed)
+    true = image_dictionary(generator, config.n_random)
+    signals = sparse_codes(config.n_samples, len(true), config.mixed, generator) @ true
+    signals = add_noise(signals, generator, std=config.noise)
+    start = time.perf_counter()
+    atoms = learn_dictionary(signals, config.ksvd, generator).atoms
+    seconds = time.perf_counter() - start
+    match = match_atoms(true, atoms)
+    score = Score(
+        seed=seed,
+        mmcs=mean_max_cosine(true, atoms),
+        recovered=match.recovered,
+        shapes_recovered=int((match.cosine[: len(SHAPES)] > RECOVERED).sum()),
+        variance_explained=variance_explained(signals, sparse_encode(signals, atoms, config.ksvd.n_nonzero) @ atoms),
+        seconds=seconds,
+    )
+    return Result(score, true, match.align(atoms), match.cosine)
+
+
+def draw(result: Result) -> bytes:
+    """The true and the learned dictionary as two grids of images, each learned atom with its |cosine|, as a PNG.
+
+    An atom is drawn as it is (blue negative, white zero, red positive), every atom on its own scale.
+    """
+    score = result.score
+    n_shapes, n_true = len(SHAPES), len(result.true)
+    rows = math.ceil(n_true / COLUMNS)
+    figure = Figure(figsize=(11, 1.35 * rows + 1), layout="constrained")
+    figure.suptitle(
+        f"seed {score.seed}: {score.recovered} of {n_true} atoms recovered (|cos| > {RECOVERED}), "
+        f"mean max cosine {score.mmcs:.4f}, variance explained {score.variance_explained:.4f}, {score.seconds:.2f} s"
+    )
+    halves = figure.add_gridspec(1, 2, wspace=0.06)
+    left, right = figure.add_subfigure(halves[0]), figure.add_subfigure(halves[1])
+    _draw_atoms(left, "true dictionary", result.true, [*SHAPES, *["random"] * (n_true - n_shapes)])
+    cosines = [f"{cosine:.4f}" for cosine in result.cosine.tolist()]
+    _draw_atoms(right, "learned by K-SVD, matched, signs aligned: |cosine|", result.learned, cosines)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()
+
+
+def _draw_atoms(panel: SubFigure, title: str, atoms: Float[Tensor, "k d"], labels: list[str]) -> None:
+    panel.suptitle(title)
+    for place, (atom, label) in enumerate(zip(atoms, labels, strict=True), start=1):
+        axis = panel.add_subplot(math.ceil(len(atoms) / COLUMNS), COLUMNS, place)
+        limit = float(atom.abs().max())
+        axis.imshow(atom.view(SIDE, SIDE).numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
+        axis.set_title(label, fontsize=8)
+        axis.axis("off")
+
+
+def write(config: DictionaryConfig, results: list[Result]) -> None:
+    """metrics.json for all seeds; the atoms and the picture of the first."""
+    folder = config.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    metrics = {
+        "config": {**asdict(config), "out": str(folder)},
+        "n_atoms": config.n_true,
+        "seeds": [asdict(result.score) for result in results],
+    }
+    write_text(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    atoms = {"true": results[0].true, "learned": results[0].learned.contiguous()}
+    write_bytes(folder / "dictionary.safetensors", safetensors.torch.save(atoms))
+    write_bytes(folder / "dictionary.png", draw(results[0]))
+
+
+def report(config: DictionaryConfig, results: list[Result], console: Console) -> None:
+    """The three figures of every seed as a table, and the tally in one line."""
+    table = Table("seed", "MMCS", "atoms > 0.99", "of these shapes", "variance explained", "seconds")
+    scores = [result.score for result in results]
+    for score in scores:
+        table.add_row(
+            str(score.seed),
+            f"{score.mmcs:.4f}",
+            f"{score.recovered} of {config.n_true}",
+            f"{score.shapes_recovered} of {len(SHAPES)}",
+            f"{score.variance_explained:.6f}",
+            f"{score.seconds:.2f}",
+        )
+    console.print(table)
+    complete = sum(score.recovered == config.n_true for score in scores)
+    console.print(
+        f"all {config.n_true} atoms recovered in {complete} of {len(scores)} seeds, "
+        f"slowest {max(score.seconds for score in scores):.2f} s; written to {config.folder}/",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line, learn, report, write."""
+    config = tyro.cli(DictionaryConfig, description=__doc__, args=arguments)
+    torch.set_num_threads(config.threads)
+    results = [learn(config, seed) for seed in range(config.seed, config.seed + config.n_seeds)]
+    write(config, results)
+    report(config, results, Console())
+
+
+if __name__ == "__main__":
+    main()
