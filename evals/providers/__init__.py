@@ -1,0 +1,1 @@
+"""Providers: the vendors, servers that speak their protocol, and the offline ones."""

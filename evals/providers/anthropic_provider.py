@@ -1,0 +1,142 @@
+"""Anthropic's models."""
+
+import collections
+import os
+import re
+from typing import Any
+
+from gpt_from_scratch.evals.messages import (
+    Call,
+    GetProbsResponse,
+    GetTextResponse,
+    Request,
+    Response,
+    TextOptions,
+    Usage,
+    asks_for_probs,
+)
+from gpt_from_scratch.evals.provider import ProviderError
+from gpt_from_scratch.evals.providers.vendor import VendorProvider, as_dicts, split_system
+
+# Claude 3 to 4.6 take a temperature; from Opus 4.7 on the API refuses one (HTTP 400).
+_TAKES_TEMPERATURE = re.compile(r"claude-(2|3|instant)|claude-(opus|sonnet|haiku)-4(-[0-6])?(-\d{8}|-latest)?$")
+DEFAULT_MAX_TOKENS = 4096
+"""Anthropic's API wants a bound; this one is used where the request gives none."""
+
+
+class AnthropicProvider(VendorProvider):
+    """Anthropic's models, or those of a server with the same protocol.
+
+    base_url: such as "http://127.0.0.1:8000", without /v1; None is Anthropic, or what ANTHROPIC_BASE_URL says
+    api_key: for `base_url`; ANTHROPIC_API_KEY is only ever sent to Anthropic
+    """
+
+    package = "anthropic"
+    client_class = "Anthropic"
+    key_variable = "ANTHROPIC_API_KEY"
+
+    def __init__(
+        self,
+        *,
+        client: Any = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        timeout: float = 120.0,
+    ) -> None:
+        super().__init__(client=client, timeout=timeout)
+        self.base_url = base_url
+        self.api_key = api_key
+
+    def client_arguments(self) -> dict[str, Any]:
+        if self.base_url is None:
+            return super().client_arguments()
+        return {"base_url": self.base_url, "api_key": self.api_key or "no key needed"}
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What else than the prompt decides the answer: it is part of the cache's key."""
+        return {"provider": "anthropic", "base_url": self.base_url or os.environ.get("ANTHROPIC_BASE_URL")}
+
+    def provides_model(self, model_id: str) -> bool:
+        return model_id.startswith("claude-")
+
+    def execute(self, model_id: str, request: Request) -> Response:
+        if asks_for_probs(request):
+            return self._probs(model_id, request)
+        system, messages = split_system(request.prompt)
+        parameters = text_parameters(model_id, TextOptions.of(request))
+        reply = self.create(model=model_id, system=system, messages=as_dicts(messages), **parameters)
+        return GetTextResponse(
+            model_id=model_id,
+            request=request,
+            raw_responses=[reply],
+            context=request.context,
+            txt=text_of(reply),
+            call=call_of(reply, parameters),
+        )
+
+    def create(self, *, system: str, temperature: float | None = None, **arguments: Any) -> Any:
+        """One `messages.create`: a Message. Raises ProviderError."""
+        if system:
+            arguments["system"] = system
+        if temperature is not None:
+            # The SDK has had no such parameter since the newest models refuse it; the older ones still read it.
+            arguments["extra_body"] = {"temperature": temperature}
+        with self.errors_as_ours():
+            reply = self.client.messages.create(**arguments)
+        if getattr(reply, "content", None) is None:
+            raise ProviderError(f"a reply without content: {str(reply)[:200]!r}", retryable=True)
+        return reply
+
+    def encode(self, model_id: str, data: str) -> list[int]:
+        raise NotImplementedError(f"Anthropic publishes no tokenizer: {model_id} cannot be encoded for here")
+
+    def decode(self, model_id: str, tokens: list[int]) -> str:
+        raise NotImplementedError(f"Anthropic publishes no tokenizer: {model_id} cannot be decoded here")
+
+    def _probs(self, model_id: str, request: Any) -> Response:
+        """Anthropic gives no log probabilities: sample one token `num_samples` times and count."""
+        count = request.num_samples
+        if not count:
+            raise ValueError(f"{model_id} gives no log probabilities: say num_samples, how often to sample instead")
+        system, messages = split_system(request.prompt)
+        parameters = text_parameters(model_id, TextOptions(temperature=1.0, max_tokens=1))
+        replies = [
+            self.create(model=model_id, system=system, messages=as_dicts(messages), **parameters) for _ in range(count)
+        ]
+        seen = collections.Counter(text_of(reply) for reply in replies)
+        usage = sum((usage_of(reply) for reply in replies), Usage())
+        return GetProbsResponse(
+            model_id=model_id,
+            request=request,
+            raw_responses=replies,
+            context=request.context,
+            probs={text: n / count for text, n in seen.most_common()},
+            call=Call(served_model=replies[0].model, parameters=parameters, usage=usage),
+        )
+
+
+def text_parameters(model: str, options: TextOptions) -> dict[str, Any]:
+    """The request parameters that `model` accepts: `max_tokens` always, `temperature` where it is not refused."""
+    parameters: dict[str, Any] = {"max_tokens": options.max_tokens or DEFAULT_MAX_TOKENS}
+    if options.temperature is not None and _TAKES_TEMPERATURE.match(model):
+        parameters["temperature"] = options.temperature
+    return parameters
+
+
+def text_of(reply: Any) -> str:
+    """The text blocks of a reply, joined."""
+    return "".join(block.text for block in reply.content if block.type == "text")
+
+
+def usage_of(reply: Any) -> Usage:
+    """The tokens a reply was billed for, those read from or written to the prompt cache among them."""
+    usage = reply.usage
+    cached = (getattr(usage, "cache_creation_input_tokens", 0) or 0) + (
+        getattr(usage, "cache_read_input_tokens", 0) or 0
+    )
+    return Usage(usage.input_tokens + cached, usage.output_tokens)
+
+
+def call_of(reply: Any, parameters: dict[str, Any]) -> Call:
+    """The account of one reply."""
+    return Call(served_model=reply.model, parameters=parameters, usage=usage_of(reply), finish_reason=reply.stop_reason)

@@ -1,0 +1,159 @@
+"""OpenAI's models, and any server that speaks its chat completions protocol."""
+
+import math
+import os
+import re
+from typing import Any
+
+from gpt_from_scratch.evals.messages import (
+    Call,
+    GetProbsResponse,
+    GetTextResponse,
+    Request,
+    Response,
+    TextOptions,
+    Usage,
+    asks_for_probs,
+)
+from gpt_from_scratch.evals.provider import ProviderError
+from gpt_from_scratch.evals.providers.vendor import VendorProvider, as_dicts
+
+_OPENAI = re.compile(r"gpt-|chatgpt-|o\d|codex-|ft:")
+_REASONING = re.compile(r"(ft:)?(o\d|codex-|gpt-([5-9]|\d\d)(?!.*-chat))")
+MOST_LOGPROBS = 20
+
+
+class OpenAIProvider(VendorProvider):
+    """OpenAI's own models, or with `base_url` whatever that server has.
+
+    base_url: such as "http://127.0.0.1:8000/v1"; None is OpenAI, or what OPENAI_BASE_URL says
+    api_key: for `base_url`; OPENAI_API_KEY is only ever sent to OpenAI
+    prefix: model ids begin with it, and the server is asked without it; tells several servers apart
+    """
+
+    package = "openai"
+    client_class = "OpenAI"
+    key_variable = "OPENAI_API_KEY"
+
+    def __init__(
+        self,
+        *,
+        client: Any = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        prefix: str = "",
+        timeout: float = 120.0,
+    ) -> None:
+        super().__init__(client=client, timeout=timeout)
+        self.base_url = base_url
+        self.api_key = api_key
+        self.prefix = prefix
+
+    def client_arguments(self) -> dict[str, Any]:
+        if self.base_url is None:
+            return super().client_arguments()
+        return {"base_url": self.base_url, "api_key": self.api_key or "no key needed"}
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What else than the prompt decides the answer: it is part of the cache's key."""
+        return {"provider": "openai", "base_url": self.base_url or os.environ.get("OPENAI_BASE_URL")}
+
+    def provides_model(self, model_id: str) -> bool:
+        if not model_id.startswith(self.prefix):
+            return False
+        return self.base_url is not None or _OPENAI.match(model_id.removeprefix(self.prefix)) is not None
+
+    def execute(self, model_id: str, request: Request) -> Response:
+        model = model_id.removeprefix(self.prefix)
+        if asks_for_probs(request):
+            return self._probs(model_id, model, request)
+        parameters = text_parameters(model, TextOptions.of(request))
+        reply = self.complete(model=model, messages=as_dicts(request.prompt), **parameters)
+        return GetTextResponse(
+            model_id=model_id,
+            request=request,
+            raw_responses=[reply],
+            context=request.context,
+            txt=text_of(reply),
+            call=call_of(reply, parameters),
+        )
+
+    def complete(self, **arguments: Any) -> Any:
+        """One `chat.completions.create`: a ChatCompletion with a choice in it. Raises ProviderError."""
+        with self.errors_as_ours():
+            reply = self.client.chat.completions.create(**arguments)
+        if not getattr(reply, "choices", None):
+            raise ProviderError(f"a reply without choices: {str(reply)[:200]!r}", retryable=True)
+        return reply
+
+    def encode(self, model_id: str, data: str) -> list[int]:
+        return list(self._encoding(model_id).encode(data, disallowed_special=()))
+
+    def decode(self, model_id: str, tokens: list[int]) -> str:
+        return str(self._encoding(model_id).decode(tokens))
+
+    def _probs(self, model_id: str, model: str, request: Any) -> Response:
+        if _REASONING.match(model):
+            raise ValueError(f"{model} gives no log probabilities; ask a model that does, such as gpt-4o")
+        if not 1 <= request.min_top_n <= MOST_LOGPROBS:
+            raise ValueError(f"min_top_n is 1 to {MOST_LOGPROBS} for OpenAI's protocol, not {request.min_top_n}")
+        parameters = {"max_tokens": 1, "temperature": 0.0, "logprobs": True, "top_logprobs": request.min_top_n}
+        reply = self.complete(model=model, messages=as_dicts(request.prompt), **parameters)
+        logprobs = reply.choices[0].logprobs
+        if logprobs is None or not logprobs.content:
+            raise ProviderError(f"{model} sent no log probabilities")
+        return GetProbsResponse(
+            model_id=model_id,
+            request=request,
+            raw_responses=[reply],
+            context=request.context,
+            probs={entry.token: math.exp(entry.logprob) for entry in logprobs.content[0].top_logprobs},
+            call=call_of(reply, parameters),
+        )
+
+    def _encoding(self, model_id: str) -> Any:
+        try:
+            import tiktoken
+        except ImportError as error:
+            raise RuntimeError("encode and decode need tiktoken: pip install 'gpt_from_scratch[tiktoken]'") from error
+        try:
+            return tiktoken.encoding_for_model(model_id.removeprefix(self.prefix))
+        except KeyError as error:
+            raise ValueError(f"tiktoken knows no tokenizer for {model_id!r}") from error
+
+
+def text_parameters(model: str, options: TextOptions) -> dict[str, Any]:
+    """The request parameters that `model` accepts.
+
+    Reasoning models refuse `temperature`, and `max_tokens` in favour of `max_completion_tokens`; servers that only speak
+    the protocol know `max_tokens`.
+    """
+    reasoning = _REASONING.match(model) is not None
+    parameters: dict[str, Any] = {}
+    if options.max_tokens is not None:
+        parameters["max_completion_tokens" if reasoning else "max_tokens"] = options.max_tokens
+    if options.temperature is not None and not reasoning:
+        parameters["temperature"] = options.temperature
+    return parameters
+
+
+def text_of(reply: Any) -> str:
+    """A reply's text; a refusal is the text of what the model said instead."""
+    message = reply.choices[0].message
+    return str(message.content or getattr(message, "refusal", None) or "")
+
+
+def usage_of(reply: Any) -> Usage:
+    """The tokens a reply was billed for; zero where a server does not say."""
+    usage = reply.usage
+    return Usage(usage.prompt_tokens, usage.completion_tokens) if usage else Usage()
+
+
+def call_of(reply: Any, parameters: dict[str, Any]) -> Call:
+    """The account of one reply."""
+    return Call(
+        served_model=reply.model or "",
+        parameters=parameters,
+        usage=usage_of(reply),
+        finish_reason=reply.choices[0].finish_reason,
+    )
