@@ -1,0 +1,1 @@
+"""Function calling: Python functions as tools for a model, with the same names for both vendors."""

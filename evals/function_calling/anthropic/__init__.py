@@ -1,0 +1,1 @@
+"""Function calling for Anthropic's messages protocol."""

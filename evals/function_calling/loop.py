@@ -1,0 +1,104 @@
+"""The conversation between a model and its tools, the same for both vendors."""
+
+import abc
+from typing import Any
+
+from gpt_from_scratch.evals.messages import Call, GetTextResponse, Request, Response, Usage, asks_for_probs
+from gpt_from_scratch.evals.provider import Provider, ProviderError
+
+PREFIX = "function-calling-"
+"""Before a vendor's model id: so that the plain model and the one with functions are two models."""
+
+
+class MaxIterationsReachedError(ProviderError):
+    """The model still called functions in its last allowed turn; `messages` is the conversation so far."""
+
+    def __init__(self, iterations: int, messages: list[Any]) -> None:
+        super().__init__(
+            f"the model still called functions after {iterations} turns; allow more with max_iterations_per_execution"
+        )
+        self.messages = messages
+
+    @property
+    def kind(self) -> str:
+        return "max iterations"
+
+
+class FunctionCallingProvider(abc.ABC):
+    """A vendor's models with functions; one instance serves many threads, since each conversation is its own."""
+
+    def __init__(self, vendor: Provider, tools: list[dict[str, Any]], max_iterations_per_execution: int) -> None:
+        if max_iterations_per_execution < 1:
+            raise ValueError(f"max_iterations_per_execution must be at least 1, not {max_iterations_per_execution}")
+        self._vendor = vendor
+        self._tools = tools
+        self._max_iterations = max_iterations_per_execution
+
+    @abc.abstractmethod
+    def start(self, model: str, request: Request) -> tuple[dict[str, Any], list[Any]]:
+        """The arguments of every request, and the messages of the first, in the vendor's form."""
+
+    @abc.abstractmethod
+    def ask(self, messages: list[Any], arguments: dict[str, Any]) -> tuple[Any, Call]:
+        """Send the messages: the vendor's reply and its account. Raises ProviderError."""
+
+    @abc.abstractmethod
+    def take_turn(self, reply: Any, messages: list[Any]) -> bool:
+        """Append the reply and the results of the functions it calls; False where it calls none."""
+
+    @abc.abstractmethod
+    def text_of(self, reply: Any) -> str:
+        """The reply's text."""
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What else than the prompt decides the answer: it is part of the cache's key."""
+        return {"vendor": type(self._vendor).__name__, "tools": self._tools, "iterations": self._max_iterations}
+
+    def provides_model(self, model_id: str) -> bool:
+        return model_id.startswith(PREFIX) and self._vendor.provides_model(model_id.removeprefix(PREFIX))
+
+    def encode(self, model_id: str, data: str) -> list[int]:
+        return self._vendor.encode(model_id.removeprefix(PREFIX), data)
+
+    def decode(self, model_id: str, tokens: list[int]) -> str:
+        return self._vendor.decode(model_id.removeprefix(PREFIX), tokens)
+
+    def execute(self, model_id: str, request: Request) -> Response:
+        """Ask until the model answers without calling a function.
+
+        Raises:
+            MaxIterationsReachedError: it called functions in each of its turns.
+            ProviderError: a request failed.
+        """
+        if asks_for_probs(request):
+            raise ValueError(
+                f"{model_id} gives text only: probabilities of a next token are not defined with functions"
+            )
+        arguments, messages = self.start(model_id.removeprefix(PREFIX), request)
+        asked = len(messages)
+        replies: list[Any] = []
+        usage = Usage()
+        try:
+            for _ in range(self._max_iterations):
+                reply, call = self.ask(messages, arguments)
+                replies.append(reply)
+                usage += call.usage
+                if not self.take_turn(reply, messages):
+                    return GetTextResponse(
+                        model_id=model_id,
+                        request=request,
+                        raw_responses=replies,
+                        context=request.context,
+                        txt=self.text_of(reply),
+                        call=Call(
+                            served_model=call.served_model,
+                            parameters=call.parameters,
+                            usage=usage,
+                            finish_reason=call.finish_reason,
+                            transcript=messages[asked:],
+                        ),
+                    )
+            raise MaxIterationsReachedError(self._max_iterations, messages)
+        except ProviderError as error:
+            error.usage = usage
+            raise

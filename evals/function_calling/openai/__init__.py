@@ -1,0 +1,1 @@
+"""Function calling for OpenAI's chat completions protocol."""

@@ -1,0 +1,80 @@
+"""OpenAI's models with Python functions.
+
+provider = OpenAIFunctionCallingProvider(functions=[get_weather])
+provider.execute("function-calling-gpt-4o", Request(prompt=[Message("user", "Is it cold in Oslo?")], context=None)).txt
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gpt_from_scratch.evals.function_calling.loop import FunctionCallingProvider, MaxIterationsReachedError
+from gpt_from_scratch.evals.function_calling.openai.function_call_handler import FunctionCallHandler
+from gpt_from_scratch.evals.function_calling.tools import FunctionTool
+from gpt_from_scratch.evals.messages import Call, Request, TextOptions
+from gpt_from_scratch.evals.providers import openai_provider
+from gpt_from_scratch.evals.providers.openai_provider import OpenAIProvider
+from gpt_from_scratch.evals.providers.vendor import as_dicts
+
+__all__ = ["MaxIterationsReachedError", "OpenAIFunctionCallingProvider"]
+
+
+class OpenAIFunctionCallingProvider(FunctionCallingProvider):
+    """Models `function-calling-<model>` for every model of `provider`.
+
+    functions: see `FunctionTool`; `handler_options` are `ToolRegistry`'s (strict, timeout, ...)
+    max_iterations_per_execution: how many replies the model may use for one answer
+    provider: where the model is; OpenAI itself by default
+    parallel_tool_calls: None asks for one call at a time where a tool is strict, since strict schemas hold only then
+    """
+
+    def __init__(
+        self,
+        functions: Sequence[Callable[..., Any] | FunctionTool],
+        max_iterations_per_execution: int = 3,
+        *,
+        provider: OpenAIProvider | None = None,
+        parallel_tool_calls: bool | None = None,
+        **handler_options: Any,
+    ) -> None:
+        self._handler = FunctionCallHandler(functions, **handler_options)
+        self._openai = provider or OpenAIProvider()
+        self._parallel = parallel_tool_calls
+        if parallel_tool_calls is None and self._handler.has_strict_tools:
+            self._parallel = False
+        super().__init__(self._openai, self._handler.get_schema_for_tools_arg(), max_iterations_per_execution)
+
+    def start(self, model: str, request: Request) -> tuple[dict[str, Any], list[Any]]:
+        name = model.removeprefix(self._openai.prefix)
+        arguments: dict[str, Any] = {
+            "model": name,
+            "tools": self._tools,
+            **openai_provider.text_parameters(name, TextOptions.of(request)),
+        }
+        if self._parallel is not None:
+            arguments["parallel_tool_calls"] = self._parallel
+        return arguments, as_dicts(request.prompt)
+
+    def ask(self, messages: list[Any], arguments: dict[str, Any]) -> tuple[Any, Call]:
+        reply = self._openai.complete(messages=messages, **arguments)
+        sent = {key: value for key, value in arguments.items() if key not in ("model", "tools")}
+        return reply, openai_provider.call_of(reply, sent)
+
+    def take_turn(self, reply: Any, messages: list[Any]) -> bool:
+        message = reply.choices[0].message
+        turn: dict[str, Any] = {"role": "assistant", "content": message.content}
+        messages.append(turn)
+        if not message.tool_calls:
+            return False
+        turn["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.function.name, "arguments": call.function.arguments},
+            }
+            for call in message.tool_calls
+        ]
+        messages.extend(self._handler.resolve(call) for call in message.tool_calls)
+        return True
+
+    def text_of(self, reply: Any) -> str:
+        return openai_provider.text_of(reply)
