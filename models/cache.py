@@ -10,15 +10,16 @@ from gpt_from_scratch.models.gpt import GPTConfig
 class KVCache:
     """Room for `capacity` tokens a row in every layer. Rows may have different lengths.
 
-    Row b's tokens lie at positions 0 ... lengths[b] - 1. What lies beyond is unset, and never attended to.
+    Row b's tokens lie at positions 0 ... lengths[b] - 1. What lies beyond is never attended to, but always finite: a
+    masked key still meets the arithmetic, where 0 · NaN and inf - inf are NaN. Hence zeros, and not unset memory.
     """
 
     def __init__(
         self, config: GPTConfig, batch: int, capacity: int, *, device: torch.device, dtype: torch.dtype
     ) -> None:
         shape = (config.n_layer, batch, config.kv_heads, capacity, config.head_size)
-        self.keys = torch.empty(shape, device=device, dtype=dtype)
-        self.values = torch.empty(shape, device=device, dtype=dtype)
+        self.keys = torch.zeros(shape, device=device, dtype=dtype)
+        self.values = torch.zeros(shape, device=device, dtype=dtype)
         self.lengths: Int[Tensor, " b"] = torch.zeros(batch, dtype=torch.int64, device=device)
         self.longest = 0
         self.ragged = False
@@ -55,9 +56,6 @@ class KVCache:
         self.lengths = torch.tensor(lengths, dtype=torch.int64, device=self.lengths.device)
         self.longest = max(lengths, default=0)
         self.ragged = len(set(lengths)) > 1
-        if self.ragged:  # a masked key still meets a zero weight: unset memory must not hold NaN
-            self.keys[..., min(lengths) :, :].nan_to_num_()
-            self.values[..., min(lengths) :, :].nan_to_num_()
 
     def keep(self, rows: list[int]) -> None:
         """Keep only these rows of the batch, in this order."""

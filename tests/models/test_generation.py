@@ -49,6 +49,16 @@ def test_a_ragged_batch_equals_its_rows_alone_and_no_cache(config: GPTConfig, ba
     assert all(len(row) == 12 for row in together)
 
 
+@pytest.mark.parametrize("garbage", [float("nan"), float("inf"), 3e38])
+@pytest.mark.parametrize("backend", ["reference", "torch"])
+def test_what_memory_held_before_does_not_matter(backend: str, garbage: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make(MODERN)
+    with use_backend(backend):
+        expected = generate(model, PROMPTS, 12)
+        monkeypatch.setattr(torch, "empty", lambda shape, **options: torch.full(shape, garbage, **options))
+        assert generate(model, PROMPTS, 12) == expected
+
+
 def test_greedy_takes_the_most_likely_token() -> None:
     model = make(GPT2)
     row = [3, 1]
