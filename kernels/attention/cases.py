@@ -95,8 +95,8 @@ def attention_scale(
     return {
         "output": largest(p @ values),
         "grad q": largest(ds @ keys),
-        "grad k": largest((ds.transpose(-2, -1) @ q.abs()).view(q.shape[0], -1, group, *k.shape[2:]).sum(2)),
-        "grad v": largest((p.transpose(-2, -1) @ grads[0].abs()).view(q.shape[0], -1, group, *k.shape[2:]).sum(2)),
+        "grad k": largest((ds.transpose(-2, -1) @ q.abs()).unflatten(1, (-1, group)).sum(2)),
+        "grad v": largest((p.transpose(-2, -1) @ grads[0].abs()).unflatten(1, (-1, group)).sum(2)),
     }
 
 
