@@ -1,0 +1,16 @@
+"""Checkpoints that are whole or absent: full state on disk, proven by SHA-256, written beside the training."""
+
+from gpt_from_scratch.training.checkpoints.checkpoint import Checkpoint, DamagedCheckpointError
+from gpt_from_scratch.training.checkpoints.space import bytes_of, preflight
+from gpt_from_scratch.training.checkpoints.staging import NonFiniteError
+from gpt_from_scratch.training.checkpoints.store import Best, CheckpointStore
+
+__all__ = [
+    "Best",
+    "Checkpoint",
+    "CheckpointStore",
+    "DamagedCheckpointError",
+    "NonFiniteError",
+    "bytes_of",
+    "preflight",
+]

@@ -1,0 +1,109 @@
+"""One checkpoint: a folder with the model in Hugging Face's format, named tensors, and the rest as JSON.
+
+step-00000100/
+    model/                  config.json, model.safetensors, gpt_tokenizer.json: evals and the server open this
+    optimizer.safetensors   the optimizer's and other tensors, by name
+    state.json              step, sampler, config, backends, …
+    manifest.json           size and SHA-256 of each of these, written last
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gpt_from_scratch.models import pretrained
+from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.support.files import sync_folder, write_text
+from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
+from gpt_from_scratch.tokenizer.protocol import Tokenizer
+from gpt_from_scratch.training.checkpoints.manifest import damage, seal
+
+MODEL_FOLDER, TENSORS_FILE, STATE_FILE = "model", "optimizer.safetensors", "state.json"
+
+
+class DamagedCheckpointError(ValueError):
+    """A folder that is not a whole checkpoint; the message names each file and what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that was read after every file was found as it had been written."""
+
+    step: int
+    folder: Path
+    tensors: dict[str, Tensor]
+    """What `save` was given as `tensors`, on the device that was asked for."""
+    state: dict[str, Any]
+    """What `save` was given as `state`."""
+
+    def model(self) -> GPT:
+        """The model with its weights, on the CPU. Does not advance torch's random numbers, so a resume stays exact."""
+        with torch.random.fork_rng(devices=[]):
+            return GPT.from_pretrained(self.folder / MODEL_FOLDER)
+
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the run."""
+        return load_tokenizer(self.folder / MODEL_FOLDER)
+
+
+def read(folder: Path, step: int, map_location: str | torch.device = "cpu") -> Checkpoint:
+    """The checkpoint in `folder`.
+
+    Raises:
+        DamagedCheckpointError: it is not whole, or is not a checkpoint at all.
+    """
+    if lines := damage(folder, step):
+        raise DamagedCheckpointError("\n".join(lines))
+    tensors = pretrained.read_file(folder / TENSORS_FILE)
+    return Checkpoint(
+        step=step,
+        folder=folder,
+        tensors={name: tensor.to(map_location) for name, tensor in tensors.items()},
+        state=pretrained.read_json(folder / STATE_FILE),
+    )
+
+
+def write(
+    folder: Path,
+    step: int,
+    config: GPTConfig,
+    weights: Mapping[str, Tensor],
+    tokenizer: Tokenizer,
+    tensors: Mapping[str, Tensor],
+    state_text: str,
+) -> None:
+    """Fill an existing, empty folder; every file is on the disk when this returns."""
+    with torch.device("meta"):
+        model = GPT(config)
+    model.load_state_dict(dict(weights), assign=True)
+    model.save_pretrained(folder / MODEL_FOLDER)
+    tokenizer.save(folder / MODEL_FOLDER / TOKENIZER_FILE)
+    pretrained.save_tensors(folder / TENSORS_FILE, dict(tensors))
+    write_text(folder / STATE_FILE, state_text)
+    seal(folder, step)
+    sync_folder(folder / MODEL_FOLDER)
+    sync_folder(folder)
+
+
+def state_text(state: Mapping[str, Any]) -> str:
+    """The state as JSON.
+
+    Raises:
+        ValueError: it holds NaN or infinity, or something that JSON cannot give back as it was.
+    """
+    try:
+        text = json.dumps(dict(state), indent=1, allow_nan=False)
+        if json.loads(text) == dict(state):
+            return text + "\n"
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"the state of a checkpoint must be JSON (finite numbers, text, lists, dicts): {error}"
+        ) from None
+    raise ValueError(
+        "the state of a checkpoint must come back from JSON as it was: use lists, not tuples, and text as keys"
+    )

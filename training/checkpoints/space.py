@@ -1,0 +1,57 @@
+"""Room on the disk: the estimate before a run, and how a full disk is told from other failures."""
+
+import errno
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from safetensors import SafetensorError
+from torch import Tensor
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def bytes_of(tensors: Iterable[Tensor]) -> int:
+    """What these tensors take on disk, in bytes (headers, state and manifest, a few kilobytes, not counted)."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def preflight(bytes_needed: int, folder: Path) -> None:
+    """See before a run that its checkpoints will fit.
+
+    Args:
+        bytes_needed: of all checkpoints that will lie there at once: those kept, and one being written.
+        folder: where they will be; it need not exist yet.
+
+    Raises:
+        RuntimeError: less than that is free.
+    """
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if free < bytes_needed:
+        raise RuntimeError(
+            f"the checkpoints of this run need {in_units(bytes_needed)} in {folder}, and {in_units(free)} are free there: "
+            "make room, choose a folder on another disk, or keep fewer checkpoints"
+        )
+
+
+def free_bytes(folder: Path) -> int:
+    """Free bytes on the disk of an existing folder."""
+    return shutil.disk_usage(folder).free
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether a write failed for want of space or quota. safetensors (Rust) gives the number only in its text."""
+    if isinstance(error, SafetensorError):
+        code = re.search(r"\(os error (\d+)\)", str(error))
+        return code is not None and int(code[1]) in FULL
+    return isinstance(error, OSError) and error.errno in FULL
+
+
+def in_units(n_bytes: int) -> str:
+    """Bytes for people and, exactly, for scripts: "1.2 GB (1,234,567,890 bytes)"."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if n_bytes >= size:
+            return f"{n_bytes / size:.1f} {unit} ({n_bytes:,} bytes)"
+    return f"{n_bytes:,} bytes"

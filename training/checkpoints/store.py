@@ -1,0 +1,258 @@
+"""The checkpoints of a run: saved beside the training, rotated, and found again after any failure."""
+
+import json
+import logging
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from gpt_from_scratch.models.gpt import GPTConfig
+from gpt_from_scratch.support.files import sync_folder, write_text
+from gpt_from_scratch.tokenizer.protocol import Tokenizer
+from gpt_from_scratch.training.checkpoints import checkpoint
+from gpt_from_scratch.training.checkpoints.checkpoint import Checkpoint, DamagedCheckpointError
+from gpt_from_scratch.training.checkpoints.space import bytes_of, free_bytes, in_units, is_disk_full
+from gpt_from_scratch.training.checkpoints.staging import Staging, require_finite
+
+BEST_FILE = "best.json"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The checkpoint with the lowest validation loss so far."""
+
+    step: int
+    loss: float
+
+
+class CheckpointStore:
+    """The checkpoints in one folder, `step-00000100/` and so on. One process of a run saves; any may load.
+
+    A checkpoint is written into a hidden folder beside its place and renamed into it when all of it is on the disk, so
+    at any moment a folder named `step-…` is whole. Kill the process when you like: the last whole one stays.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        keep_last: int = 2,
+        keep_every: int = 0,
+        warn: Callable[[str], None] = _log.warning,
+    ) -> None:
+        """
+        Args:
+            folder: made at the first save.
+            keep_last: how many of the newest stay (at least 1); the best one stays in any case.
+            keep_every: those whose step this divides stay for good; 0 is none.
+            warn: told of damage, of a full disk, and of what is set aside; may be called from the writer's thread.
+        """
+        if keep_last < 1 or keep_every < 0:
+            raise ValueError(
+                f"keep_last is {keep_last} and keep_every {keep_every}: keep at least the last 1, and every N-th (0 is none)"
+            )
+        self.folder = folder
+        self.keep_last = keep_last
+        self.keep_every = keep_every
+        self._warn = warn
+        self._staging = (Staging(), Staging())
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+        self._running: Future[None] | None = None
+        self._position: int | None = None  # the step last saved or loaded: what lies beyond it is not of this run
+
+    def steps(self) -> list[int]:
+        """The steps of which there is a checkpoint, ascending."""
+        if not self.folder.exists():
+            return []
+        if not self.folder.is_dir():
+            raise ValueError(f"{self.folder} is a file: expected the folder with a run's checkpoints")
+        names = (re.fullmatch(r"step-(\d{8,})", path.name) for path in self.folder.iterdir() if path.is_dir())
+        return sorted(int(name[1]) for name in names if name)
+
+    def path_of(self, step: int) -> Path:
+        """The folder of a step's checkpoint, there or not."""
+        return self.folder / f"step-{step:08d}"
+
+    def save(
+        self,
+        step: int,
+        *,
+        config: GPTConfig,
+        weights: Mapping[str, Tensor],
+        tokenizer: Tokenizer,
+        tensors: Mapping[str, Tensor],
+        state: Mapping[str, Any],
+        wait: bool = True,
+    ) -> None:
+        """Save all that a run needs to go on exactly; nothing if this step is saved already.
+
+        A full disk is no error: `warn` is told how many bytes are needed, the half-written folder goes, and the last
+        good checkpoint stays.
+
+        Args:
+            config, weights: the model, as `model.config` and `model.state_dict()`.
+            tensors: the optimizer's state and whatever else is tensors, by name.
+            state: the rest, as JSON gives it back (the step, the sampler, the run's config, …).
+            wait: False returns after one copy in memory; a thread writes, and a failure is raised by the next call of
+                `save`, `mark_best` or `finish`. A save that is still running is waited for first.
+
+        Raises:
+            NonFiniteError: NaN or infinity in a tensor; nothing is saved.
+            ValueError: the state is not JSON, or the step lies before the last one.
+        """
+        text = checkpoint.state_text(state)
+        self._settle()
+        if step == self._position:
+            return
+        if self._position is not None and step < self._position:
+            raise ValueError(f"step {step} cannot be saved after step {self._position}: steps only go up")
+        if wait:
+            copies = [{name: tensor.detach().cpu() for name, tensor in group.items()} for group in (weights, tensors)]
+        else:
+            copies = [staging.copy(group) for staging, group in zip(self._staging, (weights, tensors), strict=True)]
+        self._running = self._writer.submit(self._write, step, config, copies[0], tokenizer, copies[1], text)
+        if wait:
+            self._settle()
+
+    def finish(self) -> None:
+        """Wait for a save that is still running, and raise what went wrong in it."""
+        self._settle()
+
+    def load(self, step: int | None = None, map_location: str | torch.device = "cpu") -> Checkpoint | None:
+        """The newest whole checkpoint, or that of `step`; None if the folder has none at all.
+
+        Every file is checked by its SHA-256. A damaged checkpoint is told to `warn`, file by file, and the one before it
+        taken; an explicit `step` is never replaced by another. What lies beyond the step loaded is set aside
+        (`aside-step-…`) by the next save.
+
+        Raises:
+            FileNotFoundError: there is no checkpoint of `step`.
+            DamagedCheckpointError: it is damaged, or, without `step`, every one is.
+        """
+        self._settle()
+        steps = self.steps()
+        if step is not None:
+            if step not in steps:
+                raise FileNotFoundError(f"{self.folder} has no checkpoint of step {step}; it has {steps or 'none'}")
+            steps = [step]
+        found: list[str] = []
+        for candidate in reversed(steps):
+            try:
+                loaded = checkpoint.read(self.path_of(candidate), candidate, map_location)
+            except DamagedCheckpointError as error:
+                found.append(str(error))
+                if step is None:
+                    self._warn(f"the checkpoint of step {candidate} is damaged and left out:\n{error}")
+                continue
+            self._position = candidate
+            return loaded
+        if found:
+            raise DamagedCheckpointError(f"no whole checkpoint in {self.folder}:\n" + "\n".join(found))
+        return None
+
+    def mark_best(self, step: int, loss: float) -> None:
+        """Note that the checkpoint of `step` has the lowest validation loss, so that rotation spares it.
+
+        Waits for the save if it is still running. If it was not saved (the disk was full) the best one stays as it was.
+        """
+        self._settle()
+        if step not in self.steps():
+            self._warn(f"step {step} is the best so far (loss {loss:.4f}), but there is no checkpoint of it")
+            return
+        try:
+            write_text(self.folder / BEST_FILE, json.dumps(asdict(Best(step, loss))) + "\n")
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            self._warn(f"the disk is full: {BEST_FILE} could not name step {step}, the best so far (loss {loss:.4f})")
+
+    def best(self) -> Best | None:
+        """The best checkpoint that `mark_best` noted; None if none was, or it is gone."""
+        path = self.folder / BEST_FILE
+        if not path.is_file():
+            return None
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            best = Best(int(document["step"]), float(document["loss"]))
+        except (ValueError, TypeError, KeyError) as error:
+            self._warn(f"{path} is damaged and left out: {error!r}")
+            return None
+        return best if best.step in self.steps() else None
+
+    def _settle(self) -> None:
+        """Wait for the running save; its failure is raised here, once."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.result()
+
+    def _write(
+        self,
+        step: int,
+        config: GPTConfig,
+        weights: dict[str, Tensor],
+        tokenizer: Tokenizer,
+        tensors: dict[str, Tensor],
+        state_text: str,
+    ) -> None:
+        require_finite(weights)
+        require_finite(tensors)
+        temporary = self.folder / f".step-{step:08d}.{secrets.token_hex(4)}.tmp"
+        try:
+            self._clean_up()
+            temporary.mkdir()
+            checkpoint.write(temporary, step, config, weights, tokenizer, tensors, state_text)
+            temporary.rename(self.path_of(step))
+            sync_folder(self.folder)
+        except (OSError, SafetensorError) as error:
+            if not is_disk_full(error):
+                raise
+            shutil.rmtree(temporary, ignore_errors=True)  # first, so that the message gives what is free without it
+            needed = bytes_of([*weights.values(), *tensors.values()])
+            self._warn(
+                f"the disk is full: the checkpoint of step {step} needs {in_units(needed)} in {self.folder}, and "
+                f"{in_units(free_bytes(self.folder))} are free there. The run goes on without it; the last good "
+                f"checkpoint is {'none yet' if self._position is None else f'that of step {self._position}'}."
+            )
+            return
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        self._position = step
+        self._rotate()
+
+    def _clean_up(self) -> None:
+        """Remove what a killed process left half-written, and set aside what is not of this run's line."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for leftover in self.folder.glob(".*.tmp"):
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
+        for step in self.steps():
+            if self._position is None or step > self._position:
+                aside = self.folder / f"aside-{self.path_of(step).name}-{secrets.token_hex(4)}"
+                self.path_of(step).rename(aside)
+                self._warn(
+                    f"{self.path_of(step)} is not of this run's line (damaged, or beyond the step it went on from): "
+                    f"set aside as {aside.name}, which you may delete"
+                )
+
+    def _rotate(self) -> None:
+        """Remove old checkpoints; renamed first, so that a kill leaves no half of one under a checkpoint's name."""
+        steps, best = self.steps(), self.best()
+        kept = {*steps[-self.keep_last :], *([best.step] if best else [])}
+        for step in steps:
+            if step not in kept and not (self.keep_every and step % self.keep_every == 0):
+                doomed = self.folder / f".{self.path_of(step).name}.{secrets.token_hex(4)}.tmp"
+                self.path_of(step).rename(doomed)
+                shutil.rmtree(doomed)
