@@ -8,10 +8,10 @@ from gpt_from_scratch.models.gpt import GPTConfig
 
 
 class KVCache:
-    """Room for `capacity` tokens a row in every layer. Rows may have different lengths.
+    """Room for `capacity` tokens a row in every layer. Rows may have different lengths, and come and go.
 
-    Row b's tokens lie at positions 0 ... lengths[b] - 1. What lies beyond is never attended to, but always finite: a
-    masked key still meets the arithmetic, where 0 · NaN and inf - inf are NaN. Hence zeros, and not unset memory.
+    Row b's tokens lie at positions 0 ... lengths[b] - 1 of slot b. What lies beyond is never attended to, but always
+    finite: a masked key still meets the arithmetic, where 0 · NaN and inf - inf are NaN. Hence zeros, not unset memory.
     """
 
     def __init__(
@@ -20,9 +20,14 @@ class KVCache:
         shape = (config.n_layer, batch, config.kv_heads, capacity, config.head_size)
         self.keys = torch.zeros(shape, device=device, dtype=dtype)
         self.values = torch.zeros(shape, device=device, dtype=dtype)
-        self.lengths: Int[Tensor, " b"] = torch.zeros(batch, dtype=torch.int64, device=device)
-        self.longest = 0
-        self.ragged = False
+        self._count(torch.zeros(batch, dtype=torch.int64, device=device), [0] * batch)
+
+    def _count(self, lengths: Int[Tensor, " b"], known: list[int]) -> None:
+        """Set the rows' lengths, which the host knows too: reading them from the device would wait for it."""
+        self.lengths: Int[Tensor, " b"] = lengths
+        self._known = known
+        self.longest = max(known, default=0)
+        self.ragged = len(set(known)) > 1
 
     def append(
         self, layer: int, k: Float[Tensor, "b hkv t d"], v: Float[Tensor, "b hkv t d"]
@@ -31,32 +36,54 @@ class KVCache:
 
         The lengths are None where all rows are equally long: the op then needs no mask.
         """
-        count = k.shape[2]
+        batch, count = k.shape[0], k.shape[2]
         end = self.longest + count
         if end > self.keys.shape[3]:
             raise ValueError(f"the cache has room for {self.keys.shape[3]} tokens, {end} were given")
+        keys, values = self.keys[layer, :batch], self.values[layer, :batch]
         if self.ragged:
-            rows = torch.arange(k.shape[0], device=k.device).unsqueeze(1)
+            rows = torch.arange(batch, device=k.device).unsqueeze(1)
             columns = self.lengths.unsqueeze(1) + torch.arange(count, device=k.device)
-            self.keys[layer][rows, :, columns] = k.transpose(1, 2).to(self.keys.dtype)
-            self.values[layer][rows, :, columns] = v.transpose(1, 2).to(self.values.dtype)
+            keys[rows, :, columns] = k.transpose(1, 2).to(keys.dtype)
+            values[rows, :, columns] = v.transpose(1, 2).to(values.dtype)
         else:
-            self.keys[layer, :, :, self.longest : end] = k
-            self.values[layer, :, :, self.longest : end] = v
+            keys[:, :, self.longest : end] = k
+            values[:, :, self.longest : end] = v
         lengths = self.lengths + count if self.ragged else None
-        return self.keys[layer, :, :, :end].to(k.dtype), self.values[layer, :, :, :end].to(v.dtype), lengths
+        return keys[:, :, :end].to(k.dtype), values[:, :, :end].to(v.dtype), lengths
 
     def advance(self, count: int) -> None:
         """Count `count` new tokens in every row, once all layers have stored them."""
-        self.lengths = self.lengths + count
-        self.longest += count
+        self._count(self.lengths + count, [length + count for length in self._known])
 
     def truncate(self, lengths: list[int]) -> None:
         """Forget all but the first lengths[b] tokens of each row: the padding of a ragged prompt."""
-        self.lengths = torch.tensor(lengths, dtype=torch.int64, device=self.lengths.device)
-        self.longest = max(lengths, default=0)
-        self.ragged = len(set(lengths)) > 1
+        self._count(torch.tensor(lengths, dtype=torch.int64, device=self.lengths.device), lengths)
+
+    def beside(self, count: int) -> "KVCache":
+        """An empty cache of `count` rows in the memory behind this one's rows, which grows if it must; see `join`."""
+        used = len(self._known)
+        if used + count > self.keys.shape[1]:
+            slots = max(used + count, 2 * self.keys.shape[1])
+            for name in ("keys", "values"):
+                old: Tensor = getattr(self, name)
+                new = old.new_zeros(old.shape[0], slots, *old.shape[2:])
+                new[:, :used] = old[:, :used]
+                setattr(self, name, new)
+        other = object.__new__(KVCache)
+        other.keys, other.values = (x[:, used : used + count] for x in (self.keys, self.values))
+        other._count(self.lengths.new_zeros(count), [0] * count)
+        return other
+
+    def join(self, other: "KVCache") -> None:
+        """Take over the rows of a cache that `beside` made last."""
+        self._count(torch.cat([self.lengths, other.lengths]), self._known + other._known)
 
     def keep(self, rows: list[int]) -> None:
-        """Keep only these rows of the batch, in this order."""
-        self.keys, self.values, self.lengths = self.keys[:, rows], self.values[:, rows], self.lengths[rows]
+        """Keep only these rows of the batch, in this order. Only rows that change their place are copied."""
+        moved = [(old, new) for new, old in enumerate(rows) if old != new]
+        if moved:
+            old, new = map(list, zip(*moved, strict=True))
+            for x in (self.keys, self.values):
+                x[:, new, :, : self.longest] = x[:, old, :, : self.longest]
+        self._count(self.lengths[rows], [self._known[row] for row in rows])

@@ -1,7 +1,9 @@
 """Generation: one batched engine with a KV cache, used by the samples in training, the command line and the server."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -9,49 +11,43 @@ from torch import Tensor
 
 from gpt_from_scratch.models.cache import KVCache
 from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.models.sampling import Sampling, filtered, sample, sample_rows
+
+__all__ = ["Engine", "Generated", "Sampling", "Scored", "check_prompts", "filtered", "generate", "sample", "stream"]
+
+DEFAULT = Sampling()
+PREFILL_TOKENS = 8192  # prompts are computed this many tokens at a time, so that many long ones need no more memory
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """How to choose the next token.
+class Scored:
+    """A token with its log-probability under the unmodified model, and the most likely ones in its place, best first."""
 
-    Attributes:
-        temperature: divides the logits; 0 always takes the most likely token.
-        top_k: keep only the k most likely tokens.
-        top_p: keep the smallest set of most likely tokens whose probability reaches p (Holtzman et al. 2020).
-        seed: makes a row's tokens repeatable, whatever the other rows of its batch are.
-        stop_tokens: a row ends when it makes one of these; the stop token is the last of its tokens.
-    """
-
-    temperature: float = 1.0
-    top_k: int | None = None
-    top_p: float | None = None
-    seed: int = 0
-    stop_tokens: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.temperature < 0:
-            raise ValueError(f"temperature must be at least 0, it is {self.temperature}")
-        if self.top_k is not None and self.top_k < 1:
-            raise ValueError(f"top_k must be at least 1, it is {self.top_k}")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p must be above 0 and at most 1, it is {self.top_p}")
-
-
-@dataclass(frozen=True)
-class Generated:
-    """One new token: the row of the batch, the token, and its log-probability under the unmodified model."""
-
-    row: int
     token: int
     logprob: float
+    top: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Generated(Scored):
+    """One new token of a row.
+
+    Attributes:
+        row: the prompt's place in its batch, or the number that `Engine.add` gave.
+        finish: on a row's last token why it ended, at a stop token or at its length; None before.
+        prompt: on a row's first token the scores of its prompt's tokens from the second on, where they were asked for.
+    """
+
+    row: int = field(kw_only=True)
+    finish: Literal["stop", "length"] | None = field(default=None, kw_only=True)
+    prompt: tuple[Scored, ...] | None = field(default=None, kw_only=True)
 
 
 def generate(
     model: GPT,
     prompts: Sequence[Sequence[int]],
     max_new_tokens: int,
-    sampling: Sampling | Sequence[Sampling] = Sampling(),
+    sampling: Sampling | Sequence[Sampling] = DEFAULT,
     *,
     use_cache: bool = True,
 ) -> list[list[int]]:
@@ -70,94 +66,209 @@ def stream(
     model: GPT,
     prompts: Sequence[Sequence[int]],
     max_new_tokens: int,
-    sampling: Sampling | Sequence[Sampling] = Sampling(),
+    sampling: Sampling | Sequence[Sampling] = DEFAULT,
     *,
     use_cache: bool = True,
 ) -> Iterator[Generated]:
-    """`generate`, token by token as they are made. Finished rows leave the batch.
-
-    A row that fills the context goes on with the last half of it: the earlier tokens are forgotten.
-    """
+    """`generate`, token by token as they are made."""
     settings = [sampling] * len(prompts) if isinstance(sampling, Sampling) else list(sampling)
     if len(settings) != len(prompts):
         raise ValueError(f"{len(settings)} sampling settings for {len(prompts)} prompts: give one, or one each")
     check_prompts(model, prompts)
-    generators = [torch.Generator().manual_seed(s.seed) for s in settings]
-    context = model.config.block_size
-    sequences = [list(prompt)[-context:] for prompt in prompts]
-    rows = list(range(len(prompts)))  # those still running, by their place in `prompts`
-    cache: KVCache | None = None
-    for _ in range(max_new_tokens):
-        if not rows:
-            return
-        running = [sequences[row] for row in rows]
-        if max(map(len, running)) > context or cache is None or not use_cache:
-            if max(map(len, running)) > context:
-                for row in rows:
-                    sequences[row] = sequences[row][-max(1, context // 2) :]
-                running = [sequences[row] for row in rows]
-            cache, logits = _prefill(model, running)
-        else:
-            logits = _decode(model, [tokens[-1] for tokens in running], cache)
-        going = []
+    if max_new_tokens < 1:
+        return
+    engine = Engine(model, use_cache=use_cache)
+    for prompt, setting in zip(prompts, settings, strict=True):
+        engine.add(prompt, max_new_tokens, setting)
+    while engine.busy:
+        yield from engine.step()
+
+
+@dataclass(eq=False)
+class _Row:
+    number: int
+    tokens: list[int]  # prompt and new tokens, as many as the context holds
+    left: int  # how many more to make
+    sampling: Sampling
+    generator: torch.Generator
+    top: int
+    score_prompt: bool
+
+
+class Engine:
+    """A batch that rows may join and leave while it runs (continuous batching; Yu et al. 2022, Orca).
+
+    `add` gives a prompt a number, `step` makes one more token for every running row, `remove` abandons a row. At most
+    `max_rows` run at once, the others wait in line. A row's tokens do not depend on the rows beside it. A row that fills
+    the context goes on with the last half of it: the earlier tokens are forgotten. For one thread at a time.
+    """
+
+    def __init__(self, model: GPT, *, max_rows: int = 64, use_cache: bool = True) -> None:
+        if max_rows < 1:
+            raise ValueError(f"max_rows must be at least 1, it is {max_rows}")
+        self.model = model
+        self.max_rows = max_rows
+        self.use_cache = use_cache
+        self._waiting: deque[_Row] = deque()
+        self._running: list[_Row] = []  # row i has slot i of the cache
+        self._cache: KVCache | None = None
+        self._count = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether any row is not done."""
+        return bool(self._running or self._waiting)
+
+    def add(
+        self,
+        prompt: Sequence[int],
+        max_new_tokens: int,
+        sampling: Sampling = DEFAULT,
+        *,
+        top: int = 0,
+        score_prompt: bool = False,
+    ) -> int:
+        """Put a prompt in line; returns the number that its tokens will bear: 0, 1, 2, ...
+
+        top: how many of the most likely tokens to report beside each token.
+        score_prompt: report the log-probabilities of the prompt's own tokens too; it must then fit the context.
+
+        Raises:
+            ValueError: an empty prompt, a token that the model does not have, or a length below 1.
+        """
+        context = self.model.config.block_size
+        check_prompts(self.model, [prompt])
+        if max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens must be at least 1, it is {max_new_tokens}")
+        if score_prompt and len(prompt) > context:
+            raise ValueError(f"a prompt of {len(prompt)} tokens cannot be scored in a context of {context}")
+        generator = torch.Generator().manual_seed(sampling.seed)
+        tokens = list(prompt)[-context:]
+        row = _Row(self._count, tokens, max_new_tokens, sampling, generator, top, score_prompt)
+        self._waiting.append(row)
+        self._count += 1
+        return row.number
+
+    @torch.inference_mode()
+    def remove(self, number: int) -> None:
+        """Abandon a row; nothing happens if it is done already."""
+        self._waiting = deque(row for row in self._waiting if row.number != number)
+        self._keep([row for row in self._running if row.number != number])
+
+    @torch.inference_mode()
+    def step(self) -> list[Generated]:
+        """One more token for every running row, once rows in line have taken the free places."""
+        context = self.model.config.block_size
+        again = [row for row in self._running if len(row.tokens) > context or not self.use_cache]
+        self._keep([row for row in self._running if row not in again])
+        for row in again:
+            if len(row.tokens) > context:
+                row.tokens = row.tokens[-max(1, context // 2) :]
+        logits = [self._decode()] if self._running else []
+        new = again + [self._waiting.popleft() for _ in range(self._free(len(again)))]
+        scores: dict[int, tuple[Scored, ...]] = {}
+        for group in _groups(new):
+            logits.append(self._prefill(group, scores))
+            self._running += group
+        if not logits:
+            return []
+        return self._choose(torch.cat(logits), scores)
+
+    def _free(self, taken: int) -> int:
+        return min(len(self._waiting), self.max_rows - len(self._running) - taken)
+
+    def _prefill(self, rows: list[_Row], scores: dict[int, tuple[Scored, ...]]) -> Float[Tensor, "b v"]:
+        """Run whole sequences, padded at the end, into the cache; returns the logits after each one's last token."""
+        model, device = self.model, self.model.wte.weight.device
+        lengths = [len(row.tokens) for row in rows]
+        padded = torch.zeros(len(rows), max(lengths), dtype=torch.int64)
         for index, row in enumerate(rows):
-            token, logprob = sample(logits[index], settings[row], generators[row])
-            sequences[row].append(token)
-            yield Generated(row, token, logprob)
-            if token not in settings[row].stop_tokens:
-                going.append(index)
-        if len(going) < len(rows):
-            rows = [rows[index] for index in going]
-            cache.keep(going)
+            padded[index, : lengths[index]] = torch.tensor(row.tokens)
+        if self._cache is None:
+            autocast = torch.is_autocast_enabled(device.type)
+            dtype = torch.get_autocast_dtype(device.type) if autocast else model.wte.weight.dtype
+            self._cache = KVCache(model.config, 0, model.config.block_size, device=device, dtype=dtype)
+        cache = self._cache.beside(len(rows))
+        hidden = model.hidden(padded.to(device), cache)
+        cache.truncate(lengths)
+        self._cache.join(cache)
+        for index, row in enumerate(rows):
+            if row.score_prompt:
+                logits = torch.nn.functional.linear(hidden[index, : lengths[index] - 1], model.head_weight).float()
+                scores[row.number] = tuple(_scored(logits, row.tokens[1:], row.top))
+                row.score_prompt = False
+        last = hidden[torch.arange(len(rows), device=device), cache.lengths - 1]
+        return torch.nn.functional.linear(last, model.head_weight).float()
+
+    def _decode(self) -> Float[Tensor, "b v"]:
+        """The logits after one more token in every running row."""
+        column = torch.tensor([row.tokens[-1:] for row in self._running], device=self.model.wte.weight.device)
+        logits: Tensor = self.model(column, cache=self._cache)
+        return logits[:, -1].float()
+
+    def _choose(self, logits: Float[Tensor, "b v"], scores: dict[int, tuple[Scored, ...]]) -> list[Generated]:
+        """Choose each running row's token; the rows that are done leave."""
+        rows = self._running
+        tokens, logprobs = sample_rows(logits, [row.sampling for row in rows], [row.generator for row in rows])
+        tops: list[tuple[tuple[int, float], ...]] = [()] * len(rows)
+        if (most := max(row.top for row in rows)) > 0:
+            best = _most_likely(torch.log_softmax(logits, dim=-1), most)
+            tops = [top[: row.top] for top, row in zip(best, rows, strict=True)]
+        made, going = [], []
+        for row, token, logprob, top in zip(rows, tokens, logprobs, tops, strict=True):
+            row.tokens.append(token)
+            row.left -= 1
+            finish: Literal["stop", "length"] | None = None
+            if token in row.sampling.stop_tokens:
+                finish = "stop"
+            elif row.left == 0:
+                finish = "length"
+            else:
+                going.append(row)
+            prompt = scores.get(row.number)
+            made.append(Generated(token, logprob, top, row=row.number, finish=finish, prompt=prompt))
+        self._keep(going)
+        return made
+
+    def _keep(self, going: list[_Row]) -> None:
+        """Let go of the other rows; the last ones move into the places that become free."""
+        if len(going) == len(self._running) or self._cache is None:
+            self._running = going
+            return
+        places = {id(row): index for index, row in enumerate(self._running)}
+        kept = [places[id(row)] for row in going]
+        stay = {index for index in kept if index < len(kept)}
+        movers = iter(sorted(index for index in kept if index >= len(kept)))
+        order = [index if index in stay else next(movers) for index in range(len(kept))]
+        self._cache.keep(order)
+        self._running = [self._running[index] for index in order]
 
 
-# inference_mode stands around whole steps: around a yield it would leak into the caller's code.
-@torch.inference_mode()
-def _prefill(model: GPT, sequences: list[list[int]]) -> tuple[KVCache, Float[Tensor, "b v"]]:
-    """Run whole sequences, padded at the end, into a new cache; returns the logits after each one's last token."""
-    device = model.wte.weight.device
-    lengths = [len(tokens) for tokens in sequences]
-    padded = torch.zeros(len(sequences), max(lengths), dtype=torch.int64)
-    for index, tokens in enumerate(sequences):
-        padded[index, : len(tokens)] = torch.tensor(tokens)
-    dtype = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else model.wte.weight.dtype
-    cache = KVCache(model.config, len(sequences), model.config.block_size, device=device, dtype=dtype)
-    hidden = model.hidden(padded.to(device), cache)
-    cache.truncate(lengths)
-    last = hidden[torch.arange(len(sequences), device=device), cache.lengths - 1]
-    return cache, torch.nn.functional.linear(last, model.head_weight).float().cpu()
+def _groups(rows: list[_Row]) -> Iterator[list[_Row]]:
+    """Cut `rows`, by length, into groups of at most PREFILL_TOKENS tokens, padding included, or of one row."""
+    group: list[_Row] = []
+    for row in sorted(rows, key=lambda row: len(row.tokens)):
+        if group and len(row.tokens) * (len(group) + 1) > PREFILL_TOKENS:
+            yield group
+            group = []
+        group.append(row)
+    if group:
+        yield group
 
 
-@torch.inference_mode()
-def _decode(model: GPT, tokens: list[int], cache: KVCache) -> Float[Tensor, "b v"]:
-    """The logits after one more token in every row."""
-    column = torch.tensor(tokens, device=model.wte.weight.device).unsqueeze(1)
-    logits: Tensor = model(column, cache=cache)
-    return logits[:, -1].float().cpu()
-
-
-def sample(logits: Float[Tensor, " v"], sampling: Sampling, generator: torch.Generator) -> tuple[int, float]:
-    """Choose a token; returns it with its log-probability under the unmodified logits."""
+def _scored(logits: Float[Tensor, "t v"], tokens: list[int], top: int) -> list[Scored]:
+    """Each token's log-probability, and the `top` most likely ones in its place."""
     logprobs = torch.log_softmax(logits, dim=-1)
-    if sampling.temperature == 0:
-        token = int(logits.argmax())
-    else:
-        probabilities = torch.softmax(filtered(logits / sampling.temperature, sampling.top_k, sampling.top_p), dim=-1)
-        token = int(torch.multinomial(probabilities, 1, generator=generator))
-    return token, float(logprobs[token])
+    own = logprobs.gather(1, torch.tensor(tokens, device=logits.device, dtype=torch.int64).unsqueeze(1)).squeeze(1)
+    tops = _most_likely(logprobs, top) if top else [()] * len(tokens)
+    return [Scored(token, logprob, best) for token, logprob, best in zip(tokens, own.tolist(), tops, strict=True)]
 
 
-def filtered(logits: Float[Tensor, " v"], top_k: int | None, top_p: float | None) -> Float[Tensor, " v"]:
-    """-inf for the logits that top-k, then top-p, take out. The most likely token always stays."""
-    if top_k is not None and top_k < len(logits):
-        kth = logits.topk(top_k).values[-1]
-        logits = logits.masked_fill(logits < kth, float("-inf"))
-    if top_p is not None and top_p < 1:
-        ordered, order = logits.sort(descending=True)
-        before = torch.softmax(ordered, dim=-1).cumsum(-1).roll(1)
-        before[0] = 0
-        logits = logits.index_fill(0, order[before >= top_p], float("-inf"))
-    return logits
+def _most_likely(logprobs: Float[Tensor, "b v"], count: int) -> list[tuple[tuple[int, float], ...]]:
+    """Each row's most likely tokens with their log-probabilities, best first."""
+    best = logprobs.topk(min(count, logprobs.shape[-1]))
+    pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    return [tuple(zip(tokens, logprobs, strict=True)) for tokens, logprobs in pairs]
 
 
 def check_prompts(model: GPT, prompts: Sequence[Sequence[int]]) -> None:

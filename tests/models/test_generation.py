@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt_from_scratch.kernels.registry import use_backend
+from gpt_from_scratch.models import generation
 from gpt_from_scratch.models.cache import KVCache
-from gpt_from_scratch.models.generation import Sampling, filtered, generate, stream
+from gpt_from_scratch.models.generation import Engine, Sampling, filtered, generate, stream
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.models.sampling import sample, sample_rows
 
 GPT2 = GPTConfig(block_size=24, vocab_size=40, n_layer=2, n_head=4, n_embd=32)
 MODERN = GPTConfig(**{**vars(GPT2), "position": "rotary", "qk_norm": True, "n_kv_head": 2, "tie_head": False})
@@ -96,6 +98,132 @@ def test_log_probabilities_are_the_models() -> None:
         assert n.logprob == pytest.approx(float(logprobs[position, n.token]), abs=1e-4)
 
 
+def test_a_row_that_fills_the_context_leaves_the_others_unchanged() -> None:
+    model = make(GPT2)
+    prompts = [list(range(1, 23)), [7]]
+    together = generate(model, prompts, 15, Sampling(temperature=0))
+    assert together == [generate(model, [prompt], 15, Sampling(temperature=0))[0] for prompt in prompts]
+
+
+def run(engine: Engine) -> dict[int, list[int]]:
+    rows: dict[int, list[int]] = {}
+    while engine.busy:
+        for new in engine.step():
+            rows.setdefault(new.row, []).append(new.token)
+    return rows
+
+
+arrivals = st.tuples(
+    st.integers(0, 6),  # steps before it comes
+    st.lists(st.integers(0, 39), min_size=1, max_size=24),
+    st.integers(1, 12),
+    st.sampled_from([0.0, 0.8]),
+    st.none() | st.integers(1, 5),  # steps after which it is abandoned
+)
+
+
+@given(
+    rows=st.lists(arrivals, min_size=1, max_size=6), max_rows=st.integers(1, 4), budget=st.sampled_from([1, 30, 999])
+)
+@settings(max_examples=12, deadline=None)
+def test_rows_come_and_go_and_each_is_as_if_alone(
+    rows: list[tuple[int, list[int], int, float, int | None]], max_rows: int, budget: int
+) -> None:
+    model = make(MODERN)
+    engine = Engine(model, max_rows=max_rows)
+    made: dict[int, list[int]] = {}
+    waiting = sorted(enumerate(rows), key=lambda item: item[1][0])
+    place, removals, finished = {}, {}, set()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generation, "PREFILL_TOKENS", budget)
+        step = 0
+        while waiting or engine.busy:
+            while waiting and waiting[0][1][0] <= step:
+                index, (_, prompt, length, temperature, abandon) = waiting.pop(0)
+                number = engine.add(prompt, length, Sampling(temperature=temperature, seed=index))
+                place[number] = index
+                if abandon is not None:
+                    removals.setdefault(step + abandon, []).append(number)
+            for number in removals.pop(step, []):
+                engine.remove(number)
+                finished.add(number)
+            new = engine.step()
+            assert len(new) <= max_rows
+            assert not finished & {n.row for n in new}
+            for n in new:
+                made.setdefault(n.row, []).append(n.token)
+                if n.finish:
+                    finished.add(n.row)
+            step += 1
+    for number, index in place.items():
+        _, prompt, length, temperature, abandon = rows[index]
+        alone = generate(model, [prompt], length, Sampling(temperature=temperature, seed=index))[0]
+        mine = made.get(number, [])
+        assert mine == alone[: len(mine)]
+        assert abandon is not None or len(mine) == length
+
+
+def test_more_prompts_than_rows_all_come_back() -> None:
+    model = make(GPT2)
+    prompts = [[i % 40, (3 * i) % 40] for i in range(20)]
+    engine = Engine(model, max_rows=3)
+    numbers = [engine.add(prompt, 1 + i % 5, Sampling(temperature=0)) for i, prompt in enumerate(prompts)]
+    rows = run(engine)
+    assert numbers == list(range(20))
+    assert [rows[i] for i in numbers] == [
+        generate(model, [p], 1 + i % 5, Sampling(temperature=0))[0] for i, p in enumerate(prompts)
+    ]
+
+
+def test_a_prompt_is_scored_and_the_likeliest_are_named() -> None:
+    model = make(GPT2)
+    prompt = [5, 6, 7, 8]
+    engine = Engine(model)
+    engine.add([1], 3)
+    engine.add(prompt, 2, Sampling(temperature=0), top=3, score_prompt=True)
+    new = [n for _ in range(3) for n in engine.step() if n.row == 1]
+    assert [n.finish for n in new] == [None, "length"]
+    assert new[0].prompt is not None and new[1].prompt is None
+    with torch.no_grad():
+        logprobs = torch.log_softmax(model(torch.tensor([prompt + [n.token for n in new]]))[0], dim=-1)
+    for position, scored in enumerate([*new[0].prompt, *new]):
+        assert scored.logprob == pytest.approx(float(logprobs[position, scored.token]), abs=1e-4)
+        best = logprobs[position].topk(3)
+        assert [token for token, _ in scored.top] == best.indices.tolist()
+        assert [value for _, value in scored.top] == pytest.approx(best.values.tolist(), abs=1e-4)
+    assert [s.token for s in new[0].prompt] == prompt[1:]
+
+
+def test_sampling_draws_each_token_as_often_as_its_probability_says() -> None:
+    logits = torch.tensor([2.0, 0.0, 1.0, -30.0, 1.5])
+    generator = torch.Generator().manual_seed(0)
+    sampling = Sampling(temperature=0.7)
+    drawn = torch.tensor([sample(logits, sampling, generator)[0] for _ in range(2500)])
+    share = torch.bincount(drawn, minlength=5) / 2500
+    torch.testing.assert_close(share, torch.softmax(logits / 0.7, dim=0), rtol=0, atol=0.04)  # 4 standard deviations
+
+
+@given(numbers=st.lists(st.floats(0, 1, exclude_max=True, width=32), min_size=3, max_size=3), data=st.data())
+@settings(max_examples=50, deadline=None)
+def test_no_draw_takes_a_token_that_was_filtered_out(numbers: list[float], data: st.DataObject) -> None:
+    """The ends of the interval included: 0, and the largest number below 1."""
+    top_k = data.draw(st.lists(st.none() | st.integers(1, 12), min_size=3, max_size=3))
+    top_p = data.draw(st.lists(st.none() | st.floats(0.01, 1), min_size=3, max_size=3))
+    logits = torch.randn(3, 10, generator=torch.Generator().manual_seed(data.draw(st.integers(0, 9)))) * 20
+    rules = [Sampling(temperature=0.5, top_k=k, top_p=p) for k, p in zip(top_k, top_p, strict=True)]
+    with pytest.MonkeyPatch.context() as patch:
+        given_numbers = iter(numbers)
+        patch.setattr(torch, "rand", lambda *shape, generator: torch.tensor(next(given_numbers)))
+        tokens, _ = sample_rows(logits, rules, [torch.Generator()] * 3)
+    for row, token in enumerate(tokens):
+        assert torch.isfinite(filtered(logits[row] / 0.5, top_k[row], top_p[row]))[token]
+
+
+def test_logits_that_are_no_numbers_are_an_error() -> None:
+    with pytest.raises(RuntimeError, match="not finite"):
+        sample(torch.tensor([0.0, float("nan")]), Sampling(temperature=0), torch.Generator())
+
+
 @given(
     logits=st.lists(st.floats(-20, 20), min_size=2, max_size=30),
     top_k=st.none() | st.integers(1, 40),
@@ -123,6 +251,18 @@ def test_filters_keep_the_best_and_what_they_promise(
 def test_bad_prompts_are_refused(prompts: list[list[int]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         generate(make(GPT2), prompts, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([1], 0), "max_new_tokens must be at least 1"),
+        (([1] * 25, 1, Sampling()), "25 tokens cannot be scored in a context of 24"),
+    ],
+)
+def test_the_engine_refuses_what_it_cannot_do(arguments: tuple, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Engine(make(GPT2)).add(*arguments, score_prompt=True)
 
 
 @pytest.mark.parametrize("setting", [{"temperature": -1.0}, {"top_k": 0}, {"top_p": 0.0}, {"top_p": 1.5}])

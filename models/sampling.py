@@ -1,0 +1,99 @@
+"""How the next token is chosen from its logits, for a whole batch at once, each row by its own rules and its own seed."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to choose the next token.
+
+    Attributes:
+        temperature: divides the logits; 0 always takes the most likely token.
+        top_k: keep only the k most likely tokens.
+        top_p: keep the smallest set of most likely tokens whose probability reaches p (Holtzman et al. 2020).
+        seed: makes a row's tokens repeatable, whatever the other rows of its batch are.
+        stop_tokens: a row ends when it makes one of these; the stop token is the last of its tokens.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int = 0
+    stop_tokens: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(f"temperature must be at least 0 and finite, it is {self.temperature}")
+        if self.top_k is not None and self.top_k < 1:
+            raise ValueError(f"top_k must be at least 1, it is {self.top_k}")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be above 0 and at most 1, it is {self.top_p}")
+
+
+def sample_rows(
+    logits: Float[Tensor, "b v"], settings: Sequence[Sampling], generators: Sequence[torch.Generator]
+) -> tuple[list[int], list[float]]:
+    """Choose a token a row; returns the tokens and their log-probabilities under the unmodified logits.
+
+    A row draws one number from its own (CPU) generator and takes the token at which its cumulative probability passes
+    that number: so a row's tokens do not depend on the others, and the batch needs one pass, on the logits' device.
+
+    Raises:
+        RuntimeError: logits that are not numbers.
+    """
+    chosen = logits.argmax(-1)
+    if any(s.temperature > 0 for s in settings):
+        temperatures = logits.new_tensor([s.temperature for s in settings]).unsqueeze(1)
+        # Less the largest, so that no quotient overflows; a temperature below 1e-6 is 0 for fp32's eyes.
+        scaled = (logits - logits.amax(-1, keepdim=True)) / temperatures.clamp(min=1e-6)
+        kept = filter_rows(scaled, [s.top_k for s in settings], [s.top_p for s in settings])
+        cumulative = torch.softmax(kept, dim=-1).cumsum(-1)
+        numbers = [
+            float(torch.rand((), generator=generator)) if s.temperature > 0 else 0.0
+            for s, generator in zip(settings, generators, strict=True)
+        ]
+        passed = logits.new_tensor(numbers).unsqueeze(1) * cumulative[:, -1:]
+        drawn = torch.searchsorted(cumulative, passed, right=True).squeeze(1).clamp(max=logits.shape[1] - 1)
+        chosen = torch.where(temperatures.squeeze(1) > 0, drawn, chosen)
+    logprobs: list[float] = torch.log_softmax(logits, dim=-1).gather(1, chosen.unsqueeze(1)).squeeze(1).tolist()
+    if not all(map(math.isfinite, logprobs)):
+        raise RuntimeError("the model's logits are not finite: its weights are damaged or its training diverged")
+    return chosen.tolist(), logprobs
+
+
+def filter_rows(
+    logits: Float[Tensor, "b v"], top_k: Sequence[int | None], top_p: Sequence[float | None]
+) -> Float[Tensor, "b v"]:
+    """-inf for the logits that each row's top-k, then its top-p, take out. The most likely token always stays."""
+    size = logits.shape[-1]
+    limits = [size if k is None else min(k, size) for k in top_k]
+    if (most := max((k for k in limits if k < size), default=0)) > 0:
+        place = torch.tensor([min(k, most) - 1 for k in limits], device=logits.device).unsqueeze(1)
+        kth = logits.topk(most).values.gather(1, place)
+        unlimited = torch.tensor([k == size for k in limits], device=logits.device).unsqueeze(1)
+        logits = logits.masked_fill((logits < kth) & ~unlimited, float("-inf"))
+    if any(p is not None and p < 1 for p in top_p):
+        ordered, order = logits.sort(descending=True)
+        before = torch.softmax(ordered, dim=-1).cumsum(-1).roll(1, dims=-1)
+        before[:, 0] = 0
+        shares = logits.new_tensor([math.inf if p is None or p == 1 else p for p in top_p]).unsqueeze(1)
+        dropped = torch.zeros_like(logits, dtype=torch.bool).scatter(1, order, before >= shares)
+        logits = logits.masked_fill(dropped, float("-inf"))
+    return logits
+
+
+def sample(logits: Float[Tensor, " v"], sampling: Sampling, generator: torch.Generator) -> tuple[int, float]:
+    """Choose one token; returns it with its log-probability under the unmodified logits."""
+    tokens, logprobs = sample_rows(logits.unsqueeze(0), [sampling], [generator])
+    return tokens[0], logprobs[0]
+
+
+def filtered(logits: Float[Tensor, " v"], top_k: int | None, top_p: float | None) -> Float[Tensor, " v"]:
+    """`filter_rows` for one row."""
+    return filter_rows(logits.unsqueeze(0), [top_k], [top_p])[0]
