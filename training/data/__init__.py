@@ -1,0 +1,1 @@
+"""Where the training text comes from."""

@@ -1,0 +1,26 @@
+"""`stories`: little stories from a grammar that knows the probability of every choice, so their entropy is exact."""
+
+from gpt_from_scratch.training.data.stories.corpus import (
+    MAX_CHARACTERS,
+    TRAIN_SEED,
+    VALIDATION_SEED,
+    floor_nats,
+    log_probability,
+    parse,
+    stories,
+    story,
+)
+from gpt_from_scratch.training.data.stories.grammar import Choice, Derivation
+
+__all__ = [
+    "MAX_CHARACTERS",
+    "TRAIN_SEED",
+    "VALIDATION_SEED",
+    "Choice",
+    "Derivation",
+    "floor_nats",
+    "log_probability",
+    "parse",
+    "stories",
+    "story",
+]
