@@ -29,12 +29,12 @@ class KSVDConfig:
     """atoms that a signal may use"""
     iterations: int = 60
     """rounds of coding and atom updates in one restart"""
-    restarts: int = 3
+    restarts: int = 2
     """independent starts; the one with the smallest reconstruction error is kept"""
-    kick_every: int = 20
-    """iterations between kicks: the weakest atoms are drawn again, so that the search leaves a local minimum; 0: never"""
-    kick_fraction: float = 0.05
-    """part of the atoms that a kick replaces (at least one)"""
+    split_every: int = 20
+    """iterations between splits: an atom that stands for two is split in two, and the weakest atom given up; 0: never"""
+    split_fraction: float = 0.05
+    """part of the atoms that are split each time (at least one, at most half)"""
     dead_below: float = 0.05
     """an atom used by less than this part of its fair share of signals (signals * n_nonzero / n_atoms) is replaced; 0: only one
     that no signal uses"""
@@ -50,9 +50,9 @@ class KSVDConfig:
                 f"n_nonzero is {self.n_nonzero}, but there are only {self.n_atoms} atoms to choose from: "
                 "lower n_nonzero or raise n_atoms"
             )
-        if self.kick_every < 0:
-            raise ValueError(f"kick_every is {self.kick_every}: give a number of iterations, or 0 for no kicks")
-        for name in ("kick_fraction", "dead_below", "duplicate_above"):
+        if self.split_every < 0:
+            raise ValueError(f"split_every is {self.split_every}: give a number of iterations, or 0 for no splits")
+        for name in ("split_fraction", "dead_below", "duplicate_above"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: it is a fraction, from 0 to 1")
 
@@ -183,6 +183,7 @@ def _ksvd(
     atoms = F.normalize(signals[start.to(signals.device)], dim=1)
     total = signals.square().sum()
     best, errors = atoms, list[float]()
+    n_split = min(max(1, int(config.split_fraction * config.n_atoms)), config.n_atoms // 2) if config.split_every else 0
     for iteration in range(config.iterations + 1):
         codes = _encode(signals, atoms, config.n_nonzero)
         residual = signals - codes @ atoms
@@ -192,17 +193,14 @@ def _ksvd(
         if iteration == config.iterations or errors[-1] == 0:
             break
         bad = _dead_or_duplicate(atoms, codes, config)
-        # A kick needs the iterations after it to pay; the dictionary before it is kept in `best`.
-        if (
-            config.kick_every
-            and iteration % config.kick_every == 0
-            and 0 < iteration <= config.iterations - config.kick_every
-        ):
-            n_weak = max(1, int(config.kick_fraction * config.n_atoms))
-            bad[codes.square().sum(dim=0).topk(n_weak, largest=False).indices] = True
         if bad.any():
             worst = residual.square().sum(dim=1).topk(int(bad.sum())).indices
             atoms[bad] = F.normalize(signals[worst], dim=1)
+        # A split needs the iterations after it to pay; the dictionary before it is kept in `best`.
+        split = n_split > 0 and iteration > 0 and iteration % config.split_every == 0
+        if split and iteration <= config.iterations - config.split_every:
+            _split_overloaded(atoms, codes, residual, n_split)
+        if bad.any() or split:
             codes = _encode(signals, atoms, config.n_nonzero)
             residual = signals - codes @ atoms
         _update_atoms(atoms, codes, residual, torch.randperm(config.n_atoms, generator=generator).tolist())
@@ -215,6 +213,39 @@ def _dead_or_duplicate(atoms: Float[Tensor, "k d"], codes: Float[Tensor, "n k"],
     dead = (codes != 0).sum(dim=0) < max(1.0, config.dead_below * fair_share)
     alike = (atoms @ atoms.T).abs().triu(diagonal=1) > config.duplicate_above
     return dead | alike.any(dim=0)
+
+
+def _split_overloaded(
+    atoms: Float[Tensor, "k d"], codes: Float[Tensor, "n k"], residual: Float[Tensor, "n d"], count: int
+) -> None:
+    """Leave the usual local minimum, in place: one atom d stands between two true ones, d cos θ ± v sin θ, and another,
+    hardly used, stands for none.
+
+    The users of such an atom leave a residual along v, of tan² θ times the energy they have along d. So the `count` atoms
+    with the most residual energy in one direction v become d ± v tan θ; the weakest atoms make place for the second halves.
+    """
+    used = codes != 0
+    directions = torch.stack([_leading_direction(residual[used[:, k]]) for k in range(len(atoms))])
+    leftover = ((residual @ directions.T).square() * used).sum(dim=0)
+    energy = codes.square().sum(dim=0)
+    overloaded = leftover.topk(count).indices
+    weakest = energy.scatter(0, overloaded, torch.inf).topk(count, largest=False).indices
+    tangent = (leftover / energy.clamp_min(torch.finfo(energy.dtype).tiny)).sqrt()[overloaded, None]
+    first, second = (atoms[overloaded] + sign * tangent * directions[overloaded] for sign in (1, -1))
+    atoms[overloaded], atoms[weakest] = F.normalize(first, dim=1), F.normalize(second, dim=1)
+
+
+def _leading_direction(rows: Float[Tensor, "n d"], steps: int = 10) -> Float[Tensor, " d"]:
+    """About the leading right singular vector, by the power method from the largest row; 0 if there is nothing to lead.
+
+    Not by a decomposition: those fail to converge on residuals that are almost 0.
+    """
+    if len(rows) == 0:
+        return rows.new_zeros(rows.shape[1])
+    direction = F.normalize(rows[rows.square().sum(dim=1).argmax()], dim=0)
+    for _ in range(steps):
+        direction = F.normalize((rows @ direction) @ rows, dim=0)
+    return direction
 
 
 def _update_atoms(

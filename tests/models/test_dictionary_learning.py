@@ -30,6 +30,15 @@ from gpt_from_scratch.models.dictionary_synthetic import (
 SMALL = KSVDConfig(n_atoms=6, n_nonzero=2, iterations=4, restarts=1)
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Operations this small only wait for each other on more."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
@@ -127,7 +136,7 @@ def test_every_atom_is_recovered(seed):
     rng = generator(seed)
     true = image_dictionary(rng)
     signals = add_noise(sparse_codes(1500, 20, (1, 3), rng) @ true, rng, std=1e-4)
-    learned = learn_dictionary(signals, KSVDConfig(restarts=2), rng)
+    learned = learn_dictionary(signals, KSVDConfig(), rng)
     assert match_atoms(true, learned.atoms).recovered == 20
     assert learned.error < 1e-5
 
@@ -172,7 +181,7 @@ def test_an_atom_update_never_raises_the_error():
 def test_repeated_atom_updates_reach_the_singular_vector():
     """With one atom and one non-zero, K-SVD is the power method on the signals."""
     signals = torch.randn(50, 8, generator=generator()) * torch.arange(1, 9)
-    config = KSVDConfig(n_atoms=1, n_nonzero=1, iterations=100, restarts=1, kick_every=0)
+    config = KSVDConfig(n_atoms=1, n_nonzero=1, iterations=100, restarts=1, split_every=0)
     atom = learn_dictionary(signals, config).atoms[0]
     leading = torch.linalg.svd(signals).Vh[0]
     assert abs(float(atom @ leading)) > 1 - 1e-5
@@ -203,6 +212,28 @@ def test_replacement_finds_a_rare_direction(monkeypatch):
     assert match_atoms(directions, learn_dictionary(signals, config, generator(0)).atoms).recovered < 4
 
 
+def test_an_atom_that_stands_for_two_is_split(theta=0.3):
+    """One atom lies between two true ones and another is hardly used: both true ones come back, exactly in the middle case."""
+    first, second, between, idle = torch.eye(6)[:4]
+    true = torch.stack([math.cos(theta) * between + sign * math.sin(theta) * first for sign in (1, -1)] + [second])
+    signals = true.repeat_interleave(torch.tensor([50, 50, 100]), dim=0) * torch.linspace(1, 2, 50).repeat(4)[:, None]
+    atoms = torch.stack([between, second, idle])
+    codes = sparse_encode(signals, atoms, 1)
+    codes[0, 2] = 1e-3
+    dictionary_learning._split_overloaded(atoms, codes, signals - codes @ atoms, 1)
+    assert match_atoms(true, atoms).cosine.min() > 0.9999
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0])
+def test_any_split_of_any_dictionary_is_possible(fraction):
+    """The residual may be almost 0, the atoms may be one, and all of them may be asked to split."""
+    signals = torch.randn(30, 1, generator=generator()) @ torch.randn(1, 5, generator=generator(1))
+    for n_atoms in (1, 2, 3):
+        config = KSVDConfig(n_atoms, 1, 6, restarts=1, split_every=1, split_fraction=fraction)
+        learned = learn_dictionary(signals, config, generator())
+        assert learned.atoms.isfinite().all() and learned.error < 1e-9
+
+
 def test_zero_signals_are_left_out():
     signals = torch.cat([torch.zeros(20, 10), torch.randn(7, 10, generator=generator())])
     assert learn_dictionary(signals, SMALL, generator()).atoms.norm(dim=1).min() > 0.99
@@ -227,7 +258,7 @@ def test_learning_refuses_bad_input():
         ({"n_nonzero": 0}, "n_nonzero is 0"),
         ({"restarts": 0}, "restarts is 0"),
         ({"iterations": -1}, "iterations is -1"),
-        ({"kick_every": -1}, "kick_every is -1"),
+        ({"split_every": -1}, "split_every is -1"),
         ({"duplicate_above": 1.5}, "from 0 to 1"),
         ({"dead_below": math.nan}, "from 0 to 1"),
     ],

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,19 @@ from matplotlib.image import imread
 from gpt_from_scratch.training.train_dictionary import DictionaryConfig, draw, learn, main
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "dictionary"
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """What the command uses, too."""
     threads = torch.get_num_threads()
-    main(["--n-seeds", "2", "--ksvd.restarts", "2", "--ksvd.iterations", "40", "--out", str(folder)])
+    torch.set_num_threads(1)
+    yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "dictionary"
+    main(["--n-seeds", "2", "--ksvd.iterations", "40", "--out", str(folder)])
     return folder
 
 
