@@ -29,6 +29,13 @@ class Usage:
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens)
 
+    def __sub__(self, other: "Usage") -> "Usage":
+        return Usage(self.input_tokens - other.input_tokens, self.output_tokens - other.output_tokens)
+
+    @property
+    def total(self) -> int:
+        return self.input_tokens + self.output_tokens
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Call:

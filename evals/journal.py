@@ -1,0 +1,120 @@
+"""A run's record: one JSON line a row, on disk before the row counts as done, so that a killed run goes on from there."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from gpt_from_scratch.evals.samples import SampleResult
+from gpt_from_scratch.support import files
+
+
+class Journal:
+    """The file of a run. Its first line tells what the run asks; the others are rows under their keys.
+
+    path: made if absent; a torn last line, of a run that was killed while it wrote, is cut off
+    identity: what must be the same for rows to belong together (model, parameters, scorer ...)
+
+    A row that is written again under its key replaces the earlier one; what both cost stays counted.
+
+    Raises:
+        ValueError: the file is of a run with another identity, or not a run's record.
+    """
+
+    def __init__(self, path: Path, identity: dict[str, Any]) -> None:
+        self.path = path
+        self.rows: dict[str, SampleResult] = {}
+        self.superseded: list[SampleResult] = []
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: IO[bytes] = path.open("ab")
+        _lock(self._file, path)
+        if path.stat().st_size == 0:
+            self._write([{"run": identity}])
+            files.sync_folder(path.parent)
+        else:
+            self._read(identity)
+
+    def append(self, rows: list[tuple[str, SampleResult]]) -> None:
+        """Write rows and wait until they are on the disk; one wait however many rows."""
+        self._write([{"key": key, "row": row.model_dump(mode="json")} for key, row in rows])
+        for key, row in rows:
+            self._keep(key, row)
+
+    def _keep(self, key: str, row: SampleResult) -> None:
+        if key in self.rows:
+            self.superseded.append(self.rows[key])
+        self.rows[key] = row
+
+    def _write(self, lines: list[Any]) -> None:
+        self._file.write("".join(json.dumps(line, ensure_ascii=True) + "\n" for line in lines).encode())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _read(self, identity: dict[str, Any]) -> None:
+        data = self.path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            self._file.truncate(whole)
+        lines = data[:whole].splitlines()
+        try:
+            before = json.loads(lines[0])["run"] if lines else None
+            if before is not None:
+                _check_same(self.path, before, json.loads(json.dumps(identity)))
+            for line in lines[1:]:
+                entry = json.loads(line)
+                self._keep(entry["key"], SampleResult.model_validate(entry["row"]))
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise ValueError(f"{self.path} is not the record of a run ({error}); give another resume_path") from error
+        if before is None:
+            self._write([{"run": identity}])
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def _lock(file: IO[bytes], path: Path) -> None:
+    """One run a file, until it is closed. Raises RuntimeError where another process has it (not noticed on Windows)."""
+    if os.name == "nt":
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise RuntimeError(f"another run is writing {path}: wait for it, or give another resume_path") from error
+
+
+def _check_same(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    other = [f"{key}: {before.get(key)!r} then, {now.get(key)!r} now" for key in now if before.get(key) != now[key]]
+    if other:
+        raise ValueError(
+            f"{path} is the record of another run ({'; '.join(other)}). Give another resume_path, or run as before."
+        )
+
+
+def read_rows(path: Path) -> Iterator[SampleResult]:
+    """The rows of a run's record, each key's last one, in the order of first writing.
+
+    Raises:
+        ValueError: the file is not a run's record.
+    """
+    rows: dict[str, SampleResult] = {}
+    for line in path.read_bytes().splitlines(keepends=True):
+        if line.endswith(b"\n"):
+            try:
+                entry = json.loads(line)
+                if "row" in entry:
+                    rows[entry["key"]] = SampleResult.model_validate(entry["row"])
+                elif "run" not in entry:
+                    raise KeyError("row")
+            except (json.JSONDecodeError, KeyError, TypeError) as error:
+                raise ValueError(f"{path} is not the record of a run: {error!r}") from error
+    yield from rows.values()

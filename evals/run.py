@@ -1,0 +1,322 @@
+"""The run that `run_samples` makes: which questions are open, who may go next, and what was recorded."""
+
+import asyncio
+import contextlib
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from gpt_from_scratch.evals.asking import Asker, Tally, ask_provider, expected_usage, most_usage
+from gpt_from_scratch.evals.cache import Answer, Cache, content_hash
+from gpt_from_scratch.evals.dispatcher import fingerprint
+from gpt_from_scratch.evals.journal import Journal
+from gpt_from_scratch.evals.limits import Account, Limits
+from gpt_from_scratch.evals.messages import Call, GetTextRequest, Usage
+from gpt_from_scratch.evals.pricing import Price, price_of
+from gpt_from_scratch.evals.progress import Progress, Status
+from gpt_from_scratch.evals.prompts import Asked, PromptStyle, ask
+from gpt_from_scratch.evals.provider import Provider, ProviderError
+from gpt_from_scratch.evals.results import make_result
+from gpt_from_scratch.evals.retry import Backoff
+from gpt_from_scratch.evals.samples import AnySample, EvalResult, SampleResult
+from gpt_from_scratch.evals.scorers import Score, Scorer, get_scorer
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """The arguments of `run_samples`, which documents them."""
+
+    model: str
+    style: PromptStyle
+    temperature: float
+    max_tokens: int
+    epochs: int
+    max_concurrency: int
+    backoff: Backoff
+    limits: Limits
+    price: Price | None
+    cache: Cache | None
+    resume_path: Path | None
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name in ("max_tokens", "epochs", "max_concurrency"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """A question of the run. `key` is the row's in the record; `cache_key` is of all that decides the answer."""
+
+    asked: Asked
+    epoch: int
+    key: str
+    cache_key: str
+    prompt_hash: str
+
+
+class Run:
+    """One run; `result` runs it."""
+
+    def __init__(
+        self,
+        samples: Sequence[AnySample],
+        provider: Provider,
+        scorer: str | Scorer | Callable[[str, Asked], Any],
+        options: RunOptions,
+        progress: Progress | None,
+    ) -> None:
+        self.provider, self.options, self.progress = provider, options, progress
+        self.scorer = get_scorer(scorer)
+        self.items = self._make_items(samples)
+        self.price = options.price or price_of(options.model)
+        self.account = Account(options.limits, self.price)
+        self.rows: dict[str, SampleResult] = {}
+        self.stopped: str | None = None
+        self._journal: Journal | None = None
+        self._unwritten: list[tuple[str, SampleResult]] = []
+
+    def _make_items(self, samples: Sequence[AnySample]) -> list[Item]:
+        seen: set[str] = set()
+        for sample in samples:
+            if sample.id in seen:
+                raise ValueError(f"two samples have the id {sample.id!r}: results are told apart by it")
+            seen.add(sample.id)
+        options, who = self.options, fingerprint(self.provider)
+        items = []
+        for sample, epoch in itertools.product(samples, range(options.epochs)):
+            asked = ask(sample, options.style, seed=options.seed, epoch=epoch)
+            prompt_hash = content_hash(asked.prompt)
+            decisive = [who, options.model, options.temperature, options.max_tokens, prompt_hash, epoch]
+            key = content_hash([sample.model_dump(mode="json"), prompt_hash, epoch])
+            items.append(Item(asked, epoch, key, content_hash(decisive), prompt_hash))
+        return items
+
+    def identity(self) -> dict[str, Any]:
+        """What all rows of one record have in common."""
+        options = self.options
+        return {
+            "model": options.model,
+            "provider": fingerprint(self.provider),
+            "temperature": options.temperature,
+            "max_tokens": options.max_tokens,
+            "scorer": self.scorer.name,
+        }
+
+    async def result(self) -> EvalResult:
+        options = self.options
+        self._changed = asyncio.Condition()
+        self._write_lock = asyncio.Lock()
+        self._asker = Asker(options.max_concurrency, options.backoff, options.seed)
+        self._status = Status(len(self.items), retries=self._asker.retries)
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._asker.close)
+            before: list[SampleResult] = []
+            if options.resume_path is not None:
+                self._journal = stack.enter_context(Journal(options.resume_path, self.identity()))
+                before = [*self._journal.superseded, *self._journal.rows.values()]
+            for row in before:
+                self.account.settle(Usage(row.input_tokens, row.output_tokens), row.cost)
+            old = self._journal.rows if self._journal else {}
+            for item in self.items:
+                if item.key in old and old[item.key].error is None:
+                    self._keep(item.key, old[item.key])
+            remaining = [item for item in self.items if item.key not in self.rows]
+            self._announce(remaining, old)
+            await self._work(iter(remaining), dict(old))
+            self._show(last=True)
+        return make_result(
+            [self.rows[item.key] for item in self.items if item.key in self.rows],
+            model=options.model,
+            requested=len(self.items),
+            stopped=self.stopped,
+            account=self.account,
+            retries=dict(self._asker.retries),
+            save_path=options.resume_path,
+        )
+
+    def _announce(self, remaining: list[Item], old: dict[str, SampleResult]) -> None:
+        """What the run will cost, before it costs anything."""
+        cache = self.options.cache
+        answered = {key for key, row in old.items() if row.output is not None}
+        to_ask = [i for i in remaining if i.key not in answered and not (cache and i.cache_key in cache)]
+        if self.progress is None or not to_ask or (self.price and not self.price.input and not self.price.output):
+            return
+        expected = sum((expected_usage(i.asked.prompt, self.options.max_tokens) for i in to_ask), Usage())
+        tokens = (
+            f"{len(to_ask)} requests, about {expected.input_tokens} tokens to read and at most "
+            f"{expected.output_tokens} to write"
+        )
+        if self.price is None:
+            cost = "its price is not known here (give price=Price(input, output))"
+        else:
+            low, high = self.price.cost(Usage(expected.input_tokens)), self.price.cost(expected)
+            cost = f"expected cost ${low:.4f} to ${high:.4f}"
+        self.progress.say(f"{self.options.model}: {tokens}; {cost}")
+
+    async def _work(self, remaining: Iterator[Item], old: dict[str, SampleResult]) -> None:
+        """Workers take questions until none is left. The first defect, or Ctrl-C, ends the run when those in flight are
+        recorded: they are paid for.
+        """
+
+        async def worker() -> None:
+            for item in remaining:
+                if self._asker.stopping.is_set():
+                    return
+                await self._one(item, old.get(item.key))
+
+        workers = [asyncio.create_task(worker()) for _ in range(self.options.max_concurrency)]
+        try:
+            await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            self._asker.stopping.set()
+            failures = [f for f in await asyncio.gather(*workers, return_exceptions=True) if f is not None]
+        if failures:
+            raise failures[0]
+
+    async def _one(self, item: Item, before: SampleResult | None) -> None:
+        """Ask, score and record one question; `before` is its row with an error, from a run that is resumed."""
+        started, tally = time.monotonic(), Tally()
+        answer, spent, error, cached = None, Usage(), None, False
+        if before is not None and before.output is not None:
+            answer = _answer_of(before)  # only its scoring failed
+        elif self.options.cache is not None and (answer := self.options.cache.get(item.cache_key)) is not None:
+            cached = True
+        else:
+            most = most_usage(item.asked.prompt, self.options.max_tokens)
+            if not await self._admit(most):
+                return
+            try:
+                answer = await self._asker.attempt(lambda: self._ask(item), tally, self.account.seconds_left)
+                spent = answer.call.usage
+            except ProviderError as problem:
+                error = problem
+            finally:
+                spent += tally.lost
+                await self._settle(most, spent)
+        row = self._row(item, answer, spent, cached=cached)
+        try:
+            if answer is not None:
+                await self._score(item, answer, row)
+            elif error is not None:
+                row.error = str(error)
+                self._stop_if_hopeless(error)
+        finally:
+            row.retries, row.seconds = tally.retries, round(time.monotonic() - started, 3)
+            await self._record(item.key, row)
+
+    def _ask(self, item: Item) -> Answer:
+        """In a thread."""
+        options = self.options
+        request = GetTextRequest(
+            context=None,
+            prompt=item.asked.prompt,
+            temperature=options.temperature,
+            max_tokens=options.max_tokens,
+        )
+        return ask_provider(self.provider, options.model, request, options.cache, item.cache_key)
+
+    async def _admit(self, most: Usage) -> bool:
+        """Wait until a request of at most `most` fits under the limits; False where it never will."""
+        async with self._changed:
+            while reason := self.account.why_not(most):
+                if self.account.in_flight == 0 or self.account.seconds_left() <= 0:
+                    self.stopped = self.stopped or reason
+                    self._asker.stopping.set()
+                    return False
+                await self._changed.wait()
+            if self._asker.stopping.is_set():
+                return False
+            self.account.reserve(most)
+            return True
+
+    async def _settle(self, most: Usage, spent: Usage) -> None:
+        async with self._changed:
+            self.account.release(most)
+            self.account.settle(spent, self._cost(spent))
+            self._changed.notify_all()
+
+    def _cost(self, usage: Usage) -> float | None:
+        return self.price.cost(usage) if self.price else None
+
+    def _stop_if_hopeless(self, error: ProviderError) -> None:
+        if error.stops_run:
+            self.stopped = self.stopped or str(error)
+            self._asker.stopping.set()
+
+    def _row(self, item: Item, answer: Answer | None, spent: Usage, *, cached: bool) -> SampleResult:
+        """A row without its score: the error stands until there is one."""
+        asked, call = item.asked, answer.call if answer else None
+        ideal = asked.ideal_answers
+        return SampleResult(
+            input=asked.prompt,
+            output=answer.output if answer else None,
+            output_parsed=None,
+            output_correct=ideal[0] if len(ideal) == 1 else ideal,
+            sample=asked.sample,
+            score=None,
+            epoch=item.epoch,
+            error="not scored: the run ended while the scorer judged it",
+            served_model=call.served_model if call else None,
+            parameters=call.parameters if call else {},
+            prompt_hash=item.prompt_hash,
+            finish_reason=call.finish_reason if call else None,
+            input_tokens=spent.input_tokens,
+            output_tokens=spent.output_tokens,
+            cost=self._cost(spent),
+            cached=cached,
+        )
+
+    async def _score(self, item: Item, answer: Answer, row: SampleResult) -> None:
+        """Fill in the score. A grader that fails leaves its error: the answer is kept, and graded when resumed."""
+        tally, score = Tally(), None
+
+        def judge() -> Score:
+            return self.scorer(answer.output, item.asked)
+
+        try:
+            score = await self._asker.attempt(judge, tally, self.account.seconds_left)
+        except ProviderError as problem:
+            row.error = f"not graded: {problem}"
+            self._stop_if_hopeless(problem)
+        if score is not None:
+            row.score, row.output_parsed, row.other_output, row.error = score.value, score.parsed, score.detail, None
+        usage = tally.lost + score.usage if score else tally.lost
+        cost = score.cost if score else 0.0
+        row.input_tokens += usage.input_tokens
+        row.output_tokens += usage.output_tokens
+        row.cost = None if row.cost is None or cost is None else row.cost + cost
+        self.account.settle(usage, cost)
+
+    async def _record(self, key: str, row: SampleResult) -> None:
+        """Returns when the row is on the disk. Rows that come while another is written go together."""
+        self._keep(key, row)
+        if self._journal is not None:
+            self._unwritten.append((key, row))
+            async with self._write_lock:
+                if self._unwritten:
+                    rows, self._unwritten = self._unwritten, []
+                    await asyncio.to_thread(self._journal.append, rows)
+        self._show()
+
+    def _keep(self, key: str, row: SampleResult) -> None:
+        self.rows[key] = row
+        self._status.add(row.score, failed=row.error is not None)
+
+    def _show(self, *, last: bool = False) -> None:
+        if self.progress is None:
+            return
+        self._status.cost = self.account.cost
+        self.progress.update(self._status, last=last)
+        if last and self.stopped:
+            self.progress.say(f"stopped: {self.stopped}")
+
+
+def _answer_of(row: SampleResult) -> Answer:
+    """The answer that a row holds."""
+    call = Call(served_model=row.served_model or "", parameters=row.parameters, finish_reason=row.finish_reason)
+    return Answer(str(row.output), call)
