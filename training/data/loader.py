@@ -1,0 +1,150 @@
+"""Samples for training and evaluation: rows of tokens with, at each place, the token that follows.
+
+    windows    the stream of all tokens, cut every `block_size`: a sample reads T+1 tokens, and its last one is the
+               first of the next sample, so each token is predicted exactly once (all but the very first, which nothing
+               precedes). Where the shards end makes no difference.
+    documents  whole documents, packed into rows; each row begins at the start of a document, and no document is cut.
+
+Places without a target (the last window's rest, a row's rest) have the target -100, which the loss leaves out.
+"""
+
+import bisect
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Int, Integer
+from torch import Tensor
+
+from gpt_from_scratch.training.data.packing import best_fit
+from gpt_from_scratch.training.data.sampler import permuted, round_keys
+
+NO_TARGET = -100
+
+
+class TokenData(ABC):
+    """Samples 0 … n_samples-1 of `block_size` tokens each."""
+
+    block_size: int
+    n_samples: int
+    n_targets: int
+    """Tokens predicted in one epoch."""
+
+    @abstractmethod
+    def row(self, sample: int) -> Integer[np.ndarray, " m"]:
+        """From 2 to T+1 tokens, of which all but the first are predicted."""
+
+    @abstractmethod
+    def where(self, sample: int) -> str:
+        """The place of a sample in the data, for reports."""
+
+    @staticmethod
+    def from_tokens(
+        tokens: Integer[np.ndarray, " n"] | Sequence[Integer[np.ndarray, " _"]], block_size: int
+    ) -> "TokenData":
+        """Windows over one array of tokens, or over several as if they were one (memory-mapped ones stay on the disk).
+
+        Raises:
+            ValueError: the context is longer than the data.
+        """
+        return _Windows([tokens] if isinstance(tokens, np.ndarray) else tokens, block_size)
+
+    @staticmethod
+    def from_documents(
+        documents: Sequence[Integer[np.ndarray, " _"]], block_size: int, *, eot_token: int
+    ) -> "TokenData":
+        """Whole documents (without end-of-text tokens), packed into rows.
+
+        A row reads `eot, document, eot, document, eot`: each token of each document, and each document's end, is
+        predicted exactly once an epoch.
+
+        Raises:
+            ValueError: a document does not fit the context, or there is none.
+        """
+        return _Documents(documents, block_size, eot_token)
+
+    def batch(self, samples: Int[np.ndarray, " b"]) -> tuple[Int[Tensor, "b t"], Int[Tensor, "b t"]]:
+        """(tokens, targets) of these samples, int64; the target -100 marks a place that does not count.
+
+        Raises:
+            IndexError: a sample that is not there.
+        """
+        tokens = np.zeros((len(samples), self.block_size), dtype=np.int64)
+        targets = np.full((len(samples), self.block_size), NO_TARGET, dtype=np.int64)
+        for place, sample in enumerate(samples.tolist()):
+            if not 0 <= sample < self.n_samples:
+                raise IndexError(f"sample {sample} of {self.n_samples}")
+            row = self.row(sample)
+            tokens[place, : len(row) - 1] = row[:-1]
+            targets[place, : len(row) - 1] = row[1:]
+        return torch.from_numpy(tokens), torch.from_numpy(targets)
+
+
+class _Windows(TokenData):
+    def __init__(self, arrays: Sequence[Integer[np.ndarray, " _"]], block_size: int) -> None:
+        if block_size < 1:
+            raise ValueError(f"block_size is {block_size}: a context has at least 1 token")
+        self.arrays = [array for array in arrays if len(array)]
+        self.ends = np.cumsum([len(array) for array in self.arrays], dtype=np.int64).tolist()
+        self.n_tokens: int = self.ends[-1] if self.ends else 0
+        self.block_size = block_size
+        if self.n_tokens < block_size + 1:
+            raise ValueError(
+                f"the context is longer than the data: block_size {block_size} needs at least {block_size + 1:,} tokens, "
+                f"there are {self.n_tokens:,}. Give more text or lower block_size."
+            )
+        self.n_targets = self.n_tokens - 1
+        self.n_samples = -(-self.n_targets // block_size)
+
+    def row(self, sample: int) -> Integer[np.ndarray, " m"]:
+        start = sample * self.block_size
+        stop = min(start + self.block_size + 1, self.n_tokens)
+        pieces = []
+        index = bisect.bisect_right(self.ends, start)
+        while start < stop:
+            array, end = self.arrays[index], self.ends[index]
+            pieces.append(array[start - end + len(array) : min(stop, end) - end + len(array)])
+            start, index = end, index + 1
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def where(self, sample: int) -> str:
+        start = sample * self.block_size
+        index = bisect.bisect_right(self.ends, start)
+        inside = start - self.ends[index] + len(self.arrays[index])
+        name = getattr(self.arrays[index], "filename", None)
+        return f"sample {sample}: {self.block_size} tokens from {inside:,} on of {name or f'part {index}'}"
+
+
+class _Documents(TokenData):
+    def __init__(self, documents: Sequence[Integer[np.ndarray, " _"]], block_size: int, eot_token: int) -> None:
+        if not documents:
+            raise ValueError("there is no document to train on")
+        self.documents = documents
+        self.eot = np.array([eot_token], dtype=np.int64)
+        lengths = [len(document) + 1 for document in documents]  # the end is predicted too
+        longest = int(np.argmax(lengths))
+        if lengths[longest] > block_size:
+            raise ValueError(
+                f"document {longest} has {lengths[longest] - 1:,} tokens and its end, block_size is {block_size}: "
+                f"no document is cut, so raise block_size to at least {lengths[longest]:,}, or leave longer ones out"
+            )
+        self.block_size = block_size
+        self.rows = [self._shuffled(row) for row in best_fit(lengths, block_size)]
+        self.n_targets = sum(lengths)
+        self.n_samples = len(self.rows)
+
+    @staticmethod
+    def _shuffled(row: list[int]) -> list[int]:
+        """A long document opens a new row more often than a short one; any of them may come first."""
+        order = permuted(np.arange(len(row), dtype=np.uint64), len(row), round_keys(row[0], 0))
+        return [row[place] for place in order.tolist()]
+
+    def row(self, sample: int) -> Integer[np.ndarray, " m"]:
+        pieces: list[Integer[np.ndarray, " _"]] = [self.eot]
+        for document in self.rows[sample]:
+            pieces += [self.documents[document], self.eot]
+        return np.concatenate(pieces)
+
+    def where(self, sample: int) -> str:
+        return f"sample {sample}: documents {', '.join(map(str, self.rows[sample]))}"
