@@ -1,0 +1,86 @@
+"""Text to train on, from a file or a folder of the user's."""
+
+import difflib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+SUFFIXES = (".txt", ".md")
+"""What is taken from a folder. A file that is named itself may have any name."""
+
+
+def text_files(path: Path) -> list[Path]:
+    """The file itself, or the *.txt and *.md files of a folder and its subfolders, sorted by name.
+
+    Hidden files and folders are left out, and so are links to folders and links that lead out of the folder.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`, or no such file in the folder.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        near = difflib.get_close_matches(path.name, _names(path.parent), n=1)
+        hint = f" Did you mean {path.parent / near[0]}?" if near else ""
+        raise FileNotFoundError(f"no file or folder {path}.{hint}")
+    root = path.resolve()
+    found = []
+    for folder, subfolders, names in os.walk(path):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for file in (Path(folder) / name for name in names if not name.startswith(".")):
+            if file.suffix.lower() in SUFFIXES and file.is_file() and file.resolve().is_relative_to(root):
+                found.append(file)
+    if not found:
+        raise FileNotFoundError(
+            f"{path} holds no text: expected files named *.txt or *.md (hidden ones and links that lead out are left out). "
+            "Give the path of a file to train on one of another name."
+        )
+    return sorted(found, key=lambda file: file.relative_to(path).parts)
+
+
+def read_text(path: Path) -> str:
+    """A file's text, without a byte order mark.
+
+    Raises:
+        ValueError: it is not UTF-8; gives the place of the first wrong byte.
+    """
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not UTF-8 text: byte 0x{data[error.start]:02x} at offset {error.start:,} ({error.reason}). "
+            f"Convert it first, for instance: iconv -f WINDOWS-1252 -t UTF-8 {path.name}"
+        ) from None
+
+
+def read_texts(path: Path) -> list[str]:
+    """The texts of `text_files(path)`, those without any letter left out.
+
+    Raises:
+        FileNotFoundError, ValueError: as `text_files` and `read_text`, and if all of them are empty.
+    """
+    texts = [text for file in text_files(path) if (text := read_text(file)).strip()]
+    if not texts:
+        raise ValueError(f"{path} is empty: there is no text in it to train on")
+    return texts
+
+
+def split_texts(texts: Sequence[str], train_fraction: float = 0.9) -> tuple[list[str], list[str]]:
+    """(train, validation): the first part of all characters, in order, and the rest; a text may be cut between them."""
+    if not 0 < train_fraction < 1:
+        raise ValueError(
+            f"train_fraction is {train_fraction}: give a share between 0 and 1, so that both parts have text"
+        )
+    left = int(train_fraction * sum(map(len, texts)))
+    train, validation = [], []
+    for text in texts:
+        cut = min(left, len(text))
+        left -= cut
+        train.append(text[:cut])
+        validation.append(text[cut:])
+    return [text for text in train if text], [text for text in validation if text]
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
