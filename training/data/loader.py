@@ -11,14 +11,18 @@ Places without a target (the last window's rest, a row's rest) have the target -
 import bisect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Int, Integer
 from torch import Tensor
 
+from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
+from gpt_from_scratch.tokenizer.protocol import Tokenizer
 from gpt_from_scratch.training.data.packing import best_fit
 from gpt_from_scratch.training.data.sampler import permuted, round_keys
+from gpt_from_scratch.training.data.shards import damage, read_index
 
 NO_TARGET = -100
 
@@ -63,6 +67,31 @@ class TokenData(ABC):
             ValueError: a document does not fit the context, or there is none.
         """
         return _Documents(documents, block_size, eot_token)
+
+    @staticmethod
+    def from_index(
+        path: Path, block_size: int, *, split: str = "train", tokenizer: Tokenizer | None = None, verify: bool = False
+    ) -> "TokenData":
+        """Windows over the shards of a split that `prepare` made, memory-mapped.
+
+        Args:
+            path: the folder, or its index.json.
+            tokenizer: the model's; data that another one made is refused.
+            verify: hash every shard first. Sizes and headers are checked in any case.
+
+        Raises:
+            FileNotFoundError, ValueError: something is missing, damaged, or does not fit.
+        """
+        index = read_index(path)
+        if tokenizer is not None and tokenizer.fingerprint != index.tokenizer:
+            raise ValueError(
+                f"the data in {index.folder} was made by another tokenizer ({index.tokenizer[:12]}…, {index.n_vocab:,} ids) "
+                f"than the model has ({tokenizer.fingerprint[:12]}…, {tokenizer.n_vocab:,} ids): use the one in "
+                f"{index.folder / TOKENIZER_FILE}, or prepare the data with the model's"
+            )
+        if verify and (lines := damage(index)):
+            raise ValueError("\n".join(lines))
+        return TokenData.from_tokens(index.open(split), block_size)
 
     def batch(self, samples: Int[np.ndarray, " b"]) -> tuple[Int[Tensor, "b t"], Int[Tensor, "b t"]]:
         """(tokens, targets) of these samples, int64; the target -100 marks a place that does not count.

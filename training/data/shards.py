@@ -1,0 +1,226 @@
+"""Tokens on disk: shards that are memory-mapped, and the index that says what each holds, to the last bit.
+
+    index.json           dtype, tokenizer's fingerprint, and for each split its shards: file, tokens, largest id, SHA-256
+    gpt_tokenizer.json   the tokenizer
+    train-00000-000.tokens, …
+
+A shard is a header of 64 bytes (magic, version, bytes a token, tokens, largest id, SHA-256 of the tokens), then the
+tokens, little-endian. Shards may have any length. Nothing in an index is trusted: names must be plain, files must lie
+in its folder and have the size and the header that follow from it, and ids must fit the vocabulary.
+"""
+
+import hashlib
+import json
+import re
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Integer, UInt
+
+from gpt_from_scratch.support.files import atomic_open, write_text
+from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer, read_json
+
+INDEX_FILE = "index.json"
+FORMAT = "gpt_from_scratch token shards"
+VERSION = 1
+MAGIC = b"GPTTOKEN"
+HEADER = struct.Struct("<8sIIQQ32s")
+DTYPES: dict[str, type[np.uint16] | type[np.uint32]] = {"uint16": np.uint16, "uint32": np.uint32}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file of tokens, as its index describes it."""
+
+    file: str
+    tokens: int
+    max_id: int
+    sha256: str
+    """Of the tokens, without the header."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """What a folder of shards holds."""
+
+    folder: Path
+    dtype: str
+    n_vocab: int
+    tokenizer: str
+    """The fingerprint of the tokenizer that made the tokens."""
+    source: dict[str, Any]
+    """Where they came from, for people."""
+    splits: dict[str, list[Shard]]
+
+    def tokens(self, split: str) -> int:
+        """The number of tokens in a split."""
+        return sum(shard.tokens for shard in self.shards(split))
+
+    def shards(self, split: str) -> list[Shard]:
+        """The shards of a split, in order. Raises ValueError if there is no such split."""
+        if split not in self.splits:
+            raise ValueError(f"{self.folder / INDEX_FILE} has no split {split!r}; it has {', '.join(self.splits)}")
+        return self.splits[split]
+
+    def open(self, split: str) -> list[UInt[np.ndarray, " _"]]:
+        """The tokens of a split, memory-mapped, each shard checked by its size and header.
+
+        Raises:
+            ValueError, FileNotFoundError: a shard is missing or not the one that the index describes.
+        """
+        return [self._open(shard) for shard in self.shards(split) if shard.tokens]
+
+    def _open(self, shard: Shard) -> UInt[np.ndarray, " _"]:
+        path = self.folder / shard.file
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            raise ValueError(f"{path} is a link that leads out of {self.folder}: shards lie beside their index")
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path} is missing, which {INDEX_FILE} names: copy it again, or prepare the data again"
+            )
+        dtype = np.dtype(DTYPES[self.dtype]).newbyteorder("<")
+        expected = HEADER.size + shard.tokens * dtype.itemsize
+        if (size := path.stat().st_size) != expected:
+            raise ValueError(f"{path} is damaged: it has {size:,} bytes, {INDEX_FILE} says {expected:,}")
+        with path.open("rb") as file:
+            if file.read(HEADER.size) != header(shard, dtype.itemsize):
+                raise ValueError(
+                    f"{path} is damaged, or of another data set: its header is not the one of {INDEX_FILE}"
+                )
+        return np.memmap(path, dtype=dtype, mode="r", offset=HEADER.size, shape=(shard.tokens,))
+
+
+def header(shard: Shard, itemsize: int) -> bytes:
+    """The first 64 bytes of the shard's file."""
+    return HEADER.pack(MAGIC, VERSION, itemsize, shard.tokens, shard.max_id, bytes.fromhex(shard.sha256))
+
+
+def write_shard(path: Path, pieces: Iterable[Integer[np.ndarray, " _"]], dtype: str) -> Shard:
+    """Write the pieces, one after the other, as one shard; the file is whole or absent.
+
+    Raises:
+        ValueError: an id that does not fit `dtype`.
+    """
+    to = np.dtype(DTYPES[dtype]).newbyteorder("<")
+    limit = (1 << 8 * to.itemsize) - 1
+    largest, tokens, digest = 0, 0, hashlib.sha256()
+    with atomic_open(path) as file:
+        file.write(bytes(HEADER.size))
+        for piece in pieces:
+            if len(piece) == 0:
+                continue
+            low, high = int(piece.min()), int(piece.max())
+            if low < 0 or high > limit:
+                raise ValueError(f"token id {low if low < 0 else high} does not fit {dtype} ({path})")
+            data = np.ascontiguousarray(piece, dtype=to).data.cast("B")
+            file.write(data)
+            digest.update(data)
+            tokens += len(piece)
+            largest = max(largest, high)
+        shard = Shard(path.name, tokens, largest, digest.hexdigest())
+        file.seek(0)
+        file.write(header(shard, to.itemsize))
+    return shard
+
+
+def write_index(index: Index) -> None:
+    """Write `index.json` into the index's folder, atomically."""
+    document = {"format": FORMAT, "version": VERSION, **asdict(index)}
+    del document["folder"]
+    write_text(index.folder / INDEX_FILE, json.dumps(document, indent=1) + "\n")
+
+
+def read_index(path: Path) -> Index:
+    """The index in a folder, or the index file itself.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is damaged, of another format, or names something that a shard cannot be.
+    """
+    if path.is_dir():
+        path = path / INDEX_FILE
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no {path}: expected a folder of token shards, which `python -m gpt_from_scratch.training.prepare` makes"
+        )
+    document = read_json(path)
+    if document.get("format") != FORMAT or document.get("version") != VERSION:
+        raise ValueError(
+            f"{path} is not an index of token shards that this release reads: expected format {FORMAT!r}, version "
+            f"{VERSION}; it has {document.get('format')!r}, {document.get('version')!r}"
+        )
+    try:
+        splits = {
+            _plain(name): [
+                Shard(_plain(s["file"]), _count(s["tokens"]), _count(s["max_id"]), _digest(s["sha256"])) for s in shards
+            ]
+            for name, shards in document["splits"].items()
+        }
+        index = Index(
+            folder=path.parent,
+            dtype=str(document["dtype"]),
+            n_vocab=_count(document["n_vocab"]),
+            tokenizer=_digest(document["tokenizer"]),
+            source=dict(document["source"]),
+            splits=splits,
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged: {error if isinstance(error, ValueError) else repr(error)}") from error
+    if index.dtype not in DTYPES:
+        raise ValueError(f"{path} has the dtype {index.dtype!r}; tokens are {' or '.join(DTYPES)}")
+    for shard in (shard for shards in splits.values() for shard in shards):
+        if shard.max_id >= index.n_vocab:
+            raise ValueError(f"{path}: {shard.file} has the token id {shard.max_id}, its tokenizer {index.n_vocab} ids")
+    return index
+
+
+def damage(index: Index, progress: Callable[[int], None] = lambda n_bytes: None) -> list[str]:
+    """What is not as the index says, one line for each file; empty if all is whole. Reads and hashes every shard.
+
+    Args:
+        progress: called with the number of bytes read since its last call.
+    """
+    found = []
+    try:
+        fingerprint = load_tokenizer(index.folder).fingerprint
+        if fingerprint != index.tokenizer:
+            found.append(f"{index.folder / TOKENIZER_FILE} is another tokenizer ({fingerprint}) than the index names")
+    except (OSError, ValueError) as error:
+        found.append(str(error))
+    for shard in (shard for shards in index.splits.values() for shard in shards):
+        try:
+            tokens = index._open(shard) if shard.tokens else None
+        except (OSError, ValueError) as error:
+            found.append(str(error))
+            continue
+        digest = hashlib.sha256()
+        for piece in () if tokens is None else np.array_split(tokens, -(-len(tokens) // (1 << 22))):
+            data = piece.data.cast("B")
+            digest.update(data)
+            progress(len(data))
+        if digest.hexdigest() != shard.sha256:
+            found.append(f"{index.folder / shard.file} is damaged: its tokens do not have the SHA-256 of {INDEX_FILE}")
+    return found
+
+
+def _plain(name: Any) -> str:
+    """A name that cannot lead anywhere: no separator, no drive, no "..", not hidden."""
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or ".." in name:
+        raise ValueError(f"{name!r} is not a plain file name (letters, digits, '.', '_', '-')")
+    return name
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 62:
+        raise ValueError(f"{value!r} is not a count")
+    return value
+
+
+def _digest(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9a-f]{64}", value):
+        raise ValueError(f"{value!r} is not a SHA-256")
+    return value
