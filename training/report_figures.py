@@ -1,0 +1,191 @@
+"""The curves of a report, drawn with matplotlib as SVG that takes the page's own text colour, light or dark."""
+
+import io
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gpt_from_scratch.support.html_page import Markup
+from gpt_from_scratch.support.svg import inline
+from gpt_from_scratch.training.report_data import Eval, Record, Run, Train
+
+COLORS = ("#2f7fc1", "#d9730d", "#2e9e6b", "#c2528b", "#8b6fd6", "#a08300", "#6b7f8c", "#c0483c")
+"""One for each run, readable on white and on black; the page names them by the same classes."""
+INK = "#123456"
+"""Stands for the page's text colour while matplotlib draws."""
+POINTS = 400
+"""A curve with more points is drawn as the means of as many stretches."""
+SIZE = (5.4, 3.0)
+"""Inches. Small, so that the text stays readable where the drawing fills a telephone's width."""
+
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "report",
+    "text.parse_math": False,
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.15,
+    "legend.frameon": False,
+    **dict.fromkeys(
+        [
+            "text.color",
+            "axes.edgecolor",
+            "axes.labelcolor",
+            "xtick.color",
+            "ytick.color",
+            "grid.color",
+            "legend.labelcolor",
+        ],
+        INK,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What a figure shows of each run: records of one kind, and the value of one."""
+
+    kind: type[Record]
+    value: Callable[[Record], float | None]
+    marker: str | None = None
+    alpha: float = 1.0
+    label: str | None = None
+
+
+def series(records: Sequence[Record], value: Callable[[Record], float | None]) -> Float[np.ndarray, "2 n"]:
+    """Steps and finite values, as means of at most POINTS stretches."""
+    pairs = [
+        (record.step, number) for record in records if (number := value(record)) is not None and math.isfinite(number)
+    ]
+    points = np.array(pairs, dtype=np.float64).reshape(-1, 2)
+    if len(points) > POINTS:
+        points = np.stack([part.mean(axis=0) for part in np.array_split(points, POINTS)])
+    return points.T
+
+
+def figure(
+    runs: Sequence[Run],
+    name: str,
+    label: str,
+    curves: Sequence[Curve],
+    *,
+    log: bool = False,
+    floor: float | None = None,
+    floor_label: str = "floor",
+) -> Markup | None:
+    """One panel over the step, a colour a run; None if there is nothing to draw.
+
+    Args:
+        runs: Any number; they take `COLORS` in turn.
+        name: Distinguishes the drawing's ids from those of other drawings.
+        label: What the vertical axis shows, with its unit.
+        curves: What is drawn of each run.
+        log: A logarithmic axis, where all values are positive.
+        floor: A value that no curve can pass, drawn as a dashed line.
+        floor_label: What the dashed line is called.
+    """
+    drawn = [
+        (index, curve, points)
+        for index, run in enumerate(runs)
+        for curve in curves
+        if (points := series(run.of(curve.kind), curve.value)).size
+    ]
+    if not drawn:
+        return None
+    with matplotlib.rc_context(STYLE):
+        panel = Figure(figsize=SIZE, layout="constrained")
+        panel.patch.set_visible(False)
+        axes = panel.add_subplot(facecolor="none")
+        for index, curve, points in drawn:
+            alone = points.shape[1] == 1  # a line of one point would not be seen
+            axes.plot(
+                *points,
+                color=COLORS[index % len(COLORS)],
+                marker=curve.marker or ("o" if alone else None),
+                markersize=3.5,
+                linewidth=1.4,
+                alpha=curve.alpha,
+                label=curve.label if index == drawn[0][0] else None,
+            )
+        if floor is not None:
+            axes.axhline(floor, color=INK, linestyle="--", linewidth=1, label=floor_label)
+        values = np.concatenate([points[1] for _, _, points in drawn])
+        if log and values.min() > 0:
+            _logarithmic(axes, values, floor)
+        elif not log:
+            axes.set_ylim(bottom=min(0.0, values.min()))
+        axes.set_xlabel("step")
+        axes.set_ylabel(label)
+        if axes.get_legend_handles_labels()[1]:
+            axes.legend(loc="best", fontsize=8)
+        buffer = io.StringIO()
+        panel.savefig(buffer, format="svg")
+    return inline(buffer.getvalue(), f"{label} over the step", name=name, ink=INK)
+
+
+def _logarithmic(axes: Axes, values: Float[np.ndarray, " n"], floor: float | None) -> None:
+    """A logarithmic axis with plain numbers on it, close together where it spans less than a decade."""
+    axes.set_yscale("log")
+    low, high = min(values.min(), floor if floor and floor > 0 else values.min()), values.max()
+    steps = (1, 1.5, 2, 3, 4, 6, 8) if high / low < 30 else (1,)
+    axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=steps, numticks=12))
+    axes.yaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:.4g}"))
+    axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+
+
+def all_figures(runs: Sequence[Run]) -> list[tuple[str, Markup]]:
+    """Every panel that has something to show, with its title."""
+    floors = [run.facts.get("floor_nats_per_token") for run in runs]
+    known = isinstance(floors[0], float) and floors[0] > 0 and all(other == floors[0] for other in floors)
+    floor = floors[0] if known else None
+    ratios = any(evaluation.ratio is not None for run in runs for evaluation in run.of(Eval))
+    panels = [
+        (
+            "Loss against the floor" if floor else "Loss",
+            figure(
+                runs,
+                "loss",
+                "nats a token",
+                [
+                    Curve(Train, lambda r: r.loss if isinstance(r, Train) else None, alpha=0.45, label="train"),
+                    Curve(Eval, lambda r: r.loss if isinstance(r, Eval) else None, marker="o", label="validation"),
+                ],
+                log=True,
+                floor=floor,
+            ),
+        ),
+        (
+            "Validation nats ÷ floor nats",
+            figure(
+                runs,
+                "ratio",
+                "total nats ÷ floor nats",
+                [Curve(Eval, lambda r: r.ratio if isinstance(r, Eval) else None, marker="o")],
+                log=True,
+                floor=1.0 if ratios else None,
+                floor_label="the floor: no model is better on average",
+            ),
+        ),
+        ("Learning rate", _of_train(runs, "lr", "learning rate")),
+        ("Gradient norm", _of_train(runs, "grad_norm", "norm before clipping", log=True)),
+        ("Throughput", _of_train(runs, "tokens_per_s", "tokens/s")),
+        ("Model FLOPs utilisation", _of_train(runs, "mfu", "MFU")),
+    ]
+    return [(title, panel) for title, panel in panels if panel is not None]
+
+
+def _of_train(runs: Sequence[Run], field: str, label: str, *, log: bool = False) -> Markup | None:
+    def value(record: Record) -> float | None:
+        number: float | None = getattr(record, field)
+        return number
+
+    return figure(runs, field, label, [Curve(Train, value)], log=log)
