@@ -1,0 +1,106 @@
+"""The commands, as they are called: what they print, what they leave behind, and that ranks change nothing."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpt_from_scratch.evals.__main__ import main
+
+
+@pytest.fixture
+def questions(tmp_path: Path) -> Path:
+    path = tmp_path / "questions.jsonl"
+    with path.open("w") as file:
+        for i in range(9):
+            context = "A man " + "walks and " * i + "stops. "
+            row = {"ind": i, "activity_label": "Walking", "ctx_a": context, "ctx_b": "he", "ctx": context + "he"}
+            endings = [f"{word} {i} times." for word in ("falls", "sings", "runs far away", "sits")]
+            print(json.dumps({**row, "endings": endings, "label": i % 4}), file=file)
+    return path
+
+
+def results(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    summary = json.loads((folder / "summary.json").read_text())
+    return summary, [json.loads(line) for line in (folder / "rows.jsonl").read_text().splitlines()]
+
+
+def test_hellaswag_prints_and_writes_all_norms_and_ranks_change_nothing(
+    folder: Path, questions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["hellaswag", "--checkpoint", str(folder), "--data", str(questions), "--device", "cpu"]
+    arguments += ["--batch-tokens", "200"]
+    assert main([*arguments, "--out", str(tmp_path / "one")]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("hellaswag of tiny-run-step-00000020\n")
+    summary, rows = results(tmp_path / "one")
+    assert len(summary["results"]) == 8 and len(rows) == 18
+    for name, figure in summary["results"].items():
+        assert f"{name:<28}{figure['value']:>10.4f}" in printed
+        assert figure["interval"][0] <= figure["value"] <= figure["interval"][1]
+    assert summary["settings"]["data"] == str(questions)
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    code = (
+        "import sys; from gpt_from_scratch.evals.__main__ import main\n"
+        "assert main(sys.argv[1:]) == 0 and 'pydantic' not in sys.modules"
+    )
+    command = [sys.executable, "-c", code, *arguments, "--out", str(tmp_path / "two")]
+    ranks = [
+        subprocess.Popen(command, env={**common, "RANK": rank, "LOCAL_RANK": rank}, stdout=subprocess.PIPE, text=True)
+        for rank in "01"
+    ]
+    outputs = [rank.communicate(timeout=120)[0] for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0]
+    assert outputs[0].startswith("hellaswag of") and outputs[1] == ""  # one reports
+    other, other_rows = results(tmp_path / "two")
+    assert other["results"] == summary["results"]
+    assert other_rows == rows  # to the last bit
+
+
+def test_bits_per_byte(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text.txt").write_text("Some text. " * 10)
+    arguments = ["bits-per-byte", "--checkpoint", str(folder), "--data", str(tmp_path / "text.txt"), "--device", "cpu"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    value = summary["results"]["bits_per_byte"]["value"]
+    assert f"bits per byte  {value:.4f}" in capsys.readouterr().out
+    assert (summary["results"]["bytes"], summary["results"]["tokens"]) == (110, 110)
+    main([*arguments, "--dtype", "bf16", "--out", str(tmp_path / "bf16")])
+    rounded = json.loads((tmp_path / "bf16" / "summary.json").read_text())["results"]["bits_per_byte"]["value"]
+    assert rounded != value and rounded == pytest.approx(value, rel=0.05)
+
+
+def test_core(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "bundle"
+    (bundle / "eval_data").mkdir(parents=True)
+    task = "{label: t, dataset_uri: t.jsonl, num_fewshot: [2], icl_task_type: multiple_choice}"
+    (bundle / "core.yaml").write_text(f"icl_tasks: [{task}]")
+    (bundle / "eval_meta_data.csv").write_text("Eval Task,Random baseline\nt,50\n")
+    rows = [{"query": f"Is {i} even?", "choices": ["yes", "no"], "gold": i % 2} for i in range(8)]
+    (bundle / "eval_data" / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    monkeypatch.chdir(tmp_path)
+    assert main(["core", "--checkpoint", str(folder), "--data", str(bundle), "--device", "cpu"]) == 0
+    (out,) = (tmp_path / "runs" / "evals").glob("core-tiny-run-step-00000020-*")
+    summary, rows = results(out)
+    accuracy = sum(row["correct"] for row in rows) / 8
+    assert summary["results"]["tasks"]["t"]["accuracy"] == accuracy
+    assert summary["results"]["CORE"]["value"] == pytest.approx((accuracy - 0.5) / 0.5)
+    assert "CORE" in capsys.readouterr().out
+
+
+def test_missing_data_says_how_to_get_it(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command, file in [("hellaswag", "data/hellaswag_val.jsonl"), ("core", "data/eval_bundle")]:
+        with pytest.raises(FileNotFoundError, match=f"there is no data at {file}.* bring https://"):
+            main([command, "--checkpoint", str(folder), "--device", "cpu"])
