@@ -1,0 +1,88 @@
+"""A disk that is really full: a tmpfs of one megabyte."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gpt_from_scratch.training.checkpoints import CheckpointStore, bytes_of, preflight
+from tests.training.checkpoints.run import assert_is_step, saved, state_at
+
+WIDTH = 30_000  # of the optimizer's state: 120 kB a checkpoint
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("no root, which mounting a tmpfs needs")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"no root that may mount: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def fill(folder: Path, leave: int) -> None:
+    """Leave this many bytes free, to within a page."""
+    free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_bsize
+    (folder / "filler").write_bytes(bytes(max(0, free - leave)))
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_the_run_goes_on_and_the_last_good_checkpoint_stays(small_disk: Path, wait: bool) -> None:
+    told: list[str] = []
+    store = CheckpointStore(small_disk / "checkpoints", warn=told.append)
+    store.save(1, **state_at(1, width=WIDTH), wait=wait)
+    store.finish()
+    fill(small_disk, leave=60_000)
+    for step in (2, 3):
+        store.save(step, **state_at(step, width=WIDTH), wait=wait)
+        store.finish()
+    needed = bytes_of([*state_at(2, width=WIDTH)["weights"].values(), *state_at(2, width=WIDTH)["tensors"].values()])
+    assert len(told) == 2 and f"{needed:,} bytes" in told[0] and "the last good checkpoint is that of step 1" in told[1]
+    assert [path.name for path in store.folder.iterdir()] == ["step-00000001"]
+    assert_is_step(store.load(), 1)
+    (small_disk / "filler").unlink()
+    store.save(4, **state_at(4, width=WIDTH), wait=wait)
+    store.finish()
+    assert_is_step(store.load(), 4)
+
+
+def test_wherever_the_disk_becomes_full_nothing_half_written_stays(small_disk: Path) -> None:
+    """Page by page: each of the files, folders and renames of a save once hits the full disk."""
+    told: list[str] = []
+    store = saved(small_disk / "checkpoints", 0, keep_last=1, warn=told.append)
+    outcomes = []
+    for pages in range(64):
+        step = pages + 1
+        fill(small_disk, leave=4096 * pages)
+        before = len(told)
+        store.save(step, **state_at(step, width=WIDTH))
+        was_saved = store.steps() == [step]
+        assert was_saved == (len(told) == before)
+        assert len(list(store.folder.iterdir())) == 1
+        outcomes.append(was_saved)
+        (small_disk / "filler").unlink()
+    first = outcomes.index(True)
+    assert first > 30 and all(outcomes[first:])
+    assert_is_step(CheckpointStore(store.folder).load(), 64)
+
+
+def test_a_best_mark_on_a_full_disk_is_told(small_disk: Path) -> None:
+    told: list[str] = []
+    store = saved(small_disk / "checkpoints", 1, warn=told.append)
+    fill(small_disk, leave=0)
+    store.mark_best(1, loss=1.0)
+    assert "the disk is full: best.json could not name step 1" in told[0] and store.best() is None
+
+
+def test_preflight_says_what_is_needed_and_what_is_free(tmp_path: Path) -> None:
+    preflight(1000, tmp_path / "not" / "yet")
+    with pytest.raises(RuntimeError, match=r"need 1000000\.0 GB \(1,000,000,000,000,000 bytes\) in .*yet, and .* free"):
+        preflight(10**15, tmp_path / "not" / "yet")

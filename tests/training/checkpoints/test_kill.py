@@ -1,0 +1,14 @@
+"""kill -9 during a save; the script does it at a few moments here, and at hundreds by hand or under `make torture`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_killed_saves_leave_the_last_whole_checkpoint() -> None:
+    command = [sys.executable, "-m", "tests.training.checkpoints.killed_saves", "--points", "10"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert " of 10 lives killed " in result.stdout and not result.stdout.startswith("0 ")
