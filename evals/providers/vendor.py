@@ -5,6 +5,7 @@ import functools
 import importlib
 import json
 import os
+import threading
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, ClassVar
@@ -28,6 +29,8 @@ class VendorProvider:
 
     def __init__(self, *, client: Any = None, timeout: float = 120.0) -> None:
         self._given_client = client
+        self._client: Any = None
+        self._lock = threading.Lock()
         self.timeout = timeout
 
     def client_arguments(self) -> dict[str, Any]:
@@ -46,12 +49,17 @@ class VendorProvider:
                 f"with the model 'echo'"
             ) from error
 
-    @functools.cached_property
+    @property
     def client(self) -> Any:
-        options = {"max_retries": 0, "timeout": self.timeout}
-        if self._given_client is not None:
-            return self._given_client.with_options(**options)
-        return getattr(self.sdk, self.client_class)(**self.client_arguments(), **options)
+        """The SDK's client, made once however many threads ask first. Raises MissingKeyError."""
+        with self._lock:
+            if self._client is None:
+                options = {"max_retries": 0, "timeout": self.timeout}
+                if self._given_client is not None:
+                    self._client = self._given_client.with_options(**options)
+                else:
+                    self._client = getattr(self.sdk, self.client_class)(**self.client_arguments(), **options)
+            return self._client
 
     @contextlib.contextmanager
     def errors_as_ours(self) -> Iterator[None]:

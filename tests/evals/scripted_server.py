@@ -2,7 +2,8 @@
 
 POST /v1/chat/completions and /v1/messages take the next reply of the script, or else answer with the last message's
 text. GET /_log tells what was asked. POST /_script sets {"replies": [...], "gate_after": n, "delay": s}; a reply is
-{"status", "headers", "body"} or {"raw": text}. After `gate_after` replies every further one waits for POST /_open.
+{"status", "headers", "error"}, {"raw": text}, {"text", "usage", "choice"} or {"message"}. After `gate_after` replies
+every further one waits for POST /_open.
 """
 
 import itertools
@@ -111,7 +112,11 @@ class Handler(BaseHTTPRequestHandler):
         if "raw" in reply:
             return self.send(200, reply["raw"])
         if "text" in reply:
-            return self.send(200, make(reply["text"], body["model"]))
+            whole = make(reply["text"], body["model"])
+            whole["usage"] = reply.get("usage", whole["usage"])
+            if "choice" in reply:
+                whole["choices"][0] |= reply["choice"]
+            return self.send(200, whole)
         if "message" in reply:  # an OpenAI message or Anthropic content blocks
             whole = make("", body["model"])
             if anthropic:
