@@ -1,0 +1,93 @@
+"""Which backend each op uses in a run, decided once at its start, the same on every rank, and told with its reason."""
+
+from collections.abc import Callable
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from gpt_from_scratch.kernels.fastest import Timing, time_backends, winners
+from gpt_from_scratch.kernels.registry import Choice, load_ops, resolve, set_backend
+from gpt_from_scratch.models.gpt import GPTConfig
+from gpt_from_scratch.models.op_arguments import op_arguments
+from gpt_from_scratch.training.distributed import Ranks
+
+FASTEST = "fastest"
+
+
+def decide(
+    backend: str | None,
+    config: GPTConfig,
+    rows: int,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    ranks: Ranks,
+    say: Callable[[str], None],
+    console: Console,
+) -> list[Choice]:
+    """Decide for every op, make it the process's choice, and return it. "fastest" is measured on rank 0.
+
+    Raises:
+        ValueError: an unknown op or backend; RuntimeError: a chosen one cannot run here.
+    """
+    if backend == FASTEST:
+        timings = _time_all(config, rows, device, dtype, say) if ranks.is_first else []
+        if ranks.is_first:
+            console.print(timing_table(timings, rows, config.block_size))
+        chosen = ranks.agree([[c.op, c.backend, c.reason] for c in winners(timings)] if ranks.is_first else None)
+        choices = [Choice(*three) for three in chosen]
+    else:
+        choices = resolve(backend, device)
+    set_backend({choice.op: choice.backend for choice in choices})
+    return choices
+
+
+def restore(choices: list[list[str]], device: torch.device) -> list[Choice]:
+    """The choices that a checkpoint stored, so that a resumed run computes exactly as before.
+
+    Raises:
+        RuntimeError: one of them cannot run here.
+    """
+    known = {op: backend for op, backend, _ in choices}
+    resolve(known, device)
+    set_backend(known)
+    return [Choice(op, backend, "as in the checkpoint") for op, backend, _ in choices]
+
+
+def timing_table(timings: list[Timing], rows: int, length: int) -> Table:
+    """Op × backend: the time of one forward and backward pass."""
+    table = Table("op", "backend", "ms", "", title=f"forward and backward on {rows} × {length} tokens")
+    best = {choice.op: choice.backend for choice in winners(timings)}
+    for timing in timings:
+        won = best[timing.op] == timing.backend
+        note = timing.why_not or ("chosen" if won else "")
+        milliseconds = "" if timing.seconds is None else f"{timing.seconds * 1e3:.2f}"
+        table.add_row(timing.op, timing.backend, milliseconds, note, style="bold" if won else None)
+    return table
+
+
+def quicker(choices: list[Choice], device: torch.device) -> list[str]:
+    """Backends that run here and are probably quicker than the reference that the ops use."""
+    usable: dict[str, None] = {}
+    ops = load_ops()
+    for choice in choices:
+        if choice.backend == "reference":
+            names = ops[choice.op].backends
+            usable |= {n: None for n in names if n != "reference" and ops[choice.op].why_not(n, device) is None}
+    return list(usable)
+
+
+def _time_all(
+    config: GPTConfig, rows: int, device: torch.device, dtype: torch.dtype, say: Callable[[str], None]
+) -> list[Timing]:
+    def on_start(op: str, backend: str) -> None:
+        if backend == "compiled":
+            say(f"timing the backends: compiling {op} (some seconds; kept for the next run)")
+
+    arguments = op_arguments(config, rows, config.block_size, device=device, dtype=dtype)
+    return [
+        timing
+        for name, made in load_ops().items()
+        for timing in time_backends(made, arguments[name], device, on_start=on_start)
+    ]

@@ -1,0 +1,115 @@
+"""The command line of training/train_gpt2.py: a preset, then any setting of `TrainConfig` by its name."""
+
+import difflib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from gpt_from_scratch.models.pretrained import read_json
+from gpt_from_scratch.training.config import SOURCES, TrainConfig, from_json
+from gpt_from_scratch.training.presets import DEFAULT, PRESETS
+
+PROG = "torchrun training/train_gpt2.py"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A GPT learns; the run's folder holds its config, metrics, checkpoints, samples and report.html."""
+
+    train: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
+    """The run."""
+    resume: Path | None = None
+    """Go on with the run in this folder, exactly where its newest checkpoint stands."""
+    config: Path | None = None
+    """Take the settings of an earlier run from its config.json, then those given here."""
+    dry_run: bool = False
+    """Print parameters, memory, disk, FLOPs and the expected time, and stop."""
+
+
+def parse(argv: Sequence[str]) -> Command:
+    """The command that the arguments describe. Prints help or a usage error and exits where argparse would.
+
+    Raises:
+        ValueError: a setting that cannot be; FileNotFoundError: --config or --resume names nothing.
+    """
+    arguments = [word for argument in argv for word in _shorthand(argument)]
+    name = DEFAULT
+    if arguments and not arguments[0].startswith("-"):
+        name = arguments.pop(0)
+        if name not in PRESETS:
+            near = difflib.get_close_matches(name, PRESETS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"no preset {name!r}; there are {', '.join(PRESETS)}.{hint}")
+        start = PRESETS[name][1]
+    else:
+        start = PRESETS[name][1]
+    arguments = _expand_data(arguments)
+    if (folder := _value_of("--resume", arguments)) is not None:
+        start = read_config(Path(folder) / "config.json")
+    elif (file := _value_of("--config", arguments)) is not None:
+        start = read_config(Path(file))
+    return tyro.cli(
+        Command,
+        prog=f"{PROG} [PRESET]",
+        description=f"{Command.__doc__}\n\n{_presets()}",
+        args=arguments,
+        default=Command(start),
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+
+
+def read_config(path: Path) -> TrainConfig:
+    """The config of a run, from the file that it wrote.
+
+    Raises:
+        FileNotFoundError: there is none; ValueError: it is damaged, or its settings cannot be.
+    """
+    try:
+        return from_json(read_json(path))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{path} does not exist: expected the config.json of a run's folder") from error
+
+
+def _presets() -> str:
+    width = max(map(len, PRESETS))
+    lines = [f"  {name:<{width}}  {about}" for name, (about, _) in PRESETS.items()]
+    return f"Presets (default: {DEFAULT}); its settings are the defaults shown below:\n" + "\n".join(lines)
+
+
+def _shorthand(argument: str) -> list[str]:
+    """--data=X as two words; everything else as it is."""
+    return list(argument.partition("=")[::2]) if argument.startswith("--data=") else [argument]
+
+
+def _expand_data(arguments: list[str]) -> list[str]:
+    """`--data NAME_OR_PATH` is short for --data.source or --data.path."""
+    result: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--data":
+            value = next(words, "")
+            result += ["--data.source" if value in SOURCES else "--data.path", value]
+        else:
+            result.append(word)
+    return result
+
+
+def _value_of(option: str, arguments: list[str]) -> str | None:
+    for index, word in enumerate(arguments):
+        if word == option and index + 1 < len(arguments):
+            return arguments[index + 1]
+        if word.startswith(f"{option}="):
+            return word.partition("=")[2]
+    return None
+
+
+def fail(message: str) -> None:
+    """Print an error as users should see it, without a traceback, and exit with 2."""
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    raise SystemExit(2)

@@ -1,0 +1,221 @@
+"""What a run is: frozen dataclasses, each with its own checks. Presets are in presets.py, the command line in cli.py."""
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from gpt_from_scratch.models.gpt import GPTConfig
+from gpt_from_scratch.training.optimizers import OptimizerConfig
+from gpt_from_scratch.training.schedule import ScheduleConfig
+
+SOURCES = ("stories", "shakespeare", "text", "shards")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is read, and how text becomes tokens."""
+
+    source: Literal["stories", "shakespeare", "text", "shards"] = "stories"
+    """"stories": made here, with a known entropy; "shakespeare": downloaded, or at `path`; "text": the UTF-8 file or folder
+    at `path` (*.txt, *.md); "shards": the folder at `path` that training.prepare wrote."""
+    path: Path | None = None
+    """A file or folder of your own; with the source "stories" it means "text"."""
+    tokenizer: str = "bpe"
+    """"bpe": byte pair encoding learned from the training text; "character": one token a character; or a tokenizer file."""
+    vocab_size: int = 1280
+    """Ids of a byte pair encoding to learn."""
+    n_stories: int = 40_000
+    """Stories to train on (source "stories")."""
+    n_validation: int = 500
+    """Stories to validate on; their exact entropy is the floor (source "stories")."""
+    validation_fraction: float = 0.1
+    """The last part of a text, kept for validation."""
+    seed: int = 0
+    """Seed of the order in which samples come."""
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "n_stories", "n_validation"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"data.{name} must be at least 1, it is {getattr(self, name)}")
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(f"data.validation_fraction must lie between 0 and 1, it is {self.validation_fraction}")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a run writes, and how often (0: never, but at the end)."""
+
+    folder: Path = Path("runs")
+    """Where runs are kept; each gets a fresh folder in it."""
+    name: str | None = None
+    """The run's folder in it; default: the preset's name and the time."""
+    log_every: int = 10
+    """Steps between two lines of metrics."""
+    eval_every: int = 250
+    """Steps between two evaluations on the whole validation set."""
+    sample_every: int = 250
+    """Steps between two sets of samples."""
+    checkpoint_every: int = 250
+    """Steps between two checkpoints."""
+    keep_last: int = 2
+    """Checkpoints kept; the best one is kept beside them."""
+    keep_every: int = 0
+    """Checkpoints whose step this divides are kept for good."""
+    n_samples: int = 4
+    """Samples drawn each time while training."""
+    n_final_samples: int = 64
+    """Samples drawn at the end."""
+    sample_tokens: int = 200
+    """Longest sample, in tokens."""
+    temperature: float = 0.8
+    """Temperature of the samples."""
+    top_p: float = 0.95
+    """Samples are drawn from the smallest set of tokens with this probability."""
+
+    def __post_init__(self) -> None:
+        for name in ("log_every", "eval_every", "sample_every", "checkpoint_every", "keep_every", "n_samples"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"run.{name} must be 0 or more, it is {getattr(self, name)}")
+        for name in ("log_every", "keep_last", "sample_tokens"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"run.{name} must be at least 1, it is {getattr(self, name)}")
+        if self.name is not None and (self.name in ("", ".", "..") or "/" in self.name or "\\" in self.name):
+            raise ValueError(
+                f"run.name is a folder's name, not a path: {self.name!r}; --run.folder says where runs are kept"
+            )
+        if not self.temperature >= 0:
+            raise ValueError(f"run.temperature must be 0 or more, it is {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"run.top_p must lie in (0, 1], it is {self.top_p}")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run. Everything that decides its losses is here."""
+
+    preset: str = "tiny"
+    """The preset it began from."""
+    steps: int = 1000
+    """Optimizer steps."""
+    batch_size: int = 8
+    """Rows of block_size tokens a step, over all ranks and micro-batches."""
+    micro_batch: int | None = None
+    """Rows a rank computes at a time; the gradients of several add up. Default: its whole part of the batch."""
+    seed: int = 0
+    """Seed of the initial weights."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """"auto" is the accelerator if there is one."""
+    dtype: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the activations (autocast); parameters are fp32. "auto" is bf16 where the device multiplies it natively."""
+    backend: str | None = None
+    """A kernel backend for every op ("torch"), one an op ("attention=torch,layer_norm=reference"), or "fastest": time them
+    at the start and take the winners. Default: GPT_BACKEND, else the device's preference."""
+    compile: bool = False
+    """Compile the whole model with torch.compile (once, some seconds to a minute)."""
+    init_from: str | None = None
+    """Begin with the weights of a checkpoint, a run, a folder in Hugging Face's format, or a GPT-2 by name ("gpt2")."""
+    data: DataConfig = field(default_factory=DataConfig)
+    """What is read."""
+    model: GPTConfig = field(default_factory=GPTConfig)
+    """The architecture; its vocab_size comes from the tokenizer."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """How parameters are updated."""
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    """The learning rate's course."""
+    run: RunConfig = field(default_factory=RunConfig)
+    """What is written, and how often."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, it is {getattr(self, name)}")
+        if self.micro_batch is not None and self.micro_batch < 1:
+            raise ValueError(f"micro_batch must be at least 1, it is {self.micro_batch}")
+        if self.data.path is not None and self.data.source == "stories":
+            object.__setattr__(self, "data", dataclasses.replace(self.data, source="text"))
+        if self.data.path is None and self.data.source in ("text", "shards"):
+            raise ValueError(f"the source {self.data.source!r} needs --data.path")
+
+
+# What may change when a run goes on: nothing of this touches a loss.
+FREE_ON_RESUME = ("backend", "compile", "device", "micro_batch", "init_from", "run")
+
+
+def differences(saved: TrainConfig, wanted: TrainConfig) -> list[str]:
+    """The settings that decide the losses and differ, as "data.seed: 0 in the checkpoint, 1 asked for"."""
+    before, after = flat(as_json(saved)), flat(as_json(wanted))
+    return [
+        f"{key}: {before.get(key)!r} in the checkpoint, {after.get(key)!r} asked for"
+        for key in sorted(before.keys() | after.keys())
+        if key.split(".")[0] not in FREE_ON_RESUME and before.get(key) != after.get(key)
+    ]
+
+
+def as_json(config: Any) -> dict[str, Any]:
+    """A config as JSON can hold it: paths as text, tuples as lists."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
+        return str(value) if isinstance(value, Path) else value
+
+    result: dict[str, Any] = plain(dataclasses.asdict(config))
+    return result
+
+
+def from_json(document: Mapping[str, Any]) -> TrainConfig:
+    """The inverse of `as_json`, with every field's type checked.
+
+    Raises:
+        ValueError: a field that is missing, unknown or of a wrong type, by name.
+    """
+    config: TrainConfig = _build(TrainConfig, document, "")
+    return config
+
+
+def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"model": {"n_layer": 4}} as {"model.n_layer": 4}."""
+    result: dict[str, Any] = {}
+    for key, value in document.items():
+        result |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return result
+
+
+def _build(kind: type[Any], document: object, where: str) -> Any:
+    if not isinstance(document, Mapping):
+        raise ValueError(f"{where or 'the config'} should be an object, it is {document!r}")
+    hints = typing.get_type_hints(kind)
+    names = {f.name for f in dataclasses.fields(kind)}
+    if unknown := sorted(document.keys() - names):
+        raise ValueError(f"unknown setting {where}{unknown[0]}; a newer release may have written it")
+    if missing := sorted(names - document.keys()):
+        raise ValueError(f"the setting {where}{missing[0]} is missing")
+    return kind(**{name: _value(hints[name], document[name], f"{where}{name}") for name in names})
+
+
+def _value(hint: Any, value: object, where: str) -> Any:
+    options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    for option in options:
+        origin = typing.get_origin(option)
+        if dataclasses.is_dataclass(option):
+            return _build(typing.cast(type[Any], option), value, f"{where}.")
+        if option is type(None) and value is None:
+            return None
+        if origin is Literal and value in typing.get_args(option):
+            return value
+        if origin is tuple and isinstance(value, list) and len(value) == len(typing.get_args(option)):
+            return tuple(_value(o, v, where) for o, v in zip(typing.get_args(option), value, strict=True))
+        if option is Path and isinstance(value, str):
+            return Path(value)
+        if option is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+        if option in (int, str, bool) and type(value) is option:
+            return value
+    raise ValueError(f"{where} is {value!r}, expected {getattr(hint, '__name__', hint)}")

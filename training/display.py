@@ -1,0 +1,121 @@
+"""What a run shows while it runs: a live line on a terminal, plain lines elsewhere. Only rank 0 shows anything."""
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
+from rich.table import Table
+
+from gpt_from_scratch.kernels.registry import Choice
+from gpt_from_scratch.support.visible import visible
+from gpt_from_scratch.training.samples import Sample
+from gpt_from_scratch.training.validation import Score
+
+PLAIN_SECONDS = 3.0  # off a terminal, at most one line of training figures in so many seconds
+
+
+class Display:
+    """Lines for people; `metrics.jsonl` is for programs."""
+
+    def __init__(self, steps: int, *, shows: bool = True, console: Console | None = None) -> None:
+        self.console = console or Console(quiet=not shows, highlight=False, soft_wrap=True)
+        self.steps = steps
+        self.floor: float | None = None
+        """Nats a token that validation cannot go below, where it is known."""
+        self._progress: Progress | None = None
+        self._last_plain = 0.0
+        self._rates: list[tuple[int, float]] = []
+
+    def say(self, text: str = "", style: str | None = None) -> None:
+        """A line of our own words."""
+        self.console.print(text, style=style, markup=False)
+
+    def warn(self, text: str) -> None:
+        """A line that should not be missed."""
+        self.console.print(f"warning: {text}", style="yellow", markup=False)
+
+    def backends(self, choices: Sequence[Choice], device: str, dtype: str, quicker: Sequence[str]) -> None:
+        """The first lines of a run: op, backend and reason; device and dtype."""
+        table = Table(
+            "op", "backend", "why", title=f"device {device}, activations {dtype}, parameters fp32", title_justify="left"
+        )
+        for choice in choices:
+            table.add_row(choice.op, choice.backend, choice.reason)
+        self.console.print(table)
+        if quicker:
+            self.say(
+                f"Quicker backends can be used here ({', '.join(quicker)}): --backend fastest measures and takes them."
+            )
+
+    def start(self, step: int) -> None:
+        """Begin the live line."""
+        self._rates = [(step, time.monotonic())]
+        if self.console.is_terminal and not self.console.quiet:
+            self._progress = Progress(
+                TextColumn("step"),
+                MofNCompleteColumn(),
+                BarColumn(bar_width=24),
+                TaskProgressColumn(),
+                TextColumn("{task.fields[figures]}"),
+                console=self.console,
+                transient=True,
+            )
+            self._progress.add_task("train", total=self.steps, completed=step, figures="")
+            self._progress.start()
+
+    def close(self) -> None:
+        """End the live line."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def train(
+        self, step: int, loss: float, lr: float, grad_norm: float, tokens_per_s: float, mfu: float | None
+    ) -> None:
+        """The figures of the last few steps."""
+        now = time.monotonic()
+        self._rates.append((step, now))
+        floor = "" if self.floor is None else f" (floor {self.floor:.3f})"
+        figures = f"loss {loss:.3f}{floor}  lr {lr:.2g}  |grad| {grad_norm:.2f}  {tokens_per_s:,.0f} tokens/s"
+        if mfu is not None:
+            figures += f"  MFU {mfu:.1%}"
+        figures += f"  {self._left(step)} left"
+        if self._progress is not None:
+            self._progress.update(self._progress.task_ids[0], completed=step, figures=figures)
+        elif now - self._last_plain >= PLAIN_SECONDS or step == self.steps:
+            self._last_plain = now
+            self.say(f"step {step}/{self.steps}  {figures}")
+
+    def evaluation(self, step: int, score: Score, is_best: bool) -> None:
+        """The score on the whole validation set."""
+        text = f"step {step}/{self.steps}  validation loss {score.loss:.4f}  {score.bits_per_byte:.4f} bits a byte"
+        if score.ratio is not None:
+            text += f"  {score.ratio:.3f} x the floor"
+        self.say(text + ("  (best so far)" if is_best else ""), style="bold")
+
+    def samples(self, step: int, samples: Sequence[Sample], show: int = 2) -> None:
+        """The first few samples, and how many of all the grammar accepts."""
+        for sample in samples[:show]:
+            verdict = {True: "  [grammatical]", False: "  [not grammatical]", None: ""}[sample.grammatical]
+            self.say(f"sample at step {step}{verdict}:", style="dim")
+            self.console.print("  " + visible(sample.prompt + sample.text).replace("\n", "\n  "), markup=False)
+
+    def _left(self, step: int) -> str:
+        """Time left, by the rate since half the steps so far: evaluations count, the first slow steps do not."""
+        middle = (self._rates[0][0] + step) // 2
+        first = next(index for index, (at, _) in enumerate(self._rates) if at >= middle)
+        first = max(min(first, len(self._rates) - 2), 0)
+        (s0, t0), (s1, t1) = self._rates[first], self._rates[-1]
+        seconds = (self.steps - step) * (t1 - t0) / max(s1 - s0, 1)
+        return duration(seconds)
+
+
+def duration(seconds: float) -> str:
+    """For people: 45 s, 3 min 20 s, 5 h 10 min, 3 d 4 h."""
+    whole = round(seconds)
+    for unit, size, below, small in (("d", 86_400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= size:
+            rest = whole % size // small
+            return f"{whole // size} {unit}" + (f" {rest} {below}" if rest else "")
+    return f"{whole} s"

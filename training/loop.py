@@ -1,0 +1,306 @@
+"""The training loop: step, record, save, evaluate, sample, until the steps are done or someone asks to stop."""
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from gpt_from_scratch.kernels.registry import Choice, load_ops, use_backend
+from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.training.checkpoints import CheckpointStore, NonFiniteError
+from gpt_from_scratch.training.config import TrainConfig, as_json
+from gpt_from_scratch.training.corpus import Corpus
+from gpt_from_scratch.training.data.loader import NO_TARGET
+from gpt_from_scratch.training.data.sampler import rank_part, sample_ids
+from gpt_from_scratch.training.display import Display
+from gpt_from_scratch.training.distributed import Ranks
+from gpt_from_scratch.training.flops import flops_a_token, peak_flops
+from gpt_from_scratch.training.optimizers import optimizer_tensors
+from gpt_from_scratch.training.run_folder import RunFolder
+from gpt_from_scratch.training.samples import Sample, draw_samples
+from gpt_from_scratch.training.schedule import rate
+from gpt_from_scratch.training.stopping import StopRequest
+from gpt_from_scratch.training.validation import Score, evaluate
+
+SKIP_BUDGET, SKIP_WINDOW = 3, 100  # so many bad steps in so many are skipped; one more ends the run
+
+
+class TooManySkippedStepsError(RuntimeError):
+    """The loss or gradient was not finite too often: the run would learn nothing more."""
+
+
+class Pending(NamedTuple):
+    """A step whose numbers are still on the device."""
+
+    step: int
+    loss: Float[Tensor, ""]
+    grad_norm: Float[Tensor, ""]
+    lr: float
+    n_targets: int
+
+
+@dataclass
+class Progress:
+    """What a checkpoint holds beside tensors, as JSON."""
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    skipped: list[int] = field(default_factory=list)
+    best_loss: float | None = None
+
+
+class Trainer:
+    """One run on one rank. `run` returns when the steps are done, or when a stop was asked for and the state is saved."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        corpus: Corpus,
+        model: GPT,
+        optimizers: list[torch.optim.Optimizer],
+        choices: list[Choice],
+        *,
+        ranks: Ranks,
+        dtype: torch.dtype,
+        folder: RunFolder,
+        store: CheckpointStore,
+        display: Display,
+        stop: StopRequest,
+        progress: Progress | None = None,
+    ) -> None:
+        self.config, self.corpus, self.model, self.optimizers = config, corpus, model, optimizers
+        self.choices, self.ranks, self.dtype = choices, ranks, dtype
+        self.folder, self.store, self.display, self.stop = folder, store, display, stop
+        self.progress = progress or Progress()
+        self.device = model.wte.weight.device
+        compiled = torch.compile(model) if config.compile else model
+        self.parallel: nn.Module = compiled  # type: ignore[assignment]
+        if ranks.size > 1:
+            devices = [self.device] if self.device.type == "cuda" else None
+            self.parallel = DistributedDataParallel(self.parallel, device_ids=devices)
+        self.pending: list[Pending] = []
+        self.recent_skips: deque[int] = deque(self.progress.skipped)
+        self.flops_a_token = flops_a_token(model.config)
+        self.peak_flops = peak_flops(self.device, dtype)
+        self.interval_start = time.perf_counter()
+        self.eval_choice = without_compiled(choices, self.device)
+        self.last_score: Score | None = None
+        self.samples: list[Sample] = []
+
+    def run(self) -> bool:
+        """Train to the last step; False if a stop was asked for before."""
+        config, run = self.config, self.config.run
+        while True:
+            step = self.progress.step
+            last = step == config.steps
+            if last or (step and run.checkpoint_every and step % run.checkpoint_every == 0):
+                self.save(wait=last)
+            if last or (run.eval_every and step % run.eval_every == 0):
+                self.evaluate()
+            if last or (run.sample_every and step and step % run.sample_every == 0):
+                self.sample(run.n_final_samples if last else run.n_samples)
+            if last:
+                self.store.finish()
+                return not self.stop.requested
+            if self.train_step(step):
+                self.flush()
+                self.save(wait=True)
+                return False
+
+    def train_step(self, step: int) -> bool:
+        """One optimizer step; True, without a step, if any rank was asked to stop."""
+        config = self.config
+        ids = sample_ids(config.data.seed, step, config.batch_size, self.corpus.train.n_samples)
+        mine = rank_part(ids, self.ranks.rank, self.ranks.size)
+        size = config.micro_batch or len(mine)
+        batches = [self.corpus.train.batch(mine[i : i + size]) for i in range(0, len(mine), size)]
+        counted = sum(int((targets != NO_TARGET).sum()) for _, targets in batches)
+        n_targets, stops = self.ranks.sum(counted, self.stop.requested)
+        if stops:
+            return True
+        loss = torch.zeros((), device=self.device)
+        for number, (tokens, targets) in enumerate(batches):
+            with self._no_sync(number < len(batches) - 1), self._autocast():
+                nats = self.parallel(self._moved(tokens), self._moved(targets), reduction="sum")
+            # DDP averages over the ranks; the loss is the mean over the targets of all of them.
+            with self._no_sync(number < len(batches) - 1):
+                (nats * (self.ranks.size / n_targets)).backward()
+            loss += nats.detach()
+        grad_norm = self._clip()
+        factor = rate(config.schedule, step, config.steps)
+        bad = (~torch.isfinite(grad_norm)).float()
+        for optimizer in self.optimizers:
+            optimizer.found_inf = bad  # type: ignore[attr-defined]
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak_lr"] * factor
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        lr = self.optimizers[0].param_groups[0]["lr"]
+        self.pending.append(Pending(step + 1, loss, grad_norm, lr, int(n_targets)))
+        self.progress.step = step + 1
+        self.progress.tokens += int(n_targets)
+        if (step + 1) % config.run.log_every == 0 or step + 1 == config.steps:
+            self.flush()
+        return False
+
+    def flush(self) -> None:
+        """Fetch the numbers of the steps since the last call, record and show them: the only time the device is waited for.
+
+        Raises:
+            TooManySkippedStepsError: more than SKIP_BUDGET of SKIP_WINDOW steps were not finite.
+        """
+        if not self.pending:
+            return
+        pending, self.pending = self.pending, []
+        losses = self.ranks.sum(*torch.stack([p.loss for p in pending]).double().tolist())
+        norms = torch.stack([p.grad_norm for p in pending]).tolist()
+        now = time.perf_counter()
+        tokens_per_s = sum(p.n_targets for p in pending) / max(now - self.interval_start, 1e-9)
+        self.interval_start = now
+        mfu = (
+            None if self.peak_flops is None else tokens_per_s * self.flops_a_token / (self.peak_flops * self.ranks.size)
+        )
+        for p, nats, norm in zip(pending, losses, norms, strict=True):
+            loss = nats / p.n_targets
+            if math.isfinite(norm):
+                self.folder.record(
+                    "train", p.step, loss=loss, lr=p.lr, grad_norm=norm, tokens_per_s=round(tokens_per_s, 1), mfu=mfu
+                )
+            else:
+                self._note_skip(p.step, loss, norm)
+        mean = sum(losses) / sum(p.n_targets for p in pending)
+        self.display.train(pending[-1].step, mean, pending[-1].lr, norms[-1], tokens_per_s, mfu)
+
+    def save(self, *, wait: bool) -> None:
+        """Save this step; rank 0 writes."""
+        self.flush()
+        if not self.ranks.is_first:
+            return
+        self.progress.seconds = self.folder.seconds
+        tensors = {f"optimizer.{k}": v for k, v in optimizer_tensors(self.optimizers).items()}
+        tensors["rng.cpu"] = torch.get_rng_state()
+        state = {
+            "progress": vars(self.progress),
+            "config": as_json(self.config),
+            "backends": [[c.op, c.backend, c.reason] for c in self.choices],
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "data": self.corpus.fingerprint,
+        }
+        try:
+            self.store.save(
+                self.progress.step,
+                config=self.model.config,
+                weights=self.model.state_dict(),
+                tokenizer=self.corpus.tokenizer,
+                tensors=tensors,
+                state=state,
+                wait=wait,
+            )
+        except NonFiniteError as error:
+            self.folder.record("event", self.progress.step, message=f"not saved: {error}")
+            raise
+
+    def evaluate(self) -> None:
+        """Score the whole validation set, record and show it, and mark the best checkpoint."""
+        step = self.progress.step
+        with use_backend(self.eval_choice), self._autocast():
+            score = evaluate(self.model, self.corpus.validation, self.ranks, should_stop=lambda: self.stop.requested)
+        self.interval_start = time.perf_counter()
+        if score is None:
+            return
+        self.last_score = score
+        self.folder.record(
+            "eval",
+            step,
+            loss=score.loss,
+            nats=score.nats,
+            floor_nats=score.floor_nats,
+            ratio=score.ratio,
+            bits_per_byte=score.bits_per_byte,
+        )
+        best = self.progress.best_loss
+        is_best = best is None or score.loss < best
+        if is_best:
+            self.progress.best_loss = score.loss
+        self.display.evaluation(step, score, is_best)
+        if is_best and self.ranks.is_first and step in self.store.steps():
+            self.store.mark_best(step, score.loss)
+
+    def sample(self, count: int) -> None:
+        """Draw, record and show samples; the other ranks wait at the next step."""
+        if not self.ranks.is_first or not count:
+            return
+        step, run = self.progress.step, self.config.run
+        with use_backend(self.eval_choice), self._autocast():
+            self.samples = draw_samples(
+                self.model,
+                self.corpus,
+                count,
+                max_tokens=run.sample_tokens,
+                temperature=run.temperature,
+                top_p=run.top_p,
+                seed=step,
+                should_stop=lambda: self.stop.requested,
+            )
+        self.interval_start = time.perf_counter()
+        for sample in self.samples:
+            self.folder.record("sample", step, **sample._asdict())
+        self.display.samples(step, self.samples)
+
+    def _note_skip(self, step: int, loss: float, norm: float) -> None:
+        config = self.config
+        ids = sample_ids(config.data.seed, step - 1, config.batch_size, self.corpus.train.n_samples).tolist()
+        self.progress.skipped.append(step)
+        places = "; ".join(self.corpus.train.where(sample) for sample in ids[:8])
+        message = f"step {step} skipped: loss {loss}, gradient norm {norm}. Samples {ids}: {places}"
+        self.folder.record("event", step, message=message)
+        self.display.warn(message)
+        recent = [skipped for skipped in self.progress.skipped if skipped > step - SKIP_WINDOW]
+        if len(recent) > SKIP_BUDGET:
+            raise TooManySkippedStepsError(
+                f"{len(recent)} of the last {SKIP_WINDOW} steps had a loss or gradient that is not finite "
+                f"(steps {recent}); more than {SKIP_BUDGET} end the run. Lower the learning rate, or look at the samples."
+            )
+
+    def _clip(self) -> Float[Tensor, ""]:
+        parameters = [p for p in self.model.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if self.config.optimizer.grad_clip:
+            torch.nn.utils.clip_grads_with_norm_(parameters, self.config.optimizer.grad_clip, norm)
+        return norm
+
+    def _moved(self, x: Tensor) -> Tensor:
+        return x.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else x.to(self.device)
+
+    def _no_sync(self, holds: bool) -> Any:
+        """Gradients travel between the ranks only with the last micro-batch."""
+        if holds and isinstance(self.parallel, DistributedDataParallel):
+            return self.parallel.no_sync()
+        return nullcontext()
+
+    @contextmanager
+    def _autocast(self) -> Iterator[None]:
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            yield
+
+
+def without_compiled(choices: list[Choice], device: torch.device) -> dict[str, str]:
+    """The same choices for evaluation and sampling, whose many shapes would be compiled again and again."""
+    ops = load_ops()
+    plain = {}
+    for choice in choices:
+        backend = choice.backend
+        if backend == "compiled":
+            usable = "torch" in ops[choice.op].backends and ops[choice.op].why_not("torch", device) is None
+            backend = "torch" if usable else "reference"
+        plain[choice.op] = backend
+    return plain

@@ -1,0 +1,81 @@
+"""Where a run begins: `torchrun training/train_gpt2.py PRESET`, and any setting can be changed from there."""
+
+import dataclasses
+from pathlib import Path
+
+from gpt_from_scratch.models.gpt import GPT2_SIZES, GPTConfig
+from gpt_from_scratch.training.config import DataConfig, RunConfig, TrainConfig
+from gpt_from_scratch.training.optimizers import OptimizerConfig
+from gpt_from_scratch.training.schedule import ScheduleConfig
+
+DEFAULT = "tiny"
+
+# What makes a small GPT learn in far fewer steps than GPT-2's architecture does.
+MODERN = GPTConfig(position="rotary", qk_norm=True, activation="relu2", zero_init=True, bias=False, tie_head=False)
+
+GPT2 = TrainConfig(
+    preset="gpt2-124m",
+    steps=19_073,  # 10 B tokens at 2^19 a step
+    batch_size=512,
+    micro_batch=32,
+    compile=True,
+    data=DataConfig(source="shards", path=Path("data/fineweb-edu"), tokenizer="gpt2"),
+    optimizer=OptimizerConfig(name="adamw", lr=6e-4, weight_decay=0.1),
+    schedule=ScheduleConfig(warmup_steps=700, decay_fraction=0.9, final_fraction=0.1),
+    run=RunConfig(eval_every=250, sample_every=1000, checkpoint_every=1000, keep_every=5000),
+)
+
+
+def _gpt2(name: str, size: str, lr: float, micro_batch: int) -> TrainConfig:
+    return dataclasses.replace(
+        GPT2,
+        preset=name,
+        model=GPT2_SIZES[size],
+        micro_batch=micro_batch,
+        optimizer=dataclasses.replace(GPT2.optimizer, lr=lr),
+    )
+
+
+PRESETS: dict[str, tuple[str, TrainConfig]] = {
+    "tiny": (
+        "stories with a known floor, two minutes on two CPU cores",
+        TrainConfig(
+            preset="tiny",
+            steps=1500,
+            batch_size=8,
+            data=DataConfig(source="stories", tokenizer="bpe", vocab_size=1280),
+            model=dataclasses.replace(MODERN, block_size=272, n_layer=4, n_head=4, n_embd=128),
+            optimizer=OptimizerConfig(name="muon", lr=4e-3, muon_lr=0.02, weight_decay=0.0),
+            schedule=ScheduleConfig(warmup_steps=30, decay_fraction=0.5),
+            run=RunConfig(log_every=10, eval_every=500, sample_every=250, checkpoint_every=500),
+        ),
+    ),
+    "shakespeare-char": (
+        "Tiny Shakespeare by characters, validation loss below 1.88 in half a minute on two CPU cores",
+        TrainConfig(
+            preset="shakespeare-char",
+            steps=600,
+            batch_size=12,
+            data=DataConfig(source="shakespeare", tokenizer="character"),
+            model=dataclasses.replace(MODERN, block_size=64, n_layer=4, n_head=4, n_embd=128),
+            optimizer=OptimizerConfig(name="muon", lr=4e-3, muon_lr=0.02, weight_decay=0.0),
+            schedule=ScheduleConfig(warmup_steps=20, decay_fraction=0.7),
+            run=RunConfig(log_every=10, eval_every=100, sample_every=200, checkpoint_every=200, sample_tokens=256),
+        ),
+    ),
+    "gpt2-124m": ("GPT-2 124M exactly, on shards of FineWeb-Edu", _gpt2("gpt2-124m", "gpt2", 6e-4, 32)),
+    "gpt2-350m": ("GPT-2 350M exactly", _gpt2("gpt2-350m", "gpt2-medium", 3e-4, 16)),
+    "gpt2-774m": ("GPT-2 774M exactly", _gpt2("gpt2-774m", "gpt2-large", 2.5e-4, 8)),
+    "gpt2-1558m": ("GPT-2 1558M exactly", _gpt2("gpt2-1558m", "gpt2-xl", 2e-4, 4)),
+    "gpt2-124m-modern": (
+        "GPT-2 124M's size with rotary positions, QK-norm, relu² and Muon: far fewer steps",
+        dataclasses.replace(
+            GPT2,
+            preset="gpt2-124m-modern",
+            steps=6_000,
+            model=MODERN,
+            optimizer=OptimizerConfig(name="muon", lr=3e-3, muon_lr=0.02, weight_decay=0.01),
+            schedule=ScheduleConfig(warmup_steps=100, decay_fraction=0.6),
+        ),
+    ),
+}

@@ -1,0 +1,110 @@
+"""A run's folder: what it is made of, and the lines that it records.
+
+config.json     the resolved config
+run.json        what ran: device, backends, versions, how it ended
+metrics.jsonl   one line an event: train, eval, sample, event
+checkpoints/    step-00000500/ …
+report.html     drawn from these
+"""
+
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from gpt_from_scratch.support.files import write_text
+from gpt_from_scratch.training.config import TrainConfig, as_json
+
+
+class RunFolder:
+    """Rank 0's writer; other ranks hold one with `writes=False`, which writes nothing."""
+
+    def __init__(self, path: Path, writes: bool) -> None:
+        self.path = path
+        self._metrics: IO[str] | None = None
+        if writes:
+            path.mkdir(parents=True, exist_ok=True)
+            self._cut_half_line()
+            self._metrics = (path / "metrics.jsonl").open("a", encoding="utf-8")
+        self._about: dict[str, Any] = {}
+        self._start = time.perf_counter()
+        self.seconds_before = 0.0
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the checkpoints lie."""
+        return self.path / "checkpoints"
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the run began, earlier parts of a resumed run included."""
+        return self.seconds_before + time.perf_counter() - self._start
+
+    def write_config(self, config: TrainConfig) -> None:
+        """Write config.json."""
+        if self._metrics is not None:
+            write_text(self.path / "config.json", json.dumps(as_json(config), indent=2) + "\n")
+
+    def describe(self, **fields: Any) -> None:
+        """Merge `fields` into run.json."""
+        self._about |= fields
+        if self._metrics is not None:
+            write_text(self.path / "run.json", json.dumps({**self._about, "seconds": self.seconds}, indent=2) + "\n")
+
+    def record(self, kind: str, step: int, **fields: Any) -> None:
+        """Append a line to metrics.jsonl."""
+        if self._metrics is not None:
+            line = {"kind": kind, "step": step, **fields, "seconds": round(self.seconds, 3)}
+            self._metrics.write(json.dumps(line) + "\n")
+            self._metrics.flush()
+
+    def close(self) -> None:
+        """Bring the metrics to the disk."""
+        if self._metrics is not None:
+            os.fsync(self._metrics.fileno())
+            self._metrics.close()
+            self._metrics = None
+
+    def _cut_half_line(self) -> None:
+        """A killed process may have left half a line, which would spoil the next one."""
+        path = self.path / "metrics.jsonl"
+        if path.exists() and (data := path.read_bytes()) and not data.endswith(b"\n"):
+            with path.open("r+b") as file:
+                file.truncate(data.rfind(b"\n") + 1)
+
+
+def fresh_folder(root: Path, name: str | None, preset: str) -> Path:
+    """The path of a run that does not exist yet.
+
+    Raises:
+        FileExistsError: `name` is taken.
+    """
+    if name is not None:
+        path = root / name
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise FileExistsError(
+                f"{path} already holds something: choose another --run.name, or go on with it by --resume {path}"
+            )
+        return path
+    stem = f"{preset}-{time.strftime('%Y%m%d-%H%M%S')}"
+    path, number = root / stem, 2
+    while path.exists():
+        path, number = root / f"{stem}-{number}", number + 1
+    return path
+
+
+def versions() -> dict[str, str]:
+    """What a result depends on."""
+    import torch
+
+    from gpt_from_scratch.kernels.needs import missing_package
+
+    found = {"python": platform.python_version(), "torch": torch.__version__}
+    if missing_package("triton") is None:
+        import importlib.metadata
+
+        found["triton"] = importlib.metadata.version("triton")
+    return found | {"platform": f"{platform.system()} {platform.machine()}", "byteorder": sys.byteorder}

@@ -1,0 +1,402 @@
+"""From a command to a run: device, data, model, backends, resume; then the loop, and what is said at its end."""
+
+import dataclasses
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from gpt_from_scratch.kernels.registry import Choice
+from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.training import backends
+from gpt_from_scratch.training.checkpoints import Checkpoint, CheckpointStore, preflight
+from gpt_from_scratch.training.cli import Command
+from gpt_from_scratch.training.config import TrainConfig, differences, from_json
+from gpt_from_scratch.training.corpus import Corpus, build_corpus
+from gpt_from_scratch.training.display import Display, duration
+from gpt_from_scratch.training.distributed import Ranks, process_group
+from gpt_from_scratch.training.estimate import estimate
+from gpt_from_scratch.training.loop import Progress, Trainer
+from gpt_from_scratch.training.optimizers import Muon, load_optimizer_tensors, make_optimizers
+from gpt_from_scratch.training.run_folder import RunFolder, fresh_folder, versions
+from gpt_from_scratch.training.stopping import StopRequest
+
+
+def train(command: Command, ranks: Ranks) -> bool:
+    """Carry a command out on this rank; True when the last step was reached (or nothing was to do).
+
+    Raises:
+        ValueError, FileNotFoundError, FileExistsError, RuntimeError: what the user should change, said in words.
+    """
+    config = command.train
+    device = choose_device(config.device, ranks)
+    dtype = choose_dtype(config.dtype, device)
+    if config.batch_size < ranks.size:
+        raise ValueError(f"batch_size {config.batch_size} is less than the {ranks.size} ranks: each needs a row")
+    display = Display(config.steps, shows=ranks.is_first)
+    if command.dry_run:
+        print_estimate(config, ranks, device, dtype, display)
+        return True
+    with process_group(ranks, device), StopRequest().listening() as stop:
+        return _train(command, ranks, device, dtype, display, stop)
+
+
+def _train(
+    command: Command, ranks: Ranks, device: torch.device, dtype: torch.dtype, display: Display, stop: StopRequest
+) -> bool:
+    config = command.train
+    resumed = load_resumed(command, ranks, display) if command.resume is not None else None
+    path = command.resume or Path(ranks.agree(str(fresh_folder(config.run.folder, config.run.name, config.preset))))
+    display.say(f"{'going on with' if resumed else 'run'} {path}")
+    corpus = make_corpus(config, resumed, ranks, display)
+    config = dataclasses.replace(config, model=fitted(config.model, corpus.tokenizer.n_vocab))
+    model = make_model(config, resumed, ranks, device)
+    optimizers = make_optimizers(model, config.optimizer)
+    rows = config.micro_batch or -(-config.batch_size // ranks.size)
+    choices = choose_backends(config, resumed, rows, device, dtype, ranks, display)
+    progress = restore(resumed, config, corpus, optimizers) if resumed else Progress()
+    folder = RunFolder(path, writes=ranks.is_first)
+    store = CheckpointStore(
+        folder.checkpoints, keep_last=config.run.keep_last, keep_every=config.run.keep_every, warn=display.warn
+    )
+    if resumed:  # the store continues after this step
+        store.load(resumed.step)
+    folder.seconds_before = progress.seconds
+    folder.write_config(config)
+    describe(folder, config, corpus, model, choices, ranks, device, dtype)
+    if ranks.is_first:
+        need = 2 * checkpoint_bytes(model, optimizers)
+        folder.checkpoints.mkdir(parents=True, exist_ok=True)
+        preflight(need, folder.checkpoints)
+    introduce(config, corpus, model, display)
+    trainer = Trainer(
+        config,
+        corpus,
+        model,
+        optimizers,
+        choices,
+        ranks=ranks,
+        dtype=dtype,
+        folder=folder,
+        store=store,
+        display=display,
+        stop=stop,
+        progress=progress,
+    )
+    if resumed:
+        folder.record("event", progress.step, message=f"resumed at step {progress.step}")
+    state = "failed"
+    try:
+        display.start(progress.step)
+        finished = trainer.run()
+        state = "finished" if finished else "interrupted"
+    finally:
+        display.close()
+        folder.describe(state=state)
+        if state == "interrupted" and stop.signal is not None:
+            folder.record("event", progress.step, message=f"stopped by {stop.signal.name} and saved")
+        folder.close()
+    if ranks.is_first:
+        finish(trainer, folder.path, state, display)
+    return finished
+
+
+def choose_device(name: str, ranks: Ranks) -> torch.device:
+    """The device of this rank.
+
+    Raises:
+        RuntimeError: an explicitly chosen device is not there.
+    """
+    if name == "auto":
+        found = torch.accelerator.current_accelerator(check_available=True)
+        name = found.type if found is not None else "cpu"
+    if name == "cuda":
+        if not torch.cuda.is_available():
+            built = "" if torch.version.cuda or torch.version.hip else " (this PyTorch is a build without CUDA)"
+            raise RuntimeError(f"--device cuda: no CUDA device is available{built}; use --device cpu, or auto")
+        if ranks.local_rank >= torch.cuda.device_count():
+            raise RuntimeError(
+                f"rank {ranks.rank} has no GPU of its own: {torch.cuda.device_count()} here; lower --nproc-per-node"
+            )
+        device = torch.device("cuda", ranks.local_rank)
+        torch.cuda.set_device(device)
+        return device
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise RuntimeError("--device mps: no Apple GPU is available; use --device cpu, or auto")
+    return torch.device(name)
+
+
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The activations' dtype: bf16 for "auto" where the device multiplies it natively."""
+    if name == "auto":
+        name = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    return torch.bfloat16 if name == "bf16" else torch.float32
+
+
+def load_resumed(command: Command, ranks: Ranks, display: Display) -> Checkpoint:
+    """The newest whole checkpoint of the run to go on with, checked against the settings that are asked for.
+
+    Raises:
+        FileNotFoundError: no run or no checkpoint there; ValueError: damaged, or other settings.
+    """
+    assert command.resume is not None
+    store = CheckpointStore(command.resume / "checkpoints", warn=display.warn)
+    checkpoint = store.load()
+    if checkpoint is None:
+        raise FileNotFoundError(f"{command.resume} has no checkpoint to go on from: start it again without --resume")
+    step = ranks.agree(checkpoint.step)
+    if checkpoint.step != step:
+        checkpoint = store.load(step)
+        assert checkpoint is not None
+    if changed := differences(from_json(checkpoint.state["config"]), command.train):
+        raise ValueError(
+            f"{checkpoint.folder} belongs to a run with other settings:\n  " + "\n  ".join(changed) + "\n"
+            f"Resume without them, or start a new run from its weights: --init-from {checkpoint.folder}"
+        )
+    return checkpoint
+
+
+def make_corpus(config: TrainConfig, resumed: Checkpoint | None, ranks: Ranks, display: Display) -> Corpus:
+    """The data; on resume with the checkpoint's own tokenizer. Rank 0 first, so that a download happens once."""
+    display.say(f"data: {config.data.source}" + (f" {config.data.path}" if config.data.path else "") + " ...")
+    tokenizer = resumed.tokenizer() if resumed else None
+
+    def build() -> Corpus:
+        return build_corpus(config.data, config.model.block_size, tokenizer=tokenizer)
+
+    if config.data.source != "shakespeare" or ranks.size == 1:
+        return build()
+    if ranks.is_first:
+        corpus = build()
+        ranks.barrier()
+        return corpus
+    ranks.barrier()
+    return build()
+
+
+def fitted(model: GPTConfig, n_vocab: int) -> GPTConfig:
+    """The architecture with the tokenizer's vocabulary; one that was chosen must be large enough, and may be larger.
+
+    Raises:
+        ValueError: the tokenizer has more ids than the model.
+    """
+    if model.vocab_size == GPTConfig().vocab_size:
+        return dataclasses.replace(model, vocab_size=n_vocab)
+    if n_vocab > model.vocab_size:
+        raise ValueError(
+            f"the tokenizer has {n_vocab} ids, model.vocab_size is {model.vocab_size}: leave --model.vocab-size out, or "
+            f"give at least {n_vocab}"
+        )
+    return model
+
+
+def make_model(config: TrainConfig, resumed: Checkpoint | None, ranks: Ranks, device: torch.device) -> GPT:
+    """The model on its device: resumed, begun from other weights, or new."""
+    if resumed is not None:
+        model = resumed.model()
+    elif config.init_from is not None:
+        model = GPT.from_pretrained(model_folder(config.init_from))
+        expected, found = dataclasses.asdict(config.model), dataclasses.asdict(model.config)
+        different = [
+            f"{k} {found[k]} (asked for: {v})" for k, v in expected.items() if k != "zero_init" and found[k] != v
+        ]
+        if different:
+            raise ValueError(
+                f"--init-from {config.init_from} is a model of another shape: {', '.join(different)}. Give the same "
+                "--model settings, and a tokenizer with as many ids (--data.tokenizer FOLDER takes the checkpoint's)."
+            )
+    else:
+        torch.manual_seed(config.seed)
+        model = GPT(config.model)
+    return model.to(device)
+
+
+def model_folder(name: str) -> str:
+    """The model/ folder of a run or a checkpoint; any other name as it is."""
+    path = Path(name)
+    if (path / "checkpoints").is_dir():
+        checkpoint = CheckpointStore(path / "checkpoints").load()
+        if checkpoint is None:
+            raise FileNotFoundError(f"{path} has no checkpoint to begin from")
+        path = checkpoint.folder
+    return str(path / "model" if (path / "model").is_dir() else path)
+
+
+def choose_backends(
+    config: TrainConfig,
+    resumed: Checkpoint | None,
+    rows: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    ranks: Ranks,
+    display: Display,
+) -> list[Choice]:
+    """Decide and show op, backend and reason. A resumed run keeps its own unless another is asked for by name."""
+    if resumed is not None and config.backend in (None, backends.FASTEST, from_json(resumed.state["config"]).backend):
+        choices = backends.restore(resumed.state["backends"], device)
+    else:
+        choices = backends.decide(
+            config.backend,
+            config.model,
+            rows,
+            device=device,
+            dtype=dtype,
+            ranks=ranks,
+            say=display.say,
+            console=display.console,
+        )
+    unasked = config.backend is None and "GPT_BACKEND" not in os.environ
+    shown = str(dtype).removeprefix("torch.")
+    display.backends(choices, str(device), shown, backends.quicker(choices, device) if unasked else [])
+    return choices
+
+
+def restore(
+    checkpoint: Checkpoint, config: TrainConfig, corpus: Corpus, optimizers: list[torch.optim.Optimizer]
+) -> Progress:
+    """Put the optimizers' state and the random numbers back; returns how far the run had come.
+
+    Raises:
+        ValueError: the data is not the data of the checkpoint, or the state does not fit.
+    """
+    if (now := corpus.fingerprint) != checkpoint.state["data"]:
+        raise ValueError(
+            f"the data has changed since {checkpoint.folder} was saved: it was {checkpoint.state['data']}, it is {now}. "
+            f"Bring the old data back, or start a new run from the weights: --init-from {checkpoint.folder}"
+        )
+    prefix = "optimizer."
+    tensors = {name.removeprefix(prefix): t for name, t in checkpoint.tensors.items() if name.startswith(prefix)}
+    load_optimizer_tensors(optimizers, tensors)
+    torch.set_rng_state(checkpoint.tensors["rng.cpu"])
+    return Progress(**checkpoint.state["progress"])
+
+
+def checkpoint_bytes(model: GPT, optimizers: list[torch.optim.Optimizer]) -> int:
+    """What a checkpoint takes once every optimizer has made its state."""
+    moments: int = sum(
+        p.numel() * (1 if isinstance(optimizer, Muon) else 2)
+        for optimizer in optimizers
+        for group in optimizer.param_groups
+        for p in group["params"]
+    )
+    return 4 * (model.num_parameters() + moments)
+
+
+def describe(
+    folder: RunFolder,
+    config: TrainConfig,
+    corpus: Corpus,
+    model: GPT,
+    choices: list[Choice],
+    ranks: Ranks,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> None:
+    """Write run.json."""
+    validation = corpus.validation
+    floor = None if validation.floor_nats is None else validation.floor_nats / validation.n_targets
+    folder.describe(
+        name=folder.path.name,
+        created=_now(),
+        command=[Path(sys.argv[0]).name, *sys.argv[1:]],
+        device=str(device),
+        dtype=str(dtype).removeprefix("torch."),
+        parameters=model.num_parameters(),
+        backends=[dataclasses.asdict(choice) for choice in choices],
+        versions=versions(),
+        world_size=ranks.size,
+        tokens_per_step=config.batch_size * config.model.block_size,
+        floor_nats_per_token=floor,
+        state="running",
+    )
+
+
+def introduce(config: TrainConfig, corpus: Corpus, model: GPT, display: Display) -> None:
+    """Say what is trained on what."""
+    validation, train = corpus.validation, corpus.train
+    display.say(
+        f"model: {model.num_parameters():,} parameters, {config.model.n_layer} layers, {config.model.n_head} heads, "
+        f"{config.model.n_embd} wide, context {config.model.block_size}, vocabulary {config.model.vocab_size:,}"
+    )
+    display.say(f"data: {train.n_targets:,} tokens to train on, {validation.n_targets:,} to validate on")
+    if validation.floor_nats is not None:
+        display.floor = validation.floor_nats / validation.n_targets
+        display.say(f"floor: the validation text has {display.floor:.4f} nats a token, exactly; no model can do better")
+    epochs = config.steps * config.batch_size / train.n_samples
+    display.say(f"training: {config.steps:,} steps of {config.batch_size} rows, {epochs:.2f} times through the data")
+
+
+def finish(trainer: Trainer, path: Path, state: str, display: Display) -> None:
+    """Draw the report, and say what came out, where everything is, and what to try next."""
+    from gpt_from_scratch.training.report import write_report
+
+    step, steps = trainer.progress.step, trainer.config.steps
+    report = write_report([path])
+    if state == "interrupted":
+        display.say(f"\nstopped after step {step} of {steps}; nothing is lost. Go on with:", style="bold")
+        display.say(f"  torchrun training/train_gpt2.py --resume {path}")
+        return
+    display.say(f"\ndone: {steps:,} steps in {duration(trainer.folder.seconds)}", style="bold")
+    if (score := trainer.last_score) is not None:
+        text = f"validation: {score.loss:.4f} nats a token, {score.bits_per_byte:.4f} bits a byte"
+        if score.ratio is not None:
+            text += f"; {score.nats:,.0f} nats in all, {score.ratio:.3f} x the floor of {score.floor_nats:,.0f}"
+        display.say(text)
+    judged = [sample for sample in trainer.samples if sample.grammatical is not None]
+    if judged:
+        good = sum(bool(sample.grammatical and sample.novel) for sample in judged)
+        display.say(
+            f"samples: {good} of {len(judged)} ({good / len(judged):.0%}) are stories that the grammar could have written "
+            "and that the training text does not have"
+        )
+    display.say(
+        f"\nreport       {report}\n"
+        f"checkpoint   {trainer.store.path_of(step)}\n"
+        f"metrics      {path / 'metrics.jsonl'}\n\n"
+        "try next\n"
+        f'  python training/generate.py {path} --prompt "{_prompt(trainer.corpus)}"\n'
+        "  torchrun training/train_gpt2.py shakespeare-char\n"
+        "  torchrun training/train_gpt2.py --data path/to/your.txt\n"
+        "  torchrun training/train_gpt2.py --help"
+    )
+
+
+def print_estimate(
+    config: TrainConfig, ranks: Ranks, device: torch.device, dtype: torch.dtype, display: Display
+) -> None:
+    """The dry run."""
+    if config.data.tokenizer == "bpe" and config.model.vocab_size == GPTConfig().vocab_size:
+        config = dataclasses.replace(config, model=fitted(config.model, config.data.vocab_size))
+    e = estimate(config, ranks.size, device, dtype)
+    for name, text in {
+        "parameters": f"{e.parameters:,}",
+        "memory a rank": f"{_size(e.memory)}: weights {_size(e.weights)}, gradients {_size(e.gradients)}, optimizer "
+        f"{_size(e.optimizer)}, activations about {_size(e.activations)}",
+        "disk": f"{_size(e.disk)} for checkpoints of {_size(e.checkpoint)}",
+        "tokens": f"{e.tokens:,} in {config.steps:,} steps of {config.batch_size * config.model.block_size:,}",
+        "FLOPs": f"{e.flops_a_token / 1e6:,.1f} M a token, {e.flops:.3g} in all",
+        "expected time": f"about {duration(e.seconds)} on {ranks.size} x {device}, at half of the "
+        f"{e.gemm_rate / 1e9:,.0f} GFLOP/s "
+        "that its matrix products reach (measured now); evaluation and start not counted",
+    }.items():
+        display.say(f"{name:<14} {text}")
+    display.say("dry run: nothing was written.")
+
+
+def _size(n: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if n < 1000:
+            return f"{n:.3g} {unit}"
+        n /= 1000
+    return f"{n:.3g} TB"
+
+
+def _prompt(corpus: Corpus) -> str:
+    return "Once upon a time" if corpus.stories else "To be"
+
+
+def _now() -> str:
+    import datetime
+
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
