@@ -100,12 +100,24 @@ def _check_same(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None
         )
 
 
+def read_identity(path: Path) -> dict[str, Any]:
+    """The first line of a run's record. Raises ValueError where the file is not one."""
+    with path.open("rb") as file:
+        line = file.readline()
+    try:
+        identity: dict[str, Any] = json.loads(line)["run"]
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not the record of a run: {error!r}") from error
+    return identity
+
+
 def read_rows(path: Path) -> Iterator[SampleResult]:
     """The rows of a run's record, each key's last one, in the order of first writing.
 
     Raises:
         ValueError: the file is not a run's record.
     """
+    read_identity(path)
     rows: dict[str, SampleResult] = {}
     for line in path.read_bytes().splitlines(keepends=True):
         if line.endswith(b"\n"):
@@ -113,8 +125,6 @@ def read_rows(path: Path) -> Iterator[SampleResult]:
                 entry = json.loads(line)
                 if "row" in entry:
                     rows[entry["key"]] = SampleResult.model_validate(entry["row"])
-                elif "run" not in entry:
-                    raise KeyError("row")
             except (json.JSONDecodeError, KeyError, TypeError) as error:
                 raise ValueError(f"{path} is not the record of a run: {error!r}") from error
     yield from rows.values()

@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpt_from_scratch.evals.journal import read_rows
+from gpt_from_scratch.evals.journal import read_identity, read_rows
 from gpt_from_scratch.evals.limits import Account
 from gpt_from_scratch.evals.samples import Counts, EvalResult, SampleResult
 from gpt_from_scratch.support import files
 
 if TYPE_CHECKING:
     import pandas as pd
+
+RECORD = "record.jsonl"
+"""What a run's record is called in the run's folder."""
 
 THEIR_COLUMNS = ["input", "other_output", "output", "output_parsed", "output_correct", "score", "sample.id"]
 """evalugator's columns in its order; what a sample has follows, and our own columns come last."""
@@ -43,7 +46,7 @@ def make_result(
     """Sum up. `cost` is None where the model's price is not known."""
     scores = [row.score for row in rows if row.score is not None]
     return EvalResult(
-        id=save_path.stem if save_path else model,
+        id=_name(save_path) if save_path else model,
         completer=model,
         accuracy=sum(scores) / len(scores) if scores else None,
         counts=count(rows),
@@ -56,6 +59,10 @@ def make_result(
         cost=account.cost if account.price else None,
         retries=retries,
     )
+
+
+def _name(record: Path) -> str:
+    return record.absolute().parent.name if record.name == RECORD else record.stem
 
 
 def to_dataframe(result: EvalResult) -> "pd.DataFrame":
@@ -100,7 +107,16 @@ def load(path: Path) -> list[SampleResult]:
         FileNotFoundError: there is none.
         ValueError: the file is not a run's record.
     """
-    file = path / "record.jsonl" if path.is_dir() else path
+    return list(read_rows(_record(path)))
+
+
+def load_identity(path: Path) -> dict[str, Any]:
+    """What all rows of a run have in common: model, parameters, scorer. Raises as `load` does."""
+    return read_identity(_record(path))
+
+
+def _record(path: Path) -> Path:
+    file = path / RECORD if path.is_dir() else path
     if not file.exists():
         raise FileNotFoundError(f"{file} does not exist: give the folder that a run wrote, or its record (JSONL)")
-    return list(read_rows(file))
+    return file

@@ -25,7 +25,7 @@ def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple
     p, spread = successes / n, z * z / n
     centre = (p + spread / 2) / (1 + spread)
     half = z * math.sqrt(p * (1 - p) / n + spread / (4 * n)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return (max(0.0, centre - half) if successes else 0.0), (min(1.0, centre + half) if successes < n else 1.0)
 
 
 def clustered_standard_error(scores: Sequence[float], clusters: Sequence[Hashable] | None = None) -> float:
@@ -108,7 +108,7 @@ class PairedDifference:
 
 
 def paired_difference(
-    a: Mapping[Hashable, float], b: Mapping[Hashable, float], *, confidence: float = 0.95, seed: int = 0
+    a: Mapping[str, float], b: Mapping[str, float], *, confidence: float = 0.95, seed: int = 0
 ) -> PairedDifference:
     """The difference of two runs, sample by sample: what both find hard cancels out, so it is surer than two intervals.
 
@@ -153,7 +153,7 @@ def sign_flip_p_value(differences: Sequence[float], *, flips: int = 10_000, seed
     import numpy as np
 
     rng, sizes = np.random.default_rng(seed), np.abs(np.asarray(moved))
-    observed = abs(math.fsum(moved)) * (1 - 1e-12)
+    observed = abs(math.fsum(moved)) - 1e-12 * math.fsum(sizes)  # the matrix product's rounding
     as_large = done = 0
     while done < flips:  # in pieces of bounded memory
         count = min(flips - done, max(1, 2_000_000 // len(moved)))
