@@ -280,6 +280,8 @@ class Grammar:
         name, form, source = match["name"], match["form"] or "", match["source"]
         if source is None:
             return Mention(name, form) if form or name not in self._rules else self._rules[name]
+        if name in self._rules:
+            raise ValueError(f"rule {rule!r}: {{{hole}}} remembers a thing under the name of a rule")
         others = tuple((match["others"] or "").split())
         owner, _, owned = source.partition(".")
         if owned:

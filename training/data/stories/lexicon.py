@@ -235,8 +235,25 @@ TABLES: dict[str, Table] = {
     "noises": words("bump, squeak, rustle, knock, creak, clatter, thump, scratch"),
     "corners": words("under the bed, behind the door, in the closet, on the roof, in the attic, outside the house"),
     "lights": words("lamp, candle, torch, lantern"),
+    "pleas": words("softly, quietly, weakly, sadly, loudly, shyly, quickly, bravely"),
     "tones": words("softly, kindly, quietly, gently, quickly, shyly, at once, with a smile"),
     "pets": words("Spot, Coco, Fluffy, Pepper, Ginger, Snowy, Buddy, Patch"),
     "speeds": words("ran, walked, hurried, skipped"),
-    "falls": words("tripped, slipped, sneezed, stumbled"),
+    "falls": words("tripped, slipped, fell, stumbled"),
+    "jobs": words(
+        "baker, farmer, sailor, teacher, doctor, painter, tailor, carpenter, gardener, miner, nurse, singer, clerk, builder"
+    ),
+    "meals": words("breakfast, lunch, dinner, a nap, a bath, a walk"),
+    "burdens": words(
+        "an apple, a balloon, a flower, a sandwich, a lemon, a bell, a stick, a cushion, a flag, a peach, a jar, a stone"
+    ),
+    "chores": words("reading, cooking, sweeping, ironing, baking, dusting, resting, mending, humming, tidying"),
+    "hazards": words("on a root, on the ice, on a rope, in a puddle, on some mud, on a peel, on a step, on the leaves"),
+    "looks": words("pretty, shiny, lovely, fine, rare, strange, bright, splendid"),
+    "ends": words(
+        "it got dark, supper, the bells rang, bedtime, it rained, the stars came out, they got tired, the sun set"
+    ),
+    "vessels": words("in a pan, in a pot, in the oven, on the stove, over the fire, in a dish"),
+    "tastes": words("good, sweet, rich, fresh, warm, great, nice, delicious"),
+    "dreams": words("dragons, castles, clouds, pirates, whales, giants, rainbows, trains, stars, bees"),
 }

@@ -26,13 +26,14 @@ RULES: dict[str, Alternatives] = {
     ],
     "someone": ["a {trait=traits} and {other_trait=traits except trait} {sex=sexes}"],
     "gift": [
-        " {hero.He} had a {color=colors} {toy=toys} from {hero.his} {elder=elders}.",
-        " {hero.His} favorite toy was a {color=colors} {toy=toys} that {hero.his} {elder=elders} had made.",
-        " For {hero.his} birthday, {hero.he} got a {color=colors} {toy=toys} from {hero.his} {elder=elders}.",
+        " {hero.He} had a {color=colors} {toy=toys} from {hero.his} {elder=elders}, who was a {job=jobs}.",
+        " {hero.His} favorite toy was a {color=colors} {toy=toys} that {hero.his} {elder=elders}, a {job=jobs}, had made.",
+        " For {hero.his} birthday, {hero.he} got a {color=colors} {toy=toys} from {hero.his} {elder=elders}, a {job=jobs}.",
     ],
     "when": [
         " One {weather=weathers} {weekday=weekdays},",
         " On a {weather=weathers} {weekday=weekdays},",
+        " After {meal=meals} on a {weather=weathers} {weekday=weekdays},",
     ],
     "outing": [
         "{when} {hero.he} {speed=speeds} to {place=places}",
@@ -40,46 +41,48 @@ RULES: dict[str, Alternatives] = {
     ],
     # A toy is lost; a friend helps to find it.
     "lost": [
-        "{gift}{outing} with the {toy}.{vanished} {hero.He} looked {spot=place.spots}, but it was not there.{ask}{found}"
+        "{gift}{outing} with it.{vanished} {hero.He} looked {spot=place.spots}, but it was not there.{ask}{found}"
     ],
     "vanished": [
-        " {hero.He} {toy.used} it for a while, but then the {toy} was gone.",
+        " {hero.He} {toy.used} it for a while, but then it was gone.",
         " But when it was time to go home, {hero.he} could not find the {toy}.",
         " {hero.He} stopped to watch a {size=sizes} {animal=animals}, and then the {toy} was gone.",
     ],
     "ask": [
-        ' {friend=children except hero} came by and asked {tone=tones}, "Why are you so {sorrow=sorrows}, {hero}?"{answer}',
-        ' "You look {sorrow=sorrows}, {hero}," said {friend=children except hero}, who was passing by.{answer}',
+        " {friend=children except hero} came by with {carried=burdens} and asked {tone=tones},"
+        ' "Why are you so {sorrow=sorrows}?"{answer}',
+        ' "You look {sorrow=sorrows}," said {friend=children except hero}, who came by with {carried=burdens}.{answer}',
     ],
     "answer": [
-        ' "I lost the {toy} that my {elder} gave me," said {hero}.',
-        ' "I cannot find my {color} {toy}," said {hero}.',
+        ' "I lost my {toy}," said {hero}.',
+        ' "I cannot find my {color} {toy}," {hero.he} said.',
     ],
     "found": [
-        " {friend} helped {hero.him} look, and they found the {color} {toy} {other=place.spots except spot}.{relief}",
-        " {friend} looked {other=place.spots except spot}, and there was the {color} {toy}!{relief}",
+        " {friend} helped {hero.him} look, and they found it {other=place.spots except spot}.{relief}",
+        " {friend} looked {other=place.spots except spot}, and there was the {toy}!{relief}",
     ],
     "relief": [
-        " {hero} hugged {friend} and was not {sorrow} anymore.",
+        " {hero} hugged {friend} and was {joy=joys}.",
         ' "Thank you, {friend}!" said {hero}, who was no longer {sorrow}.',
     ],
     # A friend breaks a toy; it is mended and forgiven.
     "plea": [
         '{gift}{outing}. {friend=children except hero} was there and asked {tone=tones}, "May I {toy.use} your {toy}?"',
-        '{gift}{outing} and met {friend=children except hero}. "May I {toy.use} your {toy}?" asked {friend} {tone=tones}.',
+        '{gift}{outing} and met {friend=children except hero}. "May I {toy.use} it?" asked {friend} {tone=tones}.',
     ],
     "broken": [
-        '{plea} "Yes, you may," said {hero}. But {friend} {fall=falls}, and the {toy.part} of the {toy} broke.{sorry}{fixed}'
+        '{plea} "Yes, you may," said {hero}. But {friend} {fall=falls} {hazard=hazards}, and the {toy.part} of the {toy} broke.'
+        "{sorry}{fixed}"
     ],
     "sorry": [
-        ' "I am so sorry, {hero}," said {friend}, who was {sorrow=sorrows}.',
+        ' "I am so sorry," said {friend}, who was {sorrow=sorrows}.',
         ' {friend} looked {sorrow=sorrows} and said, "I am so sorry, {hero}."',
     ],
     "fixed": [
-        ' "Do not be {sorrow}, {friend}. My {elder} can fix it," said {hero}. And {elder.he} fixed the {toy.part} with'
-        " {tool=toy.tools}. Soon the friends {toy.used} the {color} {toy} again.",
-        ' "Do not be {sorrow}," said {hero}. They took the {toy} to {hero.his} {elder}, who fixed the {toy.part} with'
-        " {tool=toy.tools}. Then {hero} and {friend} {toy.used} it together.",
+        ' "Do not be {sorrow}. My {elder} can fix it," said {hero}. And {elder.he} fixed it with {tool=toy.tools}.'
+        " Soon the friends {toy.used} the {toy} again.",
+        " They took it to {hero.his} {elder}, who was {busy=chores} and fixed the {toy.part} with {tool=toy.tools}."
+        " Then {hero} and {friend} {toy.used} it together.",
     ],
     # A toy is not shared, and then it is.
     "shared": [
@@ -87,62 +90,63 @@ RULES: dict[str, Alternatives] = {
     ],
     "regret": [
         " {hero} thought of what {hero.his} {elder} would say.",
-        " {hero} saw that {friend} was {sorrow}.",
+        " {hero} ate some {snack=foods} alone, but it was no fun.",
     ],
     "share": [
-        ' {hero.He} went {spot} and said, "I am sorry, {friend}. You may {toy.use} my {toy}." {friend} was not {sorrow}'
-        " anymore, and they {toy.used} the {color} {toy} until it got dark.",
-        ' {hero.He} found {friend} {spot} and said, "Please do not be {sorrow}. We can {toy.use} the {toy} together."'
-        " So {hero} and {friend} {toy.used} the {color} {toy} all day.",
+        ' {hero.He} went to {hero.his} friend and said {tone=tones}, "I am sorry. You may {toy.use} my {toy}." {friend} was'
+        " {joy=joys}, and they {toy.used} it until {end=ends}.",
+        ' {hero.He} found {friend} {spot} and said, "Please do not be {sorrow}. We can {toy.use} it together."'
+        " So they {toy.used} the {toy} until {end=ends}.",
     ],
     # A thing is found and given back.
     "returned": [
         "{outing}. {hero.He} found a {color=colors} {treasure=treasures} {spot=place.spots}.{wonder}{owner}{thanks}"
     ],
     "wonder": [
-        ' "What a pretty {treasure}!" said {hero}.',
-        " It was so pretty that {hero} wanted to keep it.",
+        ' "What a {look=looks} {treasure}!" said {hero}.',
+        " It was so {look=looks} that {hero} wanted to keep it.",
     ],
     "owner": [
-        ' Then {friend=children except hero} came by, and {friend.he} looked {sorrow=sorrows}. "Did you lose a {color}'
-        ' {treasure}?" asked {hero} {tone=tones}.{yes}',
+        ' Then {friend=children except hero} came by with {carried=burdens}, and {friend.he} looked {sorrow=sorrows}. "Did you'
+        ' lose a {treasure}?" asked {hero} {tone=tones}.{yes}',
         " But {hero.he} saw that {friend=children except hero} was looking for something and felt {sorrow=sorrows}."
-        ' "Is this your {color} {treasure}?" asked {hero} {tone=tones}.{yes}',
+        ' "Is this your {color} {treasure}?" {hero.he} asked {tone=tones}.{yes}',
     ],
     "yes": [
         ' "Yes, my {elder=elders} gave it to me!" said {friend}.',
         ' {friend} said, "Yes, I got it from my {elder=elders}!"',
     ],
     "thanks": [
-        " {hero} gave {friend.him} the {treasure}, and {friend} was not {sorrow} anymore. {friend.His} {elder} was so"
-        " {joy=joys} that {elder.he} gave {hero} some {food=foods}.",
-        " So {friend} got the {treasure} back and was no longer {sorrow}. {friend.His} {elder} was {joy=joys} and gave"
-        " {hero} and {friend} some {food=foods}. They ate {food.them} {spot}.",
+        " {hero} gave {friend.him} the {treasure}. {friend.His} {elder}, a {job=jobs}, was so {joy=joys} that {elder.he} gave"
+        " {hero} some {food=foods}.",
+        " So {friend} got it back and was no longer {sorrow}. {friend.His} {elder}, who was {busy=chores}, was {joy=joys}"
+        " and gave them some {food=foods}. They ate {food.them} {spot}.",
     ],
     # An animal is helped, and helps in return.
     "rescued": [
         "{outing}. There {hero.he} saw a {size=sizes} {animal=animals} that was stuck {trap=traps}.{freed}{later}"
     ],
     "freed": [
-        ' "Please help me!" said the {animal} {tone=tones}. {hero} {deed=trap.deeds} until the {size} {animal} was free.',
-        ' {hero} was {fear=fears}, but {hero.he} {deed=trap.deeds} until the {animal} was free. "Thank you, {hero}," said the'
-        " {size} {animal}.",
+        ' "Please help me!" it said {begging=pleas}. {hero} {deed=trap.deeds} until the {animal} was free.',
+        ' {hero.He} was {fear=fears}, but {hero.he} {deed=trap.deeds} until it was free. "Thank you," said the {animal}'
+        " {tone=tones}.",
     ],
     "later": [
-        " On the way home, {hero.he} lost {hero.his} {color=colors} {treasure=treasures} and was {sorrow=sorrows}.{repaid}",
+        " On the way home, {hero.he} lost a {color=colors} {treasure=treasures} and was {sorrow=sorrows}.{repaid}",
         " Then {hero} saw that {hero.his} {color=colors} {treasure=treasures} was gone, and {hero.he} felt {sorrow=sorrows}."
         "{repaid}",
     ],
     "repaid": [
-        ' But the {size} {animal} found the {treasure} {spot=place.spots}. "You helped me when I was stuck {trap}, and now I'
-        ' help you," said the {animal}.',
-        ' "Do not be {sorrow}. Your {color} {treasure} is {spot=place.spots}," said the {size} {animal}. {hero} looked'
-        " {spot}, and there was the {treasure}!",
+        ' But the {size} {animal} found it {spot=place.spots}. "You helped me when I was stuck {trap}, and now I help'
+        ' you," it said.',
+        ' "Do not be {sorrow}. Your {treasure} is {spot=place.spots}," said the {animal} {tone=tones}. {hero} looked there,'
+        " and it was true!",
     ],
     # A noise in the night has a small cause.
     "frightened": [
-        '{night} {hero.He} was {fear=fears}. "Help, {elder.Name=elders}! There is a monster {corner}!" cried {hero}.'
-        " {hero.His} {elder} lit a {light=lights} and looked {corner}.{small}{kept}"
+        '{night} {hero.He} was {fear=fears} and dropped {carried=burdens}. "Help, {elder.Name=elders}! There is a monster'
+        ' {corner}!" cried {hero}. {hero.His} {elder}, who was {busy=chores}, lit a {light=lights} and looked there.'
+        "{small}{kept}"
     ],
     "night": [
         " One {weather=nights} {weekday=weekdays} night, {hero} heard a {noise=noises} {corner=corners}.",
@@ -153,43 +157,43 @@ RULES: dict[str, Alternatives] = {
         " It was only a {size=sizes} {animal=animals} that had made the {noise}.",
     ],
     "kept": [
-        " {hero} gave the {size} {animal} some {food=foods}, and it ate {food.them} all up. Then {hero.he} named it {pet=pets}"
-        ' and was not {fear} anymore. "Good night, {pet}!" said {hero}.',
-        ' {hero} was no longer {fear} and named the {animal} {pet=pets}. "Are you hungry, {pet}?" asked {hero}, and'
-        " {hero.his} {elder} gave the {size} {animal} some {food=foods}.",
+        " {hero} gave the {animal} some {food=foods}, and it ate {food.them} all up. {hero.He} was not {fear} anymore and named"
+        ' it {pet=pets}. "Good night, {pet}!" said {hero}.',
+        ' {hero} named it {pet=pets}. "Are you hungry, {pet}?" {hero.he} asked {tone=tones}, and {hero.his} {elder} gave'
+        " the {size} {animal} some {food=foods}.",
     ],
     # A friend is given something that was made with care.
-    "baked": ["{wish}{missing} They made the {dish}, and {dish.they} smelled good.{tasted}"],
+    "baked": ["{wish}{missing} They made the {dish} {vessel=vessels}, and {dish.they} smelled {taste=tastes}.{tasted}"],
     "wish": [
         "{when} {hero} wanted to make some {dish=dishes} for {friend=children except hero}, who was {sorrow=sorrows}.",
         "{when} {friend=children except hero} was {sorrow=sorrows}, so {hero} wanted to make {friend.him} some {dish=dishes}.",
     ],
     "missing": [
-        ' But there was no {ingredient=dish.ingredients} for the {dish}. "{elder.Name=elders}, can we get some {ingredient}?"'
-        " asked {hero}. So {hero} and {hero.his} {elder} bought a {container=ingredient.containers} of {ingredient}.",
-        ' "We have no {ingredient=dish.ingredients}," said {hero.his} {elder=elders}. So {hero.he} {speed=speeds} to the shop'
-        " and came back to {hero.his} {elder} with a {container=ingredient.containers} of {ingredient}.",
+        ' But there was no {ingredient=dish.ingredients} in the house. "{elder.Name=elders}, can we get some {ingredient}?"'
+        " {hero.he} asked {tone=tones}. So they bought a {container=ingredient.containers} of {ingredient} from a {job=jobs}.",
+        ' "We have no {ingredient=dish.ingredients}," said {hero.his} {elder=elders}, who was {busy=chores}. So {hero.he}'
+        " {speed=speeds} to the shop and came back with a {container=ingredient.containers} of {ingredient}.",
     ],
     "tasted": [
-        ' {friend} tasted the {dish} and was not {sorrow} anymore. "The secret is the {ingredient}!" said {hero}.',
-        ' "The {dish} {dish.are} so good, {hero}!" said {friend}, who was no longer {sorrow}. "My {elder} helped me," said'
-        " {hero}.",
+        ' {friend} tasted the {dish} and was {joy=joys}. "The secret is the {ingredient}!" said {hero} {tone=tones}.',
+        ' "The {dish} {dish.are} so {praise=tastes}, {hero}!" said {friend}, who was no longer {sorrow}. "My {elder} helped'
+        ' me," said {hero}.',
     ],
     # Something is hard, and practice makes it easy.
     "learned": [
-        "{outing} and saw {friend=children except hero} {skill.doing=skills}.{failed}{advice} So every {weekday}, {hero} and"
-        " {friend} met {spot=place.spots} and practiced {skill.doing}.{able}"
+        "{outing} and saw {friend=children except hero} {skill.doing=skills}.{failed}{advice} So every {weekday}, they met"
+        " {spot=place.spots} and practiced until {end=ends}.{able}"
     ],
     "failed": [
         " {hero} tried to {skill} too, but {hero.he} {skill.failed} and felt {sorrow=sorrows}.",
         ' "I cannot {skill} like you," said {hero}, who was {sorrow=sorrows}.',
     ],
     "advice": [
-        ' "Do not be {sorrow}, {hero}. I can help you," said {friend}.',
-        ' {friend} said, "Do not be {sorrow}. My {elder=elders} taught me to {skill}."',
+        ' "Do not be {sorrow}. I can help you," said {friend}.',
+        ' {friend} said, "My {elder=elders}, a {job=jobs}, taught me to {skill}. I can teach you."',
     ],
     "able": [
-        ' At last {hero.he} could {skill} as well as {friend}. "Look, {friend}, I can {skill}!" said {hero}.',
+        ' At last {hero.he} could {skill} as well as {friend}. "Look, I can {skill}!" {hero.he} said {tone=tones}.',
         " One day, {hero} showed everyone at {place} that {hero.he} could {skill}, and {friend} was {joy=joys}.",
     ],
     # What is to be learned from it.
@@ -229,9 +233,9 @@ RULES: dict[str, Alternatives] = {
     "coda": [
         "",
         " The end.",
-        " That night, the {trait} {sex} by the {home} slept well.",
-        " From then on, every {weekday} was a good day for the {trait} {sex}.",
-        " Everyone by the {home} was proud of {hero}.",
+        " That night, {hero} slept well and dreamed of {dream=dreams}.",
+        " From then on, every {weekday} was a good day.",
+        " Everyone by the {home} was proud of the {trait} {sex}.",
     ],
 }
 

@@ -102,6 +102,7 @@ def test_a_text_that_breaks_what_is_remembered_has_no_derivation(text: str) -> N
     ("template", "message"),
     [
         ("{pet!}", "{pet!} is not {rule}, {thing.form} or {thing=table except thing}"),
+        ("{maybe=pets}", "{maybe=pets} remembers a thing under the name of a rule"),
         ("{pet=dogs}", "draws from an unknown table"),
         ("{pet.he}", "'pet' is mentioned where nothing has introduced it"),
         ("{pet=pets except other}", "'other' is mentioned where nothing"),
