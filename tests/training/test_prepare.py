@@ -1,0 +1,185 @@
+"""`prepare` from the command line's side: the same bytes for any number of processes and however often it was killed."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpt_from_scratch.tokenizer.files import load_tokenizer
+from gpt_from_scratch.training.data.shards import read_index
+from gpt_from_scratch.training.prepare import PrepareConfig, main
+
+N_FILES = 12
+
+
+def write_documents(folder: Path) -> list[str]:
+    """JSONL files with documents of many lengths; returns the documents in order."""
+    folder.mkdir()
+    rng = np.random.default_rng(3)
+    contents = []
+    for file in range(N_FILES):
+        texts = [f"{file} {i} " + "and so on " * int(rng.integers(0, 40)) for i in range(20)]
+        (folder / f"{file:02d}.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+        contents += texts
+    return contents
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def arguments(source: Path, out: Path, *more: str) -> list[str]:
+    return [str(source), "--out", str(out), "--tokenizer", "character", "--validation-fraction", "0.2", *more]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[str]]:
+    """(source, what one process made of it, its documents)."""
+    folder = tmp_path_factory.mktemp("prepared")
+    contents = write_documents(folder / "source")
+    assert main(arguments(folder / "source", folder / "out", "--workers", "1", "--shard-tokens", "1000")) == 0
+    return folder / "source", folder / "out", contents
+
+
+def test_each_document_is_there_once_behind_an_end_of_text_token(prepared: tuple[Path, Path, list[str]]) -> None:
+    _, out, contents = prepared
+    index, tokenizer = read_index(out), load_tokenizer(out)
+    assert (index.tokenizer, index.n_vocab, index.dtype) == (tokenizer.fingerprint, tokenizer.n_vocab, "uint16")
+    found = []
+    for split in ("train", "validation"):
+        assert len(index.shards(split)) >= N_FILES and all(0 < s.tokens <= 1000 for s in index.shards(split))
+        text = tokenizer.decode(np.concatenate(index.open(split)).tolist())
+        assert text.startswith("<|endoftext|>")
+        found += text.removeprefix("<|endoftext|>").split("<|endoftext|>")
+    assert sorted(found) == sorted(contents)
+    assert sorted(path.name for path in out.iterdir() if not path.name.endswith(".tokens")) == [
+        ".lock",
+        "gpt_tokenizer.json",
+        "index.json",
+    ]
+
+
+def test_two_processes_make_the_same_bytes(prepared: tuple[Path, Path, list[str]], tmp_path: Path) -> None:
+    source, out, _ = prepared
+    assert main(arguments(source, tmp_path / "out", "--workers", "2", "--shard-tokens", "1000")) == 0
+    assert content(tmp_path / "out") == content(out)
+
+
+@pytest.mark.parametrize("with_signal", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_run_goes_on_to_the_same_bytes(
+    prepared: tuple[Path, Path, list[str]], tmp_path: Path, with_signal: signal.Signals
+) -> None:
+    source, out, _ = prepared
+    given = arguments(source, tmp_path / "out", "--workers", "1", "--shard-tokens", "1000")
+    with subprocess.Popen([sys.executable, "-m", "gpt_from_scratch.training.prepare", *given]) as process:
+        records = tmp_path / "out" / ".pieces"
+        while not list(records.glob("[0-9]*.json")) and process.poll() is None:
+            time.sleep(0.001)
+        process.send_signal(with_signal)
+    expected = {
+        signal.SIGKILL: -signal.SIGKILL,
+        signal.SIGTERM: 128 + signal.SIGTERM,
+        signal.SIGINT: 128 + signal.SIGINT,
+    }
+    if process.returncode:  # else it was too quick for us
+        assert process.returncode == expected[with_signal]
+        assert not (tmp_path / "out" / "index.json").exists()
+    assert main(given) == 0
+    assert content(tmp_path / "out") == content(out)
+
+
+def test_what_is_done_is_not_done_again(
+    prepared: tuple[Path, Path, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out, _ = prepared
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir() if path.name != ".lock"}
+    assert main(arguments(source, out, "--shard-tokens", "1000", "--workers", "7")) == 0
+    assert {path: path.stat().st_mtime_ns for path in out.iterdir() if path.name != ".lock"} == before
+    assert main(arguments(source, out, "--shard-tokens", "999")) == 1
+    assert "holds data from another source or made with other settings" in capsys.readouterr().err
+
+
+def test_only_the_first_pieces(prepared: tuple[Path, Path, list[str]], tmp_path: Path) -> None:
+    source, _, contents = prepared
+    assert main(arguments(source, tmp_path / "out", "--pieces", "2", "--workers", "1")) == 0
+    index = read_index(tmp_path / "out")
+    assert index.tokens("train") + index.tokens("validation") == sum(len(text) + 1 for text in contents[:40])
+
+
+def test_verify_names_what_is_damaged(
+    prepared: tuple[Path, Path, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = prepared
+    assert main(["verify", str(out)]) == 0 and "is whole" in capsys.readouterr().out
+    damaged = tmp_path / "out"
+    damaged.mkdir()
+    for name, data in content(out).items():
+        (damaged / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]) if name == "train-00003-000.tokens" else data)
+    (damaged / "train-00005-000.tokens").unlink()
+    assert main(["verify", str(damaged)]) == 1
+    said = capsys.readouterr().out
+    assert "train-00003-000.tokens is damaged" in said and "train-00005-000.tokens is missing" in said
+    assert main(["verify", str(tmp_path)]) == 1 and "expected a folder of token shards" in capsys.readouterr().err
+
+
+def test_an_error_in_a_worker_is_told_plainly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "source"
+    write_documents(source)
+    with (source / "07.jsonl").open("a") as file:
+        file.write('{"text": null}\n')
+    out = tmp_path / "out"
+    tokenizer = tmp_path / "tokenizer.json"
+    from gpt_from_scratch.tokenizer.character import CharacterTokenizer
+
+    CharacterTokenizer.from_text("".join(map(chr, range(32, 127)))).save(tokenizer)
+    assert main([str(source), "--out", str(out), "--tokenizer", str(tokenizer), "--workers", "1"]) == 1
+    said = capsys.readouterr().err
+    assert "07.jsonl, the line at byte" in said and "holds NoneType, expected text" in said and "Traceback" not in said
+    assert not (out / "index.json").exists()
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.txt").write_text("some text\nand more\n" * 100)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("years of work")
+    assert main(arguments(tmp_path / "a.txt", tmp_path / "out")) == 1
+    assert "holds 'thesis.tex' and no index of shards" in capsys.readouterr().err
+
+
+def test_two_at_once_in_one_folder(prepared: tuple[Path, Path, list[str]], capsys: pytest.CaptureFixture[str]) -> None:
+    source, out, _ = prepared
+    with (out / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert main(arguments(source, out)) == 1
+    assert "another process is preparing data" in capsys.readouterr().err
+
+
+def test_all_of_it_on_one_side_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "only one"}\n')
+    given = [str(tmp_path / "a.jsonl"), "--out", str(tmp_path / "out"), "--tokenizer", "character", "--workers", "1"]
+    assert main(given) == 1
+    assert "is for validation (validation_fraction is 0.01)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("setting", [{"validation_fraction": 0.0}, {"shard_tokens": 0}, {"workers": 0}, {"pieces": 0}])
+def test_impossible_settings(setting: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        PrepareConfig("source", **setting)  # type: ignore[arg-type]
+
+
+def test_the_default_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPT_DATA_DIR", "/big")
+    assert PrepareConfig("fineweb-edu").folder == Path("/big/fineweb-edu")
+    assert PrepareConfig(os.devnull + "/novel.txt").folder == Path("/big/novel")
+
+
+def test_the_workers_need_no_torch() -> None:
+    code = "import sys, gpt_from_scratch.training.prepare; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

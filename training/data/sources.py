@@ -1,0 +1,313 @@
+"""Where `prepare` finds text: files, folders, JSONL, Parquet, and data sets of the Hugging Face hub, read as a stream.
+
+A source is divided into pieces. Each piece is read by one process, gives the same documents at every reading, and can be
+read again after a failure without the others: that is what makes `prepare` parallel and restartable.
+"""
+
+import difflib
+import hashlib
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gpt_from_scratch.training.data.text import text_files
+
+PIECE_BYTES = 1 << 25
+"""How much of a file one piece holds, about: minutes at most for a slow tokenizer, so little is lost with a process."""
+SPLITS = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class Document:
+    """Text that belongs together, or a part of it."""
+
+    split: str
+    text: str
+    begins: bool = True
+    """False: goes on where the document before it ended."""
+
+
+class Source(ABC):
+    """Text in pieces. Instances are sent to other processes."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """What it is, as JSON: equal as long as the pieces are."""
+
+    @property
+    @abstractmethod
+    def n_pieces(self) -> int: ...
+
+    @abstractmethod
+    def documents(self, piece: int) -> Iterator[Document]:
+        """The documents of one piece, in order. Raises ValueError that says which file is wrong, and where."""
+
+
+@dataclass(frozen=True)
+class FilePart:
+    """Bytes `start` to `stop` of a file."""
+
+    path: Path
+    start: int
+    stop: int
+    split: str = ""
+
+
+class TextSource(Source):
+    """A UTF-8 file, or the *.txt and *.md files of a folder: each is a document, and the last part is for validation."""
+
+    def __init__(self, path: Path, validation_fraction: float, piece_bytes: int = PIECE_BYTES) -> None:
+        self.path = path
+        self.parts: list[FilePart] = []
+        files = text_files(path)
+        sizes = [file.stat().st_size for file in files]
+        if sum(sizes) == 0:
+            raise ValueError(f"{path} is empty: there is no text in it to train on")
+        left = int((1 - validation_fraction) * sum(sizes))
+        for file, size in zip(files, sizes, strict=True):
+            border = size if left >= size else _cut(file, left, size) if left else 0
+            left = max(0, left - size)
+            for split, begin, end in (("train", 0, border), ("validation", border, size)):
+                while begin < end:
+                    stop = _cut(file, begin + piece_bytes, end)
+                    self.parts.append(FilePart(file, begin, stop, split))
+                    begin = stop
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "text", "path": str(self.path), "parts": _described(self.parts)}
+
+    @property
+    def n_pieces(self) -> int:
+        return len(self.parts)
+
+    def documents(self, piece: int) -> Iterator[Document]:
+        part = self.parts[piece]
+        data = _read(part)
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{part.path} is not UTF-8 text: byte 0x{data[error.start]:02x} at offset {part.start + error.start:,} "
+                f"({error.reason}). Convert it first, for instance: iconv -f WINDOWS-1252 -t UTF-8 {part.path.name}"
+            ) from None
+        yield Document(part.split, text if part.start else text.removeprefix("\ufeff"), begins=part.start == 0)
+
+
+class JsonlSource(Source):
+    """Files with one JSON object a line, each with a text."""
+
+    def __init__(
+        self, files: list[Path], field: str, validation_fraction: float, piece_bytes: int = PIECE_BYTES
+    ) -> None:
+        self.field, self.validation_fraction = field, validation_fraction
+        self.parts = [
+            FilePart(file, start, min(start + piece_bytes, size))
+            for file in files
+            for size in [file.stat().st_size]
+            for start in range(0, size, piece_bytes)
+        ]
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "jsonl", "field": self.field, "parts": _described(self.parts)}
+
+    @property
+    def n_pieces(self) -> int:
+        return len(self.parts)
+
+    def documents(self, piece: int) -> Iterator[Document]:
+        """The lines that begin in this piece; the last of them may end in the next."""
+        part = self.parts[piece]
+        with part.path.open("rb") as file:
+            if part.start:
+                file.seek(part.start - 1)
+                file.readline()  # what began before
+            while (offset := file.tell()) < part.stop:
+                line = file.readline()
+                if line.strip():
+                    where = f"{part.path}, the line at byte {offset:,}"
+                    yield _of_split(_text_of(_json(line, where), self.field, where), self.validation_fraction)
+
+
+class ParquetSource(Source):
+    """Parquet files with a column of texts; a piece is a row group. Needs pyarrow."""
+
+    def __init__(self, files: list[Path], field: str, validation_fraction: float) -> None:
+        self.field, self.validation_fraction = field, validation_fraction
+        self.groups: list[tuple[Path, int]] = []
+        for file in files:
+            opened = _parquet(file)
+            if field not in (names := opened.schema_arrow.names):
+                raise ValueError(f"{file} has no column {field!r}. {_known(field, names)}")
+            self.groups += [(file, group) for group in range(opened.metadata.num_row_groups)]
+
+    def describe(self) -> dict[str, Any]:
+        groups = [[str(file), file.stat().st_size, group] for file, group in self.groups]
+        return {"kind": "parquet", "field": self.field, "groups": groups}
+
+    @property
+    def n_pieces(self) -> int:
+        return len(self.groups)
+
+    def documents(self, piece: int) -> Iterator[Document]:
+        file, group = self.groups[piece]
+        for batch in _parquet(file).iter_batches(batch_size=1000, row_groups=[group], columns=[self.field]):
+            for text in batch.column(0).to_pylist():
+                where = f"{file}, row group {group}"
+                yield _of_split(_text_of({self.field: text}, self.field, where), self.validation_fraction)
+
+
+@dataclass(frozen=True)
+class HubName:
+    """A data set on the Hugging Face hub."""
+
+    path: str
+    config: str | None = None
+    validation: str | None = None
+    """The hub's split for validation; None: a part of the training split."""
+
+
+HUB = {
+    "tinystories": HubName("roneneldan/TinyStories", validation="validation"),
+    "fineweb-edu": HubName("HuggingFaceFW/fineweb-edu", "sample-10BT"),
+}
+
+
+class HubSource(Source):
+    """A data set read as a stream with `datasets`: nothing is kept but the tokens. A piece is one of its files."""
+
+    def __init__(self, name: HubName, field: str, validation_fraction: float, **options: Any) -> None:
+        """`options` go to `datasets.load_dataset`."""
+        self.name, self.field, self.validation_fraction, self.options = name, field, validation_fraction, options
+        splits = ["train"] if name.validation is None else ["train", name.validation]
+        self.pieces = [
+            (split, n, index) for split in splits for n in [self._stream(split).num_shards] for index in range(n)
+        ]
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "kind": "hub",
+            "path": self.name.path,
+            "config": self.name.config,
+            "field": self.field,
+            "pieces": self.pieces,
+        }
+
+    @property
+    def n_pieces(self) -> int:
+        return len(self.pieces)
+
+    def documents(self, piece: int) -> Iterator[Document]:
+        split, n, index = self.pieces[piece]
+        for row in self._stream(split).shard(num_shards=n, index=index):
+            text = _text_of(row, self.field, f"{self.name.path}, split {split}, file {index} of {n}")
+            if self.name.validation is None:
+                yield _of_split(text, self.validation_fraction)
+            else:
+                yield Document("train" if split == "train" else "validation", text)
+
+    def _stream(self, split: str) -> Any:
+        try:
+            from datasets import load_dataset  # type: ignore[import-untyped]
+        except ImportError as error:
+            raise RuntimeError(
+                f"{self.name.path} is streamed with the package datasets: pip install 'gpt_from_scratch[data]'"
+            ) from error
+        return load_dataset(self.name.path, self.name.config, split=split, streaming=True, **self.options)
+
+
+def open_source(source: str, field: str, validation_fraction: float) -> Source:
+    """The source that a person names: one of `HUB`, a file, or a folder of files of one kind.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no such thing, or it holds no text; says what would be understood.
+    """
+    if source in HUB:
+        return HubSource(HUB[source], field, validation_fraction)
+    path = Path(source)
+    if not path.exists() and (near := difflib.get_close_matches(source, HUB, n=1)):
+        raise FileNotFoundError(f"no file or folder {source!r}, and no data set of that name. Did you mean {near[0]}?")
+    for suffix, kind in ((".jsonl", JsonlSource), (".parquet", ParquetSource)):
+        files = [path] if path.suffix == suffix and path.is_file() else sorted(path.glob(f"*{suffix}"))
+        if files := [file for file in files if not file.name.startswith(".")]:
+            return kind(files, field, validation_fraction)
+    try:
+        return TextSource(path, validation_fraction)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{error}\nA source is a text file, a folder of *.txt and *.md, *.jsonl or *.parquet files, or {', '.join(HUB)}."
+        ) from None
+
+
+def _cut(path: Path, place: int, end: int) -> int:
+    """Where to cut a text at `place` (1 or more) or soon after, so that its parts have the tokens of the whole.
+
+    Behind a single line feed between visible ASCII and a letter: no split pattern of ours has a word across it. Where a
+    megabyte has none, between two characters.
+    """
+    if place >= end:
+        return end
+    start = place - 1
+    with path.open("rb") as file:
+        file.seek(start)
+        window = file.read(min(end, place + (1 << 20)) - start)
+    if found := re.search(rb"[!-~]\n(?=[A-Za-z])", window):
+        return start + found.end()
+    while place < end and window[place - start] & 0xC0 == 0x80:  # inside a character
+        place += 1
+    return place
+
+
+def _read(part: FilePart) -> bytes:
+    with part.path.open("rb") as file:
+        file.seek(part.start)
+        return file.read(part.stop - part.start)
+
+
+def _described(parts: list[FilePart]) -> list[list[Any]]:
+    return [[str(part.path), part.start, part.stop, part.split, part.path.stat().st_mtime_ns] for part in parts]
+
+
+def _of_split(text: str, validation_fraction: float) -> Document:
+    """By the text's own hash: the same on any number of processes, and equal texts are never on both sides."""
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return Document("validation" if int.from_bytes(digest) < validation_fraction * 2**64 else "train", text)
+
+
+def _json(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} holds a {type(value).__name__}, expected an object with a text")
+    return value
+
+
+def _text_of(row: dict[str, Any], field: str, where: str) -> str:
+    if field not in row:
+        raise ValueError(f"{where} has no field {field!r}. {_known(field, list(row))}")
+    if not isinstance(row[field], str):
+        raise ValueError(f"{where}: the field {field!r} holds {type(row[field]).__name__}, expected text")
+    return str(row[field])
+
+
+def _known(field: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(field, names, n=1)
+    guess = f" Did you mean --field {near[0]}?" if near else ""
+    return f"It has {', '.join(map(repr, names)) or 'none'}; --field says which to take.{guess}"
+
+
+def _parquet(path: Path) -> Any:
+    try:
+        from pyarrow import ArrowInvalid  # type: ignore[import-untyped]
+        from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise RuntimeError(f"{path} needs the package pyarrow: pip install 'gpt_from_scratch[data]'") from error
+    try:
+        return ParquetFile(path)
+    except ArrowInvalid as error:
+        raise ValueError(f"{path} is not a Parquet file: {error}") from error

@@ -1,0 +1,256 @@
+"""Tokenize text into shards that training reads, on all cores; a run that was stopped goes on where it was.
+
+    python -m gpt_from_scratch.training.prepare SOURCE
+    python -m gpt_from_scratch.training.prepare verify FOLDER
+
+SOURCE is a text file, a folder of *.txt and *.md, *.jsonl or *.parquet files, or one of tinystories and fineweb-edu,
+which are streamed from the Hugging Face hub. Then train on it:
+
+    torchrun training/train_gpt2.py gpt2-124m --data.source shards --data.path data/NAME
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from gpt_from_scratch.support.files import write_text
+from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer, read_json
+from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer, id_dtype
+from gpt_from_scratch.training.data.folder import data_folder
+from gpt_from_scratch.training.data.shards import INDEX_FILE, Index, damage, read_index, write_index
+from gpt_from_scratch.training.data.sources import HUB, SPLITS, Source, open_source
+from gpt_from_scratch.training.data.tokenizing import RECORDS, Job, tokenize
+
+LEARN_FROM = 20_000_000  # characters that a byte pair encoding is learned from
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """What is tokenized, and how."""
+
+    source: tyro.conf.Positional[str]
+    """A file, a folder, "tinystories" or "fineweb-edu"."""
+    out: Path | None = None
+    """Folder for the shards; default: the source's name in data/ (or in $GPT_DATA_DIR)."""
+    tokenizer: str = "gpt2"
+    """"gpt2"; "bpe", learned from the source; "character", of the source's characters; or a tokenizer file."""
+    vocab_size: int = 32_768
+    """Ids of a byte pair encoding that is learned."""
+    field: str = "text"
+    """The field (JSONL) or column (Parquet, hub) with the text."""
+    validation_fraction: float = 0.01
+    """Part kept for validation: the end of a text; of documents, those that their own hash selects."""
+    shard_tokens: int = 1 << 26
+    """Most tokens in a shard."""
+    pieces: int | None = None
+    """Only the first so many pieces of the source (a piece is 32 MB of text, a row group, or a file of the hub)."""
+    workers: int | None = None
+    """Processes; default: one a core."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(f"validation_fraction is {self.validation_fraction}: give a share between 0 and 1")
+        for name in ("shard_tokens", "pieces", "workers"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"{name} is {value}: at least 1 is needed")
+
+    @property
+    def folder(self) -> Path:
+        """Where the shards go."""
+        name = self.source if self.source in HUB else Path(self.source).resolve().stem
+        return self.out or data_folder() / name
+
+
+def prepare(config: PrepareConfig, console: Console) -> Index:
+    """Tokenize the source into `config.folder`, unless it is there already.
+
+    Each piece of the source becomes shards of its own and a record of them, so what is done is not done again, and the
+    result is the same to the last byte however many processes there are and however often they were stopped.
+
+    Raises:
+        FileNotFoundError, ValueError: the source cannot be used, or the folder holds something else.
+    """
+    source, folder = open_source(config.source, config.field, config.validation_fraction), config.folder
+    n_pieces = min(source.n_pieces, config.pieces or source.n_pieces)
+    key = _key(config, source, n_pieces)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        if (folder / INDEX_FILE).exists():
+            index = read_index(folder)
+            _require_same(index.source.get("key"), key, folder)
+            _tidy(folder)
+            return index
+        for leftover in folder.glob(".*.tmp"):
+            leftover.unlink()
+        tokenizer = _tokenizer_of(config, source, n_pieces, key)
+        job = Job(source, folder, config.shard_tokens)
+        todo = [piece for piece in range(n_pieces) if not job.record(piece).exists()]
+        with Progress(*COLUMNS, console=console) as bar:
+            task = bar.add_task("tokenizing", total=n_pieces, completed=n_pieces - len(todo), tokens=0)
+
+            def progress(pieces: int, tokens: int) -> None:
+                bar.update(task, advance=pieces, tokens=bar.tasks[0].fields["tokens"] + tokens)
+
+            tokenize(job, todo, config.workers or _cores(), progress)
+        made = [job.shards(piece) for piece in range(n_pieces)]
+        splits = {split: [shard for piece in made for shard in piece[split]] for split in SPLITS}
+        if empty := [split for split in SPLITS if not splits[split]]:
+            raise ValueError(
+                f"nothing of {config.source} is for {empty[0]} (validation_fraction is {config.validation_fraction}): "
+                f"remove {folder}, and give more text or another fraction"
+            )
+        index = Index(
+            folder=folder,
+            dtype=np.dtype(id_dtype(tokenizer.n_vocab)).name,
+            n_vocab=tokenizer.n_vocab,
+            tokenizer=tokenizer.fingerprint,
+            source={"name": config.source, "validation_fraction": config.validation_fraction, "key": key},
+            splits=splits,
+        )
+        write_index(index)
+        _tidy(folder)
+    return index
+
+
+NOTE_FILE = ".prepare.json"
+"""Says, while the work is under way, what it is."""
+
+COLUMNS = (
+    TextColumn("{task.description}"),
+    BarColumn(),
+    TextColumn("{task.completed} of {task.total} pieces, {task.fields[tokens]:,} tokens"),
+    TimeElapsedColumn(),
+    TextColumn("left"),
+    TimeRemainingColumn(),
+)
+
+
+def _key(config: PrepareConfig, source: Source, n_pieces: int) -> str:
+    """A hash of everything that decides what the shards hold."""
+    tokenizer: list[str | int] = [config.tokenizer]
+    if config.tokenizer == "bpe":
+        tokenizer.append(config.vocab_size)
+    elif config.tokenizer not in ("gpt2", "character"):
+        tokenizer = [load_tokenizer(config.tokenizer).fingerprint]
+    everything = [source.describe(), n_pieces, tokenizer, config.validation_fraction, config.shard_tokens]
+    return hashlib.sha256(json.dumps(everything).encode()).hexdigest()
+
+
+def _require_same(found: object, key: str, folder: Path) -> None:
+    if found != key:
+        raise ValueError(
+            f"{folder} holds data from another source or made with other settings: give another --out, or remove the folder"
+        )
+
+
+def _tokenizer_of(config: PrepareConfig, source: Source, n_pieces: int, key: str) -> Tokenizer:
+    """The tokenizer that a stopped run left in the folder, or a new one, left there with a note of what is being made."""
+    folder = config.folder
+    if (folder / NOTE_FILE).exists():
+        _require_same(read_json(folder / NOTE_FILE).get("key"), key, folder)
+        return load_tokenizer(folder)
+    if others := [path.name for path in folder.iterdir() if path.name not in (LOCK_FILE, TOKENIZER_FILE)]:
+        raise ValueError(f"{folder} holds {others[0]!r} and no index of shards: give a new or empty folder as --out")
+    tokenizer = _make_tokenizer(config, source, n_pieces)
+    tokenizer.save(folder / TOKENIZER_FILE)
+    write_text(folder / NOTE_FILE, json.dumps({"key": key}) + "\n")
+    return tokenizer
+
+
+def _tidy(folder: Path) -> None:
+    """Once the index is there, nothing else is needed to go on."""
+    shutil.rmtree(folder / RECORDS, ignore_errors=True)
+    (folder / NOTE_FILE).unlink(missing_ok=True)
+
+
+def _make_tokenizer(config: PrepareConfig, source: Source, n_pieces: int) -> Tokenizer:
+    if config.tokenizer == "gpt2":
+        from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
+
+        return TiktokenTokenizer.from_name("gpt2")
+    if config.tokenizer not in ("bpe", "character"):
+        return load_tokenizer(config.tokenizer)
+    texts = (document.text for piece in range(n_pieces) for document in source.documents(piece))
+    if config.tokenizer == "character":
+        from gpt_from_scratch.tokenizer.character import CharacterTokenizer
+
+        return CharacterTokenizer.from_text("".join({character for text in texts for character in set(text)}))
+    from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+
+    taken, length = [], 0
+    for text in texts:
+        taken.append(text[: LEARN_FROM - length])
+        length += len(taken[-1])
+        if length >= LEARN_FROM:
+            break
+    return BytePairEncodingTokenizer.from_text(END_OF_TEXT.join(taken), config.vocab_size)
+
+
+LOCK_FILE = ".lock"
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    with (folder / LOCK_FILE).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"another process is preparing data in {folder}: wait for it, or give another --out"
+            ) from None
+        yield
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def verify(folder: Path, console: Console) -> list[str]:
+    """What is not as the index says, one line for each file; reads everything."""
+    index = read_index(folder)
+    total = sum(index.tokens(split) for split in index.splits) * np.dtype(index.dtype).itemsize
+    with Progress(console=console) as bar:
+        task = bar.add_task("reading", total=total)
+        return damage(index, lambda n_bytes: bar.advance(task, n_bytes))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line. Exit status 1: an error that the user can mend, or damage found."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    program = "python -m gpt_from_scratch.training.prepare"
+    try:
+        if arguments[:1] == ["verify"]:
+            folder = tyro.cli(tyro.conf.Positional[Path], prog=f"{program} verify", args=arguments[1:])
+            lines = verify(folder, console)
+            console.print("\n".join(lines) or f"{folder} is whole")
+            return 1 if lines else 0
+        config = tyro.cli(PrepareConfig, prog=program, description=__doc__, args=arguments)
+        index = prepare(config, console)
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on where it was", file=sys.stderr)
+        return 128 + signal.SIGINT
+    counts = ", ".join(f"{index.tokens(split):,} {split}" for split in index.splits)
+    console.print(f"{index.folder}: {counts} tokens ({index.dtype}, {index.n_vocab:,} ids)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
