@@ -161,21 +161,23 @@ class CheckpointStore:
             raise DamagedCheckpointError(f"no whole checkpoint in {self.folder}:\n" + "\n".join(found))
         return None
 
-    def mark_best(self, step: int, loss: float) -> None:
+    def mark_best(self, step: int, loss: float) -> bool:
         """Note that the checkpoint of `step` has the lowest validation loss, so that rotation spares it.
 
-        Waits for the save if it is still running. If it was not saved (the disk was full) the best one stays as it was.
+        Waits for the save if it is still running. False, and the best one stays as it was, if there is no checkpoint of
+        this step (none was asked for, or the disk was full).
         """
         self._settle()
         if step not in self.steps():
-            self._warn(f"step {step} is the best so far (loss {loss:.4f}), but there is no checkpoint of it")
-            return
+            return False
         try:
             write_text(self.folder / BEST_FILE, json.dumps(asdict(Best(step, loss))) + "\n")
         except OSError as error:
             if not is_disk_full(error):
                 raise
             self._warn(f"the disk is full: {BEST_FILE} could not name step {step}, the best so far (loss {loss:.4f})")
+            return False
+        return True
 
     def best(self) -> Best | None:
         """The best checkpoint that `mark_best` noted; None if none was, or it is gone."""

@@ -78,7 +78,7 @@ def test_a_best_mark_on_a_full_disk_is_told(small_disk: Path) -> None:
     told: list[str] = []
     store = saved(small_disk / "checkpoints", 1, warn=told.append)
     fill(small_disk, leave=0)
-    store.mark_best(1, loss=1.0)
+    assert not store.mark_best(1, loss=1.0)
     assert "the disk is full: best.json could not name step 1" in told[0] and store.best() is None
 
 
