@@ -36,6 +36,7 @@ from gpt_from_scratch.training.report_figures import COLORS, all_figures
 from gpt_from_scratch.training.report_style import STYLE
 
 REPORT_FILE, COMPARISON_FILE = "report.html", "comparison.html"
+TRAIN = "torchrun training/train_gpt2.py"
 SAMPLED_STEPS = 12
 """The page shows the samples of at most so many steps: the first, the last, and some between."""
 
@@ -276,12 +277,19 @@ def places(run: Run) -> Markup | None:
 
 def next_steps(run: Run) -> Markup:
     """Commands that go on from here, as they would be typed in the folder that the run was started in."""
-    folder = f"runs/{run.folder.absolute().name}"
+    absolute = run.folder.absolute()
+    inside = absolute.is_relative_to(Path.cwd())
+    folder = absolute.relative_to(Path.cwd()).as_posix() if inside else f"runs/{absolute.name}"
     commands = [
+        *(
+            [("go on where it stopped", f"{TRAIN} --resume {folder}")]
+            if run.facts.get("state") == "interrupted"
+            else []
+        ),
         ("let it write more", f"python training/generate.py {folder} --num 5"),
         (
             "the same run again, one setting changed",
-            f"torchrun training/train_gpt2.py --config {folder}/{CONFIG_FILE} --seed 2",
+            f"{TRAIN} --config {folder}/{CONFIG_FILE} --seed 2",
         ),
         ("compare the two", f"python -m gpt_from_scratch.training.report {folder} runs/OTHER"),
     ]

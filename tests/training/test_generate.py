@@ -1,0 +1,172 @@
+"""Writing from a run, a checkpoint and a model folder: what is found, what is printed, and what is refused."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from gpt_from_scratch.models.generation import Sampling, generate
+from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.support.visible import visible
+from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+from gpt_from_scratch.tokenizer.character import CharacterTokenizer
+from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
+from gpt_from_scratch.training.checkpoints import CheckpointStore
+from gpt_from_scratch.training.generate import GenerateConfig, main, model_folder, write
+
+TOKENIZER = BytePairEncodingTokenizer.from_text("Tom ran to the park. Mia ran to Tom. naïve café\n" * 3, 270)
+
+
+@pytest.fixture(scope="module")
+def model() -> GPT:
+    torch.manual_seed(0)
+    config = GPTConfig(vocab_size=TOKENIZER.n_vocab, block_size=32, n_layer=1, n_head=2, n_embd=16)
+    return GPT(config).eval()
+
+
+@pytest.fixture
+def run(tmp_path: Path, model: GPT) -> Path:
+    """A run with checkpoints of the steps 5 and 10."""
+    store = CheckpointStore(tmp_path / "runs" / "one" / "checkpoints")
+    for step in (5, 10):
+        store.save(
+            step, config=model.config, weights=model.state_dict(), tokenizer=TOKENIZER, tensors={}, state={"step": step}
+        )
+    (tmp_path / "runs" / "one" / "config.json").write_text("{}")
+    return tmp_path / "runs" / "one"
+
+
+def no_warning(message: str) -> None:
+    raise AssertionError(message)
+
+
+def expected(model: GPT, prompt: str, seed: int, new: int = 12) -> str:
+    sampling = Sampling(0.8, None, 0.95, seed, (TOKENIZER.eot_token,))
+    (tokens,) = generate(model, [[TOKENIZER.eot_token, *TOKENIZER.encode_ordinary(prompt)]], new, sampling)
+    return visible(prompt + TOKENIZER.decode([token for token in tokens if token != TOKENIZER.eot_token]))
+
+
+def test_a_run_means_its_newest_checkpoint(run: Path) -> None:
+    newest = run / "checkpoints" / "step-00000010"
+    for source in (run, run / "checkpoints", newest, newest / "model"):
+        assert model_folder(source, no_warning) == newest / "model"
+    assert model_folder(run / "checkpoints" / "step-00000005", no_warning).parent.name == "step-00000005"
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = run / "checkpoints" / "step-00000010" / "model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
+    main([str(run), "--num", "1", "--max-new-tokens", "1"])
+    warning = capsys.readouterr().err
+    assert warning.startswith("generate: warning: the checkpoint of step 10 is damaged and passed over:")
+    assert "model.safetensors" in warning
+    (run / "checkpoints" / "step-00000005" / "manifest.json").unlink()
+    with pytest.raises(SystemExit, match=r"generate: no checkpoint in .*checkpoints is whole"):
+        main([str(run)])
+
+
+def test_texts_are_those_of_the_engine(run: Path, model: GPT, capsys: pytest.CaptureFixture[str]) -> None:
+    main([str(run), "--prompt", "Tom", "--num", "2", "--max-new-tokens", "12", "--seed", "3"])
+    printed = capsys.readouterr().out
+    texts = [expected(model, "Tom", seed) for seed in (3, 4)]
+    assert texts[0] != texts[1]
+    assert printed == f"--- 1 of 2, seed 3\n{texts[0]}\n\n--- 2 of 2, seed 4\n{texts[1]}\n"
+    main([str(run), "--prompt", "Tom", "--num", "2", "--max-new-tokens", "12", "--seed", "3"])
+    assert capsys.readouterr().out == printed
+
+
+def test_a_character_spread_over_tokens_arrives_whole(monkeypatch: pytest.MonkeyPatch, model: GPT) -> None:
+    force(monkeypatch, [*map(byte_token, "é🙂".encode()), TOKENIZER.eot_token])
+    config = GenerateConfig(Path(), prompt="caf")
+    assert [piece for piece in write(model, TOKENIZER, config, 0) if piece] == ["é", "🙂"]
+
+
+def test_bytes_that_are_no_text_become_replacement_characters(monkeypatch: pytest.MonkeyPatch, model: GPT) -> None:
+    force(monkeypatch, [byte_token(0xF0), byte_token(0x41), byte_token(0xC3)])
+    assert "".join(write(model, TOKENIZER, GenerateConfig(Path(), max_new_tokens=3), 0)) == "\ufffdA\ufffd"
+
+
+def test_control_characters_are_shown(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    force(monkeypatch, [byte_token(byte) for byte in b"\x1b[31m[bold]\r\n"])
+    main([str(run), "--prompt", "\x07", "--num", "1", "--max-new-tokens", "13"])
+    assert capsys.readouterr().out == "␇␛[31m[bold]␍\n\n"
+
+
+def byte_token(byte: int) -> int:
+    return next(index for index in range(TOKENIZER.n_vocab) if TOKENIZER.decode_bytes([index]) == bytes([byte]))
+
+
+def force(monkeypatch: pytest.MonkeyPatch, tokens: list[int]) -> None:
+    """Let the model's choice be these tokens, in turn."""
+    left = iter(tokens)
+
+    def choose(logits: torch.Tensor, settings: object, generators: object) -> tuple[list[int], list[float]]:
+        return [next(left)], [0.0]
+
+    monkeypatch.setattr("gpt_from_scratch.models.generation.sample_rows", choose)
+
+
+def test_a_text_ends_with_the_end_of_text_token(monkeypatch: pytest.MonkeyPatch, model: GPT) -> None:
+    force(monkeypatch, [*TOKENIZER.encode_ordinary("Mia"), TOKENIZER.eot_token, *TOKENIZER.encode_ordinary("Tom")])
+    assert "".join(write(model, TOKENIZER, GenerateConfig(Path()), 0)) == "Mia"
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path, run: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    (tmp_path / "young" / "checkpoints").mkdir(parents=True)
+    for name, message in (
+        ("missing", r"missing does not exist: give a run's folder"),
+        ("file", r"file is a file: give a run's folder"),
+        ("empty", r"empty is neither a run nor a checkpoint nor a model"),
+        ("young", r"checkpoints holds no checkpoint yet"),
+        ("runs", r"It holds the runs one: name one of them"),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            main([str(tmp_path / name)])
+
+
+def test_a_model_without_its_tokenizer_or_with_anothers_is_refused(tmp_path: Path, run: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(run / "checkpoints" / "step-00000010" / "model", folder)
+    (folder / TOKENIZER_FILE).unlink()
+    with pytest.raises(SystemExit, match=rf"has no {TOKENIZER_FILE}: save the model's tokenizer there"):
+        main([str(folder)])
+    CharacterTokenizer("".join(map(chr, range(32, 400)))).save(folder / TOKENIZER_FILE)
+    with pytest.raises(SystemExit, match=r"the tokenizer has 369 tokens, the model 270: they do not belong together"):
+        main([str(folder)])
+    CharacterTokenizer("abc").save(folder / TOKENIZER_FILE)
+    with pytest.raises(SystemExit, match=r"generate: character 'd'"):
+        main([str(folder), "--prompt", "abcd"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--num", "0"], "--num is 0"),
+        (["--max-new-tokens", "0"], "--max-new-tokens is 0"),
+        (["--temperature", "-1"], "temperature must be at least 0"),
+        (["--top-k", "0"], "top_k must be at least 1"),
+        (["--top-p", "1.5"], "top_p must be above 0 and at most 1"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["runs/one", *arguments])
+    assert message in capsys.readouterr().err
+
+
+def test_it_runs_as_a_script(run: Path) -> None:
+    script = Path(__file__).parents[2] / "training" / "generate.py"
+    command = [sys.executable, str(script), str(run), "--num", "1", "--max-new-tokens", "3", "--temperature", "0"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert shown.stdout.endswith("\n") and "---" not in shown.stdout
+    assert json.loads((run / "config.json").read_text()) == {}

@@ -1,0 +1,183 @@
+"""Let a trained model write.
+
+    python training/generate.py runs/NAME                                    # a run: its newest whole checkpoint
+    python training/generate.py runs/NAME/checkpoints/step-00000500 --num 5
+    python training/generate.py FOLDER --prompt "One sunny Monday," --temperature 0.5
+
+FOLDER holds a model in Hugging Face's format and its tokenizer, as every checkpoint's model/ does. A text ends with the
+end-of-text token or after --max-new-tokens. What a model writes is not ours: its control characters are shown, not obeyed.
+"""
+
+import codecs
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+import tyro
+
+from gpt_from_scratch.models.generation import Sampling, stream
+from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.models.pretrained import INDEX_FILE, WEIGHTS_FILE
+from gpt_from_scratch.support.visible import visible
+from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
+from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
+from gpt_from_scratch.training.checkpoints.checkpoint import MODEL_FOLDER
+from gpt_from_scratch.training.checkpoints.manifest import damage
+
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class GenerateConfig:
+    """What writes, what it begins with, and how each token is chosen."""
+
+    source: Annotated[Path, tyro.conf.Positional]
+    """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer"""
+    prompt: str = ""
+    """how every text begins; a text is begun anew where it is empty"""
+    num: int = 3
+    """how many texts to write, with the seeds seed, seed + 1, ..."""
+    max_new_tokens: int = 300
+    """longest text, in tokens beyond the prompt"""
+    temperature: float = 0.8
+    """divides the logits: 0 always takes the most likely token, 1 is the model's own distribution"""
+    top_k: int | None = None
+    """choose among the k most likely tokens only"""
+    top_p: float | None = 0.95
+    """choose from the smallest set of most likely tokens whose probability reaches p"""
+    seed: int = 0
+    """makes the texts repeatable"""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """"auto" is the accelerator if there is one"""
+
+    def __post_init__(self) -> None:
+        for name in ("num", "max_new_tokens"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}: at least 1 is needed")
+        Sampling(self.temperature, self.top_k, self.top_p)  # says what is wrong with them, before a model is loaded
+
+
+def model_folder(source: Path, warn: Callable[[str], None]) -> Path:
+    """The folder with the model that `source` names.
+
+    Args:
+        source: A run's folder (its newest whole checkpoint is taken), a checkpoint's, or a model's own.
+        warn: Told of each newer checkpoint that is damaged and therefore passed over.
+
+    Raises:
+        FileNotFoundError: It is none of these; the message says what is there.
+        ValueError: It is a run whose every checkpoint is damaged.
+    """
+    if not source.is_dir():
+        what = "is a file" if source.exists() else "does not exist"
+        raise FileNotFoundError(f"{source} {what}: give a run's folder, a checkpoint's or a model's")
+    for folder in (source, source / MODEL_FOLDER):
+        if (folder / WEIGHTS_FILE).is_file() or (folder / INDEX_FILE).is_file():
+            return folder
+    folder = source if source.name == CHECKPOINTS else source / CHECKPOINTS
+    names = [re.fullmatch(r"step-(\d{8,})", path.name) for path in folder.glob("step-*")]
+    steps = sorted((int(name[1]) for name in names if name), reverse=True)
+    for step in steps:
+        checkpoint = folder / f"step-{step:08d}"
+        lines = damage(checkpoint, step)
+        if not lines:
+            return checkpoint / MODEL_FOLDER
+        warn("\n".join([f"the checkpoint of step {step} is damaged and passed over:", *lines]))
+    if steps:
+        raise ValueError(f"no checkpoint in {folder} is whole")
+    if folder.is_dir():
+        raise FileNotFoundError(f"{folder} holds no checkpoint yet")
+    runs = sorted(path.name for path in source.iterdir() if (path / CHECKPOINTS).is_dir())
+    hint = f" It holds the runs {', '.join(runs[:5])}: name one of them." if runs else ""
+    raise FileNotFoundError(f"{source} is neither a run nor a checkpoint nor a model: it has no {WEIGHTS_FILE}.{hint}")
+
+
+def beginning(tokenizer: Tokenizer, prompt: str) -> tuple[list[int], tuple[int, ...]]:
+    """The tokens a text begins with, and those that end it: the end-of-text token stands before every document.
+
+    Raises:
+        ValueError: The tokenizer has no end-of-text token and the prompt is empty, or cannot encode the prompt.
+    """
+    tokens = tokenizer.encode_ordinary(prompt)
+    try:
+        end = tokenizer.eot_token
+    except NoEndOfTextError:
+        if not tokens:
+            raise ValueError("this model's tokenizer has no end-of-text token to begin with: give a --prompt") from None
+        return tokens, ()
+    return [end, *tokens], (end,)
+
+
+def write(model: GPT, tokenizer: Tokenizer, config: GenerateConfig, number: int) -> Iterator[str]:
+    """Text number `number` without its prompt, in pieces as they are made: whole characters, unfit for a terminal as yet."""
+    prompt, stop = beginning(tokenizer, config.prompt)
+    sampling = Sampling(config.temperature, config.top_k, config.top_p, config.seed + number, stop)
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")  # a character may be spread over several tokens
+    for new in stream(model, [prompt], config.max_new_tokens, sampling):
+        if new.token not in stop:
+            yield decoder.decode(tokenizer.decode_bytes([new.token]))
+    yield decoder.decode(b"", final=True)
+
+
+def run(config: GenerateConfig, warn: Callable[[str], None]) -> None:
+    """Load the model, and print what it writes as it writes it.
+
+    Raises:
+        FileNotFoundError, ValueError: The source, the prompt or the device is not what it should be.
+    """
+    folder = model_folder(config.source, warn)
+    if not (folder / TOKENIZER_FILE).is_file():
+        raise FileNotFoundError(
+            f"{folder} has no {TOKENIZER_FILE}: save the model's tokenizer there, tokenizer.save(path)"
+        )
+    tokenizer = load_tokenizer(folder)
+    beginning(tokenizer, config.prompt)  # says what is wrong with the prompt, before the model is loaded
+    model = GPT.from_pretrained(folder).eval().to(device_of(config.device))
+    if tokenizer.n_vocab > model.config.vocab_size:
+        raise ValueError(
+            f"{folder}: the tokenizer has {tokenizer.n_vocab} tokens, the model {model.config.vocab_size}: "
+            "they do not belong together"
+        )
+    for number in range(config.num):
+        if config.num > 1:
+            print(f"{'' if number == 0 else chr(10)}--- {number + 1} of {config.num}, seed {config.seed + number}")
+        print(visible(config.prompt), end="", flush=True)
+        for piece in write(model, tokenizer, config, number):
+            print(visible(piece), end="", flush=True)
+        print(flush=True)
+
+
+def device_of(name: str) -> torch.device:
+    """The device of that name; "auto" is the accelerator if there is one.
+
+    Raises:
+        ValueError: This machine has none of that kind.
+    """
+    usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, here in usable.items() if here))
+    if not usable[name]:
+        raise ValueError(
+            f"--device {name}: this machine has none; usable here: {', '.join(k for k in usable if usable[k])}"
+        )
+    return torch.device(name)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line and write; errors are told in one line."""
+
+    def warn(message: str) -> None:
+        print(visible(f"generate: warning: {message}"), file=sys.stderr)
+
+    try:
+        run(tyro.cli(GenerateConfig, prog="generate", description=__doc__, args=arguments), warn)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(visible(f"generate: {error}"))
+
+
+if __name__ == "__main__":
+    main()
