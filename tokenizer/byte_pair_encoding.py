@@ -1,26 +1,54 @@
 """`BytePairEncodingTokenizer`: trained from text, exact, and able to encode any text or bytes."""
 
 import warnings
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 from jaxtyping import UInt
 
+from gpt_from_scratch.tokenizer.acceleration import BACKENDS, Backend, kernels_for
+from gpt_from_scratch.tokenizer.cutting import PIECE, Cutter
+from gpt_from_scratch.tokenizer.decoding import decode_stream, offsets
+from gpt_from_scratch.tokenizer.encoder import Encoder
 from gpt_from_scratch.tokenizer.files import fingerprint, read_content, write_tokenizer
-from gpt_from_scratch.tokenizer.patterns import PATTERNS, pattern_text, splitter
-from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, NoEndOfTextError, Tokenizer, id_dtype, well_formed
-from gpt_from_scratch.tokenizer.reference import TIE_BREAKS, Pair, TieBreak, encode_word, learn_merges
+from gpt_from_scratch.tokenizer.learning import Progress, Recipe, learn
+from gpt_from_scratch.tokenizer.ordered_map import grouped, ordered_map, threads
+from gpt_from_scratch.tokenizer.patterns import PATTERNS, is_pinned, pattern_text
+from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, NoEndOfTextError, Tokenizer, id_dtype
+from gpt_from_scratch.tokenizer.reference import TIE_BREAKS, Pair, TieBreak
+from gpt_from_scratch.tokenizer.shards import read_texts, write_shards
+from gpt_from_scratch.tokenizer.special_tokens import Choice, SpecialTokens
+from gpt_from_scratch.tokenizer.unicode_table import UNICODE_VERSION
+
+if TYPE_CHECKING:
+    import tiktoken
 
 KIND = "byte_pair_encoding"
-UNICODE_VERSION = "16.0"
+SHARD_TOKENS = 100_000_000
+_NONE: frozenset[str] = frozenset()
+
+
+class TrainingOptions(TypedDict, total=False):
+    """The options of `BytePairEncodingTokenizer.from_text`."""
+
+    pattern: str
+    special_tokens: Iterable[str]
+    tie_break: TieBreak
+    byte_order: str
+    num_threads: int | None
+    progress: Progress | None
+    backend: Backend
 
 
 class BytePairEncodingTokenizer(Tokenizer):
-    """Ids: the 256 bytes, then one a merge, then the special tokens."""
+    """Ids: the 256 bytes, then one a merge, then the special tokens (a tokenizer read from elsewhere may number otherwise).
+
+    Encoding and training run compiled where that pays, else in Python, with the same results (`acceleration`); `backend`
+    forces one of them. A tokenizer may be used by several threads at once.
+    """
 
     def __init__(
         self,
@@ -30,31 +58,59 @@ class BytePairEncodingTokenizer(Tokenizer):
         special_tokens: Mapping[str, int] | Iterable[str] = (END_OF_TEXT,),
         byte_order: str = "raw",
         tie_break: TieBreak = "lowest-ids",
+        token_ids: Sequence[int] | None = None,
+        backend: Backend = "auto",
     ) -> None:
+        """`merges[k]` joins two symbols (0 … 255 are the bytes, in `byte_order`) to symbol 256 + k.
+
+        `token_ids[symbol]` is a symbol's id (None: its own number). Special tokens without ids get the next free ones.
+        Raises ValueError on a merge of what does not exist yet, a merge made twice, or an id given twice.
+        """
+        if tie_break not in TIE_BREAKS:
+            raise ValueError(f"unknown tie_break {tie_break!r}: known are {', '.join(TIE_BREAKS)}")
+        if backend not in BACKENDS:
+            raise ValueError(f"unknown backend {backend!r}: known are {', '.join(BACKENDS)}")
         self.merges = [(int(left), int(right)) for left, right in merges]
         self.pattern = pattern
         self.byte_order = byte_order
         self.tie_break = tie_break
-        if not isinstance(special_tokens, Mapping):
-            names = list(special_tokens)
-            if len(set(names)) != len(names):
-                raise ValueError(f"special tokens must differ from one another: {names}")
-            special_tokens = {name: 256 + len(self.merges) + index for index, name in enumerate(names)}
-        self.special_tokens: dict[str, int] = dict(special_tokens)
-        if "" in self.special_tokens:
-            raise ValueError("a special token cannot be the empty text")
+        self.backend = backend
         self._byte_symbols = byte_symbols(byte_order)
-        self._token_bytes = [b""] * 256
-        for byte, symbol in enumerate(self._byte_symbols):
-            self._token_bytes[symbol] = bytes([byte])
+        self.symbols = symbols = self._spell()
+        self.token_ids = None if token_ids is None else list(map(int, token_ids))
+        if self.token_ids is not None and len(self.token_ids) != len(symbols):
+            raise ValueError(f"token_ids has {len(self.token_ids)} ids for {len(symbols)} bytes and merges")
+        self._bytes_of = dict(zip(self.token_ids or range(len(symbols)), symbols, strict=True))
+        if len(self._bytes_of) != len(symbols) or min(self._bytes_of) < 0 or max(self._bytes_of) >= 1 << 31:
+            raise ValueError("token_ids must differ from one another, and be from 0 to 2^31 - 1")
+        if not isinstance(special_tokens, Mapping):
+            self._specials = SpecialTokens.numbered(special_tokens, max(self._bytes_of) + 1)
+        else:
+            self._specials = SpecialTokens({str(name): int(index) for name, index in special_tokens.items()})
+        for name, index in self._specials.ids.items():
+            if index in self._bytes_of:
+                raise ValueError(
+                    f"the special token {name!r} has the id {index} of the token {self._bytes_of[index]!r}"
+                )
+            self._bytes_of[index] = name.encode("utf-8")
+        self._encoder = Encoder(
+            self.merges,
+            pattern=pattern,
+            byte_symbols=self._byte_symbols,
+            token_ids=self.token_ids,
+            dtype=id_dtype(self.n_vocab),
+        )
+
+    def _spell(self) -> list[bytes]:
+        """The bytes of every symbol."""
+        symbols = [bytes([self._byte_symbols.index(symbol)]) for symbol in range(256)]
+        if len(set(self.merges)) != len(self.merges):
+            raise ValueError("each pair can be merged only once")
         for rank, (left, right) in enumerate(self.merges):
             if not (0 <= left < 256 + rank and 0 <= right < 256 + rank):
                 raise ValueError(f"merge {rank} joins ({left}, {right}), but only ids below {256 + rank} exist by then")
-            self._token_bytes.append(self._token_bytes[left] + self._token_bytes[right])
-        self._ranks = {pair: 256 + rank for rank, pair in enumerate(self.merges)}
-        self._special_names = {index: name for name, index in self.special_tokens.items()}
-        self._split = splitter(pattern)
-        self._cache: dict[str, list[int]] = {}
+            symbols.append(symbols[left] + symbols[right])
+        return symbols
 
     @classmethod
     def from_text(
@@ -66,49 +122,129 @@ class BytePairEncodingTokenizer(Tokenizer):
         special_tokens: Iterable[str] = (END_OF_TEXT,),
         tie_break: TieBreak = "lowest-ids",
         byte_order: str = "raw",
+        num_threads: int | None = None,
+        progress: Progress | None = None,
+        backend: Backend = "auto",
     ) -> "BytePairEncodingTokenizer":
         """Learn `vocab_size` ids (256 bytes, the merges, the special tokens) from `text`.
 
-        Special tokens that occur in `text` separate it and are not learnt from. Raises ValueError on an empty text or
-        a vocabulary too small; warns if the text has fewer pairs to merge than asked for.
+        `pattern` splits the text into words (`patterns.PATTERNS`, or a regular expression); special tokens that occur in
+        it separate it and are not learnt from. `tie_break` decides among equally frequent pairs and `byte_order` numbers
+        the bytes: with "lowest-ids" and "raw" the merges are rustbpe's, with "gpt2" Hugging Face's. `progress` is called
+        with a stage and a number: characters counted, merges made. None of the rest changes the result.
+        Raises ValueError on an empty text or a vocabulary too small; warns if the text has fewer pairs to merge than
+        asked for.
         """
-        special_tokens = list(special_tokens)
-        num_merges = vocab_size - 256 - len(special_tokens)
+        return cls._train(
+            [[text]],
+            len(text),
+            vocab_size,
+            pattern=pattern,
+            special_tokens=special_tokens,
+            tie_break=tie_break,
+            byte_order=byte_order,
+            num_threads=num_threads,
+            progress=progress,
+            backend=backend,
+        )
+
+    @classmethod
+    def from_files(
+        cls, paths: Iterable[Path | str], vocab_size: int, **options: Unpack[TrainingOptions]
+    ) -> "BytePairEncodingTokenizer":
+        """As `from_text`, from UTF-8 files, each read in blocks; no word reaches from one file into the next.
+
+        Raises FileNotFoundError, and ValueError where a file is not UTF-8.
+        """
+        files = [Path(path) for path in paths]
+        return cls._train(
+            (read_texts(file) for file in files), sum(file.stat().st_size for file in files), vocab_size, **options
+        )
+
+    @classmethod
+    def from_input_bytes(
+        cls, input_bytes: bytes, vocab_size: int, **options: Unpack[TrainingOptions]
+    ) -> "BytePairEncodingTokenizer":
+        """As `from_text`, from bytes that need not be UTF-8, and by default without special tokens."""
+        options.setdefault("special_tokens", ())
+        text = bytes(input_bytes).decode("utf-8", "surrogateescape")
+        return cls._train([[text]], len(text), vocab_size, raw=True, **options)
+
+    @classmethod
+    def from_merges(cls, merges: Sequence[Pair], **options: Any) -> "BytePairEncodingTokenizer":
+        """The tokenizer of these merges: the constructor by another name."""
+        return cls(merges, **options)
+
+    @classmethod
+    def _train(
+        cls,
+        documents: Iterable[Iterable[str]],
+        size: int,
+        vocab_size: int,
+        *,
+        raw: bool = False,
+        pattern: str = "gpt2",
+        special_tokens: Iterable[str] = (END_OF_TEXT,),
+        tie_break: TieBreak = "lowest-ids",
+        byte_order: str = "raw",
+        num_threads: int | None = None,
+        progress: Progress | None = None,
+        backend: Backend = "auto",
+    ) -> "BytePairEncodingTokenizer":
+        # Made first without merges, so that every option is checked before the work.
+        untrained = cls(
+            [],
+            pattern=pattern,
+            special_tokens=special_tokens,
+            byte_order=byte_order,
+            tie_break=tie_break,
+            backend=backend,
+        )
+        names = list(untrained.special_tokens)
+        num_merges = vocab_size - 256 - len(names)
         if num_merges < 0:
             raise ValueError(
-                f"vocab_size {vocab_size} is too small: 256 bytes and {len(special_tokens)} special tokens need at "
-                f"least {256 + len(special_tokens)}"
+                f"vocab_size {vocab_size} is too small: 256 bytes and {len(names)} special tokens need at least "
+                f"{256 + len(names)}"
             )
-        if tie_break not in TIE_BREAKS:
-            raise ValueError(f"unknown tie_break {tie_break!r}: known are {', '.join(TIE_BREAKS)}")
-        if not text:
-            raise ValueError("the text is empty: there is nothing to learn merges from")
-        text = well_formed(text)
-        parts = [text]
-        for special in special_tokens:
-            parts = [piece for part in parts for piece in part.split(special)]
-        split = splitter(pattern)
-        counts: Counter[str] = Counter()
-        for part in parts:
-            counts.update(split(part))
-        words = {word.encode("utf-8"): times for word, times in counts.items()}
-        merges = learn_merges(words, num_merges, byte_symbols(byte_order), tie_break)
+        recipe = Recipe(pattern, untrained._specials, untrained._byte_symbols, untrained.tie_break, raw)
+        cutter = Cutter(pattern, names)
+        merges = learn(
+            (piece for document in documents for piece in cutter.pieces(document)),
+            num_merges,
+            recipe,
+            num_threads=threads(num_threads),
+            kernels=kernels_for(backend, size),
+            progress=progress,
+        )
         if len(merges) < num_merges:
             warnings.warn(
                 f"the text has only {len(merges)} pairs to merge, {num_merges} were asked for: the vocabulary has "
-                f"{256 + len(merges) + len(special_tokens)} ids, not {vocab_size}. Give more text for more.",
-                stacklevel=2,
+                f"{256 + len(merges) + len(names)} ids, not {vocab_size}. Give more text for more.",
+                stacklevel=3,
             )
-        return cls(merges, pattern=pattern, special_tokens=special_tokens, byte_order=byte_order, tie_break=tie_break)
-
-    @classmethod
-    def from_files(cls, paths: Iterable[Path | str], vocab_size: int, **options: Any) -> "BytePairEncodingTokenizer":
-        """As `from_text`, from UTF-8 files."""
-        return cls.from_text(END_OF_TEXT.join(Path(path).read_text("utf-8") for path in paths), vocab_size, **options)
+        return cls(
+            merges, pattern=pattern, special_tokens=names, byte_order=byte_order, tie_break=tie_break, backend=backend
+        )
 
     @property
+    def special_tokens(self) -> dict[str, int]:
+        """Each special token's id."""
+        return self._specials.ids
+
+    @property
+    def special_tokens_set(self) -> set[str]:
+        """The special tokens' names."""
+        return set(self._specials.ids)
+
+    @cached_property
     def n_vocab(self) -> int:
-        return max(255 + len(self.merges), *self.special_tokens.values(), 255) + 1
+        return max(self._bytes_of) + 1
+
+    @property
+    def max_token_value(self) -> int:
+        """The largest id."""
+        return self.n_vocab - 1
 
     @property
     def eot_token(self) -> int:
@@ -119,38 +255,159 @@ class BytePairEncodingTokenizer(Tokenizer):
             )
         return self.special_tokens[END_OF_TEXT]
 
-    @cached_property
-    def fingerprint(self) -> str:
-        return fingerprint(KIND, self._content())
+    # Encoding
 
     def encode_ordinary(self, text: str) -> list[int]:
-        ids: list[int] = []
-        for word in self._split(well_formed(text)):
-            known = self._cache.get(word)
-            if known is None:
-                known = encode_word([self._byte_symbols[byte] for byte in word.encode("utf-8")], self._ranks)
-                if len(self._cache) >= 1 << 16:
-                    self._cache.clear()
-                self._cache[word] = known
-            ids += known
-        return ids
+        return self._encode(text, _NONE, _NONE)
+
+    def encode(
+        self, text: str, *, allowed_special: Choice = frozenset(), disallowed_special: Choice = "all"
+    ) -> list[int]:
+        """As `encode_ordinary`, where the `allowed_special` tokens (a set of names, or "all") become their ids.
+
+        A special token of `disallowed_special` in the text raises ValueError; by default these are all that are not
+        allowed. What is in neither is ordinary text. (As in tiktoken.)
+        """
+        return self._encode(text, *self._specials.chosen(allowed_special, disallowed_special))
 
     def encode_to_numpy(self, text: str) -> UInt[np.ndarray, " n"]:
-        return np.array(self.encode_ordinary(text), dtype=id_dtype(self.n_vocab))
+        return self._to_numpy(text, _NONE, _NONE)
 
-    def decode_single_token_bytes(self, token: int) -> bytes:
-        """The bytes of one id. Raises ValueError if it is unknown."""
-        if 0 <= token < len(self._token_bytes):
-            return self._token_bytes[token]
-        if token in self._special_names:
-            return self._special_names[token].encode("utf-8")
-        raise ValueError(f"unknown token id {token}: this tokenizer has {self.n_vocab} ids")
+    def encode_bytes(self, data: bytes) -> list[int]:
+        """As `encode_ordinary`, of bytes that need not be UTF-8; `decode_bytes` gives them back."""
+        return self._encode(data.decode("utf-8", "surrogateescape"), _NONE, _NONE, raw=True)
+
+    def encode_batch(
+        self,
+        texts: Sequence[str],
+        *,
+        num_threads: int | None = None,
+        allowed_special: Choice = frozenset(),
+        disallowed_special: Choice = "all",
+    ) -> list[list[int]]:
+        """`encode` of each text, several at once."""
+        chosen = self._specials.chosen(allowed_special, disallowed_special)
+        kernels = kernels_for(self.backend, sum(map(len, texts)))
+        if kernels is None:
+            return [self._encoder.in_python(self._specials.parts(text, *chosen), raw=False) for text in texts]
+
+        def encode_group(group: list[str]) -> list[list[int]]:
+            # One call of the kernel for all: a call for each short text would cost more than its encoding.
+            parts = [self._specials.parts(text, *chosen) for text in group]
+            ids, ends = self._encoder.by_kernels(kernels, [part for one in parts for part in one], raw=False)
+            last = ends[np.cumsum([len(one) for one in parts]) - 1].tolist()
+            return [ids[start:end].tolist() for start, end in zip([0, *last[:-1]], last, strict=True)]
+
+        groups = ordered_map(encode_group, grouped(texts, PIECE), threads(num_threads))
+        return [ids for group in groups for ids in group]
+
+    def encode_iterable(
+        self, texts: Iterable[str], *, allowed_special: Choice = frozenset(), disallowed_special: Choice = "all"
+    ) -> Iterator[int]:
+        """The ids of all the texts joined together, as they come: exactly those of `encode`, in little memory."""
+        allowed, forbidden = self._specials.chosen(allowed_special, disallowed_special)
+        for ids in self._arrays(texts, allowed, forbidden):
+            yield from ids.tolist()
+
+    def encode_file(
+        self,
+        path: Path | str,
+        folder: Path | str,
+        *,
+        shard_tokens: int = SHARD_TOKENS,
+        num_threads: int | None = None,
+        allowed_special: Choice = frozenset(),
+        disallowed_special: Choice = "all",
+    ) -> list[Path]:
+        """Encode a UTF-8 file of any size into .npy shards (uint16 where every id fits, else uint32) in `folder`.
+
+        Returns their paths, ``<name>_000000.npy`` …: joined they hold exactly the ids of `encode`. Raises ValueError where
+        the file is not UTF-8, and on special tokens as `encode` does.
+        """
+        path = Path(path)
+        allowed, forbidden = self._specials.chosen(allowed_special, disallowed_special)
+        arrays = self._arrays(read_texts(path), allowed, forbidden, num_threads=threads(num_threads))
+        return write_shards(arrays, Path(folder), path.stem, id_dtype(self.n_vocab), shard_tokens)
+
+    def _encode(self, text: str, allowed: frozenset[str], forbidden: frozenset[str], raw: bool = False) -> list[int]:
+        if kernels_for(self.backend, len(text)) is None:
+            return self._encoder.in_python(self._specials.parts(text, allowed, forbidden), raw)
+        ids: list[int] = self._to_numpy(text, allowed, forbidden, raw).tolist()
+        return ids
+
+    def _to_numpy(
+        self, text: str, allowed: frozenset[str], forbidden: frozenset[str], raw: bool = False
+    ) -> UInt[np.ndarray, " n"]:
+        arrays = self._arrays([text], allowed, forbidden, raw=raw)
+        return np.concatenate([np.empty(0, dtype=id_dtype(self.n_vocab)), *arrays])
+
+    def _arrays(
+        self,
+        texts: Iterable[str],
+        allowed: frozenset[str],
+        forbidden: frozenset[str],
+        *,
+        num_threads: int = 1,
+        raw: bool = False,
+    ) -> Iterator[UInt[np.ndarray, " _"]]:
+        """The ids of the joined texts, piece by piece."""
+
+        def encode_piece(piece: str) -> UInt[np.ndarray, " _"]:
+            parts = self._specials.parts(piece, allowed, forbidden)
+            kernels = kernels_for(self.backend, len(piece))
+            if kernels is None:
+                return np.array(self._encoder.in_python(parts, raw), dtype=id_dtype(self.n_vocab))
+            return self._encoder.by_kernels(kernels, parts, raw)[0]
+
+        return ordered_map(encode_piece, Cutter(self.pattern, allowed | forbidden).pieces(texts), num_threads)
+
+    # Decoding
 
     def decode_bytes(self, ids: Sequence[int]) -> bytes:
-        return b"".join(map(self.decode_single_token_bytes, ids))
+        return b"".join(self.decode_tokens_bytes(ids))
 
     def decode(self, ids: Sequence[int]) -> str:
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
+
+    def decode_single_token_bytes(self, token: int) -> bytes:
+        """The bytes of one id. Raises ValueError if it is unknown."""
+        return self.decode_tokens_bytes([token])[0]
+
+    def decode_tokens_bytes(self, ids: Sequence[int]) -> list[bytes]:
+        """The bytes of each id. Raises ValueError on an unknown one."""
+        try:
+            return [self._bytes_of[index] for index in ids]
+        except KeyError as error:
+            raise ValueError(
+                f"unknown token id {error.args[0]}: this tokenizer has {len(self._bytes_of)} ids, the largest "
+                f"{self.max_token_value}"
+            ) from None
+
+    def decode_stream(self, ids: Iterable[int]) -> Iterator[str]:
+        """The text as the ids come, never a part of a character; joined it is `decode`'s."""
+        return decode_stream(self.decode_single_token_bytes(index) for index in ids)
+
+    def decode_with_offsets(self, ids: Sequence[int]) -> tuple[str, list[int]]:
+        """The text, and for each token the place of its first character in it (a token that begins within a character has
+        that character's place). Raises ValueError if the bytes are not UTF-8."""
+        tokens = self.decode_tokens_bytes(ids)
+        return b"".join(tokens).decode("utf-8"), offsets(tokens)
+
+    def token_byte_values(self) -> list[bytes]:
+        """The bytes of all tokens but the special ones, in ascending order, as in tiktoken."""
+        return sorted(token for index, token in self._bytes_of.items() if index not in self._specials.names)
+
+    def to_tiktoken(self, name: str = "gpt_from_scratch") -> "tiktoken.Encoding":
+        """A `tiktoken.Encoding` that gives every text the same ids; for files and other formats see `formats`."""
+        from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import to_tiktoken
+
+        return to_tiktoken(self, name)
+
+    # The file
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return fingerprint(KIND, self._content())
 
     def save(self, path: Path) -> None:
         write_tokenizer(Path(path), KIND, self._content())
@@ -160,32 +417,48 @@ class BytePairEncodingTokenizer(Tokenizer):
         return cls.from_content(read_content(Path(path), KIND), Path(path))
 
     def _content(self) -> dict[str, Any]:
-        return {
+        content = {
             "pattern": {"name": self.pattern if self.pattern in PATTERNS else None, "text": pattern_text(self.pattern)},
-            "unicode": UNICODE_VERSION,
+            "unicode": UNICODE_VERSION if is_pinned(self.pattern) else None,
             "tie_break": self.tie_break,
             "byte_order": self.byte_order,
             "merges": [list(pair) for pair in self.merges],
             "special_tokens": self.special_tokens,
         }
+        return content if self.token_ids is None else content | {"token_ids": self.token_ids}
 
     @classmethod
     def from_content(cls, content: dict[str, Any], path: Path) -> "BytePairEncodingTokenizer":
         """From a tokenizer file's content; `path` is for the error message."""
         try:
-            pattern = content["pattern"]["name"] or content["pattern"]["text"]
+            if content["unicode"] not in (UNICODE_VERSION, None):
+                raise ValueError(
+                    f"{path} needs the letters and numbers of Unicode {content['unicode']}; this release has those of "
+                    f"{UNICODE_VERSION}, which would split texts differently: use the release it was made with"
+                )
+            name, text = content["pattern"]["name"], content["pattern"]["text"]
             return cls(
                 [(int(left), int(right)) for left, right in content["merges"]],
-                pattern=pattern,
+                pattern=name if PATTERNS.get(name) == text else text,
                 special_tokens={str(name): int(index) for name, index in content["special_tokens"].items()},
                 byte_order=content["byte_order"],
                 tie_break=content["tie_break"],
+                token_ids=content.get("token_ids"),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} is not a whole {KIND} tokenizer: {error!r}") from error
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self._content(), self.backend)
+
     def __repr__(self) -> str:
         return f"BytePairEncodingTokenizer(n_vocab={self.n_vocab}, pattern={self.pattern!r})"
+
+
+def _restore(content: dict[str, Any], backend: Backend) -> BytePairEncodingTokenizer:
+    tokenizer = BytePairEncodingTokenizer.from_content(content, Path("a pickled tokenizer"))
+    tokenizer.backend = backend
+    return tokenizer
 
 
 def byte_symbols(byte_order: str) -> list[int]:

@@ -72,6 +72,8 @@ def well_formed(text: str) -> str:
 
     This is what tiktoken does with a str that came, say, from JSON's lone ``\\ud83d``.
     """
+    if text.isascii():
+        return text
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

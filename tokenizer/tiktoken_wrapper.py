@@ -28,7 +28,7 @@ class TiktokenTokenizer(Tokenizer):
     @classmethod
     def from_name(cls, name: str) -> "TiktokenTokenizer":
         """An encoding tiktoken knows by name ("gpt2", "o200k_base"); tiktoken may download its table."""
-        return cls(_tiktoken().get_encoding(name))
+        return cls(import_tiktoken().get_encoding(name))
 
     @property
     def n_vocab(self) -> int:
@@ -80,7 +80,7 @@ class TiktokenTokenizer(Tokenizer):
     @classmethod
     def from_content(cls, content: dict[str, Any], path: Path) -> "TiktokenTokenizer":
         """From a tokenizer file's content; `path` is for the error message."""
-        tiktoken = _tiktoken()
+        tiktoken = import_tiktoken()
         try:
             ranks = {base64.b64decode(token, validate=True): int(rank) for token, rank in content["ranks"]}
             special_tokens = {str(name): int(index) for name, index in content["special_tokens"].items()}
@@ -96,7 +96,8 @@ class TiktokenTokenizer(Tokenizer):
         return f"TiktokenTokenizer({self.encoding.name!r}, n_vocab={self.n_vocab})"
 
 
-def _tiktoken() -> Any:
+def import_tiktoken() -> Any:
+    """The tiktoken package; RuntimeError says how to install it where it is missing."""
     try:
         import tiktoken
     except ImportError as error:

@@ -7,7 +7,8 @@ import pytest
 import tiktoken
 from tiktoken_ext.openai_public import r50k_pat_str
 
-from gpt_from_scratch.tokenizer.byte_pair_encoding import byte_symbols
+from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer, byte_symbols
+from gpt_from_scratch.tokenizer.formats.gpt2_files import read_gpt2
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
@@ -35,3 +36,9 @@ def gpt2_encoding(data: Path) -> tiktoken.Encoding:
     return tiktoken.Encoding(
         "gpt2", pat_str=r50k_pat_str, mergeable_ranks=ranks, special_tokens={"<|endoftext|>": end_of_text}
     )
+
+
+@pytest.fixture(scope="session")
+def gpt2(gpt2_encoding: tiktoken.Encoding, data: Path) -> BytePairEncodingTokenizer:
+    """GPT-2's merges as our tokenizer."""
+    return read_gpt2(data / "gpt2_vocab.json", data / "gpt2_merges.txt")

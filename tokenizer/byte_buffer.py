@@ -1,0 +1,38 @@
+"""Texts as bytes, in the form that the kernels read."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from gpt_from_scratch.tokenizer.protocol import well_formed
+
+PADDING = 8
+"""Bytes behind the texts that may be read, but are never part of a word."""
+
+
+def to_bytes(text: str, raw: bool) -> bytes:
+    """UTF-8. In a `raw` text U+DC80 … U+DCFF stand for bytes (Python's surrogateescape); else see `well_formed`."""
+    if raw:
+        return text.encode("utf-8", "surrogateescape")
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        return well_formed(text).encode("utf-8")
+
+
+class ByteBuffer:
+    """An array that is used again and again: fresh memory would cost more than the copying."""
+
+    def __init__(self) -> None:
+        self._array = np.empty(0, dtype=np.uint8)
+
+    def fill(self, texts: Iterable[str], raw: bool) -> tuple[UInt8[np.ndarray, " padded"], Int64[np.ndarray, " edges"]]:
+        """The texts' bytes one after another; and where each begins and ends. Valid until the next `fill`."""
+        encoded = [to_bytes(text, raw) for text in texts]
+        ends = np.cumsum([0, *map(len, encoded)])
+        size = int(ends[-1])
+        if size + PADDING > len(self._array):
+            self._array = np.zeros(size + size // 4 + PADDING, dtype=np.uint8)
+        self._array[:size] = np.frombuffer(b"".join(encoded), dtype=np.uint8)
+        return self._array, np.repeat(ends, 2)[1:-1]

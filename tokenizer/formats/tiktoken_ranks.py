@@ -1,0 +1,91 @@
+"""tiktoken's files (one line a token: its bytes in base64, a space, its rank) and its `Encoding`, both ways."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpt_from_scratch.support.files import write_bytes
+from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+from gpt_from_scratch.tokenizer.formats.merge_list import assembled, merges_of_tokens
+from gpt_from_scratch.tokenizer.patterns import pattern_text
+from gpt_from_scratch.tokenizer.tiktoken_wrapper import import_tiktoken
+
+if TYPE_CHECKING:
+    import tiktoken
+
+
+def from_ranks(
+    ranks: Mapping[bytes, int], *, pattern: str, special_tokens: Mapping[str, int]
+) -> BytePairEncodingTokenizer:
+    """The tokenizer of a table of ranks, which are its ids; `pattern` is a name or an expression.
+
+    Raises ValueError if a byte is missing, or the ranks are not those of a byte pair encoding.
+    """
+    if len(set(ranks.values())) != len(ranks):
+        raise ValueError("two tokens of the table have the same rank")
+    tokens = [token for token in sorted(ranks, key=ranks.__getitem__) if len(token) != 1]
+    return assembled(
+        ranks,
+        lambda symbols: merges_of_tokens(tokens, symbols),
+        pattern=pattern_text(pattern),
+        special_tokens=special_tokens,
+    )
+
+
+def from_tiktoken(encoding: "tiktoken.Encoding") -> BytePairEncodingTokenizer:
+    """The same tokenizer as tiktoken's, with the same ids."""
+    return from_ranks(
+        encoding._mergeable_ranks, pattern=encoding._pat_str, special_tokens=dict(encoding._special_tokens)
+    )
+
+
+def to_tiktoken(tokenizer: BytePairEncodingTokenizer, name: str) -> "tiktoken.Encoding":
+    """A `tiktoken.Encoding` that gives every text the same ids. Raises ValueError where tiktoken cannot do so."""
+    return import_tiktoken().Encoding(
+        name,
+        pat_str=pattern_text(tokenizer.pattern),
+        mergeable_ranks=ranks_of(tokenizer),
+        special_tokens=tokenizer.special_tokens,
+    )
+
+
+def ranks_of(tokenizer: BytePairEncodingTokenizer) -> dict[bytes, int]:
+    """The table of ranks. Raises ValueError if the ids are not in the order of the merges, or two tokens are the same."""
+    ids = tokenizer.token_ids or list(range(256 + len(tokenizer.merges)))
+    if ids[256:] != sorted(ids[256:]):
+        raise ValueError("tiktoken merges in the order of the ids, and this tokenizer's merges have another order")
+    tokens = tokenizer.decode_tokens_bytes(ids)
+    ranks = dict(zip(tokens, ids, strict=True))
+    if len(ranks) != len(ids):
+        raise ValueError("tiktoken cannot have two tokens with the same bytes, and this tokenizer has some")
+    return ranks
+
+
+def write_ranks(tokenizer: BytePairEncodingTokenizer, path: Path) -> None:
+    """Write tiktoken's file. It holds no pattern and no special tokens: who reads it must know them."""
+    ranks = sorted(ranks_of(tokenizer).items(), key=lambda item: item[1])
+    write_bytes(Path(path), b"".join(base64.b64encode(token) + b" %d\n" % rank for token, rank in ranks))
+
+
+def read_ranks(path: Path, *, pattern: str, special_tokens: Mapping[str, int]) -> BytePairEncodingTokenizer:
+    """Read tiktoken's file. Raises ValueError on a line that is not one of its, and as `from_ranks` does."""
+    ranks: dict[bytes, int] = {}
+    for number, line in enumerate(Path(path).read_bytes().split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            spelled, rank = line.split()
+            token = base64.b64decode(spelled, validate=True)
+            index = int(rank)
+        except (ValueError, binascii.Error) as error:
+            raise ValueError(
+                f"{path}, line {number}: expected a token in base64, a space and its rank, got {line[:60]!r} ({error})"
+            ) from error
+        if not token or token in ranks or index < 0:
+            raise ValueError(
+                f"{path}, line {number}: the token {token!r} is empty or there twice, or its rank negative"
+            )
+        ranks[token] = index
+    return from_ranks(ranks, pattern=pattern, special_tokens=special_tokens)

@@ -1,0 +1,80 @@
+"""Token ids of files larger than memory, in and out: texts read in blocks, ids written as .npy shards."""
+
+import codecs
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from jaxtyping import UInt
+from numpy.lib import format as npy
+
+from gpt_from_scratch.support.files import atomic_open
+
+BLOCK = 1 << 20
+
+
+def read_texts(path: Path) -> Iterator[str]:
+    """The text of a UTF-8 file in blocks, its line ends as they are. Raises ValueError where it is not UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    position = 0
+    with path.open("rb") as file:
+        while True:
+            block = file.read(BLOCK)
+            try:
+                text = decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                raise ValueError(
+                    f"{path} is not UTF-8: {error.reason} near byte {position + error.start}. Convert it first, or "
+                    "use encode_bytes or from_input_bytes, which take any bytes."
+                ) from error
+            position += len(block)
+            if text:
+                yield text
+            if not block:
+                return
+
+
+def write_shards(
+    arrays: Iterable[UInt[np.ndarray, " _"]], folder: Path, stem: str, dtype: type[np.uint16 | np.uint32], size: int
+) -> list[Path]:
+    """Write the ids to `folder`/`stem`_000000.npy, …, of `size` ids each (the last one fewer), and return the paths.
+
+    A shard is whole or absent. `np.load(path, mmap_mode="r")` opens one without reading it.
+    """
+    if size < 1:
+        raise ValueError(f"a shard needs at least 1 id, not {size}")
+    folder.mkdir(parents=True, exist_ok=True)
+    paths: list[Path] = []
+    with ExitStack() as stack:
+        file: IO[bytes] | None = None
+        held = 0
+
+        def finish() -> None:
+            nonlocal file
+            if file is not None:
+                file.seek(0)
+                _write_header(file, dtype, held)
+                stack.close()
+                file = None
+
+        for array in arrays:
+            left = array.astype(dtype, copy=False)
+            while len(left):
+                if file is None:
+                    paths.append(folder / f"{stem}_{len(paths):06}.npy")
+                    file, held = stack.enter_context(atomic_open(paths[-1])), 0
+                    _write_header(file, dtype, 0)
+                file.write(left[: size - held].data)
+                left, held = left[size - held :], min(size, held + len(left))
+                if held == size:
+                    finish()
+        finish()
+    return paths
+
+
+def _write_header(file: IO[bytes], dtype: type[Any], count: int) -> None:
+    # numpy leaves room for the length to grow, so that the header can be written again over itself.
+    description = {"descr": npy.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": (count,)}
+    npy.write_array_header_1_0(file, description)
