@@ -1,0 +1,184 @@
+"""From a bigram table to a transformer, one step at a time: a single model that grows by stages.
+
+The ladder of Karpathy's lecture "Let's build GPT: from scratch, in code, spelled out" (2023). Each stage keeps what the
+stages before it have and adds one thing, so that the difference of two losses is what that thing is worth.
+
+Parameter names are GPT-2's where the parts are (wte, wpe, h, c_attn, c_proj, ln_f, lm_head).
+
+Shapes: b batch, t tokens, c n_embd, h heads, d head size, v vocabulary.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from gpt_from_scratch.kernels.attention import attention
+from gpt_from_scratch.kernels.layer_norm import layer_norm
+
+Stage = Literal[
+    "bigram", "position", "head", "multi-head", "feed-forward", "blocks", "residual", "layernorm", "dropout"
+]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+ADDS: dict[Stage, str] = {
+    "bigram": "a table of logits",
+    "position": "position embeddings",
+    "head": "one head of attention",
+    "multi-head": "several smaller heads",
+    "feed-forward": "a layer for each token",
+    "blocks": "both, several times",
+    "residual": "a stream to add to",
+    "layernorm": "a norm before each layer",
+    "dropout": "dropout into the stream",
+}
+"""What each stage adds to the one before it."""
+
+
+@dataclass(frozen=True)
+class BigramConfig:
+    """The sizes, by default those of the lecture's small model; a stage ignores what it does not have yet."""
+
+    vocab_size: int = 65
+    """Number of tokens. Training sets it from its tokenizer."""
+    block_size: int = 8
+    """The context: the most tokens that the model sees."""
+    n_embd: int = 32
+    """Width of the residual stream."""
+    n_head: int = 4
+    """Number of heads; it must divide n_embd."""
+    n_layer: int = 4
+    """Number of blocks."""
+    dropout: float = 0.1
+    """Part of each projection's outputs that is zeroed while training."""
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "block_size", "n_embd", "n_head", "n_layer"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, it is {getattr(self, name)}")
+        if self.n_embd % self.n_head:
+            raise ValueError(f"n_head {self.n_head} must divide n_embd {self.n_embd}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}: it is a fraction, 0 or more and below 1")
+
+
+def has(stage: Stage, part: Stage) -> bool:
+    """Whether a model at `stage` has what the stage `part` added."""
+    return STAGES.index(stage) >= STAGES.index(part)
+
+
+class SelfAttention(nn.Module):
+    """One head as wide as the stream, or several that share its width; with a projection once there is a stream."""
+
+    def __init__(self, config: BigramConfig, stage: Stage) -> None:
+        super().__init__()
+        self.n_head = config.n_head if has(stage, "multi-head") else 1
+        self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd, bias=False)
+        self.c_proj = nn.Linear(config.n_embd, config.n_embd) if has(stage, "residual") else nn.Identity()
+
+    def forward(self, x: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c"]:
+        """Each token takes from the tokens up to itself, in proportion to softmax(q kᵀ / √d)."""
+        q, k, v = self.c_attn(x).unflatten(2, (3, self.n_head, -1)).permute(2, 0, 3, 1, 4)  # each (b, h, t, d)
+        mixed = attention(q, k, v).transpose(1, 2).flatten(2)
+        out: Tensor = self.c_proj(mixed)
+        return out
+
+
+class FeedForward(nn.Module):
+    """A linear layer and a ReLU; four times as wide and with a projection back once there is a stream to add to."""
+
+    def __init__(self, config: BigramConfig, stage: Stage) -> None:
+        super().__init__()
+        width = 4 * config.n_embd if has(stage, "residual") else config.n_embd
+        self.c_fc = nn.Linear(config.n_embd, width)
+        self.c_proj = nn.Linear(width, config.n_embd) if has(stage, "residual") else nn.Identity()
+
+    def forward(self, x: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c"]:
+        """c_proj(relu(c_fc(x))), for each token alone."""
+        out: Tensor = self.c_proj(F.relu(self.c_fc(x)))
+        return out
+
+
+class LayerNorm(nn.Module):
+    """The parameters of a norm; the arithmetic is the registry's."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c"]:
+        """The norm of x."""
+        return layer_norm(x, self.weight, self.bias)
+
+
+class Layer(nn.Module):
+    """Attention or feed-forward, and what its stage puts around it: norm before, dropout after, the stream beside."""
+
+    def __init__(self, config: BigramConfig, stage: Stage, inner: SelfAttention | FeedForward) -> None:
+        super().__init__()
+        self.norm = LayerNorm(config.n_embd) if has(stage, "layernorm") else nn.Identity()
+        self.inner = inner
+        self.dropout = nn.Dropout(config.dropout) if has(stage, "dropout") else nn.Identity()
+        self.residual = has(stage, "residual")
+
+    def forward(self, x: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c"]:
+        """x + dropout(inner(norm(x))), or what of it the stage has."""
+        out: Tensor = self.dropout(self.inner(self.norm(x)))
+        return x + out if self.residual else out
+
+
+class BigramLanguageModel(nn.Module):
+    """`model(tokens)` gives the next token's logits at every position, `model(tokens, targets)` the mean loss in nats."""
+
+    def __init__(self, config: BigramConfig, stage: Stage = STAGES[-1]) -> None:
+        super().__init__()
+        self.config = config
+        bigram = not has(stage, "position")
+        self.wte = nn.Embedding(config.vocab_size, config.vocab_size if bigram else config.n_embd)
+        self.wpe = None if bigram else nn.Embedding(config.block_size, config.n_embd)
+        layers: list[nn.Module] = []
+        for _ in range(config.n_layer if has(stage, "blocks") else 1):
+            if has(stage, "head"):
+                layers.append(Layer(config, stage, SelfAttention(config, stage)))
+            if has(stage, "feed-forward"):
+                layers.append(Layer(config, stage, FeedForward(config, stage)))
+        self.h = nn.Sequential(*layers)
+        self.ln_f = LayerNorm(config.n_embd) if has(stage, "layernorm") else nn.Identity()
+        self.lm_head = nn.Identity() if bigram else nn.Linear(config.n_embd, config.vocab_size)
+
+    def num_parameters(self) -> int:
+        """Number of parameters."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def logits(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b t v"]:
+        """Raises ValueError on more tokens than the context holds."""
+        length = tokens.shape[1]
+        if length > self.config.block_size:
+            raise ValueError(f"{length} tokens do not fit the context of {self.config.block_size} (block_size)")
+        x = self.wte(tokens)
+        if self.wpe is not None:
+            x = x + self.wpe.weight[:length]
+        out: Tensor = self.lm_head(self.ln_f(self.h(x)))
+        return out
+
+    def forward(
+        self, tokens: Int[Tensor, "b t"], targets: Int[Tensor, "b t"] | None = None
+    ) -> Float[Tensor, "b t v"] | Float[Tensor, ""]:
+        """Logits, or with `targets` the mean cross-entropy over all positions."""
+        logits = self.logits(tokens)
+        return logits if targets is None else F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+    @torch.inference_mode()
+    def generate(self, tokens: Int[Tensor, "b t"], count: int, generator: torch.Generator) -> Int[Tensor, "b n"]:
+        """`tokens` and `count` more, each drawn from the distribution that the last `block_size` tokens give.
+
+        The model must be in eval mode for dropout to be off.
+        """
+        for _ in range(count):
+            last = self.logits(tokens[:, -self.config.block_size :])[:, -1]
+            new = torch.multinomial(torch.softmax(last, dim=1), 1, generator=generator)
+            tokens = torch.cat([tokens, new], dim=1)
+        return tokens

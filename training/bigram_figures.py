@@ -1,0 +1,58 @@
+"""The pictures of the ladder: what each stage is worth, and how a run learned and where it began to overfit."""
+
+import io
+from typing import Any
+
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREY = "#2f7fc1", "#d9730d", "#8a949c"
+
+
+def draw_ladder(stages: list[dict[str, Any]]) -> bytes:
+    """The best validation loss of each stage as a descending bar, with its gain and what it added, as a PNG.
+
+    `stages` is that part of metrics.json.
+    """
+    losses = [stage["best"]["validation"] for stage in stages]
+    low = min(losses) - 0.15
+    figure = Figure(figsize=(11, 0.55 * len(stages) + 1.4), layout="constrained")
+    axis = figure.add_subplot()
+    places = range(len(stages))
+    axis.barh(places, [loss - low for loss in losses], left=low, color=BLUE, height=0.62)
+    axis.plot([stage["best"]["train"] for stage in stages], places, "|", color=ORANGE, markersize=18, mew=2.5)
+    for place, (stage, loss) in enumerate(zip(stages, losses, strict=True)):
+        gain = "" if place == 0 else f"  ({loss - losses[place - 1]:+.3f})"
+        axis.text(loss, place, f"  {loss:.3f}{gain}  {stage['adds']}", va="center", fontsize=9)
+    axis.set_yticks(
+        places, [stage["stage"] if place == 0 else f"+ {stage['stage']}" for place, stage in enumerate(stages)]
+    )
+    axis.invert_yaxis()
+    axis.set_xlim(low, max(losses) + (max(losses) - low) * 1.1)
+    axis.set_xlabel("loss, nats a character: validation (bar), training (orange mark)")
+    axis.set_title("From bigram to transformer: each stage keeps all before it and adds one thing")
+    axis.spines[["top", "right"]].set_visible(False)
+    return _png(figure)
+
+
+def draw_curves(stage: dict[str, Any]) -> bytes:
+    """Training and validation loss over the steps, the best validation loss marked, as a PNG."""
+    evaluations, best = stage["evaluations"][1:] or stage["evaluations"], stage["best"]
+    steps = [evaluation["step"] for evaluation in evaluations]
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    axis = figure.add_subplot()
+    axis.plot(steps, [evaluation["train"] for evaluation in evaluations], color=ORANGE, label="training")
+    axis.plot(steps, [evaluation["validation"] for evaluation in evaluations], color=BLUE, label="validation")
+    axis.axhline(best["validation"], color=GREY, linewidth=0.8, linestyle="--")
+    axis.plot(best["step"], best["validation"], "o", color=BLUE)
+    axis.set_title(f"{stage['stage']}: best validation loss {best['validation']:.4f} at step {best['step']:,}")
+    axis.set_xlabel("step")
+    axis.set_ylabel("loss, nats a character")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False)
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()

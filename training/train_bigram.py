@@ -1,0 +1,162 @@
+"""Train a character model one step up the ladder from a bigram table to a transformer, or the whole ladder.
+
+    python training/train_bigram.py                           # the small model with everything, on Tiny Shakespeare
+    python training/train_bigram.py --stage head              # a single head of attention, nothing above it
+    python training/train_bigram.py --stage all               # every stage: the table, and ladder.png
+    python training/train_bigram.py --preset large            # a model that is worth reading, an hour on two cores
+    python training/train_bigram.py --data my.txt             # any UTF-8 text
+
+The first 90 % of the text is for training. The validation loss is that of the whole rest, in nats a character, cut into
+windows of the context's size. The weights of the best evaluation are kept, and those of the last one shown beside them.
+"""
+
+import argparse
+import copy
+import functools
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+from rich.console import Console
+from rich.table import Table
+from safetensors.torch import save
+from torch import Tensor
+
+from gpt_from_scratch.kernels.registry import use_backend
+from gpt_from_scratch.models.bigram import ADDS, STAGES, Stage
+from gpt_from_scratch.support.downloads import DownloadError
+from gpt_from_scratch.support.files import write_bytes, write_text
+from gpt_from_scratch.support.visible import visible
+from gpt_from_scratch.tokenizer.character import CharacterTokenizer
+from gpt_from_scratch.training.bigram_figures import draw_curves, draw_ladder
+from gpt_from_scratch.training.bigram_loop import PRESETS, BigramTraining, Evaluation, Trained, train
+from gpt_from_scratch.training.cli import fail
+from gpt_from_scratch.training.data.shakespeare import tiny_shakespeare
+from gpt_from_scratch.training.data.text import read_texts, split_texts
+
+
+def read(path: Path | None) -> tuple[str, str]:
+    """The text for training, and the last tenth for validation."""
+    texts = [tiny_shakespeare()] if path is None else read_texts(path)
+    training, validation = split_texts(texts)
+    return "".join(training), "".join(validation)
+
+
+def sample(weights: dict[str, Tensor], trained: Trained, tokenizer: CharacterTokenizer, config: BigramTraining) -> str:
+    """A text that begins with nothing but a line break (or the first character there is)."""
+    model = trained.model
+    model.load_state_dict(weights)
+    start = tokenizer.encode_ordinary("\n" if "\n" in tokenizer.characters else tokenizer.characters[0])
+    generator = torch.Generator().manual_seed(config.seed)
+    tokens = model.eval().generate(torch.tensor([start]), config.sample_characters, generator)
+    return tokenizer.decode(tokens[0, 1:].tolist())
+
+
+def as_json(config: BigramTraining, runs: list[Trained]) -> dict[str, Any]:
+    """What metrics.json holds: the config, and every evaluation of every stage."""
+    stages = [
+        {
+            "stage": run.stage,
+            "adds": ADDS[run.stage],
+            "parameters": run.parameters,
+            "cpu_seconds": round(run.cpu_seconds, 1),
+            "best": asdict(run.best),
+            "last": asdict(run.last),
+            "evaluations": [asdict(evaluation) for evaluation in run.evaluations],
+        }
+        for run in runs
+    ]
+    described = asdict(config)
+    described |= {"data": str(config.data or "Tiny Shakespeare"), "out": str(config.folder)}
+    return {"config": described, "torch": torch.__version__, "stages": stages}
+
+
+def write(config: BigramTraining, runs: list[Trained], tokenizer: CharacterTokenizer) -> str:
+    """metrics.json and a picture; the tokenizer, the best weights and the samples of the last stage. Returns the samples."""
+    folder, top = config.folder, runs[-1]
+    folder.mkdir(parents=True, exist_ok=True)
+    metrics = as_json(config, runs)
+    write_text(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+    if len(runs) > 1:
+        write_bytes(folder / "ladder.png", draw_ladder(metrics["stages"]))
+    else:
+        write_bytes(folder / "curves.png", draw_curves(metrics["stages"][0]))
+    tokenizer.save(folder / "gpt_tokenizer.json")
+    write_bytes(folder / "model.safetensors", save(top.best_weights))
+    last_weights = copy.deepcopy(top.model.state_dict())
+    texts = [("last", top.last, last_weights), ("best", top.best, top.best_weights)]
+    samples = "\n\n".join(
+        f"--- {name}: step {at.step}, validation loss {at.validation:.4f} ---\n{sample(weights, top, tokenizer, config)}"
+        for name, at, weights in texts[at_the_same_step(top) :]
+    )
+    write_text(folder / "samples.txt", samples + "\n")
+    return samples
+
+
+def at_the_same_step(run: Trained) -> bool:
+    """Whether the last evaluation was the best one, too."""
+    return run.last.step == run.best.step
+
+
+def report(config: BigramTraining, runs: list[Trained], console: Console) -> None:
+    """Every stage with what it added, its losses at its best, and what it gained."""
+    table = Table("stage", "adds", "size", "train", "val", "gain")
+    before: float | None = None
+    for run in runs:
+        gain = "" if before is None else f"{before - run.best.validation:+.4f}"
+        before = run.best.validation
+        losses = f"{run.best.train:.4f}", f"{run.best.validation:.4f}"
+        table.add_row(run.stage, ADDS[run.stage], f"{run.parameters:,}", *losses, gain)
+    console.print(table)
+    console.print(f"written to {config.folder}/", highlight=False, soft_wrap=True)
+
+
+def parse(arguments: list[str] | None) -> BigramTraining:
+    """The preset first, since it sets the defaults of everything else."""
+    first = argparse.ArgumentParser(add_help=False)
+    first.add_argument("--preset", choices=PRESETS, default="small")
+    chosen = first.parse_known_args(arguments)[0].preset
+    return tyro.cli(BigramTraining, description=__doc__, args=arguments, default=PRESETS[chosen])
+
+
+def run(config: BigramTraining, console: Console) -> None:
+    """Read, train, write, and print the samples and the table.
+
+    Raises:
+        FileNotFoundError, ValueError, DownloadError: a text that is not there, is not UTF-8, or is too short.
+    """
+    training, validation = read(config.data)
+    tokenizer = CharacterTokenizer.from_text(training + validation)
+    train_tokens, validation_tokens = (
+        torch.from_numpy(tokenizer.encode_to_numpy(text)).long() for text in (training, validation)
+    )
+
+    def progress(stage: Stage, at: Evaluation) -> None:
+        line = f"{stage:<12} step {at.step:>6,}  train {at.train:.4f}  validation {at.validation:.4f}"
+        console.print(line, highlight=False)
+
+    runs = []
+    with use_backend(config.backend):
+        for stage in STAGES if config.stage == "all" else (config.stage,):
+            show = functools.partial(progress, stage)
+            runs.append(train(config, stage, train_tokens, validation_tokens, tokenizer.n_vocab, show))
+        samples = write(config, runs, tokenizer)
+    console.print(visible(samples), markup=False, highlight=False, soft_wrap=True)
+    report(config, runs, console)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line and run it."""
+    config = parse(arguments)
+    torch.set_num_threads(config.threads)
+    try:
+        run(config, Console())
+    except (FileNotFoundError, ValueError, DownloadError) as error:
+        fail(str(error))
+
+
+if __name__ == "__main__":
+    main()
