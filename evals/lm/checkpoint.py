@@ -25,12 +25,15 @@ class Checkpoint:
         return self.model.config.block_size
 
 
-def load_checkpoint(path: str | Path, *, device: str = "auto", tokenizer: str | Path | None = None) -> Checkpoint:
+def load_checkpoint(
+    path: str | Path, *, device: str = "auto", tokenizer: str | Path | None = None, name: str | None = None
+) -> Checkpoint:
     """Open a model's folder, a checkpoint that has one in model/, or a run, of which the last checkpoint is taken.
 
     path: also a GPT-2 by its name on the Hugging Face hub ("gpt2", "gpt2-medium", ...).
     device: a torch device, or "auto" for the accelerator where there is one.
     tokenizer: a tokenizer file or a folder with one, for a model that came without; "gpt2" is GPT-2's own.
+    name: what to call it in results, instead of its run and step.
 
     Raises:
         FileNotFoundError: no model there, or no tokenizer.
@@ -48,7 +51,7 @@ def load_checkpoint(path: str | Path, *, device: str = "auto", tokenizer: str | 
             f"the tokenizer {loaded!r} has {loaded.n_vocab} tokens, the model {source} only "
             f"{model.config.vocab_size}: they do not belong together"
         )
-    return Checkpoint(model, loaded, source if isinstance(source, str) else _name(source))
+    return Checkpoint(model, loaded, name or (source if isinstance(source, str) else _name(source)))
 
 
 def _tokenizer(name: str | Path) -> Tokenizer:

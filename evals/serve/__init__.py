@@ -1,0 +1,1 @@
+"""An OpenAI-compatible server for one checkpoint. HTTP only: tokens come from the generation engine in models/."""

@@ -1,0 +1,99 @@
+"""python -m gpt_from_scratch.evals.serve --checkpoint C: an OpenAI-compatible server for one of our models.
+
+On the loopback interface alone unless --host says otherwise; any other address needs a token, in $GPT_SERVE_TOKEN, which
+clients send as their API key.
+"""
+
+import argparse
+import contextlib
+import os
+import resource
+import socket
+import sys
+from pathlib import Path
+
+from gpt_from_scratch.evals.serve.limits import Limits
+
+TOKEN_VARIABLE = "GPT_SERVE_TOKEN"
+SPARE_FILES = 1 << 16  # connections are files, and the usual limit of 1,024 is soon reached
+
+
+def main(argv: list[str]) -> int:
+    """Serve until interrupted."""
+    args = _parser().parse_args(argv)
+    try:
+        import uvicorn
+
+        from gpt_from_scratch.evals.serve.app import LOOPBACK_NAMES, Server
+        from gpt_from_scratch.evals.serve.connection import PatientConnection
+        from gpt_from_scratch.evals.serve.guard import is_loopback
+    except ImportError as error:
+        raise RuntimeError(f"the server needs {error.name}: pip install 'gpt_from_scratch[serve]'") from error
+    import torch
+
+    from gpt_from_scratch.evals.lm.checkpoint import load_checkpoint
+    from gpt_from_scratch.evals.serve.worker import Worker
+
+    token = os.environ.get(TOKEN_VARIABLE) or None
+    if not is_loopback(args.host) and token is None:
+        raise ValueError(
+            f"--host {args.host} can be reached from other machines: set {TOKEN_VARIABLE} to a secret that clients must "
+            f"send, or stay on 127.0.0.1"
+        )
+    limits = Limits(max_tokens=args.max_tokens, queue=args.max_queue)
+    checkpoint = load_checkpoint(args.checkpoint, device=args.device, tokenizer=args.tokenizer, name=args.name)
+    dtype = torch.bfloat16 if args.dtype == "bf16" else None
+    worker = Worker(checkpoint.model, max_rows=args.max_rows, max_queue=limits.queue, dtype=dtype)
+    app = Server(checkpoint, worker, limits).app(token=token, hosts=(*LOOPBACK_NAMES, args.host, *args.allowed_host))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = SPARE_FILES if hard == resource.RLIM_INFINITY else min(SPARE_FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
+    with socket.create_server((args.host, args.port), family=family, backlog=2048) as listening:
+        host = f"[{args.host}]" if family == socket.AF_INET6 else args.host
+        where = f"http://{host}:{listening.getsockname()[1]}/v1"
+        print(f"{checkpoint.name} on {checkpoint.model.wte.weight.device} at {where}  (stop with Ctrl-C)", flush=True)
+        config = uvicorn.Config(
+            app,
+            http=PatientConnection,
+            ws="none",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=5,
+        )
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again once all is closed
+            uvicorn.Server(config).run(sockets=[listening])
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m gpt_from_scratch.evals.serve",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    parser.add_argument("--checkpoint", required=True, help="a model's folder, a checkpoint, a run, or gpt2")
+    parser.add_argument("--tokenizer", type=Path, help="its tokenizer's file, if the folder has none")
+    parser.add_argument("--name", help="what clients call the model; default: the run's and the step's name")
+    parser.add_argument("--device", default="auto", help="default: the accelerator if there is one")
+    parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32", help="default: %(default)s")
+    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one; default: %(default)s")
+    parser.add_argument(
+        "--allowed-host", action="append", default=[], help="another name that clients call this server by"
+    )
+    parser.add_argument("--max-rows", type=int, default=64, help="sequences that run at once; default: %(default)s")
+    parser.add_argument("--max-queue", type=int, default=1024, help="sequences that run or wait; default: %(default)s")
+    parser.add_argument(
+        "--max-tokens", type=int, default=4096, help="most tokens a request may ask for; default: %(default)s"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (ValueError, RuntimeError, FileNotFoundError, OSError) as problem:
+        sys.exit(f"error: {problem}")

@@ -1,0 +1,217 @@
+"""Answers to generation requests, whole or as a stream of events, in the forms of both endpoints."""
+
+import contextlib
+import dataclasses
+import json
+import secrets
+import time
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
+from gpt_from_scratch.evals.serve.errors import RequestError
+from gpt_from_scratch.evals.serve.parameters import Parameters
+from gpt_from_scratch.evals.serve.text import TextStream, chat_logprobs, completion_logprobs
+from gpt_from_scratch.evals.serve.worker import Row, Worker
+from gpt_from_scratch.models.generation import Sampling, Scored
+from gpt_from_scratch.tokenizer.protocol import Tokenizer
+
+
+@dataclasses.dataclass
+class Piece:
+    """A part of a choice: text, the tokens behind it (a bare one has no score) and where each begins, and how it ended."""
+
+    index: int
+    text: str = ""
+    scored: list[Scored | int] = dataclasses.field(default_factory=list)
+    offsets: list[int] = dataclasses.field(default_factory=list)
+    finish: str | None = None
+
+    def extend(self, other: "Piece") -> None:
+        self.text += other.text
+        self.scored += other.scored
+        self.offsets += other.offsets
+        self.finish = other.finish
+
+
+@dataclasses.dataclass
+class Usage:
+    """Tokens of the prompts, each counted once, and tokens made."""
+
+    prompt: int
+    completion: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        total = self.prompt + self.completion
+        return {"prompt_tokens": self.prompt, "completion_tokens": self.completion, "total_tokens": total}
+
+
+def encode(checkpoint: Checkpoint, parameters: Parameters) -> list[tuple[int, ...]]:
+    """The prompts' tokens; an empty text is the end-of-text token. Raises RequestError."""
+    tokenizer, size = checkpoint.tokenizer, checkpoint.model.config.vocab_size
+    encoded = []
+    for prompt in parameters.prompts:
+        try:
+            tokens = tuple(tokenizer.encode_ordinary(prompt)) if isinstance(prompt, str) else prompt
+        except ValueError as error:  # a tokenizer that does not know every character
+            raise RequestError(f"the prompt cannot be encoded: {error}", param="prompt") from error
+        if bad := [token for token in tokens if not 0 <= token < size]:
+            raise RequestError(f"token {str(bad[0])[:30]} is not among the model's {size}", param="prompt")
+        if len(tokens) > checkpoint.context:
+            raise RequestError(
+                f"this model's maximum context length is {checkpoint.context} tokens, the prompt has {len(tokens)}",
+                param="prompt",
+                code="context_length_exceeded",
+            )
+        encoded.append(tokens or (tokenizer.eot_token,))
+    return encoded
+
+
+async def pieces(
+    worker: Worker, tokenizer: Tokenizer, parameters: Parameters, prompts: Sequence[tuple[int, ...]], usage: Usage
+) -> AsyncGenerator[Piece, None]:
+    """Every choice piece by piece, as its tokens are made; choice i is of prompt i // n. Counts into `usage`.
+
+    With echo a choice begins with its prompt. The end-of-text token ends a choice; it is among the scored tokens, but
+    not in the text. Tokens of a stop sequence are among them too.
+    """
+    stop = tokenizer.eot_token
+    rows = [
+        Row(
+            prompt,
+            max(1, parameters.max_tokens),
+            Sampling(parameters.temperature, parameters.top_k, parameters.top_p, parameters.seed + copy, (stop,)),
+            parameters.top or 0,
+            parameters.echo and parameters.top is not None,
+        )
+        for prompt in prompts
+        for copy in range(parameters.n)
+    ]
+    streams = [TextStream(tokenizer, parameters.stops) for _ in rows]
+    starts = [0] * len(rows)  # the length of an echoed prompt
+    with worker.submit(rows) as batch:
+        async for index, new in batch.tokens():
+            stream, piece = streams[index], Piece(index)
+            if stream.stopped:  # made while the engine had not heard of the stop
+                continue
+            if parameters.echo and not stream.offsets:
+                echoed = TextStream(tokenizer)
+                piece.text = "".join([*(echoed.add(token) for token in rows[index].prompt), echoed.finish()])
+                piece.scored = [rows[index].prompt[0], *(new.prompt or ())]
+                piece.offsets = echoed.offsets
+                starts[index] = len(piece.text)
+            if parameters.max_tokens == 0:
+                piece.finish = "length"
+                yield piece
+                continue
+            usage.completion += 1
+            piece.scored.append(new)
+            piece.offsets.append(starts[index] + len(stream.text))
+            if new.token == stop:
+                stream.offsets.append(len(stream.text))
+            else:
+                piece.text += stream.add(new.token)
+            if stream.stopped:
+                piece.finish = "stop"
+                batch.stop(index)
+            elif new.finish is not None:
+                piece.finish = new.finish
+                piece.text += stream.finish()
+                if stream.stopped:
+                    piece.finish = "stop"
+            yield piece
+
+
+class CompletionForm:
+    """/v1/completions."""
+
+    prefix, whole_object, chunk_object = "cmpl", "text_completion", "text_completion"
+
+    def whole(self, piece: Piece, tokenizer: Tokenizer, parameters: Parameters) -> dict[str, Any]:
+        logprobs = None
+        if parameters.top is not None:
+            logprobs = completion_logprobs(tokenizer, piece.scored, piece.offsets)
+        return {"index": piece.index, "text": piece.text, "logprobs": logprobs, "finish_reason": piece.finish}
+
+    def opening(self, index: int) -> dict[str, Any] | None:
+        return None
+
+    chunk = whole
+
+
+class ChatForm:
+    """/v1/chat/completions."""
+
+    prefix, whole_object, chunk_object = "chatcmpl", "chat.completion", "chat.completion.chunk"
+
+    def whole(self, piece: Piece, tokenizer: Tokenizer, parameters: Parameters) -> dict[str, Any]:
+        message = {"role": "assistant", "content": piece.text, "refusal": None}
+        return self._choice(piece, tokenizer, parameters, {"message": message})
+
+    def opening(self, index: int) -> dict[str, Any] | None:
+        return {"index": index, "delta": {"role": "assistant", "content": ""}, "logprobs": None, "finish_reason": None}
+
+    def chunk(self, piece: Piece, tokenizer: Tokenizer, parameters: Parameters) -> dict[str, Any]:
+        return self._choice(piece, tokenizer, parameters, {"delta": {"content": piece.text} if piece.text else {}})
+
+    def _choice(
+        self, piece: Piece, tokenizer: Tokenizer, parameters: Parameters, content: dict[str, Any]
+    ) -> dict[str, Any]:
+        scored = [one for one in piece.scored if isinstance(one, Scored)]
+        logprobs = None if parameters.top is None else chat_logprobs(tokenizer, scored)
+        return {"index": piece.index, **content, "logprobs": logprobs, "finish_reason": piece.finish}
+
+
+Form = CompletionForm | ChatForm
+
+
+@dataclasses.dataclass
+class Answer:
+    """One request's answer, in the making."""
+
+    worker: Worker
+    checkpoint: Checkpoint
+    parameters: Parameters
+    prompts: list[tuple[int, ...]]
+    form: Form
+
+    def __post_init__(self) -> None:
+        self.usage = Usage(sum(map(len, self.prompts)))
+        self._head = {"id": f"{self.form.prefix}-{secrets.token_hex(12)}", "created": int(time.time())}
+
+    def _object(self, kind: str, choices: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+        return {**self._head, "object": kind, "model": self.checkpoint.name, "choices": choices, **more}
+
+    def _pieces(self) -> AsyncGenerator[Piece, None]:
+        return pieces(self.worker, self.checkpoint.tokenizer, self.parameters, self.prompts, self.usage)
+
+    async def whole(self) -> dict[str, Any]:
+        """The answer, once all of it is made."""
+        choices = [Piece(index) for index in range(len(self.prompts) * self.parameters.n)]
+        async with contextlib.aclosing(self._pieces()) as made:
+            async for piece in made:
+                choices[piece.index].extend(piece)
+        written = [self.form.whole(choice, self.checkpoint.tokenizer, self.parameters) for choice in choices]
+        return self._object(self.form.whole_object, written, usage=self.usage.as_dict())
+
+    async def events(self) -> AsyncGenerator[bytes, None]:
+        """The answer as server-sent events, the last of which is [DONE]."""
+        parameters, kind = self.parameters, self.form.chunk_object
+        nothing = {"usage": None} if parameters.include_usage else {}
+        opened: set[int] = set()
+        async with contextlib.aclosing(self._pieces()) as made:
+            async for piece in made:
+                if piece.index not in opened and (opening := self.form.opening(piece.index)) is not None:
+                    yield event(self._object(kind, [opening], **nothing))
+                opened.add(piece.index)
+                if piece.text or piece.finish or parameters.top is not None:
+                    written = self.form.chunk(piece, self.checkpoint.tokenizer, parameters)
+                    yield event(self._object(kind, [written], **nothing))
+        if parameters.include_usage:
+            yield event(self._object(kind, [], usage=self.usage.as_dict()))
+        yield b"data: [DONE]\n\n"
+
+
+def event(value: dict[str, Any]) -> bytes:
+    """A server-sent event with JSON data; JSON has no line breaks of its own."""
+    return b"data: " + json.dumps(value).encode() + b"\n\n"

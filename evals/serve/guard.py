@@ -1,0 +1,70 @@
+"""What stands before every route: who may ask at all."""
+
+import hmac
+import ipaddress
+from collections.abc import Iterable
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gpt_from_scratch.evals.serve.errors import RequestError
+
+OPEN_PATHS = ("/health",)
+
+
+class Guard:
+    """Refuses what a web page could make a browser send, and whoever lacks the token.
+
+    Host: on the loopback interface only its own names are accepted, or a page whose name is made to point here (DNS
+    rebinding) could read the answers. With a token any name is: the page does not have it.
+    Origin: a browser names the page that asks; only a page of this server itself would be accepted. There is no CORS.
+    """
+
+    def __init__(self, app: ASGIApp, *, token: str | None, hosts: Iterable[str]) -> None:
+        self.app, self._token = app, token
+        self._hosts = {host.lower() for host in hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            try:
+                self._check(scope["path"], Headers(scope=scope))
+            except RequestError as error:
+                response = JSONResponse(error.as_dict(), error.status, error.headers)
+                await response(scope, receive, send)
+                return
+        elif scope["type"] != "lifespan":
+            raise RuntimeError(f"this server has no {scope['type']}")
+        await self.app(scope, receive, send)
+
+    def _check(self, path: str, headers: Headers) -> None:
+        host = headers.get("host", "")
+        if self._token is None and _name(host) not in self._hosts:
+            raise RequestError(f"this server is not called {host[:100]!r}", status=403, code="host_refused")
+        origin = headers.get("origin")
+        if origin is not None and origin.lower() not in (f"http://{host.lower()}", f"https://{host.lower()}"):
+            raise RequestError("no page of another site may ask here", status=403, code="origin_refused")
+        if self._token is not None and path not in OPEN_PATHS:
+            given = headers.get("authorization", "").removeprefix("Bearer ")
+            if not hmac.compare_digest(given.encode(), self._token.encode()):
+                raise RequestError(
+                    "a token is needed: Authorization: Bearer ...",
+                    status=401,
+                    code="invalid_api_key",
+                    headers={"WWW-Authenticate": "Bearer"},
+                )
+
+
+def _name(host: str) -> str:
+    """A Host header without its port."""
+    if host.startswith("["):
+        return host.partition("]")[0].removeprefix("[").lower()
+    return host.partition(":")[0].lower()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on is reachable from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

@@ -1,0 +1,181 @@
+"""The bridge between the event loop and the generation engine, which runs in a thread of its own."""
+
+import asyncio
+import contextlib
+import dataclasses
+import itertools
+import queue
+import threading
+from collections.abc import AsyncGenerator, Iterator, Sequence
+
+import torch
+
+from gpt_from_scratch.evals.serve.errors import RequestError, overloaded
+from gpt_from_scratch.models.generation import Engine, Generated, Sampling
+from gpt_from_scratch.models.gpt import GPT
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A prompt to continue, with the arguments of `Engine.add`."""
+
+    prompt: tuple[int, ...]
+    max_new_tokens: int
+    sampling: Sampling
+    top: int = 0
+    score_prompt: bool = False
+
+
+class Batch:
+    """The rows of one request. `tokens` yields (row's index, token) until all are done; `stop` abandons a row."""
+
+    def __init__(self, worker: "Worker", rows: Sequence[Row]) -> None:
+        self._worker = worker
+        self._arrived: asyncio.Queue[tuple[int, Generated] | RequestError] = asyncio.Queue()
+        self.open = dict(zip(worker.take_numbers(len(rows)), range(len(rows)), strict=True))
+
+    async def tokens(self) -> AsyncGenerator[tuple[int, Generated], None]:
+        """Raises RequestError if the engine failed."""
+        while self.open or not self._arrived.empty():
+            item = await self._arrived.get()
+            if isinstance(item, RequestError):
+                raise item
+            yield item
+
+    def deliver(self, item: tuple[int, Generated] | RequestError) -> None:
+        self._arrived.put_nowait(item)
+
+    def stop(self, index: int) -> None:
+        """Make no more tokens for this row."""
+        self._worker.abandon([number for number, row in self.open.items() if row == index])
+
+
+class Worker:
+    """One thread that runs one engine for all requests; its other methods are for the event loop's thread.
+
+    max_rows: how many sequences run at once
+    max_queue: how many may run or wait; more are refused
+    dtype: the precision of activations, or None for the weights' own
+    """
+
+    def __init__(self, model: GPT, *, max_rows: int = 64, max_queue: int = 1024, dtype: torch.dtype | None = None):
+        self._model, self._max_rows, self._max_queue, self._dtype = model, max_rows, max_queue, dtype
+        self._numbers = itertools.count()
+        self._batches: dict[int, Batch] = {}  # by the number of a row
+        self._inbox: queue.SimpleQueue[list[tuple[int, Row | None]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="generation", daemon=True)
+        self.steps = 0
+        """Forward passes so far: fewer than tokens, where requests were batched."""
+
+    def start(self) -> None:
+        """Begin, on the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread, after the step it is in."""
+        self._inbox.put(None)
+        self._thread.join()
+
+    @property
+    def alive(self) -> bool:
+        """Whether requests can be answered."""
+        return self._thread.is_alive()
+
+    @property
+    def active(self) -> int:
+        """How many sequences run or wait."""
+        return len(self._batches)
+
+    def take_numbers(self, count: int) -> list[int]:
+        """Numbers for new rows."""
+        return list(itertools.islice(self._numbers, count))
+
+    @contextlib.contextmanager
+    def submit(self, rows: Sequence[Row]) -> Iterator[Batch]:
+        """Put rows in line. What is not done at the block's end is abandoned.
+
+        Raises:
+            RequestError: too many rows in line, or an engine that has failed.
+        """
+        if not self.alive:
+            raise _failed("the generation thread has ended")
+        if len(self._batches) + len(rows) > self._max_queue:
+            raise overloaded(len(self._batches))
+        batch = Batch(self, rows)
+        self._batches |= dict.fromkeys(batch.open, batch)
+        self._inbox.put([(number, rows[index]) for number, index in batch.open.items()])
+        try:
+            yield batch
+        finally:
+            self.abandon(list(batch.open))
+
+    def abandon(self, numbers: list[int]) -> None:
+        """Forget rows, here at once and in the engine before its next step."""
+        for number in numbers:
+            if (batch := self._batches.pop(number, None)) is not None:
+                del batch.open[number]
+        self._inbox.put([(number, None) for number in numbers])
+
+    def _deliver(self, made: list[tuple[int, Generated]]) -> None:
+        """Hand tokens to their requests; those of rows that were abandoned meanwhile go nowhere."""
+        for number, new in made:
+            if (batch := self._batches.get(number)) is None:
+                continue
+            batch.deliver((batch.open[number], new))
+            if new.finish is not None:
+                del self._batches[number], batch.open[number]
+
+    def _fail(self, reason: str) -> None:
+        """End every request that is there."""
+        for batch in {id(batch): batch for batch in self._batches.values()}.values():
+            batch.open.clear()
+            batch.deliver(_failed(reason))
+        self._batches.clear()
+
+    def _run(self) -> None:
+        """The thread: take what arrived, make a token for every row, hand them over."""
+        try:
+            device = self._model.wte.weight.device.type
+            with torch.autocast(device, self._dtype, enabled=self._dtype is not None):
+                while self._serve():
+                    pass
+        finally:  # also of a defect, which the thread's end shows; nobody may wait for ever
+            with contextlib.suppress(RuntimeError):  # the event loop is gone
+                self._loop.call_soon_threadsafe(self._fail, "the generation thread has ended")
+
+    def _serve(self) -> bool:
+        """Run one engine until it fails; whether to go on with a fresh one."""
+        engine = Engine(self._model, max_rows=self._max_rows)
+        ours: dict[int, int] = {}  # the engine's number of a row -> the worker's
+        theirs: dict[int, int] = {}
+        while True:
+            while not engine.busy or not self._inbox.empty():
+                message = self._inbox.get()
+                if message is None:
+                    return False
+                for number, row in message:
+                    if row is not None:
+                        theirs[number] = engine.add(
+                            row.prompt, row.max_new_tokens, row.sampling, top=row.top, score_prompt=row.score_prompt
+                        )
+                        ours[theirs[number]] = number
+                    elif number in theirs:
+                        engine.remove(theirs[number])
+                        del ours[theirs.pop(number)]
+            try:
+                made = [(ours[new.row], new) for new in engine.step()]
+            except RuntimeError as error:  # out of memory, or logits that are no numbers
+                reason = str(error).splitlines()[0]
+                print(f"generation failed, every request in flight ends: {reason}", flush=True)
+                self._loop.call_soon_threadsafe(self._fail, reason)
+                return True
+            self.steps += 1
+            for number, new in made:
+                if new.finish is not None:
+                    del ours[theirs.pop(number)]
+            self._loop.call_soon_threadsafe(self._deliver, made)
+
+
+def _failed(reason: str) -> RequestError:
+    return RequestError(f"generation failed: {reason}", status=500, kind="server_error")

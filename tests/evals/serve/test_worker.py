@@ -1,0 +1,173 @@
+"""The generation thread and the application around it: requests share forward passes, and end when they must."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
+from gpt_from_scratch.evals.serve.errors import RequestError
+from gpt_from_scratch.evals.serve.limits import Limits
+from gpt_from_scratch.evals.serve.worker import Row, Worker
+from gpt_from_scratch.models.generation import Sampling, generate
+
+PROMPT = {"model": "tiny", "prompt": "the cat"}
+
+
+def row(length: int, seed: int = 0) -> Row:
+    return Row((1, 2, 3 + seed), length, Sampling(seed=seed))
+
+
+async def tokens_of(worker: Worker, one: Row) -> list[int]:
+    with worker.submit([one]) as batch:
+        return [new.token async for _, new in batch.tokens()]
+
+
+def test_requests_at_once_share_forward_passes_and_are_as_if_alone(checkpoint: Checkpoint) -> None:
+    async def run() -> tuple[list[list[int]], int]:
+        worker = Worker(checkpoint.model, max_rows=8)
+        worker.start()
+        rows = await asyncio.gather(*(tokens_of(worker, row(20 + i, i)) for i in range(8)))
+        worker.close()
+        assert worker.active == 0
+        return rows, worker.steps
+
+    rows, steps = asyncio.run(run())
+    assert rows == [generate(checkpoint.model, [[1, 2, 3 + i]], 20 + i, Sampling(seed=i))[0] for i in range(8)]
+    assert steps < 40  # one after another they would be 188
+
+
+def test_a_failure_ends_the_requests_and_not_the_server(
+    checkpoint: Checkpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def run() -> None:
+        worker = Worker(checkpoint.model)
+        worker.start()
+        expected = await tokens_of(worker, row(5))
+        weight = checkpoint.model.wte.weight.data
+        before = weight.clone()
+        weight.fill_(torch.nan)
+        with pytest.raises(RequestError, match="generation failed: the model's logits are not finite") as caught:
+            await tokens_of(worker, row(5))
+        weight.copy_(before)
+        assert caught.value.status == 500
+        assert worker.alive and worker.active == 0
+        assert await tokens_of(worker, row(5)) == expected
+        worker.close()
+
+    asyncio.run(run())
+    assert "generation failed" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_defect_is_shown_and_nobody_waits_for_ever(checkpoint: Checkpoint, in_process: Callable[..., Any]) -> None:
+    async def run() -> None:
+        server = in_process()
+        async with server.running():
+            worker = server.server.worker
+            refused = Row((1,), 0, Sampling())  # the engine wants a length of at least 1
+            with pytest.raises(RequestError, match="thread has ended"), worker.submit([refused]) as batch:
+                [new async for new in batch.tokens()]
+            worker._thread.join()
+            assert (await server.ask("/health"))[0] == 503
+            assert (await server.ask("/v1/completions", PROMPT))[0] == 500
+
+    asyncio.run(run())
+
+
+def test_the_queue_is_bounded(in_process: Callable[..., Any]) -> None:
+    async def run() -> None:
+        server = in_process(max_rows=1, limits=Limits(queue=3))
+        async with server.running():
+            long = {**PROMPT, "max_tokens": 4000}
+            gone = asyncio.Event()
+            first = asyncio.create_task(server.ask("/v1/completions", {**long, "n": 3}, gone=gone))
+            while server.server.worker.active < 3:
+                await asyncio.sleep(0.01)
+            status, headers, body = await server.ask("/v1/completions", PROMPT)
+            assert (status, headers["retry-after"]) == (429, "1")
+            assert json.loads(body)["error"]["code"] == "rate_limit_exceeded"
+            assert (await server.ask("/health"))[0] == 200
+            assert (await server.ask("/v1/completions", {**PROMPT, "n": 4}))[0] == 400
+            gone.set()
+            await first
+            assert (await server.ask("/v1/completions", PROMPT))[0] == 200
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_hangs_up_frees_its_places(in_process: Callable[..., Any], stream: bool) -> None:
+    async def run() -> None:
+        server = in_process(max_rows=2)
+        async with server.running():
+            gone = asyncio.Event()
+            body = {**PROMPT, "max_tokens": 4000, "n": 4, "stream": stream}
+            asked = asyncio.create_task(server.ask("/v1/completions", body, gone=gone))
+            while server.server.worker.steps < 3:
+                await asyncio.sleep(0.01)
+            gone.set()
+            status, _, sent = await asked
+            assert status == (200 if stream else 0)
+            assert b"[DONE]" not in sent
+            assert server.server.worker.active == 0
+            steps = server.server.worker.steps
+            await asyncio.sleep(0.1)
+            assert server.server.worker.steps <= steps + 1  # the one that ran
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_request_has_a_deadline(in_process: Callable[..., Any], stream: bool) -> None:
+    async def run() -> None:
+        server = in_process(limits=Limits(request_seconds=0.2))
+        async with server.running():
+            status, _, body = await server.ask("/v1/completions", {**PROMPT, "max_tokens": 4096, "stream": stream})
+            error = json.loads(body.split(b"data: ")[-1])["error"]
+            assert error["message"] == "the request took longer than 0.2 s"
+            assert status == (200 if stream else 408)
+            assert server.server.worker.active == 0
+
+    asyncio.run(run())
+
+
+def test_a_token_where_one_is_set(in_process: Callable[..., Any]) -> None:
+    async def run() -> None:
+        server = in_process(token="secret")
+        async with server.running():
+            for headers in ({}, {"authorization": "Bearer secre"}, {"authorization": "Bearer sécret"}):
+                status, _, body = await server.ask("/v1/models", headers=headers)
+                assert (status, json.loads(body)["error"]["code"]) == (401, "invalid_api_key")
+            right = {"authorization": "Bearer secret", "host": "any.name"}
+            assert (await server.ask("/v1/models", headers=right))[0] == 200
+            assert (await server.ask("/health"))[0] == 200
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "127.0.0.1:8000"}, 200),
+        ({"host": "[::1]:8000"}, 200),
+        ({"host": "LOCALHOST"}, 200),
+        ({"host": "evil.example"}, 403),
+        ({"host": "localhost.evil.example"}, 403),
+        ({"host": ""}, 403),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://localhost:2"}, 403),
+        ({"origin": "http://localhost:1"}, 200),
+    ],
+)
+def test_pages_of_other_sites_are_refused(in_process: Callable[..., Any], headers: dict, status: int) -> None:
+    async def run() -> None:
+        found, sent, _ = await in_process().ask("/v1/models", headers=headers)
+        assert found == status
+        assert not any(name.startswith("access-control") for name in sent)
+
+    asyncio.run(run())
