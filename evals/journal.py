@@ -30,15 +30,21 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file: IO[bytes] = path.open("ab")
         _lock(self._file, path)
-        if path.stat().st_size == 0:
-            self._write([{"run": identity}])
-            files.sync_folder(path.parent)
-        else:
+        self._header: list[Any] = [{"run": identity}]
+        """Written with the first rows: a run that ends before it asks anything leaves no identity behind."""
+        if path.stat().st_size > 0:
             self._read(identity)
 
     def append(self, rows: list[tuple[str, SampleResult]]) -> None:
         """Write rows and wait until they are on the disk; one wait however many rows."""
-        self._write([{"key": key, "row": row.model_dump(mode="json")} for key, row in rows])
+        lines = [{"key": key, "row": row.model_dump(mode="json")} for key, row in rows]
+        text = "".join(json.dumps(line, ensure_ascii=True) + "\n" for line in [*self._header, *lines])
+        self._file.write(text.encode())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        if self._header:
+            files.sync_folder(self.path.parent)
+            self._header = []
         for key, row in rows:
             self._keep(key, row)
 
@@ -47,11 +53,6 @@ class Journal:
             self.superseded.append(self.rows[key])
         self.rows[key] = row
 
-    def _write(self, lines: list[Any]) -> None:
-        self._file.write("".join(json.dumps(line, ensure_ascii=True) + "\n" for line in lines).encode())
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
     def _read(self, identity: dict[str, Any]) -> None:
         data = self.path.read_bytes()
         whole = data.rfind(b"\n") + 1
@@ -59,16 +60,14 @@ class Journal:
             self._file.truncate(whole)
         lines = data[:whole].splitlines()
         try:
-            before = json.loads(lines[0])["run"] if lines else None
-            if before is not None:
-                _check_same(self.path, before, json.loads(json.dumps(identity)))
+            if lines:
+                _check_same(self.path, json.loads(lines[0])["run"], json.loads(json.dumps(identity)))
+                self._header = []
             for line in lines[1:]:
                 entry = json.loads(line)
                 self._keep(entry["key"], SampleResult.model_validate(entry["row"]))
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise ValueError(f"{self.path} is not the record of a run ({error}); give another resume_path") from error
-        if before is None:
-            self._write([{"run": identity}])
 
     def __enter__(self) -> "Journal":
         return self

@@ -91,8 +91,8 @@ def _choice(output: str, asked: Asked) -> Score:
     return Score(float(f"({letter})" in asked.ideal_answers), letter and f"({letter})")
 
 
-def numeric_close(rel_tol: float = 1e-2, abs_tol: float = 1e-9) -> Scorer:
-    """Right where the number in the answer is within `rel_tol` of an ideal one (or within `abs_tol`, for zero).
+def numeric_close(rel_tol: float = 1e-2, abs_tol: float = 0.0) -> Scorer:
+    """Right where the number in the answer is within `rel_tol` of an ideal one, or within `abs_tol`.
 
     The number is the whole answer, or what follows its last "=", or its last number (`read_number`).
     """

@@ -1,25 +1,23 @@
 """The exact value of an arithmetic expression: our own parser over fractions, and never Python's `eval`.
 
-expression = term { ("+" | "-") term }
-term       = unary { ("*" | "/") unary }
-unary      = "-" unary | power
-power      = atom [ "**" unary ]
-atom       = number | "(" expression ")"
+Operator precedence parsing (Dijkstra's shunting yard, 1961): two stacks and no recursion, so that no text is too deep for
+Python's own stack.
 """
 
 import re
 from fractions import Fraction
 
-MAX_DEPTH = 100
+MAX_OPEN = 200
 MAX_EXPONENT = 64
 MAX_BITS = 4096
-"""Bounds on nested parentheses and signs, on an exponent's size, and on the bits of any numerator or denominator."""
+"""Bounds on parentheses and operators that wait for their right side, on an exponent, and on the bits of any number."""
 
 _TOKEN = re.compile(r"(\d+(?:\.\d+)?|\*\*|[-+*/()])|(\S)", re.ASCII)
+_PRECEDENCE = {"(": 0, "+": 1, "-": 1, "*": 2, "/": 2, "sign": 3, "**": 4}
 
 
 class ExpressionError(ValueError):
-    """The text is no expression, divides by zero, or exceeds a bound; the message says where and which."""
+    """The text is no expression, divides by zero, or exceeds a bound; the message says which."""
 
 
 def evaluate(text: str) -> Fraction:
@@ -28,92 +26,77 @@ def evaluate(text: str) -> Fraction:
     Raises:
         ExpressionError: see there. An exponent must be an integer.
     """
-    parser = _Parser(_tokens(text))
-    value = parser.expression(0)
-    if parser.next != "":
-        raise ExpressionError(f"{parser.next!r} is one too many in {text[:80]!r}")
-    return value
-
-
-def _tokens(text: str) -> list[str]:
-    found = _TOKEN.findall(text)
-    for token, other in found:
+    values: list[Fraction] = []
+    waiting: list[str] = []
+    """Operators whose right side is still being read, and open parentheses."""
+    wants_operand = True
+    for token, other in _TOKEN.findall(text):
         if not token:
             raise ExpressionError(f"{other!r} is not arithmetic")
-    return [token for token, _ in found]
+        if wants_operand:
+            if token in "(-":
+                waiting.append("sign" if token == "-" else "(")
+            elif token[0].isdigit():
+                values.append(_number(token))
+                wants_operand = False
+            else:
+                raise ExpressionError(f"a number is missing before {token!r}")
+        elif token == ")":
+            while waiting and waiting[-1] != "(":
+                _apply(waiting.pop(), values)
+            if not waiting:
+                raise ExpressionError("')' is one too many")
+            waiting.pop()
+        elif token in _PRECEDENCE and token != "(":
+            rank = _PRECEDENCE[token] + (token == "**")  # a power groups from the right: an equal one waits
+            while waiting and _PRECEDENCE[waiting[-1]] >= rank:
+                _apply(waiting.pop(), values)
+            waiting.append(token)
+            wants_operand = True
+        else:
+            raise ExpressionError(f"{token[:20]!r} is one too many")
+        if len(waiting) > MAX_OPEN:
+            raise ExpressionError(f"more than {MAX_OPEN} levels")
+    if wants_operand:
+        raise ExpressionError("the expression ends too early")
+    while waiting:
+        _apply(waiting.pop(), values)
+    return values[0]
 
 
-class _Parser:
-    """Recursive descent; `depth` counts what Python's own stack must hold."""
+def _number(token: str) -> Fraction:
+    if len(token) > MAX_BITS // 4:
+        raise ExpressionError(f"a number of {len(token)} digits")
+    return Fraction(token if "." in token else int(token))
 
-    def __init__(self, tokens: list[str]) -> None:
-        self._tokens = iter(tokens)
-        self.next = next(self._tokens, "")
 
-    def take(self) -> str:
-        token, self.next = self.next, next(self._tokens, "")
-        return token
-
-    def expression(self, depth: int) -> Fraction:
-        value = self.term(depth)
-        while self.next in ("+", "-"):
-            value = value + self.term(depth) if self.take() == "+" else value - self.term(depth)
-        return _bounded(value)
-
-    def term(self, depth: int) -> Fraction:
-        value = self.unary(depth)
-        while self.next in ("*", "/"):
-            operator, right = self.take(), self.unary(depth)
-            if operator == "/" and right == 0:
-                raise ExpressionError("a division by zero")
-            value = _bounded(value * right if operator == "*" else value / right)
-        return value
-
-    def unary(self, depth: int) -> Fraction:
-        if self.next == "-":
-            self.take()
-            return -self.unary(_deeper(depth))
-        return self.power(depth)
-
-    def power(self, depth: int) -> Fraction:
-        base = self.atom(depth)
-        if self.next != "**":
-            return base
-        self.take()
-        exponent = self.unary(_deeper(depth))
-        if exponent.denominator != 1 or abs(exponent) > MAX_EXPONENT:
-            raise ExpressionError(f"an exponent must be an integer of at most {MAX_EXPONENT}, not {exponent}")
-        if base == 0 and exponent < 0:
+def _apply(operator: str, values: list[Fraction]) -> None:
+    """Replace the operator's values, on top of the stack, by its result."""
+    if operator == "(":
+        raise ExpressionError("a parenthesis is not closed")
+    if operator == "sign":
+        values[-1] = -values[-1]
+        return
+    right, left = values.pop(), values.pop()
+    if operator == "**":
+        result = _power(left, right)
+    elif operator == "/":
+        if right == 0:
             raise ExpressionError("a division by zero")
-        if _bits(base) * abs(int(exponent)) > 2 * MAX_BITS:  # before the power is computed
-            raise ExpressionError(f"a power of more than {MAX_BITS} bits")
-        return _bounded(base ** int(exponent))
-
-    def atom(self, depth: int) -> Fraction:
-        token = self.take()
-        if token == "(":
-            value = self.expression(_deeper(depth))
-            if self.take() != ")":
-                raise ExpressionError("a parenthesis is not closed")
-            return value
-        if not token[:1].isdigit():
-            raise ExpressionError(f"a number is missing before {token!r}" if token else "the expression ends too early")
-        if len(token) > MAX_BITS // 4:
-            raise ExpressionError(f"a number of {len(token)} digits")
-        return Fraction(int(token) if "." not in token else token)
-
-
-def _deeper(depth: int) -> int:
-    if depth >= MAX_DEPTH:
-        raise ExpressionError(f"more than {MAX_DEPTH} levels")
-    return depth + 1
-
-
-def _bits(value: Fraction) -> int:
-    return max(value.numerator.bit_length(), value.denominator.bit_length())
-
-
-def _bounded(value: Fraction) -> Fraction:
-    if _bits(value) > MAX_BITS:
+        result = left / right
+    else:
+        result = left * right if operator == "*" else left + right if operator == "+" else left - right
+    if max(result.numerator.bit_length(), result.denominator.bit_length()) > MAX_BITS:
         raise ExpressionError(f"a number of more than {MAX_BITS} bits")
-    return value
+    values.append(result)
+
+
+def _power(base: Fraction, exponent: Fraction) -> Fraction:
+    if exponent.denominator != 1 or abs(exponent) > MAX_EXPONENT:
+        raise ExpressionError(f"an exponent must be an integer of at most {MAX_EXPONENT}")
+    if base == 0 and exponent < 0:
+        raise ExpressionError("a division by zero")
+    bits = max(base.numerator.bit_length(), base.denominator.bit_length())
+    if (bits - 1) * abs(int(exponent)) > MAX_BITS:  # at least so many, before the power is computed
+        raise ExpressionError(f"a number of more than {MAX_BITS} bits")
+    return base ** int(exponent)

@@ -17,6 +17,8 @@ STOP_PROBABILITY = 0.3
 
 MOST_MAGNITUDE = 10**10
 MOST_ATTEMPTS = 1000
+MOST_DEPTH = 20
+"""A level more makes problems a quarter longer on average: at 20 they have hundreds of characters."""
 
 SYSTEM_PROMPT = """Compute the value of the arithmetic problem. Answer with the number alone: no words, no steps. \
 "**" is a power; give decimals where the value is no integer, to at least four significant digits.
@@ -41,7 +43,7 @@ def generate_solved_problem(max_depth: int, rng: random.Random | None = None) ->
     Drawn again where it divides by zero, exceeds `evaluate`'s bounds, or its value is 10^10 or more.
 
     Raises:
-        ValueError: max_depth is not 1 to 50.
+        ValueError: max_depth is not 1 to 20.
     """
     _check_depth(max_depth)
     rng = rng or random.Random()
@@ -58,8 +60,8 @@ def generate_solved_problem(max_depth: int, rng: random.Random | None = None) ->
 
 
 def _check_depth(max_depth: int) -> None:
-    if not 1 <= max_depth <= 50:
-        raise ValueError(f"max_depth must be 1 to 50, not {max_depth}")
+    if not 1 <= max_depth <= MOST_DEPTH:
+        raise ValueError(f"max_depth must be 1 to {MOST_DEPTH}, not {max_depth}")
 
 
 def _draw(rng: random.Random, max_depth: int, depth: int) -> tuple[str, int]:
@@ -82,7 +84,7 @@ def generate_problems(max_depth: int, count: int, seed: int) -> Iterator[SolvedP
     all, two thirds would be as deep as it allows.
 
     Raises:
-        ValueError: max_depth is not 1 to 50, or it has not that many different problems within reach.
+        ValueError: max_depth is not 1 to 20, or it has not that many different problems within reach.
     """
     _check_depth(max_depth)
     rng, seen, repeats = random.Random(seed), set[str](), 0
@@ -91,7 +93,7 @@ def generate_problems(max_depth: int, count: int, seed: int) -> Iterator[SolvedP
         if problem.problem not in seen:
             seen.add(problem.problem)
             yield problem
-        elif (repeats := repeats + 1) > 20 * count + 1000:
+        elif (repeats := repeats + 1) > 20 * count + 100:
             raise ValueError(
                 f"only {len(seen)} different problems of max_depth={max_depth} came up, not {count}: ask for fewer, or "
                 f"deeper ones"

@@ -43,9 +43,10 @@ def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
 def test_it_is_on_the_disk_before_append_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced = []
     with Journal(tmp_path / "run.jsonl", IDENTITY) as journal:
+        journal.append([("0", row("first"))])
         monkeypatch.setattr("os.fsync", lambda descriptor: synced.append((tmp_path / "run.jsonl").read_text()))
         journal.append([("1", row("a")), ("2", row("b"))])
-    assert len(synced) == 1 and synced[0].count("\n") == 3
+    assert len(synced) == 1 and synced[0].count("\n") == 4
 
 
 def test_a_file_killed_at_any_byte_is_read(tmp_path: Path) -> None:
