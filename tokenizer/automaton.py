@@ -120,9 +120,9 @@ class _Machine:
             self.steps[loop][1].extend([self.build(part, loop), following])
             following = loop
         else:
+            end = following
             for _ in range(high - low):
                 # From each further repetition the way leads past all the rest, hence to the same end.
-                end = following if _ == 0 else end
                 following = self.add(("split", [self.build(part, following), end]))
         for _ in range(low):
             following = self.build(part, following)

@@ -14,7 +14,7 @@ from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokeni
 from gpt_from_scratch.tokenizer.patterns import PATTERNS, splitter
 from gpt_from_scratch.tokenizer.protocol import well_formed
 from gpt_from_scratch.tokenizer.reference import TIE_BREAKS, TieBreak
-from tests.tokenizer.texts import SCRIPTS, fuzz, overlapping, texts
+from tests.tokenizer.texts import SCRIPTS, few, fuzz, overlapping, texts
 
 BACKENDS = pytest.mark.parametrize("backend", ["python", "numba"])
 Pair = tuple[int, int]
@@ -68,7 +68,7 @@ def naive_encode(word: bytes, tokenizer: BytePairEncodingTokenizer) -> list[int]
 
 @BACKENDS
 @pytest.mark.parametrize("tie_break", TIE_BREAKS)
-@fuzz
+@few
 @given(text=st.one_of(overlapping, texts), byte_order=st.sampled_from(["raw", "gpt2"]))
 @pytest.mark.filterwarnings("ignore:the text has only")
 def test_merges_are_those_of_the_definition(backend: str, tie_break: TieBreak, text: str, byte_order: str) -> None:
@@ -82,7 +82,7 @@ def test_merges_are_those_of_the_definition(backend: str, tie_break: TieBreak, t
 
 
 @BACKENDS
-@fuzz
+@few
 @given(trained_on=st.one_of(overlapping, texts), text=st.one_of(overlapping, texts))
 @pytest.mark.filterwarnings("ignore:the text has only")
 def test_ids_are_those_of_the_definition(backend: str, trained_on: str, text: str) -> None:
@@ -177,7 +177,7 @@ def test_lone_surrogates_are_read_as_tiktoken_reads_them(backend: str, text: str
 
 
 @BACKENDS
-@fuzz
+@few
 @given(data=st.binary(max_size=60))
 @pytest.mark.filterwarnings("ignore:the text has only")
 def test_bytes_round_trip(backend: str, data: bytes) -> None:

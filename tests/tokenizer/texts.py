@@ -4,7 +4,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 fuzz = settings(deadline=None, derandomize=True)
-"""The first example of many compiles something."""
+"""Without a deadline, since the first example of many compiles something."""
+few = settings(fuzz, max_examples=30)
+"""Where each example makes tokenizers."""
 
 SCRIPTS = (
     "The cat's hat, they're 12345 cats; I'LL go!\r\n\r\n  \tEND   \n",

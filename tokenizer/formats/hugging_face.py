@@ -129,7 +129,7 @@ def _document(tokenizer: BytePairEncodingTokenizer) -> Mapping[str, Any]:
         pre_tokenizer = without_regex
     else:
         expression = _PORTABLE.get(tokenizer.pattern, pattern_text(tokenizer.pattern))
-        if re.search(r"(?<!\\)[$^](?!\\)|\}\+|\\[zZA]", expression.replace("[^", "[")):
+        if re.search(r"(?<!\\)[$^]|\d\}\+|\\[zZA]", expression.replace("[^", "[")):
             raise ValueError(
                 f"Hugging Face's engine reads the pattern {expression!r} differently ($, ^ and possessive counts): "
                 "write it without these, or save the tokenizer in another format"

@@ -61,8 +61,8 @@ def assembled(
     """
     if missing := [byte for byte in range(256) if bytes([byte]) not in ids]:
         raise ValueError(f"the table lacks the single bytes {missing[:8]}: it could not encode every text")
-    in_gpt2_order = all(ids[bytes([byte])] == symbol for byte, symbol in enumerate(byte_symbols("gpt2")))
-    byte_order = "gpt2" if in_gpt2_order else "raw"
+    in_order = sorted(range(256), key=lambda byte: ids[bytes([byte])])
+    byte_order = "gpt2" if in_order == sorted(range(256), key=byte_symbols("gpt2").__getitem__) else "raw"
     merges = merges_for(byte_symbols(byte_order))
     spelled = BytePairEncodingTokenizer(merges, byte_order=byte_order, special_tokens=()).decode_tokens_bytes(
         range(256 + len(merges))
