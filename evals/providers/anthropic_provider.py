@@ -34,6 +34,7 @@ class AnthropicProvider(VendorProvider):
     package = "anthropic"
     client_class = "Anthropic"
     key_variable = "ANTHROPIC_API_KEY"
+    url_variable = "ANTHROPIC_BASE_URL"
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class AnthropicProvider(VendorProvider):
 
     def fingerprint(self) -> dict[str, Any]:
         """What else than the prompt decides the answer: it is part of the cache's key."""
-        return {"provider": "anthropic", "base_url": self.base_url or os.environ.get("ANTHROPIC_BASE_URL")}
+        return {"provider": "anthropic", "base_url": self.base_url or os.environ.get(self.url_variable)}
 
     def provides_model(self, model_id: str) -> bool:
         return model_id.startswith("claude-")

@@ -34,6 +34,7 @@ class OpenAIProvider(VendorProvider):
     package = "openai"
     client_class = "OpenAI"
     key_variable = "OPENAI_API_KEY"
+    url_variable = "OPENAI_BASE_URL"
 
     def __init__(
         self,
@@ -56,7 +57,7 @@ class OpenAIProvider(VendorProvider):
 
     def fingerprint(self) -> dict[str, Any]:
         """What else than the prompt decides the answer: it is part of the cache's key."""
-        return {"provider": "openai", "base_url": self.base_url or os.environ.get("OPENAI_BASE_URL")}
+        return {"provider": "openai", "base_url": self.base_url or os.environ.get(self.url_variable)}
 
     def provides_model(self, model_id: str) -> bool:
         if not model_id.startswith(self.prefix):

@@ -26,10 +26,12 @@ class VendorProvider:
     package: ClassVar[str]
     client_class: ClassVar[str]
     key_variable: ClassVar[str]
+    url_variable: ClassVar[str]
 
     def __init__(self, *, client: Any = None, timeout: float = 120.0) -> None:
         self._given_client = client
         self._client: Any = None
+        self._made_in: tuple[str | None, str | None] = (None, None)
         self._lock = threading.Lock()
         self.timeout = timeout
 
@@ -51,14 +53,18 @@ class VendorProvider:
 
     @property
     def client(self) -> Any:
-        """The SDK's client, made once however many threads ask first. Raises MissingKeyError."""
+        """The SDK's client, made once however many threads ask first, and again where the key or the URL that the
+        environment names has changed. Raises MissingKeyError.
+        """
         with self._lock:
-            if self._client is None:
+            environment = os.environ.get(self.key_variable), os.environ.get(self.url_variable)
+            if self._client is None or self._made_in != environment:
                 options = {"max_retries": 0, "timeout": self.timeout}
                 if self._given_client is not None:
                     self._client = self._given_client.with_options(**options)
                 else:
                     self._client = getattr(self.sdk, self.client_class)(**self.client_arguments(), **options)
+                self._made_in = environment
             return self._client
 
     @contextlib.contextmanager

@@ -203,6 +203,21 @@ def test_a_client_of_ones_own_is_used_without_its_retries(server: Any) -> None:
     assert len(server.log) == 1 and server.log[0]["authorization"] == "Bearer mine"
 
 
+def test_a_changed_environment_makes_a_new_client(
+    server: Any, openai_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = OpenAIProvider()
+    first = provider.client
+    assert provider.client is first
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-another")
+    provider.execute("gpt-4o", TEXT)
+    assert server.log[0]["authorization"] == "Bearer sk-another"
+    monkeypatch.delenv("OPENAI_API_KEY")
+    for _ in range(2):
+        with pytest.raises(MissingKeyError):
+            provider.execute("gpt-4o", TEXT)
+
+
 def test_many_threads_share_one_client(server: Any, openai_url: str) -> None:
     provider, seen, barrier = OpenAIProvider(), [], threading.Barrier(16)
 

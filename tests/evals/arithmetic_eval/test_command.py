@@ -72,8 +72,8 @@ def test_a_run_that_a_limit_stops(server: Any, openai_url: str, tmp_path: Path, 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["arithmetic", "--model", "gpt-4o"], "OPENAI_API_KEY is not set"),
-        (["arithmetic", "--model", "gtp"], "no provider has the model 'gtp'"),
+        (["arithmetic", "--model", "gpt-4o", "--num-problems", "3"], "OPENAI_API_KEY is not set"),
+        (["arithmetic", "--model", "gtp", "--num-problems", "3"], "no provider has the model 'gtp'"),
         (["compare", "nowhere", "neither"], "nowhere does not exist"),
         (["arithmetik"], "there is no command 'arithmetik'. Did you mean 'arithmetic'?"),
     ],
