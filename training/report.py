@@ -39,6 +39,8 @@ REPORT_FILE, COMPARISON_FILE = "report.html", "comparison.html"
 TRAIN = "torchrun training/train_gpt2.py"
 SAMPLED_STEPS = 12
 """The page shows the samples of at most so many steps: the first, the last, and some between."""
+SAMPLES_A_STEP = 6
+"""And at most so many of each; the tally counts them all."""
 
 
 def write_report(run_folders: list[Path], output: Path | None = None) -> Path:
@@ -171,11 +173,11 @@ def _result(run: Run) -> tuple[object, ...]:
 def result(run: Run) -> Markup | None:
     """What the run reached, in large figures."""
     tiles = [(name, value) for name, value in zip(RESULT, _result(run), strict=True) if value is not None]
-    sampled = [sample for sample in run.of(Sample) if sample.grammatical is not None and sample.novel is not None]
-    if sampled:
-        last = [sample for sample in sampled if sample.step == sampled[-1].step]
-        good = sum(bool(sample.grammatical and sample.novel) for sample in last)
-        tiles.append(("last samples that are grammatical and new", f"{good} of {len(last)}"))
+    sampled = run.of(Sample)
+    last = [sample for sample in sampled if sample.step == sampled[-1].step]
+    tiles += [
+        ("last samples that are grammatical and new", tally.removeprefix(": ")) for tally in good_and_new(last, "")
+    ]
     if not tiles:
         return None
     figures = [
@@ -212,7 +214,8 @@ def samples(runs: Sequence[Run], *, last_only: bool = False) -> Markup:
         kept = steps[-1:] if last_only else spread(steps, SAMPLED_STEPS)
         for step, group in kept:
             title = join(swatch(index), run.name, f", step {step:,}") if len(runs) > 1 else f"Step {step:,}"
-            blocks.append(element("article", element("h3", title), *map(sample_text, group)))
+            texts = element("div", *map(sample_text, group[:SAMPLES_A_STEP]), class_="texts")
+            blocks.append(element("article", element("h3", title, *good_and_new(group)), texts))
     return section("The samples as they improved" if not last_only else "The last samples", *blocks)
 
 
@@ -221,6 +224,13 @@ def spread(items: list[Any], most: int) -> list[Any]:
     if len(items) <= most:
         return items
     return [items[round(place * (len(items) - 1) / (most - 1))] for place in range(most)]
+
+
+def good_and_new(samples: Sequence[Sample], what: str = " grammatical and new") -> list[str]:
+    """ ": 58 of 64 grammatical and new", where both are known of them; else nothing."""
+    judged = [sample for sample in samples if sample.grammatical is not None and sample.novel is not None]
+    good = sum(bool(sample.grammatical and sample.novel) for sample in judged)
+    return [f": {good} of {len(judged)}{what}"] if judged else []
 
 
 def sample_text(sample: Sample) -> Markup:

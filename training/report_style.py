@@ -30,7 +30,8 @@ th, td { text-align: left; vertical-align: top; padding: 0.3rem 1rem 0.3rem 0; b
   font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 td { max-width: 40rem; overflow-wrap: anywhere; min-width: 4rem; }
 th { color: var(--soft); font-weight: 600; }
-blockquote { margin: 0 0 0.75rem; padding: 0.6rem 0.9rem; background: var(--raised); border-radius: 0.5rem; }
+.texts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr)); gap: 0.75rem; }
+blockquote { margin: 0; padding: 0.6rem 0.9rem; background: var(--raised); border-radius: 0.5rem; }
 blockquote p { margin: 0; white-space: pre-wrap; max-width: 70ch; }
 .mark { display: inline-block; margin: 0.4rem 0.5rem 0 0; font-size: 0.78rem; border: 1px solid; border-radius: 1rem;
   padding: 0 0.55rem; }

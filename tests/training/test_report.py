@@ -99,7 +99,7 @@ def test_a_report_says_what_ran_and_what_came_of_it(tmp_path: Path) -> None:
         "attention torch fastest of 3",
         "model.n_layer 4",
         "torchrun training/train_gpt2.py --seed 1",
-        "Step 20 Tom Tom ran. Step 40 Tom ran. grammatical new Mia ran. not grammatical new",
+        "Step 20 Tom Tom ran. Step 40: 1 of 2 grammatical and new Tom ran. grammatical new Mia ran. not grammatical new",
         "20 resumed from step 20",
         "metrics.jsonl every figure on this page",
         "python training/generate.py runs/first --num 5",
@@ -312,8 +312,11 @@ def test_long_curves_are_drawn_as_means() -> None:
 
 
 def test_many_samples_are_thinned_but_the_first_and_the_last_stay(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "first", [sample(step, f"number {step}.") for step in range(100)])
-    said = text_of(write_report([run]))
+    final = [sample(99, "one of many", True, True) for _ in range(64)]
+    run = make_run(tmp_path / "first", [*(sample(step, f"number {step}.") for step in range(100)), *final])
+    said = " ".join(text_of(write_report([run])).split())
+    assert "Step 99: 64 of 64 grammatical and new" in said
+    assert said.count("one of many") == 5
     assert "number 0." in said and "number 99." in said
     assert len(re.findall(r"number \d+\.", said)) == 12
 
