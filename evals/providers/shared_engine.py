@@ -1,0 +1,79 @@
+"""One generation engine for requests of several threads: those that wait at the same time are one batch."""
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
+from gpt_from_scratch.evals.lm.completion import Completion, TextStream
+from gpt_from_scratch.models.generation import Engine, Generated, Sampling
+
+
+@dataclass(eq=False)
+class _Waiting:
+    stream: TextStream
+    tokens: int = 0
+    last: Generated | None = None
+    failure: RuntimeError | None = None
+
+
+class SharedEngine:
+    """Every thread that waits for its row makes the next step for all, whoever comes first: no thread of its own is needed."""
+
+    def __init__(self, checkpoint: Checkpoint, max_rows: int = 64) -> None:
+        self._checkpoint, self._max_rows = checkpoint, max_rows
+        self._lock = threading.Lock()
+        self._engine = Engine(checkpoint.model, max_rows=max_rows)
+        self._rows: dict[int, _Waiting] = {}
+        self.steps = 0
+
+    def complete(self, prompt: Sequence[int], max_tokens: int, sampling: Sampling) -> Completion:
+        """Continue the prompt to the end-of-text token or `max_tokens`.
+
+        Raises:
+            ValueError: what `Engine.add` refuses.
+            RuntimeError: the engine failed; all rows that ran fail alike.
+        """
+        end = self._checkpoint.tokenizer.eot_token
+        row = self._run(prompt, max_tokens, replace(sampling, stop_tokens=(end,)), 0)
+        assert row.last is not None
+        return Completion(row.stream.text, row.tokens, str(row.last.finish))
+
+    def likeliest(self, prompt: Sequence[int], count: int) -> list[tuple[int, float]]:
+        """The most likely next tokens with their probabilities, best first."""
+        row = self._run(prompt, 1, Sampling(temperature=0), max(1, count))
+        assert row.last is not None
+        return [(token, math.exp(logprob)) for token, logprob in row.last.top]
+
+    def _run(self, prompt: Sequence[int], max_tokens: int, sampling: Sampling, top: int) -> _Waiting:
+        row = _Waiting(TextStream(self._checkpoint.tokenizer))
+        with self._lock:
+            self._rows[self._engine.add(prompt, max_tokens, sampling, top=top)] = row
+        while True:
+            with self._lock:
+                if row.failure is not None:
+                    raise RuntimeError(f"generation failed: {row.failure}") from row.failure
+                if row.last is not None:
+                    return row
+                self._step()
+
+    def _step(self) -> None:
+        try:
+            made = self._engine.step()
+        except RuntimeError as error:  # out of memory, or logits that are no numbers
+            for row in self._rows.values():
+                row.failure = error
+            self._rows.clear()
+            self._engine = Engine(self._checkpoint.model, max_rows=self._max_rows)
+            return
+        self.steps += 1
+        for new in made:
+            row = self._rows[new.row]
+            row.tokens += 1
+            if new.finish != "stop":
+                row.stream.add(new.token)
+            if new.finish is not None:
+                row.stream.finish()
+                row.last = new
+                del self._rows[new.row]
