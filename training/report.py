@@ -243,8 +243,7 @@ def sample_text(sample: Sample) -> Markup:
         )
         if value is not None
     ]
-    continuation = sample.text.removeprefix(sample.prompt)
-    return element("blockquote", element("p", element("b", sample.prompt), continuation), *marks)
+    return element("blockquote", element("p", element("b", sample.prompt), sample.text), *marks)
 
 
 def events(run: Run) -> Markup | None:

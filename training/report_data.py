@@ -39,7 +39,7 @@ class Eval:
 
 @dataclass(frozen=True)
 class Sample:
-    """A text the model wrote; whether the grammar accepts it and whether it is absent from the training text, if known."""
+    """What the model wrote after a prompt; whether the grammar accepts it and whether it is absent from the training text, if known."""
 
     step: int
     text: str
