@@ -29,5 +29,20 @@ def parameter_dtype(op: str, activation: torch.dtype, **parameters: Tensor | Non
             )
 
 
+def targets_in_range(op: str, targets: Tensor, classes: int, ignore_index: int) -> None:
+    """Raise ValueError unless every target is a class or `ignore_index`: a kernel would read outside the logits.
+
+    On an accelerator, where looking would wait for the device, the device itself checks and stops with a RuntimeError.
+    """
+    if targets.is_meta:
+        return
+    allowed = ((targets >= 0) & (targets < classes)) | (targets == ignore_index)
+    if targets.device.type != "cpu" or torch.compiler.is_compiling():
+        torch._assert_async(allowed.all(), f"{op}: a target is neither ignore_index nor below the {classes} classes")
+    elif not allowed.all():
+        wrong = targets[~allowed].flatten()[0].item()
+        raise ValueError(f"{op}: targets must be 0 to {classes - 1} or ignore_index ({ignore_index}), one is {wrong}")
+
+
 def _listed(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name}: {value}" for name, value in values.items())

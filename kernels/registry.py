@@ -71,12 +71,14 @@ class Case:
     """One parity case: `make(generator, dtype)` gives the op's arguments by name, on the CPU.
 
     `grad` says how the gradient of each output is laid out: "dense", "expanded" (stride 0, as from ``.sum()``),
-    "strided" (as from ``[..., ::2]``), "transposed" or "sliced" (as from ``cat``).
+    "strided" (as from ``[..., ::2]``), "transposed" or "sliced" (as from ``cat``). A `large` case is left out where
+    kernels are interpreted, at milliseconds an instruction.
     """
 
     name: str
     make: Callable[[torch.Generator, torch.dtype], dict[str, Any]]
     grad: str = "dense"
+    large: bool = False
 
 
 class Op(Generic[R]):

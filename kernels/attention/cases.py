@@ -66,7 +66,7 @@ def case(
         kv_lengths = None if lengths is None else torch.tensor(lengths)
         return {"q": q, "k": k, "v": v, "causal": causal, "scale": scale, "kv_lengths": kv_lengths}
 
-    return Case(name, make, grad)
+    return Case(name, make, grad, large=tq * tk > 2**16)
 
 
 def attention_scale(

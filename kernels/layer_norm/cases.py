@@ -1,5 +1,6 @@
 """Parity cases of layer_norm, and the scale of its intermediate values."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,7 +50,7 @@ def case(
         weight, shift = (torch.randn(shape[-1], generator=generator).to(kept) for _ in range(2))
         return {"weight": weight, "bias": shift if bias else None, "eps": eps}
 
-    return Case(name, make, grad)
+    return Case(name, make, grad, large=math.prod(shape) > 2**16)
 
 
 def activations(

@@ -1,5 +1,6 @@
 """Parity cases of linear_cross_entropy, and the scale of its intermediate values."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,7 +62,7 @@ def case(
             "reduction": reduction,
         }
 
-    return Case(name, make, grad)
+    return Case(name, make, grad, large=math.prod(shape) * v > 2**16)
 
 
 def linear_cross_entropy_scale(

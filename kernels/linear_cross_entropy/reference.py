@@ -35,6 +35,7 @@ def check_linear_cross_entropy(
     checks.same_dtype("linear_cross_entropy", hidden=hidden)
     checks.parameter_dtype("linear_cross_entropy", hidden.dtype, weight=weight)
     checks.same_device("linear_cross_entropy", hidden=hidden, weight=weight, targets=targets)
+    checks.targets_in_range("linear_cross_entropy", targets, weight.shape[0], ignore_index)
 
 
 @op(cases=linear_cross_entropy_cases, scale=linear_cross_entropy_scale, check=check_linear_cross_entropy)

@@ -67,7 +67,7 @@ def test_a_region_ends_also_after_an_error() -> None:
     assert layer_norm.choose("cpu").backend == "reference"
 
 
-@pytest.mark.parametrize("name", ["trch", "Torch", "refrence"])
+@pytest.mark.parametrize("name", ["tritno", "Torch", "refrence"])
 def test_an_unknown_name_lists_the_known_ones_and_the_nearest(name: str) -> None:
     with pytest.raises(ValueError, match=f"no backend '{name}'; known: .*reference.*did you mean"):
         layer_norm(*ARGUMENTS, backend=name)

@@ -1,0 +1,215 @@
+"""Attention by our Triton kernels: forward with split keys for decoding, and a backward without atomics."""
+
+import math
+from typing import Any
+
+import torch
+import triton
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from gpt_from_scratch.kernels import configs
+from gpt_from_scratch.kernels.attention.reference import attention
+from gpt_from_scratch.kernels.attention.triton_backward import attention_backward_kv, attention_backward_q
+from gpt_from_scratch.kernels.attention.triton_forward import attention_forward, combine_splits
+from gpt_from_scratch.kernels.launch import input_precision, launch, multiprocessors, opaque
+
+LARGEST_HEAD = 128
+FEW_QUERIES = 16  # up to so many query rows, the keys are split among programs
+LEAST_SPLIT = 128  # keys
+
+
+def limits(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    causal: bool = True,
+    scale: float | None = None,
+    kv_lengths: Tensor | None = None,
+) -> str | None:
+    """Why the kernels cannot take these arguments, or None."""
+    if q.dtype == torch.float64:
+        return "torch.float64 (the kernels compute in fp32)"
+    if not 1 <= q.shape[-1] <= LARGEST_HEAD:
+        return f"head size {q.shape[-1]}, and the kernels take 1 to {LARGEST_HEAD}"
+    return None
+
+
+@attention.backend(
+    "triton",
+    devices=("cuda",),
+    requires=("triton>=3.6",),
+    capability=(8, 0),
+    interpreter="TRITON_INTERPRET",
+    limits=limits,
+)
+def attention_triton(
+    q: Float[Tensor, "b hq tq d"],
+    k: Float[Tensor, "b hkv tk d"],
+    v: Float[Tensor, "b hkv tk d"],
+    *,
+    causal: bool = True,
+    scale: float | None = None,
+    kv_lengths: Int[Tensor, " b"] | None = None,
+) -> Float[Tensor, "b hq tq d"]:
+    """FlashAttention-2 (Dao 2023). The output lies as (b, t, h, d) in memory, as the projection after it wants it."""
+    scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+    if scale < 0:  # the kernel scales the rows' maxima
+        q, scale = -q, -scale
+    out: Tensor = _Attention.apply(q, k, v, kv_lengths, causal, scale)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _Attention(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        q: Float[Tensor, "b hq tq d"],
+        k: Float[Tensor, "b hkv tk d"],
+        v: Float[Tensor, "b hkv tk d"],
+        kv_lengths: Int[Tensor, " b"] | None,
+        causal: bool,
+        scale: float,
+    ) -> Float[Tensor, "b hq tq d"]:
+        out, lse = forward(q, k, v, kv_lengths, causal, scale)
+        ctx.save_for_backward(q, k, v, kv_lengths, out, lse)
+        ctx.causal, ctx.scale = causal, scale
+        result: Tensor = out
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, do: Float[Tensor, "b hq tq d"]) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
+        q, k, v, kv_lengths, out, lse = ctx.saved_tensors
+        return *backward(do, q, k, v, kv_lengths, out, lse, ctx.causal, ctx.scale), None, None, None
+
+
+@opaque("attention_forward")
+def forward(
+    q: Tensor, k: Tensor, v: Tensor, kv_lengths: Tensor | None, causal: bool, scale: float
+) -> tuple[Tensor, Tensor]:
+    """(output, log2 of the sums of exp2 of the scaled scores in units of log2, (b, hq, tq) in fp32)."""
+    q, k, v = (addressable(x) for x in (q, k, v))
+    (b, heads, tq, d), tk = q.shape, k.shape[2]
+    config = configs.find(q, "attention", "decode" if tq <= FEW_QUERIES else "forward", d, tk)
+    blocks = triton.cdiv(tq, config.rows) * b * heads
+    span = tk
+    if tq <= FEW_QUERIES and blocks:
+        splits = max(1, min(triton.cdiv(tk, LEAST_SPLIT), config.waves * multiprocessors(q) // blocks))
+        span = triton.cdiv(triton.cdiv(tk, splits), config.columns) * config.columns
+    splits = triton.cdiv(tk, span) if tk else 1
+    out = time_major(q, q.shape)
+    lse = q.new_empty(b, heads, tq, dtype=torch.float32)
+    partial, partial_lse = out, lse
+    if splits > 1:
+        partial = q.new_empty(splits, b, heads, tq, d, dtype=torch.float32)
+        partial_lse = q.new_empty(splits, b, heads, tq, dtype=torch.float32)
+    launch(
+        attention_forward,
+        (blocks, splits),
+        config,
+        *(q, k, v, lse if kv_lengths is None else kv_lengths, partial, partial_lse),
+        *(*q.stride()[:3], *k.stride()[:3], *v.stride()[:3], *partial.stride()[-4:-1]),
+        *(
+            partial.stride(0),
+            partial_lse.stride(0),
+            heads,
+            heads // k.shape[1],
+            tq,
+            tk,
+            span,
+            scale * math.log2(math.e),
+        ),
+        **constants(q, k, kv_lengths, causal, config),
+        SPLIT=splits > 1,
+    )
+    if splits > 1:
+        launch(
+            combine_splits,
+            (b * heads * tq,),
+            configs.Config(1, num_warps=1, num_stages=1),
+            *(partial, partial_lse, out, lse, *out.stride()[:3], heads, tq, b * heads * tq, splits),
+            D=d,
+            BLOCK_D=triton.next_power_of_2(d),
+            SPLITS=triton.next_power_of_2(splits),
+        )
+    return out, lse
+
+
+@opaque("attention_backward")
+def backward(
+    do: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    kv_lengths: Tensor | None,
+    out: Tensor,
+    lse: Tensor,
+    causal: bool,
+    scale: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(dq, dk, dv), laid out as (b, t, h, d) in memory."""
+    q, k, v, do = (addressable(x) for x in (q, k, v, do))
+    (b, heads, tq, d), (kv_heads, tk) = q.shape, k.shape[1:3]
+    dq, dk, dv = (time_major(x, x.shape) for x in (q, k, v))
+    delta = torch.empty_like(lse)
+    lengths = lse if kv_lengths is None else kv_lengths
+    scales = (scale * math.log2(math.e), scale)
+    inputs = (*q.stride()[:3], *k.stride()[:3], *v.stride()[:3])
+    config = configs.find(q, "attention", "backward_q", d, tk)
+    launch(
+        attention_backward_q,
+        (triton.cdiv(tq, config.rows) * b * heads,),
+        config,
+        *(q, k, v, lengths, out, do, lse, delta, dq),
+        *(*inputs, *out.stride()[:3], *do.stride()[:3], *dq.stride()[:3], heads, heads // kv_heads, tq, tk, *scales),
+        **constants(q, k, kv_lengths, causal, config),
+    )
+    config = configs.find(q, "attention", "backward_kv", d, tq)
+    launch(
+        attention_backward_kv,
+        (triton.cdiv(tk, config.columns) * b * kv_heads,),
+        config,
+        *(q, k, v, lengths, do, lse, delta, dk, dv),
+        *(*inputs, *do.stride()[:3], *dk.stride()[:3], *dv.stride()[:3], kv_heads, heads // kv_heads, tq, tk, *scales),
+        **constants(q, k, kv_lengths, causal, config),
+    )
+    return dq, dk, dv
+
+
+def constants(q: Tensor, k: Tensor, kv_lengths: Tensor | None, causal: bool, config: configs.Config) -> dict[str, Any]:
+    """The constexpr arguments that the three kernels share."""
+    lead, rest = tiles(q.shape[3])
+    return {
+        "D": q.shape[3],
+        "LEAD": lead,
+        "REST": rest,
+        "CAUSAL": causal,
+        "LENGTHS": kv_lengths is not None,
+        "EVEN_Q": q.shape[2] % config.rows == 0,
+        "EVEN_K": k.shape[2] % config.columns == 0,
+        "PRECISION": input_precision(q),
+        "BLOCK_M": config.rows,
+        "BLOCK_N": config.columns,
+    }
+
+
+def tiles(head_size: int) -> tuple[int, int]:
+    """Widths of the two tiles that hold a head: 80 as 64 + 16, but 112 as 128 + 0, since 64 + 64 would gain nothing."""
+    whole = max(16, triton.next_power_of_2(head_size))
+    lead = max(16, whole // 2)
+    rest = max(16, triton.next_power_of_2(max(1, head_size - lead)))
+    return (lead, rest) if head_size > lead and lead + rest < whole else (whole, 0)
+
+
+def addressable(x: Tensor) -> Tensor:
+    """x, copied only where a head's elements are apart, or rows so far apart that offsets in a tile pass 32 bits."""
+    return x if x.stride(3) == 1 and 0 <= x.stride(2) < 2**23 else x.contiguous()
+
+
+def time_major(x: Tensor, shape: torch.Size) -> Tensor:
+    """An empty (b, h, t, d) tensor that lies as (b, t, h, d) in memory."""
+    b, h, t, d = shape
+    return x.new_empty(b, t, h, d).transpose(1, 2)

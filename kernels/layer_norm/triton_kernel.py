@@ -1,0 +1,50 @@
+"""Layer normalisation by our Triton kernels."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from gpt_from_scratch.kernels.layer_norm import triton_norm
+from gpt_from_scratch.kernels.layer_norm.reference import layer_norm
+
+
+def limits(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float = 1e-5) -> str | None:
+    """Why the kernels cannot take these arguments, or None."""
+    return triton_norm.why_not(x)
+
+
+@layer_norm.backend(
+    "triton",
+    devices=("cuda",),
+    requires=("triton>=3.6",),
+    capability=(8, 0),
+    interpreter="TRITON_INTERPRET",
+    limits=limits,
+)
+def layer_norm_triton(
+    x: Float[Tensor, "*b d"], weight: Float[Tensor, " d"], bias: Float[Tensor, " d"] | None, eps: float = 1e-5
+) -> Float[Tensor, "*b d"]:
+    """One kernel forward; one backward, and a small one that sums the weight's and bias's gradients."""
+    y: Tensor = _LayerNorm.apply(x, weight, bias, eps)  # type: ignore[no-untyped-call]
+    return y
+
+
+class _LayerNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Float[Tensor, "*b d"], weight: Float[Tensor, " d"], bias: Float[Tensor, " d"] | None, eps: float
+    ) -> Float[Tensor, "*b d"]:
+        y, _, mean, rstd = triton_norm.forward(x, None, weight, bias, eps)
+        ctx.save_for_backward(x, weight, mean, rstd)
+        ctx.bias_dtype = None if bias is None else bias.dtype
+        out: Tensor = y
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Float[Tensor, "*b d"]) -> tuple[Tensor, Tensor, Tensor | None, None]:
+        dx, dweight, dbias = triton_norm.backward(dy, None, *ctx.saved_tensors, ctx.bias_dtype)
+        return dx, dweight, None if ctx.bias_dtype is None else dbias, None

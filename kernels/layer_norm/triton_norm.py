@@ -1,0 +1,211 @@
+"""The Triton kernels of layer_norm and add_layer_norm, and the functions that launch them.
+
+Both ops are bound by memory: each pass reads and writes every row once. A program takes several rows, since one row of
+GPT-2's width is too little work for it; statistics are fp32. The weight's and bias's gradients are summed in two stages
+without atomics, so that they are the same from run to run: each program keeps sums over its rows in registers and
+writes one row of partial sums, and a second kernel adds those up.
+"""
+
+from typing import no_type_check
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from gpt_from_scratch.kernels import configs
+from gpt_from_scratch.kernels.launch import launch, multiprocessors, opaque, rows_of
+
+WIDEST = 16384
+
+
+@triton.jit
+@no_type_check
+def norm_forward(
+    x_ptr,
+    residual_ptr,
+    weight_ptr,
+    bias_ptr,
+    y_ptr,
+    total_ptr,
+    mean_ptr,
+    rstd_ptr,
+    rows,
+    x_stride,
+    residual_stride,
+    eps,
+    WIDTH: tl.constexpr,
+    ADD: tl.constexpr,
+    BIAS: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """y = (s - mean) · rstd · weight + bias for ROWS rows, where s is x, or x + residual rounded to x's dtype and stored."""
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    column = tl.arange(0, BLOCK)
+    inside = (row < rows)[:, None] & (column < WIDTH)[None, :]
+    x = tl.load(x_ptr + row[:, None] * x_stride + column[None, :], mask=inside, other=0.0)
+    at = row[:, None] * WIDTH + column[None, :]
+    if ADD:
+        residual = tl.load(residual_ptr + row[:, None] * residual_stride + column[None, :], mask=inside, other=0.0)
+        x = (x.to(tl.float32) + residual.to(tl.float32)).to(x.dtype)
+        tl.store(total_ptr + at, x, mask=inside)
+    x = x.to(tl.float32)
+    mean = tl.sum(x, axis=1) / WIDTH
+    centred = tl.where(inside, x - mean[:, None], 0.0)
+    rstd = tl.rsqrt(tl.sum(centred * centred, axis=1) / WIDTH + eps)
+    weight = tl.load(weight_ptr + column, mask=column < WIDTH, other=0.0).to(tl.float32)
+    y = centred * rstd[:, None] * weight[None, :]
+    if BIAS:
+        y += tl.load(bias_ptr + column, mask=column < WIDTH, other=0.0).to(tl.float32)[None, :]
+    tl.store(y_ptr + at, y.to(y_ptr.dtype.element_ty), mask=inside)
+    tl.store(mean_ptr + row, mean, mask=row < rows)
+    tl.store(rstd_ptr + row, rstd, mask=row < rows)
+
+
+@triton.jit
+@no_type_check
+def norm_backward(
+    dy_ptr,
+    dtotal_ptr,
+    x_ptr,
+    weight_ptr,
+    mean_ptr,
+    rstd_ptr,
+    dx_ptr,
+    partial_weight_ptr,
+    partial_bias_ptr,
+    rows,
+    dy_stride,
+    dtotal_stride,
+    x_stride,
+    WIDTH: tl.constexpr,
+    ADD: tl.constexpr,
+    BIAS: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """dx = rstd · (g - mean(g) - x̂ · mean(g · x̂)) [+ dtotal] with g = dy · weight, and this program's sums of dy · x̂ and dy."""
+    column = tl.arange(0, BLOCK)
+    weight = tl.load(weight_ptr + column, mask=column < WIDTH, other=0.0).to(tl.float32)
+    sum_weight = tl.zeros([ROWS, BLOCK], tl.float32)
+    sum_bias = tl.zeros([ROWS, BLOCK], tl.float32)
+    for tile in range(tl.program_id(0), tl.cdiv(rows, ROWS), tl.num_programs(0)):
+        row = tl.cast(tile, tl.int64) * ROWS + tl.arange(0, ROWS)
+        inside = (row < rows)[:, None] & (column < WIDTH)[None, :]
+        dy = tl.load(dy_ptr + row[:, None] * dy_stride + column[None, :], mask=inside, other=0.0).to(tl.float32)
+        x = tl.load(x_ptr + row[:, None] * x_stride + column[None, :], mask=inside, other=0.0).to(tl.float32)
+        mean = tl.load(mean_ptr + row, mask=row < rows, other=0.0)
+        rstd = tl.load(rstd_ptr + row, mask=row < rows, other=0.0)
+        normed = tl.where(inside, (x - mean[:, None]) * rstd[:, None], 0.0)
+        sum_weight += dy * normed
+        if BIAS:
+            sum_bias += dy
+        g = dy * weight[None, :]
+        mean_g = tl.sum(g, axis=1) / WIDTH
+        mean_gx = tl.sum(g * normed, axis=1) / WIDTH
+        dx = rstd[:, None] * (g - mean_g[:, None] - normed * mean_gx[:, None])
+        if ADD:
+            dtotal = row[:, None] * dtotal_stride + column[None, :]
+            dx += tl.load(dtotal_ptr + dtotal, mask=inside, other=0.0).to(tl.float32)
+        at = row[:, None] * WIDTH + column[None, :]
+        tl.store(dx_ptr + at, dx.to(dx_ptr.dtype.element_ty), mask=inside)
+    at = tl.program_id(0) * WIDTH + column
+    tl.store(partial_weight_ptr + at, tl.sum(sum_weight, axis=0), mask=column < WIDTH)
+    if BIAS:
+        tl.store(partial_bias_ptr + at, tl.sum(sum_bias, axis=0), mask=column < WIDTH)
+
+
+@triton.jit
+@no_type_check
+def column_sums(partial_ptr, sum_ptr, programs, WIDTH: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr):
+    """The second stage: the sum of a (programs, WIDTH) matrix over its rows, for BLOCK columns."""
+    column = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    total = tl.zeros([ROWS, BLOCK], tl.float32)
+    for first in range(0, programs, ROWS):
+        row = first + tl.arange(0, ROWS)
+        inside = (row < programs)[:, None] & (column < WIDTH)[None, :]
+        total += tl.load(partial_ptr + row[:, None] * WIDTH + column[None, :], mask=inside, other=0.0)
+    tl.store(sum_ptr + column, tl.sum(total, axis=0).to(sum_ptr.dtype.element_ty), mask=column < WIDTH)
+
+
+def why_not(x: Tensor) -> str | None:
+    """Why the kernels cannot take this x, or None."""
+    if x.dtype == torch.float64:
+        return "torch.float64 (the kernels compute in fp32)"
+    if not 1 <= x.shape[-1] <= WIDEST:
+        return f"width {x.shape[-1]}, and a program holds whole rows of 1 to {WIDEST} elements"
+    return None
+
+
+@opaque("norm_forward")
+def forward(
+    x: Tensor, residual: Tensor | None, weight: Tensor, bias: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(y, x + residual or an empty tensor, mean, rstd); the last two have one fp32 element a row."""
+    rows = rows_of(x)
+    added = rows if residual is None else rows_of(residual)
+    count, width = rows.shape
+    y = torch.empty_like(x, memory_format=torch.contiguous_format)
+    total = x.new_empty(0) if residual is None else torch.empty_like(y)
+    mean, rstd = (x.new_empty(count, dtype=torch.float32) for _ in range(2))
+    config = configs.find(x, "layer_norm", "forward", width)
+    launch(
+        norm_forward,
+        (triton.cdiv(count, config.rows),),
+        config,
+        *(rows, added, weight, weight if bias is None else bias, y, total, mean, rstd),
+        *(count, rows.stride(0), added.stride(0), eps),
+        WIDTH=width,
+        ADD=residual is not None,
+        BIAS=bias is not None,
+        ROWS=config.rows,
+        BLOCK=triton.next_power_of_2(width),
+    )
+    return y, total, mean, rstd
+
+
+@opaque("norm_backward")
+def backward(
+    dy: Tensor,
+    dtotal: Tensor | None,
+    x: Tensor,
+    weight: Tensor,
+    mean: Tensor,
+    rstd: Tensor,
+    bias_dtype: torch.dtype | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(dx, dweight, dbias); the last is empty where there is no bias (`bias_dtype` None)."""
+    rows, grads = rows_of(x), rows_of(dy)
+    added = grads if dtotal is None else rows_of(dtotal)
+    count, width = rows.shape
+    config = configs.find(x, "layer_norm", "backward", width)
+    programs = min(triton.cdiv(count, config.rows), config.waves * multiprocessors(x))
+    dx = torch.empty_like(x, memory_format=torch.contiguous_format)
+    partial_weight = x.new_empty(programs, width, dtype=torch.float32)
+    partial_bias = x.new_empty(programs if bias_dtype is not None else 0, width, dtype=torch.float32)
+    launch(
+        norm_backward,
+        (programs,),
+        config,
+        *(grads, added, rows, weight, mean, rstd, dx, partial_weight, partial_bias),
+        *(count, grads.stride(0), added.stride(0), rows.stride(0)),
+        WIDTH=width,
+        ADD=dtotal is not None,
+        BIAS=bias_dtype is not None,
+        ROWS=config.rows,
+        BLOCK=triton.next_power_of_2(width),
+    )
+    dweight = summed(partial_weight, weight.dtype)
+    dbias = weight.new_empty(0) if bias_dtype is None else summed(partial_bias, bias_dtype)
+    return dx, dweight, dbias
+
+
+def summed(partial: Tensor, dtype: torch.dtype) -> Tensor:
+    """The column sums of a matrix of partial sums, in `dtype`."""
+    programs, width = partial.shape
+    total = partial.new_empty(width, dtype=dtype)
+    config = configs.find(partial, "layer_norm", "sums", width)
+    grid = (triton.cdiv(width, config.columns),)
+    launch(column_sums, grid, config, partial, total, programs, WIDTH=width, ROWS=config.rows, BLOCK=config.columns)
+    return total

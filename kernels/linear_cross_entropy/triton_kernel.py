@@ -1,0 +1,98 @@
+"""The loss of a language model by our Triton kernel between the library's matrix products."""
+
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from gpt_from_scratch.kernels.linear_cross_entropy.reference import linear_cross_entropy
+from gpt_from_scratch.kernels.linear_cross_entropy.triton_loss import losses_and_gradients
+
+
+def limits(
+    hidden: Tensor, weight: Tensor, targets: Tensor, *, ignore_index: int = -100, reduction: str = "mean"
+) -> str | None:
+    """Why the kernel cannot take these arguments, or None."""
+    return "torch.float64 (the kernel computes in fp32)" if hidden.dtype == torch.float64 else None
+
+
+@linear_cross_entropy.backend(
+    "triton",
+    devices=("cuda",),
+    requires=("triton>=3.6",),
+    capability=(8, 0),
+    interpreter="TRITON_INTERPRET",
+    limits=limits,
+)
+def linear_cross_entropy_triton(
+    hidden: Float[Tensor, "*b d"],
+    weight: Float[Tensor, "v d"],
+    targets: Int[Tensor, "*b"],
+    *,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+) -> Float[Tensor, "..."]:
+    """Logits live a chunk at a time. "mean" and "sum" form the gradients in the forward pass; "none" recomputes the logits."""
+    rows, labels = hidden.flatten(0, -2) if hidden.ndim > 1 else hidden.unsqueeze(0), targets.flatten()
+    rows, labels = rows.contiguous(), labels.contiguous()
+    if reduction == "none":
+        losses: Tensor = _PerRow.apply(rows, weight, labels, ignore_index)  # type: ignore[no-untyped-call]
+        return losses.view(targets.shape)
+    if torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad):
+        loss: Tensor = _GradientInForward.apply(rows, weight, labels, ignore_index)  # type: ignore[no-untyped-call]
+    else:
+        loss = losses_and_gradients(rows, weight, labels, None, ignore_index, False)[0].sum()
+    return loss if reduction == "sum" else loss / (labels != ignore_index).sum().clamp(min=1)
+
+
+class _GradientInForward(torch.autograd.Function):
+    """The summed loss; backward only multiplies the stored gradients by the incoming factor."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Float[Tensor, "n d"],
+        weight: Float[Tensor, "v d"],
+        labels: Int[Tensor, " n"],
+        ignore_index: int,
+    ) -> Float[Tensor, ""]:
+        losses, grad_hidden, grad_weight = losses_and_gradients(hidden, weight, labels, None, ignore_index, True)
+        ctx.save_for_backward(grad_hidden, grad_weight)
+        loss: Tensor = losses.sum()
+        return loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Float[Tensor, ""]) -> tuple[Tensor, Tensor, None, None]:
+        grad_hidden, grad_weight = ctx.saved_tensors
+        return scaled(grad_hidden, grad), scaled(grad_weight, grad), None, None
+
+
+class _PerRow(torch.autograd.Function):
+    """One loss a row. The gradients need the incoming factors, so backward makes the logits again."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Float[Tensor, "n d"],
+        weight: Float[Tensor, "v d"],
+        labels: Int[Tensor, " n"],
+        ignore_index: int,
+    ) -> Float[Tensor, " n"]:
+        ctx.save_for_backward(hidden, weight, labels)
+        ctx.ignore_index = ignore_index
+        losses: Tensor = losses_and_gradients(hidden, weight, labels, None, ignore_index, False)[0]
+        return losses
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Float[Tensor, " n"]) -> tuple[Tensor, Tensor, None, None]:
+        _, *grads = losses_and_gradients(*ctx.saved_tensors, grad.contiguous(), ctx.ignore_index, True)
+        return *grads, None, None
+
+
+def scaled(gradient: Float[Tensor, "*s"], factor: Float[Tensor, ""]) -> Float[Tensor, "*s"]:
+    """Multiplied in fp32: one over a batch's tokens is no normal number in fp16."""
+    return (gradient.float() * factor).to(gradient.dtype)

@@ -1,0 +1,128 @@
+"""The loss kernel of linear_cross_entropy, and the loop over chunks of tokens around it.
+
+The matrix products are the library's. Between them one kernel reads a chunk's logits once from memory: a program takes
+a row, finds its log-sum-exp, and writes the gradient over the logits while the row is still in the cache.
+"""
+
+from typing import no_type_check
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from gpt_from_scratch.kernels import configs
+from gpt_from_scratch.kernels.launch import launch, opaque
+
+CHUNK_LOGITS = 2**29  # at most so many at a time: 10,682 tokens of GPT-2's vocabulary, 1 GiB in bf16
+LOG2E = tl.constexpr(1.4426950408889634)
+LN2 = tl.constexpr(0.6931471805599453)
+
+
+@triton.jit
+@no_type_check
+def loss_rows(
+    logits_ptr,
+    labels_ptr,
+    upstream_ptr,
+    loss_ptr,
+    stride,
+    ignore_index,
+    VOCABULARY: tl.constexpr,
+    GRAD: tl.constexpr,
+    UPSTREAM: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """loss = log Σ exp(logits) - logits[label] of one row; with GRAD, the logits become (softmax - one-hot) [· upstream]."""
+    row = tl.program_id(0).to(tl.int64)
+    label = tl.load(labels_ptr + row)
+    logits_ptr += row * stride
+    counts = label != ignore_index
+    top = float("-inf")
+    total = 0.0
+    picked = 0.0
+    for first in range(0, VOCABULARY, BLOCK):
+        column = first + tl.arange(0, BLOCK)
+        x = tl.load(logits_ptr + column, mask=column < VOCABULARY, other=float("-inf")).to(tl.float32)
+        picked += tl.sum(tl.where(column == label, x, 0.0), 0)
+        higher = tl.maximum(top, tl.max(x, 0))
+        total = total * tl.exp2((top - higher) * LOG2E) + tl.sum(tl.exp2((x - higher) * LOG2E), 0)
+        top = higher
+    lse = top + tl.log2(total) * LN2
+    known = (label >= 0) & (
+        label < VOCABULARY
+    )  # the op has refused other labels: should one come here, it is no number
+    loss = tl.where(counts, tl.where(known, lse - picked, float("nan")), 0.0)
+    tl.store(loss_ptr + row, loss)
+    if GRAD:
+        factor = 1.0
+        if UPSTREAM:
+            factor = tl.load(upstream_ptr + row)
+        for first in range(0, VOCABULARY, BLOCK):
+            column = first + tl.arange(0, BLOCK)
+            x = tl.load(logits_ptr + column, mask=column < VOCABULARY, other=float("-inf")).to(tl.float32)
+            p = tl.exp2((x - lse) * LOG2E)
+            grad = tl.where(counts, (p - tl.where(column == label, 1.0, 0.0)) * factor, 0.0)
+            tl.store(logits_ptr + column, grad.to(logits_ptr.dtype.element_ty), mask=column < VOCABULARY)
+
+
+def shapes(
+    hidden: Tensor, weight: Tensor, labels: Tensor, upstream: Tensor | None, ignore_index: int, with_grad: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Empty tensors like `losses_and_gradients`'s."""
+    wide = torch.float32
+    return (
+        hidden.new_empty(len(hidden), dtype=wide),
+        hidden.new_empty(hidden.shape if with_grad else 0),
+        weight.new_empty(weight.shape if with_grad else 0),
+    )
+
+
+@opaque("losses_and_gradients", shapes)
+def losses_and_gradients(
+    hidden: Tensor, weight: Tensor, labels: Tensor, upstream: Tensor | None, ignore_index: int, with_grad: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(losses (n) in fp32, their gradient by hidden (n, d), by weight (v, d)), the gradients empty without `with_grad`.
+
+    The gradients are those of Σ upstream · losses, or of Σ losses. `hidden` is (n, d), `labels` is (n).
+    """
+    losses, grad_hidden, grad_weight = shapes(hidden, weight, labels, upstream, ignore_index, with_grad)
+    head, vocabulary = weight.to(hidden.dtype), len(weight)
+    config = configs.find(hidden, "linear_cross_entropy", "loss", vocabulary)
+    chunk = chunk_rows(len(hidden), vocabulary)
+    # A row of GPT-2's 50,257 logits would start at any odd element; rows padded to 128 bytes are read in whole sectors.
+    padded = hidden.new_empty(chunk, -(-vocabulary // 64) * 64)
+    total = weight.new_zeros(weight.shape if with_grad else 0, dtype=torch.float32)  # bf16 diverges (Liger-Kernel#512)
+    for first in range(0, len(hidden), chunk):
+        rows = slice(first, first + chunk)
+        h = hidden[rows]
+        logits = padded[: len(h), :vocabulary]
+        torch.mm(h, head.T, out=logits)
+        launch(
+            loss_rows,
+            (len(h),),
+            config,
+            *(logits, labels[rows], losses if upstream is None else upstream[rows], losses[rows]),
+            *(padded.stride(0), ignore_index),
+            VOCABULARY=vocabulary,
+            GRAD=with_grad,
+            UPSTREAM=upstream is not None,
+            BLOCK=min(config.columns, triton.next_power_of_2(vocabulary)),
+        )
+        if with_grad:
+            torch.mm(logits, head, out=grad_hidden[rows])
+            total += wide_product(logits.T, h)
+    return losses, grad_hidden, total.to(weight.dtype) if with_grad else grad_weight
+
+
+def chunk_rows(rows: int, vocabulary: int) -> int:
+    """Rows a chunk: as even as may be, multiples of 128, at most CHUNK_LOGITS logits."""
+    chunks = max(1, -(-rows * vocabulary // CHUNK_LOGITS))
+    return max(128, -(-rows // chunks // 128) * 128)
+
+
+def wide_product(a: Tensor, b: Tensor) -> Tensor:
+    """a @ b in fp32, also of half precision tensors: summed and left in fp32 where the library can."""
+    if a.is_cuda and torch.version.hip is None and a.dtype != torch.float32:
+        return torch.mm(a, b, out_dtype=torch.float32)
+    return (a @ b).float()

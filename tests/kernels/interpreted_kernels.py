@@ -1,0 +1,395 @@
+"""What only runs under Triton's interpreter: test_interpreted.py starts this file in a process with TRITON_INTERPRET=1."""
+
+import dataclasses
+import importlib.util
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import triton
+from triton.runtime import interpreter
+
+from gpt_from_scratch.kernels.add_layer_norm import add_layer_norm
+from gpt_from_scratch.kernels.attention import attention, triton_backward, triton_forward
+from gpt_from_scratch.kernels.attention import triton_kernel as attention_kernel
+from gpt_from_scratch.kernels.guards import GuardedAllocations, inside_buffer, surrounded
+from gpt_from_scratch.kernels.layer_norm import layer_norm, triton_norm
+from gpt_from_scratch.kernels.layer_norm import triton_kernel as layer_norm_kernel
+from gpt_from_scratch.kernels.linear_cross_entropy import linear_cross_entropy, triton_loss
+from gpt_from_scratch.kernels.parity import check_parity
+from gpt_from_scratch.kernels.registry import Case, Op, set_backend, use_backend
+from gpt_from_scratch.models.gpt import GPT, GPTConfig
+
+OWNERS: dict[Any, list[Any]] = {
+    triton_forward: [attention_kernel, triton_backward],
+    triton_backward: [attention_kernel],
+    triton_norm: [triton_norm],
+    triton_loss: [triton_loss],
+}
+
+
+def case_of(made: Op[Any], name: str) -> Case:
+    return next(case for case in made.cases() if case.name == name)
+
+
+def seed(module: Any, old: str, new: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace `old` in a module's source, and its kernels by those of the changed copy."""
+    source = inspect.getsource(module)
+    assert old in source, f"{module.__name__} has no {old!r}: the fault must be seeded elsewhere"
+    file = folder / f"mutant_{module.__name__.rpartition('.')[2]}.py"
+    file.write_text(source.replace(old, new).replace("@opaque(", "@(lambda *_: lambda function: function)("))
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None and spec.loader is not None
+    mutant = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(mutant)
+    for name, kernel in vars(mutant).items():
+        if isinstance(kernel, interpreter.InterpretedFunction):
+            for owner in OWNERS[module]:
+                if hasattr(owner, name):
+                    monkeypatch.setattr(owner, name, kernel)
+
+
+FAULTS: list[tuple[str, Any, str, str, Op[Any], str]] = [
+    # a wrong mask
+    (
+        "diagonal",
+        triton_forward,
+        "key[None, :] <= query[:, None]",
+        "key[None, :] < query[:, None]",
+        attention,
+        "causal-d16",
+    ),
+    ("start-aligned", triton_forward, "offset = length - tq", "offset = 0 * length", attention, "causal-1-of-64"),
+    ("full-tiles", triton_forward, "first_row + offset + 1, 0", "first_row + offset + 64, 0", attention, "causal-t113"),
+    ("diagonal-kv", triton_backward, "<= row[None, :] + offset", "< row[None, :] + offset", attention, "causal-d16"),
+    (
+        "unmasked-kv",
+        triton_backward,
+        "first_key + BLOCK_N - 1 - offset",
+        "first_key - offset",
+        attention,
+        "causal-t113",
+    ),
+    (
+        "lengths",
+        triton_forward,
+        "length = tl.load(lengths_ptr + batch)",
+        "length = tk + 0 * tl.load(lengths_ptr + batch)",
+        attention,
+        "ragged",
+    ),
+    (
+        "columns",
+        triton_norm,
+        "centred = tl.where(inside, x - mean[:, None], 0.0)",
+        "centred = x - mean[:, None]",
+        layer_norm,
+        "width-97",
+    ),
+    (
+        "ignored",
+        triton_loss,
+        "grad = tl.where(counts, ",
+        "grad = tl.where(label == label, ",
+        linear_cross_entropy,
+        "mean-some-ignored",
+    ),
+    # a wrong scale
+    (
+        "scale",
+        triton_forward,
+        "tl.exp2(s * scale - higher",
+        "tl.exp2(s * scale * 1.02 - higher",
+        attention,
+        "causal-t113",
+    ),
+    (
+        "scale-dq",
+        triton_backward,
+        "store_tile(dq_at, dq_row, rows, dq * scale",
+        "store_tile(dq_at, dq_row, rows, dq",
+        attention,
+        "causal-d16",
+    ),
+    ("biased", triton_norm, "axis=1) / WIDTH + eps", "axis=1) / (WIDTH - 1) + eps", layer_norm, "width-97"),
+    ("natural-log", triton_loss, "tl.log2(total) * LN2", "tl.log2(total)", linear_cross_entropy, "vocabulary-65"),
+    # a missing term
+    ("fade", triton_forward, "acc * fade[:, None]", "acc", attention, "causal-t113"),
+    (
+        "rest",
+        triton_forward,
+        "s = tl.dot(q_rest, tl.trans(k_rest), s,",
+        "tl.dot(q_rest, tl.trans(k_rest), s,",
+        attention,
+        "full-d80",
+    ),
+    ("delta", triton_backward, "(dp - delta[:, None])", "(dp)", attention, "causal-d16"),
+    ("delta-kv", triton_backward, "(dp - delta[None, :])", "(dp)", attention, "causal-d16"),
+    ("one-head", triton_backward, "for member in range(group)", "for member in range(1)", attention, "multi-query"),
+    ("mean-gx", triton_norm, "- normed * mean_gx[:, None]", "", layer_norm, "width-97"),
+    (
+        "dtotal",
+        triton_norm,
+        "        if ADD:\n            dtotal",
+        "        if False:\n            dtotal",
+        add_layer_norm,
+        "width-97",
+    ),
+    ("one-tile", triton_norm, "tl.cdiv(rows, ROWS), tl.num_programs(0)", "tl.num_programs(0)", layer_norm, "rows-33"),
+    ("one-hot", triton_loss, "(p - tl.where(column == label, 1.0, 0.0))", "p", linear_cross_entropy, "vocabulary-65"),
+    # an unmasked load or store: the buffers around are NaN
+    (
+        "load-keys",
+        triton_forward,
+        "mask=(row < rows)[:, None], other=0.0",
+        "mask=(row < BLOCK)[:, None], other=0.0",
+        attention,
+        "causal-t97",
+    ),
+    ("load-head", triton_forward, "FIRST + WIDTH > D", "FIRST + WIDTH > D + 99", attention, "causal-d40"),
+    (
+        "load-sums",
+        triton_backward,
+        "delta = tl.load(delta_base + row, mask=row < tq, other=0.0)",
+        "delta = tl.load(delta_base + row)",
+        attention,
+        "causal-t97",
+    ),
+    (
+        "store",
+        triton_forward,
+        "mask=(row < rows)[:, None] & (column < D)[None, :])\n\n",
+        "mask=(column < D)[None, :] & (row < BLOCK)[:, None])\n\n",
+        attention,
+        "causal-t97",
+    ),
+    (
+        "load-logits",
+        triton_loss,
+        'mask=column < VOCABULARY, other=float("-inf")',
+        "mask=column < VOCABULARY + BLOCK",
+        linear_cross_entropy,
+        "vocabulary-1000",
+    ),
+    (
+        "load-row",
+        triton_norm,
+        "(row < rows)[:, None] & (column < WIDTH)[None, :]",
+        "(row < rows + 1)[:, None] & (column < WIDTH)[None, :]",
+        layer_norm,
+        "rows-33",
+    ),
+]
+
+
+@pytest.mark.parametrize(("module", "old", "new", "made", "case"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])
+def test_a_seeded_fault_is_caught(
+    module: Any, old: str, new: str, made: Op[Any], case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed(module, old, new, tmp_path, monkeypatch)
+    with pytest.raises(AssertionError, match="error|outside"):
+        with GuardedAllocations() as guards:
+            check_parity(made, "triton", surrounded(case_of(made, case)), torch.float32, "cpu")
+        guards.check()
+
+
+@pytest.fixture
+def overflow_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """32-bit arithmetic that overflows raises, and the interpreter leaves untouched memory untouched."""
+    builder = interpreter.interpreter_builder
+    monkeypatch.setattr(builder, "options", dataclasses.replace(builder.options, debug=True))
+    monkeypatch.setattr(interpreter.GridExecutor, "_restore_args_dev", lambda *_: None)  # copies whole storages
+
+
+def far_apart(*shape: int) -> torch.Tensor:
+    """The third of the first dimension begins beyond 2³¹ elements; of the 4 GiB only the pages in use come to be."""
+    step = 2**30 + 64  # the step itself still is a 32-bit number
+    x = torch.empty((shape[0] - 1) * step + torch.Size(shape[1:]).numel(), dtype=torch.float16)
+    view = x.as_strided(shape, (step, *torch.empty(shape[1:]).stride()))
+    return view.copy_(torch.randn(shape))
+
+
+def test_offsets_beyond_32_bits(overflow_stops: None) -> None:
+    with torch.no_grad():
+        q = far_apart(3, 1, 17, 16)
+        small = q.clone(memory_format=torch.contiguous_format)
+        assert attention(q, q, q, backend="triton").equal(attention(small, small, small, backend="triton"))
+        x = far_apart(3, 32)
+        same = x.clone(memory_format=torch.contiguous_format)
+        weight = torch.ones(32)
+        assert layer_norm(x, weight, None, backend="triton").equal(layer_norm(same, weight, None, backend="triton"))
+
+
+def test_gradients_beyond_32_bits(overflow_stops: None) -> None:
+    q = far_apart(3, 1, 17, 16).requires_grad_()
+    small = q.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
+    for x in (q, small):
+        attention(x, x, x, backend="triton").sum().backward()
+    assert q.grad is not None and small.grad is not None
+    assert q.grad.equal(small.grad)
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        (triton_forward, "batch.to(tl.int64) * q_batch", "batch * q_batch"),
+        (triton_forward, "batch.to(tl.int64) * k_batch", "batch * k_batch"),
+        (triton_norm, "row = tl.program_id(0).to(tl.int64) * ROWS", "row = tl.program_id(0) * ROWS"),
+    ],
+    ids=["query", "key", "row"],
+)
+def test_a_32_bit_offset_is_caught(
+    module: Any, old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overflow_stops: None
+) -> None:
+    seed(module, old, new, tmp_path, monkeypatch)
+    with pytest.raises(interpreter.InterpreterError, match="int32 overflow"):
+        test_offsets_beyond_32_bits(overflow_stops)
+
+
+def test_chunks_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than one chunk, the last one shorter."""
+    monkeypatch.setattr(triton_loss, "CHUNK_LOGITS", 200 * 33)
+    assert triton_loss.chunk_rows(300, 33) == 256
+    for reduction in ("mean", "none"):
+
+        def make(generator: torch.Generator, dtype: torch.dtype, reduction: str = reduction) -> dict[str, Any]:
+            return {
+                "hidden": torch.randn(300, 16, generator=generator).to(dtype),
+                "weight": torch.randn(33, 16, generator=generator).to(dtype),
+                "targets": torch.randint(33, (300,), generator=generator),
+                "ignore_index": -100,
+                "reduction": reduction,
+            }
+
+        check_parity(linear_cross_entropy, "triton", Case("chunks", make), torch.float32, "cpu")
+
+
+def test_a_negative_scale_and_a_zero_one() -> None:
+    q, k, v = (torch.randn(1, 2, 40, 16) for _ in range(3))
+    for scale in (-0.3, 0.0):
+        torch.testing.assert_close(
+            attention(q, k, v, scale=scale, backend="triton"), attention(q, k, v, scale=scale, backend="reference")
+        )
+
+
+def test_forward_and_backward_are_the_same_from_run_to_run() -> None:
+    q, k, v = (torch.randn(2, 2, 40, 16, requires_grad=True) for _ in range(3))
+
+    def once() -> list[torch.Tensor]:
+        out = attention(q, k, v, backend="triton")
+        return [out.detach(), *torch.autograd.grad(out.square().sum(), (q, k, v))]
+
+    assert all(a.equal(b) for a, b in zip(once(), once(), strict=True))
+
+
+def test_a_second_derivative_is_refused() -> None:
+    """Silently wrong otherwise: autograd would take the kernels' results for constants."""
+    x = torch.randn(3, 8, requires_grad=True)
+    y = layer_norm(x, torch.ones(8), None, backend="triton")
+    (grad,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        grad.sum().backward()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: attention(*(torch.randn(1, 1, 4, 129),) * 3, backend="triton"), "head size 129.*1 to 128"),
+        (lambda: attention(*(torch.randn(1, 1, 4, 8).double(),) * 3, backend="triton"), "float64"),
+        (lambda: layer_norm(torch.randn(2, 16385), torch.ones(16385), None, backend="triton"), "width 16385"),
+    ],
+)
+def test_what_the_kernels_cannot_take_is_said(call: Any, message: str) -> None:
+    with pytest.raises(RuntimeError, match=f"backend 'triton' cannot take these arguments: .*{message}"):
+        call()
+
+
+@pytest.fixture
+def small_model() -> Iterator[GPT]:
+    torch.manual_seed(0)
+    yield GPT(GPTConfig(block_size=24, vocab_size=67, n_layer=2, n_head=2, n_embd=32))
+    set_backend({})
+
+
+def losses(model: GPT, backend: str, steps: int = 3) -> list[float]:
+    """Training losses on one batch, from the model's state now, which is restored."""
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    tokens = torch.randint(67, (2, 25), generator=torch.Generator().manual_seed(1))
+    found = []
+    with use_backend(backend):
+        for _ in range(steps):
+            loss = model(tokens[:, :-1], tokens[:, 1:])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            found.append(loss.item())
+    model.load_state_dict(state)
+    return found
+
+
+def test_training_gives_the_reference_losses(small_model: GPT) -> None:
+    expected, got = losses(small_model, "reference"), losses(small_model, "triton")
+    assert expected[0] - expected[-1] > 0.1  # it learns
+    assert got == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.compile
+def test_the_whole_model_is_one_graph(small_model: GPT) -> None:
+    """fullgraph=True, forward and backward, without a GPU: the kernels run interpreted inside their registered operations."""
+    tokens = torch.randint(67, (2, 25), generator=torch.Generator().manual_seed(1))
+    gradients = []
+    with use_backend("triton"):
+        compiled = torch.compile(small_model, fullgraph=True, backend="aot_eager")
+        for model in (small_model, compiled):
+            small_model.zero_grad()
+            model(tokens[:, :-1], tokens[:, 1:]).backward()
+            gradients.append([parameter.grad.clone() for parameter in small_model.parameters()])
+    for eager, traced in zip(*gradients, strict=True):
+        torch.testing.assert_close(eager, traced)
+
+
+@pytest.mark.compile
+def test_the_registered_operations_keep_their_promises() -> None:
+    """torch.library.opcheck: schema, fake shapes and strides, no hidden aliasing."""
+    operations = torch.ops.gpt_from_scratch
+    x, weight = torch.randn(5, 24), torch.ones(24)
+    q = torch.randn(1, 9, 3, 2, 16).transpose(1, 3).unbind(2)
+    checks = [
+        (operations.norm_forward, (x, x, weight, weight, 1e-5)),
+        (operations.norm_forward, (x, None, weight, None, 1e-5)),
+        (operations.attention_forward, (*q, torch.tensor([7]), True, 0.25)),
+        (operations.losses_and_gradients, (x, torch.randn(11, 24), torch.randint(11, (5,)), None, -100, True)),
+    ]
+    for operation, arguments in checks:
+        torch.library.opcheck(operation, arguments, test_utils=("test_schema", "test_faketensor"))
+    y, total, mean, rstd = operations.norm_forward(x, x, weight, weight, 1e-5)
+    torch.library.opcheck(
+        operations.norm_backward,
+        (y, None, total, weight, mean, rstd, torch.float32),
+        test_utils=("test_schema", "test_faketensor"),
+    )
+    out, lse = operations.attention_forward(*q, None, True, 0.25)
+    torch.library.opcheck(
+        operations.attention_backward,
+        (out, *q, None, out, lse, True, 0.25),
+        test_utils=("test_schema", "test_faketensor"),
+    )
+
+
+def test_the_guards_see_a_stray_store() -> None:
+    with GuardedAllocations() as guards:
+        out = torch.empty(8)
+        out.as_strided((9,), (1,), out.storage_offset()).zero_()
+    with pytest.raises(AssertionError, match="stored outside its output of 8"):
+        guards.check()
+    x = inside_buffer(torch.randn(4, 6)[:, ::2])
+    assert x.stride() == (6, 2) and x.as_strided((2,), (1,), x.storage_offset())[1].isnan()
+
+
+def test_this_process_interprets() -> None:
+    assert triton.knobs.runtime.interpret
+    assert layer_norm_kernel.layer_norm.why_not("triton", "cpu") is None
