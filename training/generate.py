@@ -21,14 +21,16 @@ import tyro
 
 from gpt_from_scratch.models.generation import Sampling, stream
 from gpt_from_scratch.models.gpt import GPT
-from gpt_from_scratch.models.pretrained import INDEX_FILE, WEIGHTS_FILE
+from gpt_from_scratch.models.pretrained import INDEX_FILE, WEIGHTS_FILE, read_json
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
-from gpt_from_scratch.training.checkpoints.checkpoint import MODEL_FOLDER
+from gpt_from_scratch.training.checkpoints.checkpoint import MODEL_FOLDER, STATE_FILE
 from gpt_from_scratch.training.checkpoints.manifest import damage
 
 CHECKPOINTS = "checkpoints"
+RUNNING_TEXT = ("shakespeare", "text")
+"""Sources of training data that are one long text, whose parts do not begin with an end-of-text token."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class GenerateConfig:
     source: Annotated[Path, tyro.conf.Positional]
     """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer"""
     prompt: str = ""
-    """how every text begins; a text is begun anew where it is empty"""
+    """how every text begins; without one it begins as the training's texts do"""
     num: int = 3
     """how many texts to write, with the seeds seed, seed + 1, ..."""
     max_new_tokens: int = 300
@@ -96,29 +98,52 @@ def model_folder(source: Path, warn: Callable[[str], None]) -> Path:
     raise FileNotFoundError(f"{source} is neither a run nor a checkpoint nor a model: it has no {WEIGHTS_FILE}.{hint}")
 
 
-def beginning(tokenizer: Tokenizer, prompt: str) -> tuple[list[int], tuple[int, ...]]:
-    """The tokens a text begins with, and those that end it: the end-of-text token stands before every document.
+def learned_documents(folder: Path) -> bool:
+    """Whether the model in `folder` has seen documents, each behind an end-of-text token, and not one running text.
+
+    The checkpoint that the model belongs to says so; a model alone is taken to have seen documents, as GPT-2 has.
+    """
+    state = folder.parent / STATE_FILE
+    if folder.name != MODEL_FOLDER or not state.is_file():
+        return True
+    config = read_json(state).get("config")
+    data = config.get("data") if isinstance(config, dict) else None
+    return not (isinstance(data, dict) and data.get("source") in RUNNING_TEXT)
+
+
+def beginning(tokenizer: Tokenizer, prompt: str, documents: bool = True) -> tuple[list[int], tuple[int, ...]]:
+    """The tokens a text begins with, and those that end it.
+
+    Args:
+        tokenizer: The model's.
+        prompt: May be empty: a document then begins with its end-of-text token alone, running text with a line break.
+        documents: Whether an end-of-text token stood before each text that the model learned.
 
     Raises:
-        ValueError: The tokenizer has no end-of-text token and the prompt is empty, or cannot encode the prompt.
+        ValueError: The tokenizer cannot encode the prompt, or an empty one.
     """
-    tokens = tokenizer.encode_ordinary(prompt)
     try:
-        end = tokenizer.eot_token
+        end = [tokenizer.eot_token]
     except NoEndOfTextError:
-        if not tokens:
-            raise ValueError("this model's tokenizer has no end-of-text token to begin with: give a --prompt") from None
-        return tokens, ()
-    return [end, *tokens], (end,)
+        end = []
+    begin = end if documents else []
+    if not begin and not prompt:
+        try:
+            return tokenizer.encode_ordinary("\n"), tuple(end)
+        except ValueError:
+            raise ValueError(
+                "this model's tokenizer has no token that a text could begin with: give a --prompt"
+            ) from None
+    return [*begin, *tokenizer.encode_ordinary(prompt)], tuple(end)
 
 
-def write(model: GPT, tokenizer: Tokenizer, config: GenerateConfig, number: int) -> Iterator[str]:
-    """Text number `number` without its prompt, in pieces as they are made: whole characters, unfit for a terminal as yet."""
-    prompt, stop = beginning(tokenizer, config.prompt)
-    sampling = Sampling(config.temperature, config.top_k, config.top_p, config.seed + number, stop)
+def write(
+    model: GPT, tokenizer: Tokenizer, prompt: list[int], max_new_tokens: int, sampling: Sampling
+) -> Iterator[str]:
+    """What follows a prompt, in pieces as they are made: whole characters, not yet fit for a terminal."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")  # a character may be spread over several tokens
-    for new in stream(model, [prompt], config.max_new_tokens, sampling):
-        if new.token not in stop:
+    for new in stream(model, [prompt], max_new_tokens, sampling):
+        if new.token not in sampling.stop_tokens:
             yield decoder.decode(tokenizer.decode_bytes([new.token]))
     yield decoder.decode(b"", final=True)
 
@@ -135,7 +160,7 @@ def run(config: GenerateConfig, warn: Callable[[str], None]) -> None:
             f"{folder} has no {TOKENIZER_FILE}: save the model's tokenizer there, tokenizer.save(path)"
         )
     tokenizer = load_tokenizer(folder)
-    beginning(tokenizer, config.prompt)  # says what is wrong with the prompt, before the model is loaded
+    prompt, stop = beginning(tokenizer, config.prompt, learned_documents(folder))
     model = GPT.from_pretrained(folder).eval().to(device_of(config.device))
     if tokenizer.n_vocab > model.config.vocab_size:
         raise ValueError(
@@ -146,7 +171,8 @@ def run(config: GenerateConfig, warn: Callable[[str], None]) -> None:
         if config.num > 1:
             print(f"{'' if number == 0 else chr(10)}--- {number + 1} of {config.num}, seed {config.seed + number}")
         print(visible(config.prompt), end="", flush=True)
-        for piece in write(model, tokenizer, config, number):
+        sampling = Sampling(config.temperature, config.top_k, config.top_p, config.seed + number, stop)
+        for piece in write(model, tokenizer, prompt, config.max_new_tokens, sampling):
             print(visible(piece), end="", flush=True)
         print(flush=True)
 

@@ -16,7 +16,7 @@ from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokeni
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
 from gpt_from_scratch.training.checkpoints import CheckpointStore
-from gpt_from_scratch.training.generate import GenerateConfig, main, model_folder, write
+from gpt_from_scratch.training.generate import beginning, learned_documents, main, model_folder, write
 
 TOKENIZER = BytePairEncodingTokenizer.from_text("Tom ran to the park. Mia ran to Tom. naïve café\n" * 3, 270)
 
@@ -81,13 +81,13 @@ def test_texts_are_those_of_the_engine(run: Path, model: GPT, capsys: pytest.Cap
 
 def test_a_character_spread_over_tokens_arrives_whole(monkeypatch: pytest.MonkeyPatch, model: GPT) -> None:
     force(monkeypatch, [*map(byte_token, "é🙂".encode()), TOKENIZER.eot_token])
-    config = GenerateConfig(Path(), prompt="caf")
-    assert [piece for piece in write(model, TOKENIZER, config, 0) if piece] == ["é", "🙂"]
+    pieces = write(model, TOKENIZER, TOKENIZER.encode_ordinary("caf"), 20, Sampling(stop_tokens=(TOKENIZER.eot_token,)))
+    assert [piece for piece in pieces if piece] == ["é", "🙂"]
 
 
 def test_bytes_that_are_no_text_become_replacement_characters(monkeypatch: pytest.MonkeyPatch, model: GPT) -> None:
     force(monkeypatch, [byte_token(0xF0), byte_token(0x41), byte_token(0xC3)])
-    assert "".join(write(model, TOKENIZER, GenerateConfig(Path(), max_new_tokens=3), 0)) == "\ufffdA\ufffd"
+    assert "".join(write(model, TOKENIZER, [0], 3, Sampling())) == "\ufffdA\ufffd"
 
 
 def test_control_characters_are_shown(
@@ -114,7 +114,30 @@ def force(monkeypatch: pytest.MonkeyPatch, tokens: list[int]) -> None:
 
 def test_a_text_ends_with_the_end_of_text_token(monkeypatch: pytest.MonkeyPatch, model: GPT) -> None:
     force(monkeypatch, [*TOKENIZER.encode_ordinary("Mia"), TOKENIZER.eot_token, *TOKENIZER.encode_ordinary("Tom")])
-    assert "".join(write(model, TOKENIZER, GenerateConfig(Path()), 0)) == "Mia"
+    assert "".join(write(model, TOKENIZER, [0], 20, Sampling(stop_tokens=(TOKENIZER.eot_token,)))) == "Mia"
+
+
+def test_a_text_begins_as_the_training_texts_do(tmp_path: Path) -> None:
+    folder = tmp_path / "step-00000001" / "model"
+    folder.mkdir(parents=True)
+    end, line = TOKENIZER.eot_token, TOKENIZER.encode_ordinary("\n")
+    assert learned_documents(folder)  # a model alone
+    for source, begin in (("stories", [end]), ("shards", [end]), ("text", line), ("shakespeare", line)):
+        (folder.parent / "state.json").write_text(json.dumps({"config": {"data": {"source": source}}}))
+        documents = learned_documents(folder)
+        assert beginning(TOKENIZER, "", documents) == (begin, (end,))
+        with_prompt = TOKENIZER.encode_ordinary("Tom")
+        assert beginning(TOKENIZER, "Tom", documents) == (
+            [end, *with_prompt] if begin == [end] else with_prompt,
+            (end,),
+        )
+    (folder.parent / "state.json").write_text('{"config": 3}')
+    assert learned_documents(folder)
+
+
+def test_without_any_beginning_a_prompt_is_asked_for() -> None:
+    with pytest.raises(ValueError, match="no token that a text could begin with: give a --prompt"):
+        beginning(CharacterTokenizer("abc"), "", documents=False)
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path, run: Path) -> None:
