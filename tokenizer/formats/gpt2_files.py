@@ -13,12 +13,14 @@ from gpt_from_scratch.tokenizer.patterns import PATTERNS
 _HEADER = "#version: 0.2"
 
 
-def read_gpt2(vocabulary: Path, merges: Path, *, pattern: str = PATTERNS["gpt2"]) -> BytePairEncodingTokenizer:
+def read_gpt2(
+    vocabulary: Path | str, merges: Path | str, *, pattern: str = PATTERNS["gpt2"]
+) -> BytePairEncodingTokenizer:
     """The tokenizer of the two files; tokens that are neither bytes nor merged become special tokens.
 
     Raises ValueError where the files are damaged or do not belong together.
     """
-    ids = checked_ids(read_json(vocabulary), vocabulary)
+    ids = checked_ids(read_json(Path(vocabulary)), vocabulary)
     try:
         lines = Path(merges).read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:
@@ -45,7 +47,7 @@ def from_tables(ids: dict[str, int], pairs: list[tuple[bytes, bytes]], *, patter
     )
 
 
-def checked_ids(table: dict[str, object], source: Path) -> dict[str, int]:
+def checked_ids(table: dict[str, object], source: Path | str) -> dict[str, int]:
     """The table, if it gives every token an id of its own; ValueError otherwise."""
     ids: dict[str, int] = {}
     for name, index in table.items():
@@ -73,7 +75,7 @@ def printable_merges(tokenizer: BytePairEncodingTokenizer) -> list[tuple[str, st
     return [(symbols[left], symbols[right]) for left, right in tokenizer.merges]
 
 
-def write_gpt2(tokenizer: BytePairEncodingTokenizer, folder: Path) -> tuple[Path, Path]:
+def write_gpt2(tokenizer: BytePairEncodingTokenizer, folder: Path | str) -> tuple[Path, Path]:
     """Write vocab.json and merges.txt into `folder`. They do not say which pattern splits the text (GPT-2's is usual)."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -22,13 +22,13 @@ _PORTABLE = {
 }
 
 
-def read_hugging_face(path: Path) -> BytePairEncodingTokenizer:
+def read_hugging_face(path: Path | str) -> BytePairEncodingTokenizer:
     """The tokenizer of a byte-level BPE tokenizer.json. Added tokens become special tokens.
 
     Raises ValueError on damage and on whatever cannot be honoured: normalizers, other pre-tokenizers, dropout,
     truncation, … A post-processor that adds tokens around a text is left out, with a warning.
     """
-    document = read_json(path)
+    document = read_json(Path(path))
 
     def refuse(what: str) -> ValueError:
         return ValueError(f"{path}: {what}; only a byte-level BPE tokenizer that does nothing else can be read")
@@ -114,7 +114,7 @@ def _each_token_is_itself(tokenizer: BytePairEncodingTokenizer) -> bool:
     return all(whole.encode_bytes(token) == [symbol] for symbol, token in enumerate(tokenizer.symbols))
 
 
-def write_hugging_face(tokenizer: BytePairEncodingTokenizer, path: Path) -> None:
+def write_hugging_face(tokenizer: BytePairEncodingTokenizer, path: Path | str) -> None:
     """Write a tokenizer.json that gives every text the same ids. Raises ValueError where the pattern cannot be written."""
     write_text(Path(path), json.dumps(_document(tokenizer), ensure_ascii=False, indent=1))
 

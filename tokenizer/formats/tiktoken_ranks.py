@@ -63,13 +63,13 @@ def ranks_of(tokenizer: BytePairEncodingTokenizer) -> dict[bytes, int]:
     return ranks
 
 
-def write_ranks(tokenizer: BytePairEncodingTokenizer, path: Path) -> None:
+def write_ranks(tokenizer: BytePairEncodingTokenizer, path: Path | str) -> None:
     """Write tiktoken's file. It holds no pattern and no special tokens: who reads it must know them."""
     ranks = sorted(ranks_of(tokenizer).items(), key=lambda item: item[1])
     write_bytes(Path(path), b"".join(base64.b64encode(token) + b" %d\n" % rank for token, rank in ranks))
 
 
-def read_ranks(path: Path, *, pattern: str, special_tokens: Mapping[str, int]) -> BytePairEncodingTokenizer:
+def read_ranks(path: Path | str, *, pattern: str, special_tokens: Mapping[str, int]) -> BytePairEncodingTokenizer:
     """Read tiktoken's file. Raises ValueError on a line that is not one of its, and as `from_ranks` does."""
     ranks: dict[bytes, int] = {}
     for number, line in enumerate(Path(path).read_bytes().split(b"\n"), start=1):

@@ -1,0 +1,112 @@
+"""The page's two plots, as SVG made of escaped elements."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from gpt_from_scratch.support.html_page import Markup, element
+
+WIDTH, HEIGHT = 720, 260
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 44
+
+
+def merges_chart(curves: Mapping[str, list[tuple[int, int]]]) -> Markup:
+    """The tokens of the text against the number of merges made (logarithmic); a curve a tokenizer."""
+    most = max((merge for curve in curves.values() for merge, _ in curve), default=0)
+    highest = max(count for curve in curves.values() for _, count in curve)
+
+    def x(merge: int) -> float:
+        return _across(math.log1p(merge) / math.log1p(max(most, 1)))
+
+    def y(count: float) -> float:
+        return _down(count / highest)
+
+    lines = []
+    for number, curve in enumerate(curves.values()):
+        points, last = [], curve[0][1]
+        for merge, count in curve:
+            points += [f"{x(merge):.1f},{y(last):.1f}", f"{x(merge):.1f},{y(count):.1f}"]
+            last = count
+        points.append(f"{x(most):.1f},{y(last):.1f}")
+        lines.append(element("polyline", points=" ".join(points), fill="none", class_=f"line c{number % 6}"))
+    powers = [10**power for power in range(7) if 10**power <= most]
+    return _chart(
+        "Tokens of the text by the number of merges made",
+        [(x(0), "0"), *((x(power), f"{power:,}") for power in powers)],
+        [(y(highest * part / 4), f"{highest * part // 4:,}") for part in range(5)],
+        "merges made",
+        "tokens",
+        lines,
+        curves,
+    )
+
+
+def length_chart(lengths: Mapping[str, Mapping[int, int]]) -> Markup:
+    """What part of each vocabulary has tokens of 1, 2, … bytes; the last group is 16 and more."""
+    groups = 16
+    shares = []
+    for counts in lengths.values():
+        share = [0.0] * groups
+        for size, count in counts.items():
+            share[min(max(size, 1), groups) - 1] += count / sum(counts.values())
+        shares.append(share)
+    highest = max(max(share) for share in shares)
+    step = (WIDTH - _LEFT - _RIGHT) / groups
+    width = 0.8 * step / len(shares)
+    bars = []
+    for number, share in enumerate(shares):
+        for group, part in enumerate(share):
+            left, top = _LEFT + (group + 0.1) * step + number * width, _down(part / highest)
+            bars.append(
+                element(
+                    "rect",
+                    x=f"{left:.1f}",
+                    y=f"{top:.1f}",
+                    width=f"{width:.1f}",
+                    height=f"{_down(0) - top:.1f}",
+                    class_=f"bar c{number % 6}",
+                )
+            )
+    names = [*map(str, range(1, groups)), f"{groups}+"]
+    return _chart(
+        "Share of the vocabulary by the tokens' length in bytes",
+        [(_LEFT + (group + 0.5) * step, name) for group, name in enumerate(names)],
+        [(_down(part / 4), f"{100 * highest * part / 4:.0f} %") for part in range(5)],
+        "bytes",
+        "share of the vocabulary",
+        bars,
+        lengths,
+    )
+
+
+def _across(part: float) -> float:
+    return _LEFT + part * (WIDTH - _LEFT - _RIGHT)
+
+
+def _down(part: float) -> float:
+    return HEIGHT - _BOTTOM - part * (HEIGHT - _TOP - _BOTTOM)
+
+
+def _chart(
+    label: str,
+    along: list[tuple[float, str]],
+    up: list[tuple[float, str]],
+    x_name: str,
+    y_name: str,
+    marks: list[Markup],
+    names: Iterable[str],
+) -> Markup:
+    lines = [
+        element("line", x1=f"{_LEFT}", x2=f"{WIDTH - _RIGHT}", y1=f"{place:.1f}", y2=f"{place:.1f}", class_="grid")
+        for place, _ in up
+    ]
+    texts = [element("text", name, x=f"{place:.1f}", y=f"{HEIGHT - 26}", text_anchor="middle") for place, name in along]
+    texts += [element("text", name, x=f"{_LEFT - 6}", y=f"{place + 4:.1f}", text_anchor="end") for place, name in up]
+    texts.append(element("text", x_name, x=f"{_across(0.5):.1f}", y=f"{HEIGHT - 6}", text_anchor="middle"))
+    turned = f"rotate(-90 12 {_down(0.5):.1f})"
+    texts.append(element("text", y_name, x="12", y=f"{_down(0.5):.1f}", text_anchor="middle", transform=turned))
+    legend = [
+        element("span", element("i", "", class_=f"c{number % 6}"), name, class_="key")
+        for number, name in enumerate(names)
+    ]
+    drawing = element("svg", *lines, *marks, *texts, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=label)
+    return element("figure", element("figcaption", *legend), drawing)
