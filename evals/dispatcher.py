@@ -1,11 +1,37 @@
 """Which provider has a model: the list, and the look-up that accepts exactly one."""
 
+from gpt_from_scratch.evals.messages import Request, Response
 from gpt_from_scratch.evals.provider import Provider
 from gpt_from_scratch.evals.providers.anthropic_provider import AnthropicProvider
+from gpt_from_scratch.evals.providers.local_checkpoint import PREFIX, LocalCheckpointProvider
 from gpt_from_scratch.evals.providers.offline import EchoProvider
 from gpt_from_scratch.evals.providers.openai_provider import OpenAIProvider
 
-PROVIDERS: list[Provider] = [OpenAIProvider(), AnthropicProvider(), EchoProvider()]
+
+class LocalCheckpoints:
+    """The models "local/PATH": a provider for each checkpoint, made when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, LocalCheckpointProvider] = {}
+
+    def of(self, model_id: str) -> LocalCheckpointProvider:
+        """The checkpoint's own provider."""
+        return self._made.setdefault(model_id, LocalCheckpointProvider(model_id.removeprefix(PREFIX)))
+
+    def provides_model(self, model_id: str) -> bool:
+        return model_id.startswith(PREFIX)
+
+    def execute(self, model_id: str, request: Request) -> Response:
+        return self.of(model_id).execute(model_id, request)
+
+    def encode(self, model_id: str, data: str) -> list[int]:
+        return self.of(model_id).encode(model_id, data)
+
+    def decode(self, model_id: str, tokens: list[int]) -> str:
+        return self.of(model_id).decode(model_id, tokens)
+
+
+PROVIDERS: list[Provider] = [OpenAIProvider(), AnthropicProvider(), LocalCheckpoints(), EchoProvider()]
 """Append your own: a provider for a server, or one with functions."""
 
 
@@ -17,13 +43,13 @@ def get_model_provider(model_id: str) -> Provider:
     """
     found = [provider for provider in PROVIDERS if provider.provides_model(model_id)]
     if len(found) == 1:
-        return found[0]
+        return found[0].of(model_id) if isinstance(found[0], LocalCheckpoints) else found[0]
     names = ", ".join(_name(provider) for provider in found or PROVIDERS)
     if not found:
         raise ValueError(
             f"no provider has the model {model_id!r}. Asked: {names}. OpenAI's models begin with gpt-, chatgpt- or o and "
-            f"a digit, Anthropic's with claude-; append a provider to dispatcher.PROVIDERS for others, give a server "
-            f"with base_url, or run offline with the model 'echo'."
+            f"a digit, Anthropic's with claude-, a checkpoint of yours with local/; append a provider to "
+            f"dispatcher.PROVIDERS for others, give a server with base_url, or run offline with the model 'echo'."
         )
     raise ValueError(f"more than one provider has the model {model_id!r}: {names}. Remove all but one from PROVIDERS.")
 

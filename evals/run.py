@@ -72,6 +72,7 @@ class Run:
     ) -> None:
         self.provider, self.options, self.progress = provider, options, progress
         self.scorer = get_scorer(scorer)
+        self.fingerprint = fingerprint(provider)
         self.items = self._make_items(samples)
         self.price = options.price or price_of(options.model)
         self.account = Account(options.limits, self.price)
@@ -86,12 +87,12 @@ class Run:
             if sample.id in seen:
                 raise ValueError(f"two samples have the id {sample.id!r}: results are told apart by it")
             seen.add(sample.id)
-        options, who = self.options, fingerprint(self.provider)
+        options = self.options
         items = []
         for sample, epoch in itertools.product(samples, range(options.epochs)):
             asked = ask(sample, options.style, seed=options.seed, epoch=epoch)
             prompt_hash = content_hash(asked.prompt)
-            decisive = [who, options.model, options.temperature, options.max_tokens, prompt_hash, epoch]
+            decisive = [self.fingerprint, options.model, options.temperature, options.max_tokens, prompt_hash, epoch]
             key = content_hash([sample.model_dump(mode="json"), prompt_hash, epoch])
             items.append(Item(asked, epoch, key, content_hash(decisive), prompt_hash))
         return items
@@ -101,7 +102,7 @@ class Run:
         options = self.options
         return {
             "model": options.model,
-            "provider": fingerprint(self.provider),
+            "provider": self.fingerprint,
             "temperature": options.temperature,
             "max_tokens": options.max_tokens,
             "scorer": self.scorer.name,
