@@ -158,8 +158,14 @@ class FunctionTool:
         return parameters
 
     def _read_hints(self) -> dict[str, Any]:
+        """The types of the open parameters; those that are bound may be types that only a type checker can resolve."""
+        source = _where_hints_are(self._inner)
+        annotations = {
+            name: hint for name, hint in getattr(source, "__annotations__", {}).items() if name in self._parameters
+        }
+        holder = types.SimpleNamespace(__annotations__=annotations)
         try:
-            return typing.get_type_hints(_where_hints_are(self._inner), include_extras=True)
+            return typing.get_type_hints(holder, globalns=getattr(source, "__globals__", {}), include_extras=True)
         except NameError as error:
             raise UnsupportedToolError(
                 f"tool {self.name!r}: {error}; import the type where Python can find it"

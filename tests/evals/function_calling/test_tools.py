@@ -454,3 +454,12 @@ def test_a_default_that_json_lacks_is_left_out_quietly() -> None:
 def test_names_that_are_also_keywords_survive() -> None:
     properties = FunctionTool(awkward_names).lax_schema()["properties"]
     assert list(properties) == ["schema", "copy", "_x", "model_config", "title", "properties"]
+
+
+def test_the_type_of_what_is_bound_need_not_be_known() -> None:
+    def count(tokenizer: "OnlyForTheTypeChecker", text: str) -> int:  # type: ignore[name-defined]
+        return len(text)
+
+    assert FunctionTool(functools.partial(count, object())).lax_schema()["required"] == ["text"]
+    with pytest.raises(UnsupportedToolError, match="OnlyForTheTypeChecker"):
+        FunctionTool(functools.partial(count, text=""))
