@@ -18,7 +18,9 @@ def token_text(tokenizer: Tokenizer, token: int) -> str:
 
 def completion_logprobs(tokenizer: Tokenizer, scored: Sequence[Scored | int], offsets: Sequence[int]) -> dict[str, Any]:
     """The logprobs of /v1/completions. A bare token (a prompt's first) has none: nothing comes before it."""
-    tokens, own, tops = [], [], []
+    tokens: list[str] = []
+    own: list[float | None] = []
+    tops: list[dict[str, float] | None] = []
     for one in scored:
         if isinstance(one, int):
             tokens.append(token_text(tokenizer, one))
