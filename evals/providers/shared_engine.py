@@ -28,26 +28,30 @@ class SharedEngine:
         self._rows: dict[int, _Waiting] = {}
         self.steps = 0
 
-    def complete(self, prompt: Sequence[int], max_tokens: int, sampling: Sampling) -> Completion:
-        """Continue the prompt to the end-of-text token or `max_tokens`.
+    def complete(
+        self, prompt: Sequence[int], max_tokens: int, sampling: Sampling, stops: Sequence[str] = ()
+    ) -> Completion:
+        """Continue the prompt to the end-of-text token, a stop sequence or `max_tokens`.
 
         Raises:
             ValueError: what `Engine.add` refuses.
             RuntimeError: the engine failed; all rows that ran fail alike.
         """
         end = self._checkpoint.tokenizer.eot_token
-        row = self._run(prompt, max_tokens, replace(sampling, stop_tokens=(end,)), 0)
+        row = self._run(prompt, max_tokens, replace(sampling, stop_tokens=(end,)), stops=stops)
         assert row.last is not None
-        return Completion(row.stream.text, row.tokens, str(row.last.finish))
+        return Completion(row.stream.text, row.tokens, "stop" if row.stream.stopped else str(row.last.finish))
 
     def likeliest(self, prompt: Sequence[int], count: int) -> list[tuple[int, float]]:
         """The most likely next tokens with their probabilities, best first."""
-        row = self._run(prompt, 1, Sampling(temperature=0), max(1, count))
+        row = self._run(prompt, 1, Sampling(temperature=0), top=max(1, count))
         assert row.last is not None
         return [(token, math.exp(logprob)) for token, logprob in row.last.top]
 
-    def _run(self, prompt: Sequence[int], max_tokens: int, sampling: Sampling, top: int) -> _Waiting:
-        row = _Waiting(TextStream(self._checkpoint.tokenizer))
+    def _run(
+        self, prompt: Sequence[int], max_tokens: int, sampling: Sampling, *, stops: Sequence[str] = (), top: int = 0
+    ) -> _Waiting:
+        row = _Waiting(TextStream(self._checkpoint.tokenizer, stops))
         with self._lock:
             self._rows[self._engine.add(prompt, max_tokens, sampling, top=top)] = row
         while True:
@@ -73,7 +77,9 @@ class SharedEngine:
             row.tokens += 1
             if new.finish != "stop":
                 row.stream.add(new.token)
-            if new.finish is not None:
+            if row.stream.stopped:
+                self._engine.remove(new.row)
+            if row.stream.stopped or new.finish is not None:
                 row.stream.finish()
                 row.last = new
                 del self._rows[new.row]

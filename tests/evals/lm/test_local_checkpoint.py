@@ -98,6 +98,15 @@ def test_threads_share_forward_passes(checkpoint: Checkpoint) -> None:
     assert texts == [alone.complete([1, 2, seed], 20, Sampling(seed=seed)).text for seed in range(count)]
 
 
+def test_a_stop_sequence_ends_a_row_of_the_shared_engine(checkpoint: Checkpoint) -> None:
+    engine = SharedEngine(checkpoint)
+    whole = engine.complete([1, 2, 3], 20, Sampling(temperature=0))
+    stop = whole.text[4:6]
+    cut = engine.complete([1, 2, 3], 20, Sampling(temperature=0), [stop])
+    place = whole.text.index(stop)
+    assert (cut.text, cut.tokens, cut.finish) == (whole.text[:place], place + 2, "stop")
+
+
 def test_an_engine_that_fails_says_so_to_all_and_recovers(checkpoint: Checkpoint) -> None:
     engine = SharedEngine(checkpoint)
     expected = engine.complete([1], 3, Sampling(temperature=0))

@@ -1,0 +1,135 @@
+"""Our checkpoints in lm-evaluation-harness, in its own process.
+
+Importing this module registers the model "gpt_from_scratch":
+
+    import gpt_from_scratch.evals.harness.lm_eval_adapter
+    lm_eval.simple_evaluate(model="gpt_from_scratch", model_args="checkpoint=runs/x", tasks=["hellaswag"])
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from lm_eval.api.instance import Instance  # type: ignore[import-not-found, unused-ignore]
+from lm_eval.api.model import TemplateLM  # type: ignore[import-not-found, unused-ignore]
+from lm_eval.api.registry import register_model  # type: ignore[import-not-found, unused-ignore]
+from lm_eval.models.utils import normalize_gen_kwargs  # type: ignore[import-not-found, unused-ignore]
+
+from gpt_from_scratch.evals.lm.bits_per_byte import rolling
+from gpt_from_scratch.evals.lm.checkpoint import Checkpoint, load_checkpoint
+from gpt_from_scratch.evals.lm.completion import complete
+from gpt_from_scratch.evals.lm.loglikelihood import BATCH_TOKENS, Continuation, encode_pair, loglikelihoods
+from gpt_from_scratch.models.generation import Sampling
+
+
+@register_model("gpt_from_scratch")
+class GPTFromScratchLM(TemplateLM):  # type: ignore[misc, unused-ignore]
+    """A checkpoint as an lm-eval model: log-likelihoods, rolling log-likelihoods and generation, all of them batched.
+
+    checkpoint: what `load_checkpoint` opens, or one that is open already
+    batch_tokens: tokens a forward pass, padding included; lm-eval's own batch_size, a number of rows, is not used
+    """
+
+    def __init__(
+        self,
+        checkpoint: str | Checkpoint,
+        *,
+        device: str | None = None,
+        tokenizer: str | None = None,
+        batch_tokens: int = BATCH_TOKENS,
+        max_gen_toks: int = 256,
+        batch_size: int | str | None = None,
+        max_batch_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        if isinstance(checkpoint, str):
+            checkpoint = load_checkpoint(checkpoint, device=device or "auto", tokenizer=tokenizer)
+        self.checkpoint = checkpoint
+        self.batch_tokens, self.max_gen_toks = int(batch_tokens), int(max_gen_toks)
+
+    @property
+    def eot_token_id(self) -> int:
+        return self.checkpoint.tokenizer.eot_token
+
+    @property
+    def max_length(self) -> int:
+        """The context, in tokens."""
+        return self.checkpoint.context
+
+    @property
+    def tokenizer_name(self) -> str:
+        """Names the tokenizer in lm-eval's cache of requests."""
+        return self.checkpoint.tokenizer.fingerprint
+
+    def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
+        return self.checkpoint.tokenizer.encode_ordinary(string)
+
+    def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+        pair = encode_pair(self.checkpoint.tokenizer, context, continuation)
+        return list(pair.context), list(pair.continuation)
+
+    def _loglikelihood_tokens(
+        self, requests: Sequence[tuple[tuple[str, str], list[int], list[int]]], **kwargs: Any
+    ) -> list[tuple[float, bool]]:
+        pairs = [Continuation(tuple(context), tuple(continuation)) for _, context, continuation in requests]
+        scores = loglikelihoods(self.checkpoint.model, pairs, batch_tokens=self.batch_tokens)
+        answers = [(score.logprob, score.greedy) for score in scores]
+        for (text, _, _), answer in zip(requests, answers, strict=True):
+            self.cache_hook.add_partial("loglikelihood", text, answer)
+        return answers
+
+    def loglikelihood_rolling(self, requests: Sequence[Instance], disable_tqdm: bool = False) -> list[float]:
+        """Each text's log-likelihood after an end-of-text token, in windows of the context's size."""
+        tokenizer, size = self.checkpoint.tokenizer, self.max_length
+        texts = [request.args[0] for request in requests]
+        windows = [rolling((tokenizer.eot_token, *tokenizer.encode_ordinary(text)), size, size) for text in texts]
+        flat = [window for some in windows for window in some]
+        scores = iter(loglikelihoods(self.checkpoint.model, flat, batch_tokens=self.batch_tokens))
+        totals = [sum(next(scores).logprob for _ in some) for some in windows]
+        for text, total in zip(texts, totals, strict=True):
+            self.cache_hook.add_partial("loglikelihood_rolling", (text,), total)
+        return totals
+
+    def generate_until(self, requests: Sequence[Instance], disable_tqdm: bool = False) -> list[str]:
+        """Text up to a stop sequence; requests that sample alike are one batch.
+
+        A context keeps its last tokens where it and what is generated do not both fit the model's.
+
+        Raises:
+            ValueError: a setting of the task that this cannot honour.
+        """
+        answers = [""] * len(requests)
+        groups: dict[Sampling, list[tuple[int, tuple[str, ...], int]]] = {}
+        for index, request in enumerate(requests):
+            sampling, stops, length = self._settings(request.args[1])
+            groups.setdefault(sampling, []).append((index, stops, length))
+        for sampling, members in groups.items():
+            done = complete(
+                self.checkpoint,
+                [self._prompt(requests[index].args[0], length) for index, _, length in members],
+                max_tokens=[length for _, _, length in members],
+                sampling=sampling,
+                stops=[stops for _, stops, _ in members],
+            )
+            for (index, _, _), one in zip(members, done, strict=True):
+                answers[index] = one.text
+                self.cache_hook.add_partial("generate_until", requests[index].args, one.text)
+        return answers
+
+    def _prompt(self, text: str, length: int) -> list[int]:
+        tokens = self.tok_encode(text) or [self.eot_token_id]
+        return tokens[-max(1, self.max_length - length) :]
+
+    def _settings(self, task: dict[str, Any]) -> tuple[Sampling, tuple[str, ...], int]:
+        wanted = dict(normalize_gen_kwargs(task, self.max_gen_toks))
+        sampled = wanted.pop("do_sample", False)
+        stops = tuple(stop for stop in wanted.pop("until") if stop)
+        length = int(wanted.pop("max_gen_toks"))
+        temperature = float(wanted.pop("temperature", 1.0))
+        sampling = Sampling(temperature=temperature if sampled else 0.0)
+        for name in ("top_k", "top_p"):
+            if name in wanted:
+                sampling = replace(sampling, **{name: wanted.pop(name)})
+        if wanted:
+            raise ValueError(f"the task asks for {', '.join(map(str, wanted))}, which generation here does not have")
+        return sampling, stops, length

@@ -1,0 +1,247 @@
+"""lm-evaluation-harness and inspect on a checkpoint of ours: every way to the same figures."""
+
+import itertools
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lm_eval
+import lm_eval.tasks
+import pytest
+import torch
+
+from gpt_from_scratch.evals.harness.lm_eval_adapter import GPTFromScratchLM
+from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
+from gpt_from_scratch.evals.lm.hellaswag import evaluate_hellaswag
+from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.models.pretrained import export_gpt2
+from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
+from gpt_from_scratch.tokenizer.formats.hugging_face import write_hugging_face
+
+pytestmark = pytest.mark.harness
+
+TEXT = "A man walks to the river and swims. He stops, then the man sits on a wall and sings to the river. "
+LOCAL = "dataset_path: json\ndataset_kwargs: {data_files: {validation: %s}}\nvalidation_split: validation\n"
+TASKS = {
+    "choices": "output_type: multiple_choice\ndoc_to_text: q\ndoc_to_choice: choices\ndoc_to_target: gold\n"
+    "metric_list: [{metric: acc}, {metric: acc_norm}]\n",
+    "rolling": "output_type: loglikelihood_rolling\ndoc_to_text: ''\ndoc_to_target: text\n"
+    "metric_list: [{metric: word_perplexity}, {metric: bits_per_byte}]\n",
+    "generation": "output_type: generate_until\ndoc_to_text: q\ndoc_to_target: answer\nmetric_list: [{metric: exact_match}]\n"
+    "generation_kwargs: {until: ['. ', 'q'], do_sample: false, max_gen_toks: 12}\n",
+}
+
+
+@pytest.fixture(scope="session")
+def checkpoint() -> Checkpoint:
+    """An exact GPT-2, so that transformers can run it too."""
+    tokenizer = BytePairEncodingTokenizer.from_text(TEXT * 20, 299)
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(block_size=96, vocab_size=tokenizer.n_vocab, n_layer=2, n_head=2, n_embd=32))
+    for parameter in model.parameters():
+        if parameter.ndim == 2:
+            torch.nn.init.normal_(parameter, std=0.15)
+    return Checkpoint(model.eval(), tokenizer, "tiny")
+
+
+@pytest.fixture(scope="session")
+def folder(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    export_gpt2(checkpoint.model, folder)
+    checkpoint.tokenizer.save(folder / TOKENIZER_FILE)
+    assert isinstance(checkpoint.tokenizer, BytePairEncodingTokenizer)
+    write_hugging_face(checkpoint.tokenizer, folder / "tokenizer.json")
+    end = "<|endoftext|>"
+    options = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": end, "bos_token": end, "pad_token": end}
+    (folder / "tokenizer_config.json").write_text(json.dumps(options))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def url(folder: Path) -> Iterator[str]:
+    command = [sys.executable, "-m", "gpt_from_scratch.evals.serve", "--checkpoint", str(folder), "--port", "0"]
+    with subprocess.Popen([*command, "--device", "cpu"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()[4]
+        process.send_signal(signal.SIGINT)
+
+
+@pytest.fixture(scope="session")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three local tasks, and lm-eval's own HellaSwag on local rows."""
+    root = tmp_path_factory.mktemp("tasks")
+    words = ["river", "wall", "man", "song", "stop", "sea"]
+    rows: dict[str, list[dict[str, Any]]] = {
+        "choices": [
+            {"q": f"The {word} of the {other}" + " " * (i % 2), "choices": ["sits.", "walks away", "é"], "gold": i % 3}
+            for i, (word, other) in enumerate(itertools.pairwise(words))
+        ],
+        "rolling": [{"text": f"{word} and a man"} for word in words],
+        "generation": [{"q": f"The {word}", "answer": "sings"} for word in words],
+        "hellaswag_local": [
+            {
+                "ind": i,
+                "activity_label": "Swimming",
+                "ctx_a": f"A man [title] {word}  walks.",
+                "ctx_b": "he STOPS",
+                "ctx": f"A man [title] {word}  walks. he STOPS",
+                "endings": ["and sings.", f"[step] then {word}.", "at the river, and sits down there.", "é."],
+                "label": str(i % 4),
+            }
+            for i, word in enumerate(words)
+        ],
+    }
+    for name, some in rows.items():
+        (root / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in some), encoding="utf-8")
+    for name, text in TASKS.items():
+        (root / f"{name}.yaml").write_text(f"task: {name}\n{LOCAL % (root / f'{name}.jsonl')}{text}")
+    theirs = Path(lm_eval.tasks.__file__).parent / "hellaswag" / "hellaswag.yaml"
+    (root / "hellaswag_local.yaml").write_text(
+        f"include: {theirs}\ntask: hellaswag_local\ntraining_split: null\n{LOCAL % (root / 'hellaswag_local.jsonl')}"
+    )
+    return root
+
+
+NAMES = [*TASKS, "hellaswag_local"]
+
+
+def evaluate(model: Any, tasks: Path, **options: Any) -> dict[str, Any]:
+    manager = lm_eval.tasks.TaskManager(include_path=str(tasks), include_defaults=False)
+    result = lm_eval.simple_evaluate(
+        model=model, tasks=NAMES, task_manager=manager, bootstrap_iters=0, log_samples=True, **options
+    )
+    assert result is not None
+    return dict(result)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _offline() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
+            patch.setenv(name, "1")
+        patch.setenv("NO_PROXY", "*")
+        patch.setenv("TOKENIZERS_PARALLELISM", "false")
+        yield
+
+
+@pytest.fixture(scope="session")
+def ours(checkpoint: Checkpoint, tasks: Path) -> dict[str, Any]:
+    return evaluate(GPTFromScratchLM(checkpoint), tasks)
+
+
+def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Every metric, every log-likelihood and every generated text."""
+    for name in NAMES:
+        for metric, value in one["results"][name].items():
+            if isinstance(value, float):
+                assert other["results"][name][metric] == pytest.approx(value, rel=1e-6, abs=1e-4), (name, metric)
+        for mine, theirs in zip(one["samples"][name], other["samples"][name], strict=True):
+            for a, b in zip(mine["filtered_resps"], theirs["filtered_resps"], strict=True):
+                if isinstance(a, str | float):
+                    assert a == (pytest.approx(b, abs=1e-4) if isinstance(a, float) else b)
+                else:
+                    assert a[0] == pytest.approx(b[0], abs=1e-4) and a[1] == b[1], (name, a, b)
+
+
+def test_the_server_gives_what_the_adapter_gives(ours: dict[str, Any], url: str, tasks: Path) -> None:
+    arguments = {
+        "model": "tiny",
+        "base_url": f"{url}/completions",
+        "tokenizer_backend": "remote",
+        "max_length": 97,
+        "num_concurrent": 4,
+        "batch_size": 3,
+    }
+    assert_same(ours, evaluate("local-completions", tasks, model_args=arguments))
+
+
+def test_transformers_gives_what_the_adapter_gives(ours: dict[str, Any], folder: Path, tasks: Path) -> None:
+    assert_same(ours, evaluate("hf", tasks, model_args={"pretrained": str(folder), "device": "cpu"}))
+
+
+def test_our_hellaswag_equals_theirs(ours: dict[str, Any], checkpoint: Checkpoint, tasks: Path) -> None:
+    result = evaluate_hellaswag(checkpoint.model, checkpoint.tokenizer, tasks / "hellaswag_local.jsonl")
+    accuracies = result.accuracies()
+    figures = ours["results"]["hellaswag_local"]
+    assert accuracies["lm_eval/acc"].value == figures["acc,none"]
+    assert accuracies["lm_eval/acc_norm_char"].value == figures["acc_norm,none"]
+    for row, sample in zip(result.scores["lm_eval"], ours["samples"]["hellaswag_local"], strict=True):
+        assert row.logprobs == pytest.approx([answer[0] for answer in sample["filtered_resps"]], abs=1e-4)
+
+
+def test_the_results_are_not_all_the_same(ours: dict[str, Any]) -> None:
+    """Or the comparisons above would compare nothing."""
+    for name in ("choices", "hellaswag_local"):
+        values = [answer[0] for sample in ours["samples"][name] for answer in sample["filtered_resps"]]
+        assert len(set(values)) > len(values) / 2
+    texts = [sample["filtered_resps"][0] for sample in ours["samples"]["generation"]]
+    assert len(set(texts)) > 1 and any(texts)
+
+
+def test_a_text_longer_than_the_context(checkpoint: Checkpoint, folder: Path) -> None:
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+
+    text = TEXT * 9
+    instance = Instance("loglikelihood_rolling", {}, (text,), 0)
+    mine = GPTFromScratchLM(checkpoint).loglikelihood_rolling([instance])
+    theirs = HFLM(pretrained=str(folder), device="cpu").loglikelihood_rolling([instance])
+    assert mine == pytest.approx(theirs, rel=1e-5)
+
+
+def test_by_name_and_a_string_of_arguments(ours: dict[str, Any], folder: Path, tasks: Path) -> None:
+    """As the command line gives them, batch_size included."""
+    assert_same(
+        ours, evaluate("gpt_from_scratch", tasks, model_args=f"checkpoint={folder}", device="cpu", batch_size=2)
+    )
+
+
+def test_settings_that_cannot_be_honoured_are_refused(checkpoint: Checkpoint) -> None:
+    from lm_eval.api.instance import Instance
+
+    model = GPTFromScratchLM(checkpoint)
+    instance = Instance("generate_until", {}, ("A", {"until": ["."], "repetition_penalty": 2.0}), 0)
+    with pytest.raises(ValueError, match="repetition_penalty, which generation here does not have"):
+        model.generate_until([instance])
+    sampled = {"until": [], "do_sample": True, "temperature": 0.7, "top_p": 0.9, "max_gen_toks": 5}
+    assert len(model.generate_until([Instance("generate_until", {}, ("A", sampled), 0)])[0]) > 0
+
+
+def test_inspect_runs_a_task_on_our_checkpoint(folder: Path, tmp_path: Path) -> None:
+    import inspect_ai
+    from inspect_ai.dataset import MemoryDataset, Sample
+    from inspect_ai.scorer import includes
+
+    import gpt_from_scratch.evals.harness.inspect_adapter  # noqa: F401  (registers the provider)
+    from gpt_from_scratch.evals.lm.checkpoint import load_checkpoint
+    from gpt_from_scratch.models.generation import Sampling, generate
+
+    checkpoint = load_checkpoint(folder, device="cpu")
+    prompts = ["The river", "A man", "The wall"]
+    expected = []
+    for prompt in prompts:
+        end = checkpoint.tokenizer.eot_token
+        tokens = checkpoint.tokenizer.encode_ordinary(prompt)
+        new = generate(checkpoint.model, [tokens], 8, Sampling(temperature=0, stop_tokens=(end,)))[0]
+        expected.append(checkpoint.tokenizer.decode([token for token in new if token != end]))
+    samples = [Sample(input=prompt, target=text) for prompt, text in zip(prompts, expected, strict=True)]
+    task = inspect_ai.Task(dataset=MemoryDataset(samples), scorer=includes(ignore_case=False))
+    (log,) = inspect_ai.eval(
+        task,
+        model=f"gpt_from_scratch/{folder}",
+        model_args={"device": "cpu"},
+        temperature=0,
+        max_tokens=8,
+        log_dir=str(tmp_path),
+        display="none",
+    )
+    assert log.status == "success", log.error
+    assert log.results is not None
+    assert log.results.scores[0].metrics["accuracy"].value == 1
+    assert log.samples is not None
+    assert [sample.output.completion for sample in log.samples] == expected
