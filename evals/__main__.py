@@ -4,6 +4,8 @@ import difflib
 import importlib
 import sys
 
+from gpt_from_scratch.support.visible import visible
+
 COMMANDS = {
     "arithmetic": "gpt_from_scratch.evals.arithmetic_eval.command:main",
     "compare": "gpt_from_scratch.evals.compare:main",
@@ -58,4 +60,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except (ValueError, RuntimeError, FileNotFoundError) as problem:  # what a user can put right; a defect shows itself
-        sys.exit(f"error: {problem}")
+        sys.exit(f"error: {visible(str(problem))}")

@@ -80,6 +80,12 @@ def ask_provider(
     if given is None:  # a provider of evalugator's keeps no account
         sent = {"temperature": request.temperature, "max_tokens": request.max_tokens}
         given = Call(served_model=getattr(response, "model_id", model), parameters=sent)
+    if not response.txt and given.finish_reason in ("length", "max_tokens"):
+        error = ProviderError(
+            f"{model} used up max_tokens={request.max_tokens} before it wrote any text: reasoning models need thousands"
+        )
+        error.usage = given.usage
+        raise error
     answer = Answer(response.txt, given)
     if cache is not None:
         cache.put(cache_key, answer)

@@ -1,10 +1,13 @@
 """How far a run is, on one line of a terminal, or a line now and then of a log."""
 
 import dataclasses
+import shutil
 import sys
 import time
 from collections.abc import Mapping
-from typing import TextIO
+from typing import IO
+
+from gpt_from_scratch.support.visible import visible
 
 
 @dataclasses.dataclass
@@ -50,7 +53,7 @@ class Progress:
     stream: where; None is the standard error of the moment, so that it never mixes with a result
     """
 
-    def __init__(self, label: str, stream: TextIO | None = None) -> None:
+    def __init__(self, label: str, stream: IO[str] | None = None) -> None:
         self.label = label
         self.stream = stream or sys.stderr
         self._live = self.stream.isatty()
@@ -61,7 +64,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """One line that stays."""
-        print(text, file=self.stream, flush=True)
+        print(visible(text), file=self.stream, flush=True)
 
     def update(self, status: Status, *, last: bool = False) -> None:
         """Show `status`, at most four times a second, and in any case when it is the last."""
@@ -73,8 +76,9 @@ class Progress:
             return
         self._last = now
         self._next_done = status.done + max(1, status.total // 10)
-        text = f"{self.label}: {status.line(now - self._started, self._began_with)}"
+        text = f"{visible(self.label)}: {status.line(now - self._started, self._began_with)}"
         if self._live:
-            print(f"\r\x1b[K{text}", end="\n" if last else "", file=self.stream, flush=True)
+            width = shutil.get_terminal_size().columns - 1
+            print(f"\r\x1b[K{text[:width]}", end="\n" if last else "", file=self.stream, flush=True)
         else:
             print(text, file=self.stream, flush=True)

@@ -56,7 +56,7 @@ def make_result(
         requested=requested,
         input_tokens=account.used.input_tokens,
         output_tokens=account.used.output_tokens,
-        cost=account.cost if account.price else None,
+        cost=account.cost if all(row.cost is not None for row in rows) else None,
         retries=retries,
     )
 
@@ -97,7 +97,7 @@ def summary(result: EvalResult) -> dict[str, Any]:
 def write_summary(result: EvalResult, folder: Path) -> None:
     """`summary.json` in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    files.write_text(folder / "summary.json", json.dumps(summary(result), indent=2, ensure_ascii=False) + "\n")
+    files.write_text(folder / "summary.json", json.dumps(summary(result), indent=2) + "\n")
 
 
 def load(path: Path) -> list[SampleResult]:

@@ -15,7 +15,7 @@ from gpt_from_scratch.evals.dispatcher import fingerprint
 from gpt_from_scratch.evals.journal import Journal
 from gpt_from_scratch.evals.limits import Account, Limits
 from gpt_from_scratch.evals.messages import Call, GetTextRequest, Usage
-from gpt_from_scratch.evals.pricing import Price, price_of
+from gpt_from_scratch.evals.pricing import FREE, Price, price_of
 from gpt_from_scratch.evals.progress import Progress, Status
 from gpt_from_scratch.evals.prompts import Asked, PromptStyle, ask
 from gpt_from_scratch.evals.provider import Provider, ProviderError
@@ -76,8 +76,11 @@ class Run:
         self.items = self._make_items(samples)
         self.price = options.price or price_of(options.model)
         self.account = Account(options.limits, self.price)
+        if options.limits.cost is not None and getattr(self.scorer, "price", FREE) is None:
+            raise ValueError(f"a limit on cost needs the price of the grader too: give {self.scorer.name} a price")
         self.rows: dict[str, SampleResult] = {}
         self.stopped: str | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._journal: Journal | None = None
         self._unwritten: list[tuple[str, SampleResult]] = []
 
@@ -110,6 +113,7 @@ class Run:
 
     async def result(self) -> EvalResult:
         options = self.options
+        self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Condition()
         self._write_lock = asyncio.Lock()
         self._asker = Asker(options.max_concurrency, options.backoff, options.seed)
@@ -139,6 +143,11 @@ class Run:
             retries=dict(self._asker.retries),
             save_path=options.resume_path,
         )
+
+    def interrupt(self) -> None:
+        """End the run from another thread, when what is in flight is recorded."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._asker.stopping.set)
 
     def _announce(self, remaining: list[Item], old: dict[str, SampleResult]) -> None:
         """What the run will cost, before it costs anything."""

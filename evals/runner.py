@@ -69,6 +69,8 @@ def run_samples(
         ValueError: two samples of one id, or a `resume_path` that records another run.
         MissingKeyError: the provider has no key.
     """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be at least 1, not {limit}")
     options = RunOptions(
         model=model,
         style=style,
@@ -94,4 +96,9 @@ def _run_to_end(run: Run) -> EvalResult:
         return asyncio.run(run.result())
     # Inside a loop already, as in a notebook: this call has to block, so the run gets a thread and a loop of its own.
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, run.result()).result()
+        future = thread.submit(asyncio.run, run.result())
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            run.interrupt()  # leaving the block waits for what is in flight
+            raise

@@ -138,6 +138,11 @@ def text_parameters(model: str, options: TextOptions) -> dict[str, Any]:
     return parameters
 
 
+def takes_parallel_tool_calls(model: str) -> bool:
+    """The o models call one function at a time, and refuse to be told so."""
+    return re.match(r"o\d", model) is None
+
+
 def text_of(reply: Any) -> str:
     """A reply's text; a refusal is the text of what the model said instead."""
     message = reply.choices[0].message

@@ -20,6 +20,7 @@ from gpt_from_scratch.evals.providers.openai_provider import OpenAIProvider
 from gpt_from_scratch.evals.retry import Backoff
 from gpt_from_scratch.evals.runner import run_samples
 from gpt_from_scratch.evals.samples import QA, EvalResult, MCQuestion
+from gpt_from_scratch.evals.scorers import ModelGraded
 
 QUICK = Backoff(base=0.001, cap=0.01)
 
@@ -265,6 +266,27 @@ def test_choices_are_shuffled_by_the_seed_alone() -> None:
     assert prompts[0] == prompts[1] != prompts[2]
     assert first.accuracy == other.accuracy == 1.0
     assert len({row.output for row in first.sample_results}) == 3
+
+
+def test_an_answer_cut_off_before_its_first_word_is_an_error(server: Any, openai_url: str) -> None:
+    server.script({"text": "", "choice": {"finish_reason": "length"}}, {"text": ""})
+    cut, empty = run(questions(2), model="o3", max_tokens=16, max_concurrency=1).sample_results
+    assert "used up max_tokens=16 before it wrote any text" in str(cut.error) and cut.output_tokens == 5
+    assert empty.error is None and empty.score == 0.0
+
+
+def test_wrong_options_are_refused_before_anything_is_asked() -> None:
+    for options, message in [
+        ({"limit": 0}, "limit must be at least 1"),
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"max_concurrency": 0}, "max_concurrency must be at least 1"),
+        ({"max_retries": -1}, "max_retries"),
+        ({"scorer": ModelGraded(EchoProvider(), "who knows"), "limits": Limits(cost=1.0)}, "price of the grader"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            run(questions(1), EchoProvider(), "echo", **options)
+    with pytest.raises(ValueError, match="limit on cost must be above 0, not -1"):
+        Limits(cost=-1)
 
 
 def test_two_samples_of_one_id() -> None:

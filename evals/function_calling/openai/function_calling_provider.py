@@ -50,7 +50,7 @@ class OpenAIFunctionCallingProvider(FunctionCallingProvider):
             "tools": self._tools,
             **openai_provider.text_parameters(name, TextOptions.of(request)),
         }
-        if self._parallel is not None:
+        if self._parallel is not None and openai_provider.takes_parallel_tool_calls(name):
             arguments["parallel_tool_calls"] = self._parallel
         return arguments, as_dicts(request.prompt)
 

@@ -1,0 +1,33 @@
+import io
+
+from gpt_from_scratch.evals.progress import Progress, Status
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_log_gets_a_line_each_tenth() -> None:
+    stream = io.StringIO()
+    progress, status = Progress("m", stream), Status(50, retries={"429": 2, "500": 1})
+    for i in range(50):
+        status.add(1.0 if i % 2 else None, failed=not i % 2)
+        progress.update(status)
+    progress.update(status, last=True)
+    lines = stream.getvalue().splitlines()
+    assert 9 <= len(lines) <= 12
+    assert lines[-1] == "m: 50/50 · score 1.000 · 25 failed · tried again: 2 × 429, 1 × 500"
+
+
+def test_a_terminal_is_written_in_place() -> None:
+    stream = Terminal()
+    progress, status = Progress("evil\x1b[2J", stream), Status(2, cost=0.25)
+    progress.update(status)
+    status.add(0.5, failed=False)
+    progress.update(status)
+    progress.update(status, last=True)
+    progress.say("said \x07")
+    text = stream.getvalue()
+    assert text.count("\r\x1b[K") == 2 and "\x1b[2J" not in text and "evil␛[2J: 1/2 · score 0.500 · $0.2500" in text
+    assert text.endswith("\nsaid ␇\n")
