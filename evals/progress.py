@@ -5,9 +5,20 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
-from typing import IO
+from typing import Protocol, runtime_checkable
 
 from gpt_from_scratch.support.visible import visible
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """What is needed of a text file."""
+
+    def write(self, text: str, /) -> object: ...
+
+    def flush(self) -> None: ...
+
+    def isatty(self) -> bool: ...
 
 
 @dataclasses.dataclass
@@ -53,7 +64,7 @@ class Progress:
     stream: where; None is the standard error of the moment, so that it never mixes with a result
     """
 
-    def __init__(self, label: str, stream: IO[str] | None = None) -> None:
+    def __init__(self, label: str, stream: Stream | None = None) -> None:
         self.label = label
         self.stream = stream or sys.stderr
         self._live = self.stream.isatty()
