@@ -8,6 +8,7 @@ step-00000100/
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.support.files import sync_folder, write_text
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
-from gpt_from_scratch.training.checkpoints.manifest import damage, seal
+from gpt_from_scratch.training.checkpoints.manifest import damage, files, seal
 
 MODEL_FOLDER, TENSORS_FILE, STATE_FILE = "model", "optimizer.safetensors", "state.json"
 
@@ -59,7 +60,8 @@ def read(folder: Path, step: int, map_location: str | torch.device = "cpu") -> C
     """
     if lines := damage(folder, step):
         raise DamagedCheckpointError("\n".join(lines))
-    tensors = pretrained.read_file(folder / TENSORS_FILE)
+    names = [name for name in files(folder) if re.fullmatch(r"optimizer(-\d+-of-\d+)?\.safetensors", name)]
+    tensors = {name: tensor for file in names for name, tensor in pretrained.read_file(folder / file).items()}
     return Checkpoint(
         step=step,
         folder=folder,
@@ -68,24 +70,24 @@ def read(folder: Path, step: int, map_location: str | torch.device = "cpu") -> C
     )
 
 
-def write(
-    folder: Path,
-    step: int,
-    config: GPTConfig,
-    weights: Mapping[str, Tensor],
-    tokenizer: Tokenizer,
-    tensors: Mapping[str, Tensor],
-    state_text: str,
+def write_tensors(
+    folder: Path, config: GPTConfig, weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
 ) -> None:
-    """Fill an existing, empty folder; every file is on the disk when this returns."""
+    """The model and the other tensors, into an existing, empty folder."""
     with torch.device("meta"):
         model = GPT(config)
     model.load_state_dict(dict(weights), assign=True)
     model.save_pretrained(folder / MODEL_FOLDER)
-    tokenizer.save(folder / MODEL_FOLDER / TOKENIZER_FILE)
     pretrained.save_tensors(folder / TENSORS_FILE, dict(tensors))
+
+
+def complete(
+    folder: Path, step: int, tokenizer: Tokenizer, state_text: str, known: Mapping[str, dict[str, Any]] | None = None
+) -> None:
+    """The rest of the files, and the manifest of all; every file is on the disk when this returns."""
+    tokenizer.save(folder / MODEL_FOLDER / TOKENIZER_FILE)
     write_text(folder / STATE_FILE, state_text)
-    seal(folder, step)
+    seal(folder, step, known)
     sync_folder(folder / MODEL_FOLDER)
     sync_folder(folder)
 

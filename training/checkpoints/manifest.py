@@ -8,6 +8,7 @@ It is written last, so its presence says that everything else was written; its o
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,22 @@ FORMAT = "gpt_from_scratch checkpoint"
 VERSION = 1
 
 
-def seal(folder: Path, step: int) -> None:
-    """Write the manifest of all that `folder` holds now."""
+def entry(path: Path) -> dict[str, Any]:
+    """What the manifest says of a file."""
+    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+def seal(folder: Path, step: int, known: Mapping[str, dict[str, Any]] | None = None) -> None:
+    """Write the manifest of all that `folder` holds now. `known` are entries that those who wrote the files have made."""
+    known = known or {}
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    files = {name: {"bytes": (folder / name).stat().st_size, "sha256": sha256(folder / name)} for name in names}
+    files = {name: known.get(name) or entry(folder / name) for name in names}
     write_bytes(folder / MANIFEST_FILE, _rendered({"format": FORMAT, "version": VERSION, "step": step, "files": files}))
+
+
+def files(folder: Path) -> list[str]:
+    """The names in the manifest of a whole checkpoint."""
+    return list(json.loads((folder / MANIFEST_FILE).read_bytes())["files"])
 
 
 def damage(folder: Path, step: int) -> list[str]:
@@ -50,19 +62,19 @@ def damage(folder: Path, step: int) -> list[str]:
         return [
             f"{path} is the manifest of step {manifest['step']}, not of step {step}: the folder was renamed or mixed up"
         ]
-    return [line for name, entry in manifest["files"].items() if (line := _difference(folder, name, entry))]
+    return [line for name, written in manifest["files"].items() if (line := _difference(folder, name, written))]
 
 
-def _difference(folder: Path, name: str, entry: dict[str, Any]) -> str | None:
+def _difference(folder: Path, name: str, written: dict[str, Any]) -> str | None:
     path = folder / name
     # The hash proves that nothing changed by accident, not who wrote it: a name still may not lead out of the folder.
     if not re.fullmatch(r"(?!\.)[\w.-]+(/(?!\.)[\w.-]+)?", name, re.ASCII) or path.is_symlink():
         return f"{folder / MANIFEST_FILE} names {name!r}, which is not a plain file inside the checkpoint"
     if not path.is_file():
         return f"{path} is missing"
-    if (size := path.stat().st_size) != entry["bytes"]:
-        return f"{path} is damaged: it has {size:,} bytes, it was written with {entry['bytes']:,}"
-    if sha256(path) != entry["sha256"]:
+    if (size := path.stat().st_size) != written["bytes"]:
+        return f"{path} is damaged: it has {size:,} bytes, it was written with {written['bytes']:,}"
+    if sha256(path) != written["sha256"]:
         return f"{path} is damaged: its SHA-256 is not the one it was written with"
     return None
 

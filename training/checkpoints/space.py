@@ -9,6 +9,15 @@ from pathlib import Path
 from safetensors import SafetensorError
 from torch import Tensor
 
+
+class PartError(RuntimeError):
+    """Another rank could not write its part of a checkpoint; `full` says whether its disk was full."""
+
+    def __init__(self, message: str, full: bool) -> None:
+        super().__init__(message)
+        self.full = full
+
+
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -46,6 +55,8 @@ def is_disk_full(error: Exception) -> bool:
     if isinstance(error, SafetensorError):
         code = re.search(r"\(os error (\d+)\)", str(error))
         return code is not None and int(code[1]) in FULL
+    if isinstance(error, PartError):
+        return error.full
     return isinstance(error, OSError) and error.errno in FULL
 
 

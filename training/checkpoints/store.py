@@ -1,5 +1,6 @@
 """The checkpoints of a run: saved beside the training, rotated, and found again after any failure."""
 
+import contextlib
 import json
 import logging
 import re
@@ -20,10 +21,13 @@ from gpt_from_scratch.support.files import sync_folder, write_text
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 from gpt_from_scratch.training.checkpoints import checkpoint
 from gpt_from_scratch.training.checkpoints.checkpoint import Checkpoint, DamagedCheckpointError
-from gpt_from_scratch.training.checkpoints.space import bytes_of, free_bytes, in_units, is_disk_full
-from gpt_from_scratch.training.checkpoints.staging import Staging, require_finite
+from gpt_from_scratch.training.checkpoints.space import PartError, bytes_of, free_bytes, in_units, is_disk_full
+from gpt_from_scratch.training.checkpoints.staging import NonFiniteError, Staging, require_finite
+from gpt_from_scratch.training.distributed import Ranks
 
 BEST_FILE = "best.json"
+
+ONE_RANK = Ranks()
 
 _log = logging.getLogger(__name__)
 
@@ -94,6 +98,7 @@ class CheckpointStore:
         tensors: Mapping[str, Tensor],
         state: Mapping[str, Any],
         wait: bool = True,
+        ranks: Ranks = ONE_RANK,
     ) -> None:
         """Save all that a run needs to go on exactly; nothing if this step is saved already.
 
@@ -106,6 +111,8 @@ class CheckpointStore:
             state: the rest, as JSON gives it back (the step, the sampler, the run's config, …).
             wait: False returns after one copy in memory; a thread writes, and a failure is raised by the next call of
                 `save`, `mark_best` or `finish`. A save that is still running is waited for first.
+            ranks: more than one if all of them call this together, each with its own part of weights and tensors
+                (`parts.own_part`); the state is rank 0's.
 
         Raises:
             NonFiniteError: NaN or infinity in a tensor; nothing is saved.
@@ -113,15 +120,22 @@ class CheckpointStore:
         """
         text = checkpoint.state_text(state)
         self._settle()
-        if step == self._position:
-            return
         if self._position is not None and step < self._position:
             raise ValueError(f"step {step} cannot be saved after step {self._position}: steps only go up")
+        token = ranks.agree("" if step == self._position else secrets.token_hex(4))
+        if not token:
+            return
         if wait:
             copies = [{name: tensor.detach().cpu() for name, tensor in group.items()} for group in (weights, tensors)]
         else:
             copies = [staging.copy(group) for staging, group in zip(self._staging, (weights, tensors), strict=True)]
-        self._running = self._writer.submit(self._write, step, config, copies[0], tokenizer, copies[1], text)
+        temporary = self.folder / f".step-{step:08d}.{token}.tmp"
+        if ranks.is_first:
+            self._running = self._writer.submit(
+                self._write, temporary, step, config, copies[0], tokenizer, copies[1], text, ranks
+            )
+        else:
+            self._running = self._writer.submit(self._write_part, temporary, config, copies[0], copies[1], ranks)
         if wait:
             self._settle()
 
@@ -200,27 +214,37 @@ class CheckpointStore:
 
     def _write(
         self,
+        temporary: Path,
         step: int,
         config: GPTConfig,
         weights: dict[str, Tensor],
         tokenizer: Tokenizer,
         tensors: dict[str, Tensor],
         state_text: str,
+        ranks: Ranks,
     ) -> None:
+        """In the writer's thread, on the rank that saves, or on rank 0 if all do."""
         require_finite(weights)
         require_finite(tensors)
-        temporary = self.folder / f".step-{step:08d}.{secrets.token_hex(4)}.tmp"
         try:
-            self._clean_up()
-            temporary.mkdir()
-            checkpoint.write(temporary, step, config, weights, tokenizer, tensors, state_text)
+            self._clean_up(temporary)
+            temporary.mkdir(exist_ok=True)
+            entries = None
+            if ranks.size == 1:
+                checkpoint.write_tensors(temporary, config, weights, tensors)
+            else:
+                from gpt_from_scratch.training.checkpoints import parts
+
+                parts.write_part(temporary, ranks, config, weights, tensors)
+                entries = parts.join_parts(temporary, ranks, config)
+            checkpoint.complete(temporary, step, tokenizer, state_text, entries)
             temporary.rename(self.path_of(step))
             sync_folder(self.folder)
-        except (OSError, SafetensorError) as error:
+        except (OSError, SafetensorError, PartError) as error:
             if not is_disk_full(error):
                 raise
             shutil.rmtree(temporary, ignore_errors=True)  # first, so that the message gives what is free without it
-            needed = bytes_of([*weights.values(), *tensors.values()])
+            needed = ranks.size * bytes_of([*weights.values(), *tensors.values()])  # the parts are about alike
             self._warn(
                 f"the disk is full: the checkpoint of step {step} needs {in_units(needed)} in {self.folder}, and "
                 f"{in_units(free_bytes(self.folder))} are free there. The run goes on without it; the last good "
@@ -232,13 +256,33 @@ class CheckpointStore:
         self._position = step
         self._rotate()
 
-    def _clean_up(self) -> None:
+    def _write_part(
+        self,
+        temporary: Path,
+        config: GPTConfig,
+        weights: dict[str, Tensor],
+        tensors: dict[str, Tensor],
+        ranks: Ranks,
+    ) -> None:
+        """In the writer's thread of a rank other than 0: its part, or the news that it will not come, which rank 0 raises."""
+        from gpt_from_scratch.training.checkpoints import parts
+
+        try:
+            temporary.mkdir(parents=True, exist_ok=True)  # first: the news needs it too
+            require_finite(weights)
+            require_finite(tensors)
+            parts.write_part(temporary, ranks, config, weights, tensors)
+        except (OSError, SafetensorError, NonFiniteError) as error:
+            with contextlib.suppress(OSError):  # where rank 0 gave up first, the folder is gone
+                parts.write_failure(temporary, ranks, str(error), is_disk_full(error))
+
+    def _clean_up(self, temporary: Path) -> None:
         """Remove what a killed process left half-written, and set aside what is not of this run's line."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for leftover in self.folder.glob(".*.tmp"):
-            if leftover.is_dir():
+            if leftover.is_dir() and leftover != temporary:
                 shutil.rmtree(leftover)
-            else:
+            elif leftover.is_file():
                 leftover.unlink()
         for step in self.steps():
             if self._position is None or step > self._position:

@@ -43,8 +43,8 @@ def test_the_model_folder_opens_without_knowing_training(tmp_path: Path) -> None
 def test_an_asynchronous_save_holds_the_moment_it_was_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The optimizer goes on in place while the thread writes (pytorch#144657)."""
     go_on = threading.Event()
-    write = checkpoint.write
-    monkeypatch.setattr(checkpoint, "write", lambda *given: (go_on.wait(), write(*given)))
+    write = checkpoint.write_tensors
+    monkeypatch.setattr(checkpoint, "write_tensors", lambda *given: (go_on.wait(), write(*given)))
     store = CheckpointStore(tmp_path)
     given = state_at(1)
     store.save(1, **given, wait=False)

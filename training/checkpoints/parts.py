@@ -1,0 +1,114 @@
+"""A checkpoint that all ranks write together, each its own part of the tensors: what FSDP needs, since no rank holds all.
+
+Each rank writes `model/model-00001-of-00004.safetensors` and `optimizer-00001-of-00004.safetensors` into the same hidden
+folder, then `part-00001.json`, which names and hashes them. Rank 0 waits for all of these, and only then completes the
+folder. Tensors are never divided between files, so the model folder is in Hugging Face's format of shards with an index,
+and any number of ranks can go on from it. The ranks must share a file system; nothing is sent between them while the
+files are written, so it happens beside the training.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from gpt_from_scratch.models import pretrained
+from gpt_from_scratch.models.gpt import GPTConfig
+from gpt_from_scratch.support.files import write_text
+from gpt_from_scratch.training.checkpoints.manifest import entry
+from gpt_from_scratch.training.checkpoints.space import PartError
+from gpt_from_scratch.training.distributed import Ranks
+
+PEER_TIMEOUT = 600.0  # seconds that rank 0 waits for the others' parts
+
+
+@torch.no_grad()
+def own_part(tensors: Mapping[str, Tensor], ranks: Ranks) -> dict[str, Tensor]:
+    """The tensors that this rank is to save, whole and on the CPU. Every rank calls it with the same names.
+
+    Each sharded tensor is gathered on all ranks in turn and kept by one of them, so none ever holds more than its part and
+    one tensor. Which one is decided by size, largest to the least laden rank, alike everywhere.
+    """
+    load = [0] * ranks.size
+    owner = {}
+    for name in sorted(tensors, key=lambda name: (-tensors[name].numel(), name)):
+        owner[name] = load.index(min(load))
+        load[owner[name]] += tensors[name].numel() * tensors[name].element_size()
+    kept = {}
+    for name, tensor in tensors.items():
+        whole = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+        if owner[name] == ranks.rank:
+            kept[name] = whole.detach().cpu()
+    return kept
+
+
+@torch.no_grad()
+def put(target: Tensor, whole: Tensor) -> None:
+    """Fill a tensor of the running model or optimizer, sharded or not, from the whole one of a checkpoint."""
+    if isinstance(target, DTensor):
+        # src_data_rank None: every rank has read the whole tensor, and takes its own piece without a message.
+        whole = distribute_tensor(whole.to(target.device), target.device_mesh, target.placements, src_data_rank=None)
+    target.copy_(whole)
+
+
+def write_part(
+    folder: Path, ranks: Ranks, config: GPTConfig, weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
+) -> None:
+    """This rank's files, then the note that they are whole."""
+    number = f"{ranks.rank + 1:05d}-of-{ranks.size:05d}"
+    if not config.beyond_gpt2():
+        weights = {f"transformer.{name}": pretrained.transposed(name, tensor) for name, tensor in weights.items()}
+    groups = {f"model/model-{number}.safetensors": weights, f"optimizer-{number}.safetensors": tensors}
+    (folder / "model").mkdir(exist_ok=True)
+    for name, group in groups.items():
+        pretrained.save_tensors(folder / name, dict(group))
+    note = {"weights": sorted(weights), "files": {name: entry(folder / name) for name in groups}}
+    write_text(_note(folder, ranks.rank), json.dumps(note))
+
+
+def write_failure(folder: Path, ranks: Ranks, message: str, full: bool) -> None:
+    """Tell rank 0 that this part will not come."""
+    write_text(_note(folder, ranks.rank), json.dumps({"failed": f"rank {ranks.rank}: {message}", "full": full}))
+
+
+def join_parts(folder: Path, ranks: Ranks, config: GPTConfig) -> dict[str, dict[str, Any]]:
+    """On rank 0: wait for all parts, and write what the model folder has but once. Gives the manifest's entries of the parts.
+
+    Raises:
+        PartError: a rank could not write its part, or has not for `PEER_TIMEOUT` seconds.
+    """
+    notes = [_note(folder, rank) for rank in range(ranks.size)]
+    stop = time.monotonic() + PEER_TIMEOUT
+    while missing := [rank for rank, note in enumerate(notes) if not note.exists()]:
+        if time.monotonic() > stop:
+            raise PartError(f"ranks {missing} have not written their parts of {folder} in {PEER_TIMEOUT:.0f} s", False)
+        time.sleep(0.02)
+    parts = [pretrained.read_json(note) for note in notes]
+    for part in parts:
+        if "failed" in part:
+            raise PartError(part["failed"], part["full"])
+    weight_map = {
+        name: Path(file).name for part in parts for file in part["files"] if "/" in file for name in part["weights"]
+    }
+    total = sum((folder / "model" / file).stat().st_size for file in sorted(set(weight_map.values())))
+    described = (
+        {"model_type": pretrained.OWN_MODEL_TYPE, "architectures": ["GPT"], **dataclasses.asdict(config)}
+        if config.beyond_gpt2()
+        else pretrained.gpt2_config(config)
+    )
+    index = {"metadata": {"total_size": total}, "weight_map": weight_map}
+    for name, document in ((pretrained.CONFIG_FILE, described), (pretrained.INDEX_FILE, index)):
+        write_text(folder / "model" / name, json.dumps(document, indent=2) + "\n")
+    for note in notes:
+        note.unlink()
+    return {name: value for part in parts for name, value in part["files"].items()}
+
+
+def _note(folder: Path, rank: int) -> Path:
+    return folder / f"part-{rank + 1:05d}.json"
