@@ -1,14 +1,20 @@
-"""Print every op and backend: usable here, or why not.
+"""Print every op and backend: usable here, or why not; with --inspect, what the compiler makes of the Triton kernels.
 
 python -m gpt_from_scratch.kernels [--device cpu|cuda|mps]
+python -m gpt_from_scratch.kernels --inspect [--target sm_90] [--set everything] [--out FILE]
 """
 
 import argparse
+import os
+import sys
+from pathlib import Path
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
+from gpt_from_scratch.kernels import configs
+from gpt_from_scratch.kernels.needs import missing_package
 from gpt_from_scratch.kernels.registry import load_ops
 
 
@@ -37,11 +43,44 @@ def print_backends(device: str, console: Console) -> None:
     console.print(table, markup=False)
 
 
+def inspect_kernels(targets: list[str], which: str, out: Path | None, console: Console) -> int:
+    """Compile the kernels for the targets and print the table; the number of complaints is the exit status."""
+    if (reason := missing_package("triton>=3.6")) is not None:
+        sys.exit(f"--inspect compiles with triton: {reason}")
+    if os.environ.get("TRITON_INTERPRET") == "1":
+        sys.exit("--inspect compiles, and TRITON_INTERPRET=1 interprets: unset it")
+    from gpt_from_scratch.kernels import inspection  # imports triton, which not every machine has
+
+    choose = inspection.everything if which == "everything" else inspection.covering
+    subjects = [subject for target in targets for subject in choose(target)]
+    codes = inspection.inspect(subjects)
+    inspection.show(codes, console)
+    complaints = [line for subject in subjects for line in inspection.complaints(subject, codes[subject.key])]
+    for line in complaints:
+        console.print(line, markup=False)
+    if out is not None:
+        inspection.write_table(out, codes)
+    return min(len(complaints), 100)
+
+
 def main() -> None:
     """Parse the arguments and print the table."""
     parser = argparse.ArgumentParser(prog="python -m gpt_from_scratch.kernels", description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default=default_device(), help="device type to answer for (default: %(default)s)")
-    print_backends(parser.parse_args().device, Console())
+    parser.add_argument(
+        "--inspect", action="store_true", help="compile the Triton kernels, without a GPU, and show the code"
+    )
+    parser.add_argument("--target", choices=configs.FAMILIES, help="one chip family (default: all)")
+    parser.add_argument(
+        "--set", choices=("covering", "everything"), default="covering", help="which kernels (default: %(default)s)"
+    )
+    parser.add_argument("--out", type=Path, help="also write the table here, as JSON")
+    arguments = parser.parse_args()
+    console = Console() if sys.stdout.isatty() else Console(width=140)
+    if arguments.inspect:
+        targets = [arguments.target] if arguments.target else list(configs.FAMILIES)
+        sys.exit(inspect_kernels(targets, arguments.set, arguments.out, console))
+    print_backends(arguments.device, console)
 
 
 if __name__ == "__main__":

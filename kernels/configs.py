@@ -31,29 +31,86 @@ interpreter  attention             forward      any    128    0       64    64  
 interpreter  attention             decode       any    128    0       16    64       4      2       2
 interpreter  attention             backward_q   any    128    0       64    32       4      2       1
 interpreter  attention             backward_kv  any    128    0       32    64       4      2       1
-interpreter  layer_norm            forward      any    16384  0       16    0        4      1       1
-interpreter  layer_norm            backward     any    16384  0       4     0        8      1       1
-interpreter  layer_norm            sums         any    16384  0       64    1024     4      1       1
+interpreter  layer_norm            forward      any    8192   0       16    0        4      1       1
+interpreter  layer_norm            backward     any    8192   0       4     0        8      1       1
+interpreter  layer_norm            sums         any    8192   0       64    1024     4      1       1
 interpreter  linear_cross_entropy  loss         any    0      0       1     512      8      1       1
 sm_80        attention             forward      half   64     0       128   64       4      3       1
-sm_80        attention             forward      half   128    0       128   32       8      3       1
-sm_80        attention             forward      fp32   128    0       32    32       4      2       1
+sm_80        attention             forward      half   128    0       128   64       8      2       1
+sm_80        attention             forward      fp32   128    0       32    32       4      1       1
 sm_80        attention             decode       half   128    0       16    64       4      2       2
-sm_80        attention             decode       fp32   128    0       16    32       4      2       2
+sm_80        attention             decode       fp32   128    0       16    32       4      1       2
 sm_80        attention             backward_q   half   64     0       64    64       4      2       1
 sm_80        attention             backward_q   half   128    0       64    32       4      2       1
 sm_80        attention             backward_q   fp32   128    0       32    32       4      1       1
-sm_80        attention             backward_kv  half   64     0       64    64       4      2       1
+sm_80        attention             backward_kv  half   64     0       64    128      8      2       1
 sm_80        attention             backward_kv  half   128    0       32    64       4      2       1
 sm_80        attention             backward_kv  fp32   128    0       32    32       4      1       1
 sm_80        layer_norm            forward      any    1024   0       4     0        4      1       1
 sm_80        layer_norm            forward      any    4096   0       1     0        4      1       1
-sm_80        layer_norm            forward      any    16384  0       1     0        16     1       1
+sm_80        layer_norm            forward      any    8192   0       1     0        16     1       1
 sm_80        layer_norm            backward     any    1024   0       4     0        8      1       2
 sm_80        layer_norm            backward     any    4096   0       1     0        8      1       2
-sm_80        layer_norm            backward     any    16384  0       1     0        16     1       1
-sm_80        layer_norm            sums         any    16384  0       64    32       4      1       1
+sm_80        layer_norm            backward     any    8192   0       1     0        16     1       1
+sm_80        layer_norm            sums         any    8192   0       64    32       4      1       1
 sm_80        linear_cross_entropy  loss         any    0      0       1     4096     8      1       1
+sm_90        attention             forward      half   64     0       128   64       4      3       1
+sm_90        attention             forward      half   128    0       128   128      8      2       1
+sm_90        attention             forward      fp32   128    0       32    32       4      1       1
+sm_90        attention             decode       half   128    0       16    64       4      2       2
+sm_90        attention             decode       fp32   128    0       16    32       4      1       2
+sm_90        attention             backward_q   half   64     0       64    128      4      2       1
+sm_90        attention             backward_q   half   128    0       128   64       8      2       1
+sm_90        attention             backward_q   fp32   128    0       32    32       4      1       1
+sm_90        attention             backward_kv  half   64     0       64    128      8      2       1
+sm_90        attention             backward_kv  half   128    0       32    128      8      2       1
+sm_90        attention             backward_kv  fp32   128    0       32    32       4      1       1
+sm_90        layer_norm            forward      any    1024   0       4     0        4      1       1
+sm_90        layer_norm            forward      any    4096   0       1     0        4      1       1
+sm_90        layer_norm            forward      any    8192   0       1     0        16     1       1
+sm_90        layer_norm            backward     any    1024   0       4     0        8      1       2
+sm_90        layer_norm            backward     any    4096   0       1     0        8      1       2
+sm_90        layer_norm            backward     any    8192   0       1     0        16     1       1
+sm_90        layer_norm            sums         any    8192   0       64    32       4      1       1
+sm_90        linear_cross_entropy  loss         any    0      0       1     4096     8      1       1
+sm_100       attention             forward      half   64     0       128   128      8      2       1
+sm_100       attention             forward      half   128    0       128   128      8      2       1
+sm_100       attention             forward      fp32   128    0       32    32       4      1       1
+sm_100       attention             decode       half   128    0       16    64       4      2       2
+sm_100       attention             decode       fp32   128    0       16    32       4      1       2
+sm_100       attention             backward_q   half   64     0       128   64       4      2       1
+sm_100       attention             backward_q   half   128    0       64    64       4      2       1
+sm_100       attention             backward_q   fp32   128    0       32    32       4      1       1
+sm_100       attention             backward_kv  half   64     0       64    128      8      2       1
+sm_100       attention             backward_kv  half   128    0       64    128      8      2       1
+sm_100       attention             backward_kv  fp32   128    0       32    32       4      1       1
+sm_100       layer_norm            forward      any    1024   0       4     0        4      1       1
+sm_100       layer_norm            forward      any    4096   0       1     0        4      1       1
+sm_100       layer_norm            forward      any    8192   0       1     0        16     1       1
+sm_100       layer_norm            backward     any    1024   0       4     0        8      1       2
+sm_100       layer_norm            backward     any    4096   0       1     0        8      1       2
+sm_100       layer_norm            backward     any    8192   0       1     0        16     1       1
+sm_100       layer_norm            sums         any    8192   0       64    32       4      1       1
+sm_100       linear_cross_entropy  loss         any    0      0       1     4096     8      1       1
+gfx942       attention             forward      half   64     0       128   64       4      1       1
+gfx942       attention             forward      half   128    0       128   32       4      1       1
+gfx942       attention             forward      fp32   128    0       32    32       4      1       1
+gfx942       attention             decode       half   128    0       16    64       4      1       2
+gfx942       attention             decode       fp32   128    0       16    32       4      1       2
+gfx942       attention             backward_q   half   64     0       128   32       4      1       1
+gfx942       attention             backward_q   half   128    0       64    32       4      1       1
+gfx942       attention             backward_q   fp32   128    0       32    32       4      1       1
+gfx942       attention             backward_kv  half   64     0       32    128      4      1       1
+gfx942       attention             backward_kv  half   128    0       32    64       4      1       1
+gfx942       attention             backward_kv  fp32   128    0       32    32       4      1       1
+gfx942       layer_norm            forward      any    1024   0       4     0        4      1       1
+gfx942       layer_norm            forward      any    4096   0       1     0        4      1       1
+gfx942       layer_norm            forward      any    8192   0       1     0        8      1       1
+gfx942       layer_norm            backward     any    1024   0       4     0        4      1       2
+gfx942       layer_norm            backward     any    4096   0       1     0        4      1       2
+gfx942       layer_norm            backward     any    8192   0       1     0        8      1       1
+gfx942       layer_norm            sums         any    8192   0       64    32       4      1       1
+gfx942       linear_cross_entropy  loss         any    0      0       1     4096     4      1       1
 """
 
 
@@ -100,7 +157,9 @@ def parse(text: str, origin: str) -> list[Line]:
             family, op, kernel, dtype, *figures = fields
             size, length, rows, columns, warps, stages, waves = (int(figure) for figure in figures)
         except ValueError as error:
-            raise ValueError(f"{origin}, line {number}: expected {' '.join(text.split()[:11])}, got {row!r}") from error
+            raise ValueError(
+                f"{origin}, line {number}: expected {' '.join(TABLE.split()[:11])}, got {row!r}"
+            ) from error
         lines.append(Line(family, op, kernel, dtype, size, length, Config(rows, columns, warps, stages, waves)))
     return lines
 

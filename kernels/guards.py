@@ -41,7 +41,7 @@ class GuardedAllocations(TorchDispatchMode):
     """Within the block, fresh floating tensors and the zones around them are NaN; `check` raises if a zone was written to."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.buffers: list[tuple[Tensor, int]] = []
 
     def __torch_dispatch__(

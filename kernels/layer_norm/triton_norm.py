@@ -16,7 +16,7 @@ from torch import Tensor
 from gpt_from_scratch.kernels import configs
 from gpt_from_scratch.kernels.launch import launch, multiprocessors, opaque, rows_of
 
-WIDEST = 16384
+WIDEST = 8192
 
 
 @triton.jit

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from gpt_from_scratch.kernels.linear_cross_entropy.reference import CHUNK_LOGITS, linear_cross_entropy
 
+FEW_LOGITS = 2**16  # so few are quicker kept whole than written over: what a chunk costs in calls then shows
+
 
 @linear_cross_entropy.backend("torch")
 def linear_cross_entropy_torch(
@@ -26,6 +28,10 @@ def linear_cross_entropy_torch(
     if reduction == "none" or not (torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)):
         return _without_gradient(hidden, weight, targets, ignore_index, reduction)
     rows, labels = hidden.flatten(0, -2), targets.flatten()
+    if len(rows) * weight.shape[0] <= FEW_LOGITS:
+        logits = F.linear(rows, weight.to(rows.dtype)).to(torch.promote_types(rows.dtype, torch.float32))
+        total = F.cross_entropy(logits, labels, ignore_index=ignore_index, reduction="sum")
+        return total if reduction == "sum" else total / (labels != ignore_index).sum().clamp(min=1)
     count = (labels != ignore_index).sum().clamp(min=1) if reduction == "mean" else torch.ones((), device=hidden.device)
     loss: Tensor = _GradientInForward.apply(rows, weight, labels, ignore_index)  # type: ignore[no-untyped-call]
     return loss / count

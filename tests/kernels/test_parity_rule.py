@@ -8,6 +8,7 @@ import torch
 from gpt_from_scratch.kernels.attention import attention
 from gpt_from_scratch.kernels.layer_norm import layer_norm
 from gpt_from_scratch.kernels.linear_cross_entropy import linear_cross_entropy
+from gpt_from_scratch.kernels.linear_cross_entropy.library import FEW_LOGITS
 from gpt_from_scratch.kernels.parity import check_parity
 from gpt_from_scratch.kernels.registry import Op, load_ops
 
@@ -120,3 +121,10 @@ def test_the_reference_has_the_gradient_it_claims(made: Op[Any]) -> None:
         )
         checked += 1
     assert checked
+
+
+def test_the_loss_of_a_large_batch_takes_the_other_way_of_the_library() -> None:
+    """Few logits are kept whole, many are written over: the generated cases must hold both."""
+    sizes = [case.make(torch.Generator(), torch.float32) for case in linear_cross_entropy.cases()]
+    logits = [a["targets"].numel() * len(a["weight"]) for a in sizes if a["reduction"] != "none"]
+    assert min(logits) < FEW_LOGITS < max(logits)

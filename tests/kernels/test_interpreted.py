@@ -1,0 +1,57 @@
+"""The Triton kernels on the CPU: parity and seeded faults under the interpreter, which needs processes of its own."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gpt_from_scratch.kernels.registry import load_ops
+
+if importlib.util.find_spec("triton") is None:
+    pytest.skip("no CUDA: nor triton, which has the interpreter", allow_module_level=True)
+
+FOLDER = Path(__file__).parent
+RUNS = {
+    "float32": ("test_parity.py", "-k", "float32"),
+    "float16": ("test_parity.py", "-k", "float16"),
+    "kernels": ("interpreted_kernels.py",),
+}
+
+
+@pytest.fixture(scope="module")
+def runs() -> Iterator[dict[str, "subprocess.Popen[str]"]]:
+    """All of them at once: each is one thread of Python."""
+    environment = {**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
+    environment.pop("GPT_BACKEND", None)
+    started = {
+        name: subprocess.Popen(
+            [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(FOLDER / file), *options],
+            cwd=FOLDER.parents[1],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for name, (file, *options) in RUNS.items()
+    }
+    yield started
+    for process in started.values():
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.interpret
+@pytest.mark.parametrize("name", RUNS)
+def test_interpreted(name: str, runs: dict[str, "subprocess.Popen[str]"]) -> None:
+    output, _ = runs[name].communicate()
+    assert runs[name].returncode == 0, output
+    passed = re.search(r"(\d+) passed", output)
+    assert passed is not None and "skipped" not in output, output
+    if name != "kernels":
+        cases = [case for made in load_ops().values() for case in made.cases() if not case.large]
+        assert int(passed.group(1)) == len(cases)

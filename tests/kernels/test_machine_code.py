@@ -1,0 +1,145 @@
+"""The machine code of the Triton kernels for four chip families, made without a GPU, and the committed table of it."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+if importlib.util.find_spec("triton") is None:
+    pytest.skip("no CUDA: nor triton, which would compile for it", allow_module_level=True)
+import triton
+
+from gpt_from_scratch.kernels import configs, inspection
+from gpt_from_scratch.kernels.launch import recording
+from gpt_from_scratch.kernels.machine_code import CHIPS, MachineCode, count, main_loop, read
+
+ROOT = Path(__file__).parents[2]
+COMMITTED = ROOT / "benchmarks" / "results" / "kernels_machine_code.json"
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, MachineCode]:
+    """The covering set by the command that a user runs, in a process that does not interpret."""
+    out = tmp_path_factory.mktemp("machine_code") / "table.json"
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    result = subprocess.run(
+        [sys.executable, "-m", "gpt_from_scratch.kernels", "--inspect", "--out", str(out)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return {key: MachineCode(**code) for key, code in json.loads(out.read_text())["kernels"].items()}
+
+
+def test_nothing_spills_and_everything_fits(compiled: dict[str, MachineCode]) -> None:
+    """The command's own verdict was good; here its figures, so that a verdict that sees nothing fails, too."""
+    for family in configs.FAMILIES:
+        mine = {key: code for key, code in compiled.items() if key.startswith(f"{family} ")}
+        assert len(mine) >= 14
+        for key, code in mine.items():
+            assert code.spilled == 0, key
+            assert 0 < code.registers <= 512 and code.shared <= CHIPS[family].shared_program, key
+            assert code.occupancy > 0, key
+            assert bool(code.matrix) == ("attention" in key), key
+            assert bool(code.exp) == ("attention" in key or "loss" in key or "combine" in key), key
+
+
+def test_the_committed_table_is_of_these_sources() -> None:
+    """Every configuration × dtype × head size, without a complaint; a changed kernel needs a new table."""
+    table = inspection.read_table(COMMITTED)
+    assert table["source"] == inspection.source_hash(), (
+        "the kernels changed since the table was made: "
+        "python -m gpt_from_scratch.kernels --inspect --set everything --out benchmarks/results/kernels_machine_code.json"
+    )
+    expected = [subject.key for family in configs.FAMILIES for subject in inspection.everything(family)]
+    assert list(table["kernels"]) == expected
+    subjects = {subject.key: subject for family in configs.FAMILIES for subject in inspection.everything(family)}
+    for key, code in table["kernels"].items():
+        assert inspection.complaints(subjects[key], MachineCode(**code)) == []
+
+
+def test_the_committed_table_is_what_the_compiler_makes(compiled: dict[str, MachineCode]) -> None:
+    """Another triton makes other code; of that only spills and limits are asked, above."""
+    table = inspection.read_table(COMMITTED)
+    if table["triton"] == triton.__version__:
+        common = compiled.keys() & table["kernels"].keys()
+        assert len(common) > 40
+        assert {key: compiled[key] for key in common} == {key: MachineCode(**table["kernels"][key]) for key in common}
+
+
+def test_what_is_wrong_is_named() -> None:
+    subject = next(inspection.attention_subjects("sm_80", "bf16", 64))
+    bad = MachineCode(255, 16, 200 << 10, 0.1, 0, 1, 1, 1, 0)
+    spills, shared, matrix = inspection.complaints(subject, bad)
+    assert "16 bytes of spilled" in spills and "204800 bytes of shared" in shared and "no matrix" in matrix
+    exact = next(inspection.attention_subjects("sm_80", "fp32", 64))
+    assert len(inspection.complaints(exact, bad)) == 1  # fp32 may spill and has no matrix instructions
+
+
+SASS = """
+        /*0000*/                   LDC R1, c[0x0][0x28] ;
+.L_x_1:
+        /*0010*/                   MOV R2, R3 ;
+.L_x_0:
+        /*0020*/                   HMMA.16816.F32.BF16 R4, R8, R12, R4 ;
+        /*0030*/                   MUFU.EX2 R5, R6 ;
+        /*0040*/                   LDG.E.128 R8, desc[UR4][R2.64] ;
+        /*0050*/                   FADD R5, R5, R6 ;
+        /*0060*/              @!P0 BRA `(.L_x_0) ;
+        /*0070*/               @P1 BRA `(.L_x_1) ;
+        /*0080*/                   EXIT ;
+"""
+GCN = """
+	s_load_dword s0, s[4:5], 0x0   // a comment
+.LBB0_2:                                ; =>This Inner Loop Header
+	v_mfma_f32_16x16x16_bf16 v[0:3], v[4:5], v[6:7], v[0:3]
+	v_exp_f32_e32 v1, v2
+	global_load_dwordx4 v[0:3], v[4:5], off
+	v_add_f32_e32 v1, v2, v3
+	s_cbranch_scc1 .LBB0_2
+	s_endpgm
+"""
+
+
+@pytest.mark.parametrize(("family", "text"), [("sm_80", SASS), ("gfx942", GCN)])
+def test_the_main_loop_is_read(family: str, text: str) -> None:
+    loop = main_loop(read(text), CHIPS[family].matrix)
+    assert len(loop) == 5
+    assert count(loop, CHIPS[family].matrix) == {"matrix": 1, "exp": 1, "memory": 1, "other": 2}
+
+
+def test_a_recorded_launch_runs_nothing() -> None:
+    with recording() as launches:
+        subjects = list(inspection.norm_subjects("sm_90", "bf16", 768))
+    assert launches == []  # the subjects recorded for themselves
+    assert [subject.launch.kernel.__name__ for subject in subjects] == ["norm_forward", "norm_backward", "column_sums"]
+    assert subjects[0].launch.config == configs.Config(4, 0, 4, 1)
+
+
+def test_the_table_of_configurations() -> None:
+    lines = configs.parse(configs.TABLE, "here")
+    assert {line.family for line in lines} == {*configs.FAMILIES, "interpreter"}
+    with pytest.raises(ValueError, match="here, line 2: expected family op kernel .* waves, got 'sm_90 attention"):
+        configs.parse("family op\nsm_90 attention forward half 64 0 128 64 four 3 1", "here")
+
+
+def test_configurations_of_ones_own_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text(configs.TABLE.strip().splitlines()[0] + "\nsm_90 attention forward half 64 512 64 32 2 5 1\n")
+    monkeypatch.setenv("GPT_KERNEL_CONFIGS", str(file))
+    q = inspection.empty(1, 1, 1024, 64).bfloat16()
+    try:
+        for cached in (configs.table, configs._find):
+            cached.cache_clear()
+        with configs.pretending("sm_90"):
+            assert configs.find(q, "attention", "forward", 64, 512) == configs.Config(64, 32, 2, 5)
+            assert configs.find(q, "attention", "forward", 64, 511) == configs.Config(128, 64, 4, 3)
+    finally:
+        for cached in (configs.table, configs._find):
+            cached.cache_clear()
