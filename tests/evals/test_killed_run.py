@@ -28,8 +28,16 @@ run_samples(samples, OpenAIProvider(base_url=sys.argv[1]), model="m", resume_pat
 """
 
 
-def start(url: str, record: Path) -> "subprocess.Popen[str]":
-    arguments = [sys.executable, "-c", CHILD, url, str(record), str(SAMPLES)]
+NOTEBOOK = (
+    CHILD.replace("run_samples(samples", "import asyncio\nasync def cell():\n    run_samples(samples", 1)
+    + """
+asyncio.new_event_loop().run_until_complete(cell())
+"""
+)
+
+
+def start(url: str, record: Path, code: str = CHILD) -> "subprocess.Popen[str]":
+    arguments = [sys.executable, "-c", code, url, str(record), str(SAMPLES)]
     return subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
@@ -79,10 +87,11 @@ def test_a_line_torn_by_the_kill_is_cut_off(server: Any, tmp_path: Path, torn: b
     assert len(server.log) == 1 and len(recorded(record)) == SAMPLES
 
 
-def test_ctrl_c_waits_for_what_is_in_flight(server: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", [CHILD, NOTEBOOK], ids=["script", "notebook"])
+def test_ctrl_c_waits_for_what_is_in_flight(server: Any, tmp_path: Path, code: str) -> None:
     record, url = tmp_path / "run.jsonl", f"{server.url}/v1"
     server.script(delay=0.3)
-    with start(url, record) as process:
+    with start(url, record, code) as process:
         wait_for(lambda: len(server.log) >= 6)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)

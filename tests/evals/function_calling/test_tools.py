@@ -281,6 +281,49 @@ st.register_type_strategy(Tree, trees)
 st.register_type_strategy(Address, st.builds(Address, street=st.text(), number=st.integers(min_value=1)))
 
 
+TYPES_OF_JSON: dict[str, Any] = {
+    "string": str,
+    "boolean": bool,
+    "object": dict,
+    "array": list,
+    "null": type(None),
+    "integer": int,
+    "number": (int, float),
+}
+
+
+def conforms(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
+    """Whether JSON fits a schema: the keywords that our schemas use, as the JSON Schema specification defines them."""
+    if "$ref" in schema:
+        return conforms(value, root["$defs"][schema["$ref"].removeprefix("#/$defs/")], root)
+    kinds = schema.get("type", list(TYPES_OF_JSON))
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if not any(isinstance(value, TYPES_OF_JSON[k]) and isinstance(value, bool) <= (k == "boolean") for k in kinds):
+        return False
+    checks = [
+        "enum" not in schema or value in schema["enum"],
+        "const" not in schema or value == schema["const"],
+        "anyOf" not in schema or any(conforms(value, choice, root) for choice in schema["anyOf"]),
+        "oneOf" not in schema or sum(conforms(value, choice, root) for choice in schema["oneOf"]) == 1,
+    ]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        checks += [value >= schema.get("minimum", value), value <= schema.get("maximum", value)]
+    if isinstance(value, str):
+        checks.append(len(value) >= schema.get("minLength", 0))
+    if isinstance(value, list):
+        first = schema.get("prefixItems", [])
+        items = [*first, *[schema.get("items", {})] * len(value)]
+        checks += [conforms(item, kind, root) for item, kind in zip(value, items, strict=False)]
+        checks.append(schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)))
+    if isinstance(value, dict):
+        properties, more = schema.get("properties", {}), schema.get("additionalProperties", {})
+        checks.append(set(schema.get("required", [])) <= value.keys())
+        for key, item in value.items():
+            inner = properties.get(key, more)
+            checks.append(inner is not False and conforms(item, {} if inner is True else inner, root))
+    return all(checks)
+
+
 @pytest.mark.parametrize("strict", [False, True], ids=["lax", "strict"])
 @pytest.mark.parametrize("function", [*STRICT, pair, open_dict], ids=lambda f: f.__name__)
 @given(data=st.data())
@@ -291,6 +334,12 @@ def test_a_random_instance_survives_schema_json_and_call(function: Any, strict: 
     values = {name: data.draw(instance(hint), label=name) for name, hint in hints.items()}
     adapters = {name: pydantic.TypeAdapter(hint) for name, hint in hints.items()}
     sent = json.loads(json.dumps({name: adapters[name].dump_python(v, mode="json") for name, v in values.items()}))
+    schema = tool.schema("auto" if strict else False, OPENAI) if function in STRICT else tool.schema(False, OPENAI)
+    assert schema.strict == (strict and function in STRICT)
+    assert conforms(sent, schema.parameters, schema.parameters)
+    assert not conforms({**sent, "more": 1}, schema.parameters, schema.parameters)
+    for name in schema.parameters.get("required", []):
+        assert not conforms({k: v for k, v in sent.items() if k != name}, schema.parameters, schema.parameters)
     positional, named = tool.bind(sent, null_means_default=strict)
     received = dict(zip(hints, positional, strict=False)) | named
     assert received == {name: adapters[name].validate_python(value) for name, value in values.items()}
