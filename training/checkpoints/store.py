@@ -8,6 +8,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -116,9 +117,11 @@ class CheckpointStore:
 
         Raises:
             NonFiniteError: NaN or infinity in a tensor; nothing is saved.
-            ValueError: the state is not JSON, or the step lies before the last one.
+            ValueError: the state is not JSON, a tensor is sharded, or the step lies before the last one.
         """
         text = checkpoint.state_text(state)
+        if sharded := [name for group in (weights, tensors) for name, t in group.items() if hasattr(t, "full_tensor")]:
+            raise ValueError(f"{sharded[0]} is sharded: give every rank's parts.own_part of the tensors, and ranks")
         self._settle()
         if self._position is not None and step < self._position:
             raise ValueError(f"step {step} cannot be saved after step {self._position}: steps only go up")
@@ -208,8 +211,9 @@ class CheckpointStore:
 
     def _settle(self) -> None:
         """Wait for the running save; its failure is raised here, once."""
-        running, self._running = self._running, None
-        if running is not None:
+        if self._running is not None:
+            wait_for([self._running])  # an interrupt here leaves it running, and noted
+            running, self._running = self._running, None
             running.result()
 
     def _write(

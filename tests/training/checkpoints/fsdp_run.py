@@ -46,6 +46,11 @@ def main(folder: Path) -> None:
             weights, moments = model.state_dict(), state_of(model, optimizer)
             expected = {name: whole(t) for name, t in {**weights, **moments}.items()}
             store = CheckpointStore(folder / "checkpoints")
+            try:
+                store.save(2, config=CONFIG, weights=weights, tokenizer=TOKENIZER, tensors={}, state={})
+                raise AssertionError("sharded tensors were taken for whole ones")
+            except ValueError as error:
+                assert "wte.weight is sharded" in str(error)
             store.save(
                 2,
                 config=CONFIG,

@@ -16,6 +16,7 @@ from gpt_from_scratch.training.checkpoints import (
     NonFiniteError,
     checkpoint,
 )
+from gpt_from_scratch.training.checkpoints import store as store_module
 from tests.training.checkpoints.run import CONFIG, TOKENIZER, assert_is_step, saved, state_at
 
 
@@ -105,6 +106,25 @@ def test_weights_of_another_config_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"ln_f\.weight"):
         CheckpointStore(tmp_path).save(1, **given)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_while_waiting_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C may come while a save is waited for; the one that the handler asks for is then the same, and not written twice."""
+    go_on = threading.Event()
+    write = checkpoint.write_tensors
+    monkeypatch.setattr(checkpoint, "write_tensors", lambda *given: (go_on.wait(), write(*given)))
+
+    def interrupted(futures: object) -> None:
+        raise KeyboardInterrupt
+
+    store = CheckpointStore(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "wait_for", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.save(1, **state_at(1))
+    go_on.set()
+    store.save(1, **state_at(1))
+    assert_is_step(store.load(), 1)
 
 
 def test_rotation_keeps_the_last_the_best_and_every_nth(tmp_path: Path) -> None:
