@@ -219,12 +219,12 @@ TABLES: dict[str, Table] = {
     "traits": words("kind, brave, clever, cheerful, curious, quiet, gentle, playful, polite, shy, silly, lively"),
     "homes": words("sea, mill, church, bakery, pond, forest, road, bay"),
     "colors": words("red, blue, green, yellow, pink, purple, brown, white, black, gray, golden, silver"),
-    "weathers": words("sunny, windy, rainy, snowy, cloudy, warm, cold, foggy"),
+    "weathers": words("sunny, windy, rainy, snowy, cloudy, warm, cold, foggy, bright, stormy, calm, mild"),
     "nights": words("windy, rainy, snowy, cloudy, warm, cold, foggy, stormy"),
     "weekdays": words("Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday"),
     "sorrows": words("sad, upset, worried, unhappy, gloomy, miserable"),
     "fears": words("scared, afraid, frightened, nervous"),
-    "joys": words("happy, glad, proud, pleased, thankful, excited"),
+    "joys": words("happy, glad, proud, pleased, thankful, excited, cheered, delighted"),
     "animals": words(
         "rabbit, fox, robin, turtle, squirrel, mouse, frog, hedgehog, duck, kitten, puppy, sparrow, hamster, chick, beaver,"
         " badger"
@@ -236,18 +236,29 @@ TABLES: dict[str, Table] = {
     "corners": words("under the bed, behind the door, in the closet, on the roof, in the attic, outside the house"),
     "lights": words("lamp, candle, torch, lantern"),
     "pleas": words("softly, quietly, weakly, sadly, loudly, shyly, quickly, bravely"),
-    "tones": words("softly, kindly, quietly, gently, quickly, shyly, at once, with a smile"),
+    "tones": words(
+        "softly, kindly, quietly, gently, quickly, shyly, at once, with a smile, with a laugh, with a bow, "
+        "very slowly, in a whisper"
+    ),
     "pets": words("Spot, Coco, Fluffy, Pepper, Ginger, Snowy, Buddy, Patch"),
     "speeds": words("ran, walked, hurried, skipped"),
     "falls": words("tripped, slipped, fell, stumbled"),
     "jobs": words(
-        "baker, farmer, sailor, teacher, doctor, painter, tailor, carpenter, gardener, miner, nurse, singer, clerk, builder"
+        "baker, farmer, sailor, teacher, doctor, painter, tailor, carpenter, gardener, miner, nurse, singer, "
+        "clerk, builder, weaver, barber, potter, hunter, fisher, driver"
     ),
-    "meals": words("breakfast, lunch, dinner, a nap, a bath, a walk"),
+    "hours": words("morning, afternoon, evening"),
+    "makes": words("big, small, new, neat, fine, handsome, shiny, plain, sturdy, splendid, simple, tiny"),
+    "snacks": SNACKS,
+    "drinks": words("milk, tea, water, juice, cocoa, cider"),
+    "meals": words("breakfast, lunch, dinner, a nap, a bath, a walk, a song, a rest"),
     "burdens": words(
-        "an apple, a balloon, a flower, a sandwich, a lemon, a bell, a stick, a cushion, a flag, a peach, a jar, a stone"
+        "a balloon, a flower, a sandwich, a lemon, a bell, a stick, a cushion, a flag, a peach, a jar, "
+        "a stone, a feather, a blanket, a ladder, a shovel, a brush, a candle, a rope, a parcel, a pumpkin"
     ),
-    "chores": words("reading, cooking, sweeping, ironing, baking, dusting, resting, mending, humming, tidying"),
+    "chores": words(
+        "reading, cooking, sweeping, ironing, baking, dusting, resting, mending, humming, tidying, weaving, polishing"
+    ),
     "hazards": words("on a root, on the ice, on a rope, in a puddle, on some mud, on a peel, on a step, on the leaves"),
     "looks": words("pretty, shiny, lovely, fine, rare, strange, bright, splendid"),
     "ends": words(
@@ -255,5 +266,8 @@ TABLES: dict[str, Table] = {
     ),
     "vessels": words("in a pan, in a pot, in the oven, on the stove, over the fire, in a dish"),
     "tastes": words("good, sweet, rich, fresh, warm, great, nice, delicious"),
-    "dreams": words("dragons, castles, clouds, pirates, whales, giants, rainbows, trains, stars, bees"),
+    "dreams": words(
+        "dragons, castles, clouds, pirates, whales, giants, rainbows, trains, stars, bees, ships, kings, "
+        "tigers, candy, wizards, snow"
+    ),
 }

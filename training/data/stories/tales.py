@@ -26,13 +26,14 @@ RULES: dict[str, Alternatives] = {
     ],
     "someone": ["a {trait=traits} and {other_trait=traits except trait} {sex=sexes}"],
     "gift": [
-        " {hero.He} had a {color=colors} {toy=toys} from {hero.his} {elder=elders}, who was a {job=jobs}.",
-        " {hero.His} favorite toy was a {color=colors} {toy=toys} that {hero.his} {elder=elders}, a {job=jobs}, had made.",
-        " For {hero.his} birthday, {hero.he} got a {color=colors} {toy=toys} from {hero.his} {elder=elders}, a {job=jobs}.",
+        " {hero.He} had {present} from {hero.his} {elder=elders}, who was a {job=jobs}.",
+        " {hero.His} favorite toy was {present} that {hero.his} {elder=elders}, a {job=jobs}, had made.",
+        " For {hero.his} birthday, {hero.he} got {present} from {hero.his} {elder=elders}, a {job=jobs}.",
     ],
+    "present": ["a {make=makes} {color=colors} {toy=toys}"],
     "when": [
-        " One {weather=weathers} {weekday=weekdays},",
-        " On a {weather=weathers} {weekday=weekdays},",
+        " One {weather=weathers} {weekday=weekdays} {hour=hours},",
+        " On a {weather=weathers} {weekday=weekdays} {hour=hours},",
         " After {meal=meals} on a {weather=weathers} {weekday=weekdays},",
     ],
     "outing": [
@@ -149,8 +150,8 @@ RULES: dict[str, Alternatives] = {
         "{small}{kept}"
     ],
     "night": [
-        " One {weather=nights} {weekday=weekdays} night, {hero} heard a {noise=noises} {corner=corners}.",
-        " On a {weather=nights} {weekday=weekdays} night, there was a {noise=noises} {corner=corners}.",
+        " One {sky=nights} {weekday=weekdays} night, {hero} heard a {noise=noises} {corner=corners}.",
+        " On a {sky=nights} {weekday=weekdays} night, there was a {noise=noises} {corner=corners}.",
     ],
     "small": [
         " But the {noise} came from a {size=sizes} {animal=animals}.",
@@ -234,6 +235,7 @@ RULES: dict[str, Alternatives] = {
         "",
         " The end.",
         " That night, {hero} slept well and dreamed of {dream=dreams}.",
+        " For supper, everyone had {supper=dishes} with {side=snacks} and some {drink=drinks}.",
         " From then on, every {weekday} was a good day.",
         " Everyone by the {home} was proud of the {trait} {sex}.",
     ],
