@@ -15,7 +15,7 @@ from gpt_from_scratch.evals.dispatcher import fingerprint
 from gpt_from_scratch.evals.journal import Journal
 from gpt_from_scratch.evals.limits import Account, Limits
 from gpt_from_scratch.evals.messages import Call, GetTextRequest, Usage
-from gpt_from_scratch.evals.pricing import FREE, Price, price_of
+from gpt_from_scratch.evals.pricing import AS_OF, FREE, Price, price_of
 from gpt_from_scratch.evals.progress import Progress, Status
 from gpt_from_scratch.evals.prompts import Asked, PromptStyle, ask
 from gpt_from_scratch.evals.provider import Provider, ProviderError
@@ -165,7 +165,8 @@ class Run:
             cost = "its price is not known here (give price=Price(input, output))"
         else:
             low, high = self.price.cost(Usage(expected.input_tokens)), self.price.cost(expected)
-            cost = f"expected cost ${low:.4f} to ${high:.4f}"
+            source = "" if self.options.price else f", by the prices of {AS_OF}"
+            cost = f"expected cost ${low:.4f} to ${high:.4f}{source}"
         self.progress.say(f"{self.options.model}: {tokens}; {cost}")
 
     async def _work(self, remaining: Iterator[Item], old: dict[str, SampleResult]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gpt_from_scratch.evals import results
 from gpt_from_scratch.evals.arithmetic_eval.sample_generation import convert_solved_problem_to_sample, generate_problems
 from gpt_from_scratch.evals.dispatcher import get_model_provider
-from gpt_from_scratch.evals.prompts import Asked
+from gpt_from_scratch.evals.prompts import Asked, PromptStyle
 from gpt_from_scratch.evals.provider import Provider
 from gpt_from_scratch.evals.providers.offline import OracleProvider
 from gpt_from_scratch.evals.runner import run_samples
@@ -28,6 +28,8 @@ NAMES = {"relative": "numeric_close", "seed": "seed"}
 "0" for every solution nearer to zero than 0.005.
 """
 
+_SHOTS_SEED = -1
+
 
 def create_and_run_eval(
     model: str,
@@ -36,6 +38,7 @@ def create_and_run_eval(
     *,
     seed: int = 0,
     scorer: str | Scorer | Callable[[str, Asked], Any] = "relative",
+    few_shot: int = 0,
     provider: Provider | None = None,
     **run_options: Any,
 ) -> "pd.DataFrame":
@@ -44,6 +47,7 @@ def create_and_run_eval(
     Args:
         seed: of the problems: two models with one seed are asked the same
         scorer: "relative" (within 1 %), "seed" (the original's), or any that `run_samples` takes
+        few_shot: how many solved problems to show first; they come from another seed
         provider: of the model; None looks it up in `PROVIDERS`. The model "oracle" knows every answer.
         run_options: `run_samples`' (max_concurrency, limits, cache_dir, resume_path, ...)
 
@@ -51,8 +55,8 @@ def create_and_run_eval(
         A row a problem: evalugator's columns (input, output, output_parsed, output_correct, score, sample.id,
         sample.splits.max_problem_depth, sample.splits.problem_length, ...), then ours (error, cost, ...).
     """
-    result = run_eval(model, max_depth, num_problems, seed=seed, scorer=scorer, provider=provider, **run_options)
-    return results.to_dataframe(result)
+    options = {"seed": seed, "scorer": scorer, "few_shot": few_shot, "provider": provider, **run_options}
+    return results.to_dataframe(run_eval(model, max_depth, num_problems, **options))
 
 
 def run_eval(
@@ -62,6 +66,7 @@ def run_eval(
     *,
     seed: int = 0,
     scorer: str | Scorer | Callable[[str, Asked], Any] = "relative",
+    few_shot: int = 0,
     provider: Provider | None = None,
     **run_options: Any,
 ) -> EvalResult:
@@ -71,7 +76,8 @@ def run_eval(
         provider = OracleProvider(samples) if model == "oracle" else get_model_provider(model)
     if isinstance(scorer, str):
         scorer = NAMES.get(scorer, scorer)
-    options = {"max_tokens": 64, "seed": seed, **run_options}
+    style = PromptStyle(few_shot=create_samples(max_depth, few_shot, _SHOTS_SEED))
+    options = {"max_tokens": 64, "seed": seed, "style": style, **run_options}
     return run_samples(samples, provider, model=model, scorer=scorer, **options)
 
 

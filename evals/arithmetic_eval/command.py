@@ -26,6 +26,7 @@ def main(argv: list[str]) -> int:
         options.num_problems,
         seed=options.seed,
         scorer=options.scorer,
+        few_shot=options.few_shot,
         provider=_provider(options.base_url),
         limit=options.limit,
         epochs=options.epochs,
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--num-problems", type=int, default=1000)
     add("--seed", type=int, default=0, help="of the problems")
     add("--scorer", choices=[*NAMES, "exact", "includes"], default="relative")
+    add("--few-shot", type=int, default=0, help="show so many solved problems first")
     add("--limit", type=int, help="ask only the first so many problems")
     add("--epochs", type=int, default=1, help="ask each problem so many times")
     add("--temperature", type=float, default=0.0)

@@ -11,7 +11,7 @@ import pytest
 
 from gpt_from_scratch.evals.limits import Limits
 from gpt_from_scratch.evals.messages import Request
-from gpt_from_scratch.evals.pricing import Price
+from gpt_from_scratch.evals.pricing import AS_OF, Price
 from gpt_from_scratch.evals.prompts import PromptStyle
 from gpt_from_scratch.evals.provider import MissingKeyError
 from gpt_from_scratch.evals.providers.anthropic_provider import AnthropicProvider
@@ -305,7 +305,8 @@ def test_the_cost_is_told_before_the_first_request(server: Any, openai_url: str,
     run(questions(100), progress=True, max_tokens=100)
     said = capsys.readouterr().err.splitlines()
     assert said[0] == (
-        "gpt-4o-mini: 100 requests, about 690 tokens to read and at most 10000 to write; expected cost $0.0001 to $0.0061"
+        "gpt-4o-mini: 100 requests, about 690 tokens to read and at most 10000 to write; "
+        f"expected cost $0.0001 to $0.0061, by the prices of {AS_OF}"
     )
     assert said[-1].startswith("gpt-4o-mini: 100/100 · score 1.000 · $")
     run(questions(3), EchoProvider(), "echo", progress=True)

@@ -57,6 +57,17 @@ def test_two_runs_ask_the_same_whatever_the_model() -> None:
     assert list(run(seed=1)["sample.id"]) != list(run()["sample.id"])
 
 
+def test_shots_are_other_problems_and_their_answers() -> None:
+    frame = run("oracle", few_shot=2)
+    assert frame["score"].mean() == 1.0
+    first = [message["role"] for message in frame["input"][0]]
+    assert first == ["system", "user", "assistant", "user", "assistant", "user"]
+    shots = {frame["input"][0][1]["content"], frame["input"][0][3]["content"]}
+    plain = run("oracle")
+    assert not shots & {messages[-1]["content"] for messages in plain["input"]}
+    assert list(plain["sample.id"]) == list(frame["sample.id"])
+
+
 def test_the_heatmap_shows_errors_that_grow_with_depth(tmp_path: Path) -> None:
     frame = run(provider=faulty_oracle(400), count=400)
     means, counts, depths, labels = visualization.accuracy_grid(frame)
