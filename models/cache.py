@@ -60,15 +60,18 @@ class KVCache:
         """Forget all but the first lengths[b] tokens of each row: the padding of a ragged prompt."""
         self._count(torch.tensor(lengths, dtype=torch.int64, device=self.lengths.device), lengths)
 
-    def beside(self, count: int) -> "KVCache":
-        """An empty cache of `count` rows in the memory behind this one's rows, which grows if it must; see `join`."""
-        used = len(self._known)
-        if used + count > self.keys.shape[1]:
-            slots = max(used + count, 2 * self.keys.shape[1])
+    def beside(self, count: int, capacity: int) -> "KVCache":
+        """An empty cache of `count` rows in the memory behind this one's rows; see `join`.
+
+        The memory grows if it must, to so many rows or to `capacity` tokens a row.
+        """
+        used, (layers, slots, heads, tokens, size) = len(self._known), self.keys.shape
+        if used + count > slots or capacity > tokens:
+            slots = slots if used + count <= slots else max(used + count, 2 * slots)
             for name in ("keys", "values"):
                 old: Tensor = getattr(self, name)
-                new = old.new_zeros(old.shape[0], slots, *old.shape[2:])
-                new[:, :used] = old[:, :used]
+                new = old.new_zeros(layers, slots, heads, max(tokens, capacity), size)
+                new[:, :used, :, :tokens] = old[:, :used]
                 setattr(self, name, new)
         other = object.__new__(KVCache)
         other.keys, other.values = (x[:, used : used + count] for x in (self.keys, self.values))

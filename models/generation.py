@@ -17,6 +17,7 @@ __all__ = ["Engine", "Generated", "Sampling", "Scored", "check_prompts", "filter
 
 DEFAULT = Sampling()
 PREFILL_TOKENS = 8192  # prompts are computed this many tokens at a time, so that many long ones need no more memory
+ROOM = 128  # the cache has room for a multiple of this many tokens, so that it seldom grows
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ class Engine:
             self._running += group
         if not logits:
             return []
-        return self._choose(torch.cat(logits), scores)
+        return self._choose(logits[0] if len(logits) == 1 else torch.cat(logits), scores)
 
     def _free(self, taken: int) -> int:
         return min(len(self._waiting), self.max_rows - len(self._running) - taken)
@@ -187,8 +188,8 @@ class Engine:
         if self._cache is None:
             autocast = torch.is_autocast_enabled(device.type)
             dtype = torch.get_autocast_dtype(device.type) if autocast else model.wte.weight.dtype
-            self._cache = KVCache(model.config, 0, model.config.block_size, device=device, dtype=dtype)
-        cache = self._cache.beside(len(rows))
+            self._cache = KVCache(model.config, 0, 0, device=device, dtype=dtype)
+        cache = self._cache.beside(len(rows), self._capacity(rows))
         hidden = model.hidden(padded.to(device), cache)
         cache.truncate(lengths)
         self._cache.join(cache)
@@ -199,6 +200,11 @@ class Engine:
                 row.score_prompt = False
         last = hidden[torch.arange(len(rows), device=device), cache.lengths - 1]
         return torch.nn.functional.linear(last, model.head_weight).float()
+
+    def _capacity(self, rows: list[_Row]) -> int:
+        """How many tokens a row the cache needs room for."""
+        most = max(len(row.tokens) + row.left for row in rows)
+        return min(-(-most // ROOM) * ROOM, self.model.config.block_size)
 
     def _decode(self) -> Float[Tensor, "b v"]:
         """The logits after one more token in every running row."""

@@ -61,7 +61,8 @@ def sample_rows(
         passed = logits.new_tensor(numbers).unsqueeze(1) * cumulative[:, -1:]
         drawn = torch.searchsorted(cumulative, passed, right=True).squeeze(1).clamp(max=logits.shape[1] - 1)
         chosen = torch.where(temperatures.squeeze(1) > 0, drawn, chosen)
-    logprobs: list[float] = torch.log_softmax(logits, dim=-1).gather(1, chosen.unsqueeze(1)).squeeze(1).tolist()
+    own = logits.gather(1, chosen.unsqueeze(1)).squeeze(1) - logits.logsumexp(-1)
+    logprobs: list[float] = own.tolist()
     if not all(map(math.isfinite, logprobs)):
         raise RuntimeError("the model's logits are not finite: its weights are damaged or its training diverged")
     return chosen.tolist(), logprobs

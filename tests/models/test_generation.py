@@ -136,6 +136,7 @@ def test_rows_come_and_go_and_each_is_as_if_alone(
     place, removals, finished = {}, {}, set()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(generation, "PREFILL_TOKENS", budget)
+        patch.setattr(generation, "ROOM", 3)  # so that the cache grows under running rows
         step = 0
         while waiting or engine.busy:
             while waiting and waiting[0][1][0] <= step:
