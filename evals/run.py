@@ -2,61 +2,24 @@
 
 import asyncio
 import contextlib
-import dataclasses
-import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from gpt_from_scratch.evals.asking import Asker, Tally, ask_provider, expected_usage, most_usage
-from gpt_from_scratch.evals.cache import Answer, Cache, content_hash
+from gpt_from_scratch.evals.cache import Answer
 from gpt_from_scratch.evals.dispatcher import fingerprint
+from gpt_from_scratch.evals.items import Item, RunOptions, make_items
 from gpt_from_scratch.evals.journal import Journal
-from gpt_from_scratch.evals.limits import Account, Limits
+from gpt_from_scratch.evals.limits import Account
 from gpt_from_scratch.evals.messages import Call, GetTextRequest, Usage
-from gpt_from_scratch.evals.pricing import AS_OF, FREE, Price, price_of
+from gpt_from_scratch.evals.pricing import AS_OF, FREE, price_of
 from gpt_from_scratch.evals.progress import Progress, Status
-from gpt_from_scratch.evals.prompts import Asked, PromptStyle, ask
+from gpt_from_scratch.evals.prompts import Asked
 from gpt_from_scratch.evals.provider import Provider, ProviderError
 from gpt_from_scratch.evals.results import make_result
-from gpt_from_scratch.evals.retry import Backoff
 from gpt_from_scratch.evals.samples import AnySample, EvalResult, SampleResult
 from gpt_from_scratch.evals.scorers import Score, Scorer, get_scorer
-
-
-@dataclasses.dataclass(frozen=True)
-class RunOptions:
-    """The arguments of `run_samples`, which documents them."""
-
-    model: str
-    style: PromptStyle
-    temperature: float
-    max_tokens: int
-    epochs: int
-    max_concurrency: int
-    backoff: Backoff
-    limits: Limits
-    price: Price | None
-    cache: Cache | None
-    resume_path: Path | None
-    seed: int
-
-    def __post_init__(self) -> None:
-        for name in ("max_tokens", "epochs", "max_concurrency"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-
-
-@dataclasses.dataclass(frozen=True)
-class Item:
-    """A question of the run. `key` is the row's in the record; `cache_key` is of all that decides the answer."""
-
-    asked: Asked
-    epoch: int
-    key: str
-    cache_key: str
-    prompt_hash: str
 
 
 class Run:
@@ -71,9 +34,8 @@ class Run:
         progress: Progress | None,
     ) -> None:
         self.provider, self.options, self.progress = provider, options, progress
-        self.scorer = get_scorer(scorer)
-        self.fingerprint = fingerprint(provider)
-        self.items = self._make_items(samples)
+        self.scorer, self.fingerprint = get_scorer(scorer), fingerprint(provider)
+        self.items = make_items(samples, options, self.fingerprint)
         self.price = options.price or price_of(options.model)
         self.account = Account(options.limits, self.price)
         if options.limits.cost is not None and getattr(self.scorer, "price", FREE) is None:
@@ -83,22 +45,6 @@ class Run:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._journal: Journal | None = None
         self._unwritten: list[tuple[str, SampleResult]] = []
-
-    def _make_items(self, samples: Sequence[AnySample]) -> list[Item]:
-        seen: set[str] = set()
-        for sample in samples:
-            if sample.id in seen:
-                raise ValueError(f"two samples have the id {sample.id!r}: results are told apart by it")
-            seen.add(sample.id)
-        options = self.options
-        items = []
-        for sample, epoch in itertools.product(samples, range(options.epochs)):
-            asked = ask(sample, options.style, seed=options.seed, epoch=epoch)
-            prompt_hash = content_hash(asked.prompt)
-            decisive = [self.fingerprint, options.model, options.temperature, options.max_tokens, prompt_hash, epoch]
-            key = content_hash([sample.model_dump(mode="json"), prompt_hash, epoch])
-            items.append(Item(asked, epoch, key, content_hash(decisive), prompt_hash))
-        return items
 
     def identity(self) -> dict[str, Any]:
         """What all rows of one record have in common."""

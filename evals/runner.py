@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from gpt_from_scratch.evals.cache import Cache
+from gpt_from_scratch.evals.items import RunOptions
 from gpt_from_scratch.evals.limits import Limits
 from gpt_from_scratch.evals.pricing import Price
 from gpt_from_scratch.evals.progress import Progress
 from gpt_from_scratch.evals.prompts import Asked, PromptStyle
 from gpt_from_scratch.evals.provider import Provider
 from gpt_from_scratch.evals.retry import Backoff
-from gpt_from_scratch.evals.run import Run, RunOptions
+from gpt_from_scratch.evals.run import Run
 from gpt_from_scratch.evals.samples import AnySample, EvalResult
 from gpt_from_scratch.evals.scorers import Scorer
 

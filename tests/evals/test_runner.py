@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import concurrent.futures
 import json
 import time
 from pathlib import Path
@@ -134,9 +135,17 @@ def test_a_missing_key_is_named(openai_url: str, monkeypatch: pytest.MonkeyPatch
 
 
 def test_never_more_in_flight_than_allowed(server: Any, openai_url: str) -> None:
-    server.script(delay=0.01)
-    run(questions(40), max_concurrency=5)
-    assert server.state()["most_in_flight"] == 5
+    server.script(gate_after=0)
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        result = thread.submit(run, questions(40), max_concurrency=5)
+        deadline = time.monotonic() + 60
+        while len(server.log) < 5 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.1)  # for a sixth, were there one
+        assert len(server.log) == 5
+        server.open_gate()
+        assert result.result().accuracy == 1.0
+    assert server.state()["most_in_flight"] == 5 and len(server.log) == 40
 
 
 def test_none_is_lost_or_doubled(server: Any, openai_url: str) -> None:
