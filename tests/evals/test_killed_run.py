@@ -90,7 +90,7 @@ def test_a_line_torn_by_the_kill_is_cut_off(server: Any, tmp_path: Path, torn: b
 @pytest.mark.parametrize("code", [CHILD, NOTEBOOK], ids=["script", "notebook"])
 def test_ctrl_c_waits_for_what_is_in_flight(server: Any, tmp_path: Path, code: str) -> None:
     record, url = tmp_path / "run.jsonl", f"{server.url}/v1"
-    server.script(delay=0.3)
+    server.script(delay=0.5)
     with start(url, record, code) as process:
         wait_for(lambda: len(server.log) >= 6)
         process.send_signal(signal.SIGINT)
