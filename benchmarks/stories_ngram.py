@@ -63,9 +63,9 @@ class Counts(NamedTuple):
     counts: Int[np.ndarray, " m"]
 
 
-def count(ids: Int[np.ndarray, " n"], order: int, size: int) -> Counts:
-    """How often each n-gram of an order occurs."""
-    return Counts(*np.unique(ngrams(ids, order, size), return_counts=True))
+def count(ids: Int[np.ndarray, " n"], size: int) -> list[Counts]:
+    """How often each n-gram of each of the orders occurs."""
+    return [Counts(*np.unique(ngrams(ids, order, size), return_counts=True)) for order in ORDERS]
 
 
 def continuations(longer: Counts, order: int, size: int, raw: Counts) -> Counts:
@@ -136,15 +136,13 @@ SMOOTHINGS = ("Kneser-Ney", "absolute", "Witten-Bell")
 class NGramModel:
     """An interpolated n-gram model of one order over token ids below `size`, of which PAD is never predicted."""
 
-    def __init__(self, ids: Int[np.ndarray, " n"], order: int, size: int, smoothing: str) -> None:
-        counted = count(ids, order, size)
+    def __init__(self, counts: Sequence[Counts], order: int, size: int, smoothing: str) -> None:
         self.size = size
-        self.levels = [level(order, size, counted, smoothing)]
-        for shorter in range(order - 1, 0, -1):
-            raw = count(ids, shorter, size)
-            smoothed = continuations(counted, shorter, size, raw) if smoothing == "Kneser-Ney" else raw
-            self.levels.insert(0, level(shorter, size, smoothed, smoothing))
-            counted = raw
+        self.levels = []
+        for n in range(1, order + 1):
+            lower = smoothing == "Kneser-Ney" and n < order
+            counted = continuations(counts[n], n, size, counts[n - 1]) if lower else counts[n - 1]
+            self.levels.append(level(n, size, counted, smoothing))
 
     def probabilities(self, ids: Int[np.ndarray, " n"]) -> Float[np.ndarray, " m"]:
         """p of each token that is not PAD, given those before it."""
@@ -183,12 +181,12 @@ def main(arguments: list[str] | None = None) -> None:
         vocabulary: dict[str, int] = {}
         train = encode(map(split, texts), vocabulary)
         size = len(vocabulary) + 2
-        held_out = encode(map(split, validation), vocabulary)
+        held_out, counts = encode(map(split, validation), vocabulary), count(train, size)
         if len(vocabulary) + 2 > size:
             raise ValueError("the validation stories have tokens that the training text lacks: raise --megabytes")
         for smoothing in SMOOTHINGS:
             for order in ORDERS:
-                nats = -float(np.log(NGramModel(train, order, size, smoothing).probabilities(held_out)).sum())
+                nats = -float(np.log(NGramModel(counts, order, size, smoothing).probabilities(held_out)).sum())
                 best = min(best, nats / floor)
                 lines.append(f"{unit:16} {smoothing:12} {order:5} {nats / len(validation):13.3f} {nats / floor:8.3f}")
                 print(lines[-1], flush=True)

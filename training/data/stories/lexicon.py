@@ -10,21 +10,11 @@ def _split(text: str) -> list[str]:
 _PRONOUNS = "name  he  him  his"
 GIRLS = table(
     _PRONOUNS,
-    *(
-        f"{name}  she  her  her"
-        for name in _split(
-            "Lily, Anna, Mia, Sara, Lucy, Emma, Zoe, Nora, Ella, Ruby, Kate, Amy, Jane, Molly, Daisy, Clara, Grace, Holly"
-        )
-    ),
+    *(f"{name}  she  her  her" for name in _split("Lily, Anna, Mia, Lucy, Emma, Zoe, Ruby, Molly")),
 )
 BOYS = table(
     _PRONOUNS,
-    *(
-        f"{name}  he  him  his"
-        for name in _split(
-            "Tom, Ben, Max, Sam, Leo, Jack, Tim, Finn, Noah, Luke, Oscar, Henry, Peter, Billy, Theo, Felix, Hugo, Toby"
-        )
-    ),
+    *(f"{name}  he  him  his" for name in _split("Tom, Ben, Max, Sam, Jack, Oscar, Henry, Billy")),
 )
 SEXES = table("name  him", "girl  her", "boy   him", lists={"names": {"girl": GIRLS, "boy": BOYS}})
 

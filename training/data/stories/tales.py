@@ -104,8 +104,8 @@ RULES: dict[str, Alternatives] = {
         "{outing}. {hero.He} found a {color=colors} {treasure=treasures} {spot=place.spots}.{wonder}{owner}{thanks}"
     ],
     "wonder": [
-        ' "What a {look=looks} {treasure}!" said {hero}.',
-        " It was so {look=looks} that {hero} wanted to keep it.",
+        ' "What a {look=looks} {treasure}!" {hero.he} said.',
+        " It was so {look=looks} that {hero.he} wanted to keep it.",
     ],
     "owner": [
         ' Then {friend=children except hero} came by with {carried=burdens}, and {friend.he} looked {sorrow=sorrows}. "Did you'
@@ -128,19 +128,19 @@ RULES: dict[str, Alternatives] = {
         "{outing}. There {hero.he} saw a {size=sizes} {animal=animals} that was stuck {trap=traps}.{freed}{later}"
     ],
     "freed": [
-        ' "Please help me!" it said {begging=pleas}. {hero} {deed=trap.deeds} until the {animal} was free.',
+        ' "Please help me!" it said {begging=pleas}. {hero.He} {deed=trap.deeds} until the {animal} was free.',
         ' {hero.He} was {fear=fears}, but {hero.he} {deed=trap.deeds} until it was free. "Thank you," said the {animal}'
         " {tone=tones}.",
     ],
     "later": [
         " On the way home, {hero.he} lost a {color=colors} {treasure=treasures} and was {sorrow=sorrows}.{repaid}",
-        " Then {hero} saw that {hero.his} {color=colors} {treasure=treasures} was gone, and {hero.he} felt {sorrow=sorrows}."
+        " Then {hero.he} saw that {hero.his} {color=colors} {treasure=treasures} was gone, and {hero.he} felt {sorrow=sorrows}."
         "{repaid}",
     ],
     "repaid": [
         ' But the {size} {animal} found it {spot=place.spots}. "You helped me when I was stuck {trap}, and now I help'
         ' you," it said.',
-        ' "Do not be {sorrow}. Your {treasure} is {spot=place.spots}," said the {animal} {tone=tones}. {hero} looked there,'
+        ' "Do not be {sorrow}. Your {treasure} is {spot=place.spots}," said the {animal} {tone=tones}. {hero.He} looked there,'
         " and it was true!",
     ],
     # A noise in the night has a small cause.
@@ -159,7 +159,7 @@ RULES: dict[str, Alternatives] = {
     ],
     "kept": [
         " {hero} gave the {animal} some {food=foods}, and it ate {food.them} all up. {hero.He} was not {fear} anymore and named"
-        ' it {pet=pets}. "Good night, {pet}!" said {hero}.',
+        ' it {pet=pets}. "Good night, {pet}!" {hero.he} said.',
         ' {hero} named it {pet=pets}. "Are you hungry, {pet}?" {hero.he} asked {tone=tones}, and {hero.his} {elder} gave'
         " the {size} {animal} some {food=foods}.",
     ],
