@@ -13,7 +13,7 @@ class NonFiniteError(ValueError):
 class Staging:
     """Buffers in main memory that are filled anew at each save.
 
-    Keeping them costs one copy of the state for good and makes the stall 2.5 times shorter than `clone` (measured): no
+    Keeping them costs one copy of the state for good and makes the stall a third of that of `clone` (measured): no
     page is touched for the first time. From a GPU the copies run side by side into pinned memory.
     """
 
@@ -47,6 +47,6 @@ def require_finite(tensors: Mapping[str, Tensor]) -> None:
 def _is_finite(tensor: Tensor) -> bool:
     if not tensor.is_floating_point() or tensor.numel() == 0:
         return True
-    # The extremes carry a NaN along, and need no mask as large as the tensor: 16 times faster than isfinite (measured).
+    # The extremes carry a NaN along, and need no mask as large as the tensor: seven times faster than isfinite (measured).
     low, high = torch.aminmax(tensor)
     return bool(torch.isfinite(low) & torch.isfinite(high))

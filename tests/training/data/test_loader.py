@@ -21,7 +21,7 @@ def stream(lengths: list[int]) -> list[np.ndarray[Any, np.dtype[np.uint16]]]:
     return np.split(np.arange(sum(lengths), dtype=np.uint16), np.cumsum(lengths)[:-1])
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(lengths=ragged, block_size=st.integers(1, 20), n_ranks=st.integers(1, 8), batch_size=st.integers(1, 16))
 def test_each_token_is_a_target_exactly_once(
     lengths: list[int], block_size: int, n_ranks: int, batch_size: int
