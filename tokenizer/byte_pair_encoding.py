@@ -70,7 +70,7 @@ class BytePairEncodingTokenizer(Tokenizer):
             raise ValueError(f"unknown tie_break {tie_break!r}: known are {', '.join(TIE_BREAKS)}")
         if backend not in BACKENDS:
             raise ValueError(f"unknown backend {backend!r}: known are {', '.join(BACKENDS)}")
-        self.merges = [(int(left), int(right)) for left, right in merges]
+        self.merges: list[Pair] = list(zip(*(map(int, column) for column in zip(*merges, strict=True)), strict=True))
         self.pattern = pattern
         self.byte_order = byte_order
         self.tie_break = tie_break
@@ -106,9 +106,10 @@ class BytePairEncodingTokenizer(Tokenizer):
         symbols = [bytes([self._byte_symbols.index(symbol)]) for symbol in range(256)]
         if len(set(self.merges)) != len(self.merges):
             raise ValueError("each pair can be merged only once")
-        for rank, (left, right) in enumerate(self.merges):
-            if not (0 <= left < 256 + rank and 0 <= right < 256 + rank):
-                raise ValueError(f"merge {rank} joins ({left}, {right}), but only ids below {256 + rank} exist by then")
+        for left, right in self.merges:
+            size = len(symbols)
+            if left < 0 or right < 0 or left >= size or right >= size:
+                raise ValueError(f"merge {size - 256} joins ({left}, {right}), but only ids below {size} exist by then")
             symbols.append(symbols[left] + symbols[right])
         return symbols
 

@@ -1,6 +1,7 @@
 """From texts to token ids: in Python word by word, or by the kernels a piece at a time, with the same result."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ from gpt_from_scratch.tokenizer.acceleration import Kernels
 from gpt_from_scratch.tokenizer.automaton import automaton
 from gpt_from_scratch.tokenizer.byte_buffer import ByteBuffer, to_bytes
 from gpt_from_scratch.tokenizer.pattern_parser import UnsupportedPatternError
-from gpt_from_scratch.tokenizer.patterns import pattern_text, splitter
+from gpt_from_scratch.tokenizer.patterns import pattern_text
 from gpt_from_scratch.tokenizer.protocol import well_formed
 from gpt_from_scratch.tokenizer.reference import Pair, encode_word
 from gpt_from_scratch.tokenizer.special_tokens import Part
+from gpt_from_scratch.tokenizer.words import block_splitter
 
 _CACHED_WORDS = 1 << 16
 _LONGEST_CACHED = 128
@@ -37,8 +39,7 @@ class Encoder:
         self._byte_symbols = byte_symbols
         self._token_ids = token_ids
         self._dtype = dtype
-        self._split = splitter(pattern)
-        self._ranks: Mapping[Pair, int] = {pair: 256 + rank for rank, pair in enumerate(merges)}
+        self._split = block_splitter(pattern)
         self._cache: dict[str, list[int]] = {}
         self._tables: Any = None
         self._idle: list[_Workspace] = []
@@ -54,6 +55,10 @@ class Encoder:
             if special is not None:
                 ids.append(special)
         return ids
+
+    @cached_property
+    def _ranks(self) -> Mapping[Pair, int]:
+        return dict(zip(self._merges, range(256, 256 + len(self._merges)), strict=True))
 
     def _encode_new(self, word: str) -> list[int]:
         symbols = encode_word([self._byte_symbols[byte] for byte in to_bytes(word, raw=True)], self._ranks)

@@ -17,10 +17,11 @@ from gpt_from_scratch.tokenizer.acceleration import Kernels
 from gpt_from_scratch.tokenizer.automaton import automaton
 from gpt_from_scratch.tokenizer.byte_buffer import ByteBuffer, to_bytes
 from gpt_from_scratch.tokenizer.pattern_parser import UnsupportedPatternError
-from gpt_from_scratch.tokenizer.patterns import pattern_text, splitter
+from gpt_from_scratch.tokenizer.patterns import pattern_text
 from gpt_from_scratch.tokenizer.protocol import well_formed
 from gpt_from_scratch.tokenizer.reference import Pair, TieBreak
 from gpt_from_scratch.tokenizer.special_tokens import SpecialTokens
+from gpt_from_scratch.tokenizer.words import block_splitter
 
 Progress = Callable[[str, int], None]
 """Called with the stage and how far it is: ("counting", characters so far), then ("merging", merges made)."""
@@ -71,7 +72,7 @@ def _reported(pieces: Iterable[str], progress: Progress | None) -> Iterator[str]
 
 
 def _count_in_python(pieces: Iterable[str], recipe: Recipe) -> dict[bytes, int]:
-    split = splitter(recipe.pattern)
+    split = block_splitter(recipe.pattern)
     counts: Counter[str] = Counter()
     for piece in pieces:
         for part in recipe.parts(piece):
@@ -112,7 +113,7 @@ def _learn_by_kernels(
     chain = kernels.merging.lay_out(starts, lengths, spelled, symbols)
     tie_break = kernels.merging.TIE_BREAKS[recipe.tie_break]
     flat = kernels.merging.learn_merges(chain, times, symbols, num_merges, tie_break)
-    return [(left, right) for left, right in flat.reshape(-1, 2).tolist()]
+    return list(zip(flat[0::2].tolist(), flat[1::2].tolist(), strict=True))
 
 
 def _count_by_kernels(
