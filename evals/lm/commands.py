@@ -16,7 +16,7 @@ import torch
 from gpt_from_scratch.evals.lm.bits_per_byte import evaluate_bits_per_byte, read_documents
 from gpt_from_scratch.evals.lm.checkpoint import Checkpoint, load_checkpoint
 from gpt_from_scratch.evals.lm.core import evaluate_core
-from gpt_from_scratch.evals.lm.hellaswag import STYLES, ItemScores, evaluate_hellaswag
+from gpt_from_scratch.evals.lm.hellaswag import STYLES, HellaSwag, ItemScores, evaluate_hellaswag
 from gpt_from_scratch.evals.lm.loglikelihood import BATCH_TOKENS
 from gpt_from_scratch.evals.lm.ranks import ranks
 from gpt_from_scratch.evals.stats import clustered_standard_error, wilson_interval
@@ -49,6 +49,8 @@ def hellaswag(argv: list[str]) -> int:
             lines.append(f"{name:<28}{accuracy.value:>10.4f}  {low:.4f} to {high:.4f}")
         rows = (_item_row(style, row) for style, scored in result.scores.items() for row in scored)
         run.finish(figures, rows, lines)
+        if run.reports:
+            print(_records(result, run))
     return 0
 
 
@@ -128,6 +130,16 @@ def bits_per_byte(argv: list[str]) -> int:
     return 0
 
 
+def _records(scored: HellaSwag, run: "_Run") -> str:
+    """Write the run's record and page, where pydantic is; says what was done."""
+    try:
+        from gpt_from_scratch.evals.lm.records import write_records
+    except ImportError as error:
+        return f"no record to compare and no page: they need {error.name}, pip install 'gpt_from_scratch[evals]'"
+    name = write_records(scored, run.checkpoint.name, run.folder)
+    return f"with a page and a record to compare, both of {name}"
+
+
 def _item_row(style: str, row: ItemScores) -> dict[str, Any]:
     return {
         "style": style,
@@ -171,6 +183,7 @@ class _Run:
     reports: bool
     command: str
     started: float = dataclasses.field(default_factory=time.monotonic)
+    folder: Path = Path()
     _shown: float = 0.0
 
     def progress(self, done: int, total: int, label: str = "") -> None:
@@ -188,8 +201,8 @@ class _Run:
             return
         stamp = datetime.datetime.now(datetime.UTC)
         name = f"{self.command}-{self.checkpoint.name}-{stamp:%Y%m%d-%H%M%S}"
-        folder: Path = self.args.out or Path("runs/evals") / name
-        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = self.args.out or Path("runs/evals") / name
+        self.folder.mkdir(parents=True, exist_ok=True)
         settings = {key: str(value) if isinstance(value, Path) else value for key, value in vars(self.args).items()}
         summary = {
             "command": self.command,
@@ -201,9 +214,9 @@ class _Run:
             "results": figures,
         }
         if text := "".join(json.dumps(row) + "\n" for row in rows):
-            write_text(folder / "rows.jsonl", text)
-        write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
-        print(f"{self.command} of {self.checkpoint.name}", *lines, f"written to {folder}", sep="\n")
+            write_text(self.folder / "rows.jsonl", text)
+        write_text(self.folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+        print(f"{self.command} of {self.checkpoint.name}", *lines, f"written to {self.folder}", sep="\n")
 
 
 @contextlib.contextmanager

@@ -46,9 +46,13 @@ class ItemScores:
 
     def choice(self, norm: str) -> int:
         """The ending with the highest log-probability, per token, char or byte if `norm` says so; the first of equals."""
-        sizes = (1,) * len(self.logprobs) if norm == "sum" else getattr(self, NORMS[norm])
-        values = [logprob / size for logprob, size in zip(self.logprobs, sizes, strict=True)]
+        values = self.values(norm)
         return values.index(max(values))
+
+    def values(self, norm: str) -> list[float]:
+        """Each ending's log-probability by a norm: "sum", "token", "char" or "byte"."""
+        sizes = (1,) * len(self.logprobs) if norm == "sum" else getattr(self, NORMS[norm])
+        return [logprob / size for logprob, size in zip(self.logprobs, sizes, strict=True)]
 
 
 NORMS = {"sum": "", "token": "tokens", "char": "chars", "byte": "bytes"}
