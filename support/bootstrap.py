@@ -40,7 +40,7 @@ BUILDS = ("cpu", "cuda", "default")
 
 
 class Target(NamedTuple):
-    """What a target is for, the extra of pyproject.toml that it needs ("" for none), and its command."""
+    """What a target is for, the extras of pyproject.toml that it needs ("" for none, "test,bench"), and its command."""
 
     about: str
     extra: str
@@ -55,6 +55,21 @@ TARGETS = {
     ),
     "test": Target("run every test: python -m pytest", "test", ("python", "-m", "pytest")),
     "check": Target("before a commit: ruff, ruff format, mypy, then every test", "test", ("python", "-m", "pytest")),
+    "harness": Target(
+        "lm-evaluation-harness and inspect on our checkpoints: python -m pytest -m harness",
+        "test,harness",
+        ("python", "-m", "pytest", "-m", "harness"),
+    ),
+    "torture": Target(
+        "every fault at full count, with times (an hour): python -m pytest -m torture",
+        "test",
+        ("python", "-m", "pytest", "-m", "torture"),
+    ),
+    "bench": Target(
+        "kernels and tokenizers side by side: python -m pytest benchmarks --benchmark-only",
+        "test,bench",
+        ("python", "-m", "pytest", "benchmarks", "--benchmark-only"),
+    ),
     "setup": Target("only make .venv, with all that the tests need too", "test"),
     "run": Target("any command inside .venv: run -- python -m gpt_from_scratch.kernels", ""),
     "clean": Target("remove .venv and every cache; runs/ and data/ stay", ""),
@@ -83,7 +98,7 @@ def main(argv: "Sequence[str]") -> None:
         with lock() as held:
             if not is_ready(target.extra, options.torch):  # nobody else did it while we waited
                 set_up(python, target.extra, options.torch, held)
-    if target.extra == "test":
+    if "test" in target.extra:
         link_types()
     if options.target != "run":
         os.chdir(str(ROOT))
@@ -189,7 +204,13 @@ def fingerprint() -> str:
 
 def is_ready(extra: str, torch: "str | None") -> bool:
     stamp = read_stamp()
-    return stamp.get("fingerprint") == fingerprint() and extra in ("", stamp.get("extra")) and is_sound(stamp, torch)
+    there = names(extra) <= names(str(stamp.get("extra", "")))
+    return stamp.get("fingerprint") == fingerprint() and there and is_sound(stamp, torch)
+
+
+def names(extras: str) -> "set[str]":
+    """The extras in "test,bench"."""
+    return set(filter(None, extras.split(",")))
 
 
 def is_sound(stamp: "Mapping[str, object]", torch: "str | None") -> bool:
@@ -277,7 +298,7 @@ def set_up(python: str, extra: str, torch: "str | None", held: int) -> None:
     if os.path.lexists(str(VENV)) and not sound and (stamp or not venv_python()):
         say("removing the half-made or outdated .venv.")
         remove(VENV)
-    extra = extra or str(stamp.get("extra", ""))
+    extra = ",".join(sorted(names(extra) | names(str(stamp.get("extra", "")))))
     torch = torch or str(stamp.get("torch", "")) or choose_torch()
     announce(extra, torch)
     begun = {"finished": False, "root": str(ROOT), "extra": extra, "torch": torch}

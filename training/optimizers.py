@@ -25,6 +25,8 @@ class OptimizerConfig:
     """"muon": Muon for the hidden matrices and AdamW for the rest; "adamw": AdamW for all."""
     lr: float = 6e-4
     """AdamW's peak learning rate."""
+    embed_lr: float | None = None
+    """AdamW's peak learning rate for embeddings and an untied head; default: lr. Beside Muon they want far more."""
     muon_lr: float = 0.02
     """Muon's peak learning rate, for an update of root mean square about √(1/n_in)."""
     betas: tuple[float, float] = (0.9, 0.95)
@@ -42,6 +44,8 @@ class OptimizerConfig:
         for name in ("lr", "muon_lr", "eps"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"optimizer.{name} must be above 0, it is {getattr(self, name)}")
+        if self.embed_lr is not None and not self.embed_lr > 0:
+            raise ValueError(f"optimizer.embed_lr must be above 0, it is {self.embed_lr}")
         for name in ("weight_decay", "grad_clip"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"optimizer.{name} must be 0 or more, it is {getattr(self, name)}")
@@ -151,11 +155,17 @@ def make_optimizers(model: nn.Module, config: OptimizerConfig) -> list[torch.opt
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     hidden = [(name, p) for name, p in named if config.name == "muon" and p.ndim == 2 and name.startswith("h.")]
     taken = {name for name, _ in hidden}
-    decayed = [(name, p) for name, p in named if name not in taken and p.ndim >= 2]
-    plain = [(name, p) for name, p in named if name not in taken and p.ndim < 2]
+    rest = [(name, p) for name, p in named if name not in taken]
+    embedding = [(name, p) for name, p in rest if p.ndim >= 2 and not name.startswith("h.")]
+    matrices = [(name, p) for name, p in rest if p.ndim >= 2 and name.startswith("h.")]
+    vectors = [(name, p) for name, p in rest if p.ndim < 2]
     groups = [
-        {"params": [p for _, p in members], "names": [name for name, _ in members], "weight_decay": decay}
-        for members, decay in ((decayed, config.weight_decay), (plain, 0.0))
+        {"params": [p for _, p in members], "names": [name for name, _ in members], "lr": lr, "weight_decay": decay}
+        for members, lr, decay in (
+            (embedding, config.embed_lr or config.lr, config.weight_decay),
+            (matrices, config.lr, config.weight_decay),
+            (vectors, config.lr, 0.0),
+        )
         if members
     ]
     optimizers: list[torch.optim.Optimizer] = []
@@ -191,11 +201,13 @@ def optimizer_tensors(optimizers: Iterable[torch.optim.Optimizer]) -> dict[str, 
 
 
 def load_optimizer_tensors(optimizers: Iterable[torch.optim.Optimizer], tensors: dict[str, Tensor]) -> None:
-    """The inverse of `optimizer_tensors`.
+    """The inverse of `optimizer_tensors`; nothing at all is the state before the first step.
 
     Raises:
         ValueError: names or shapes that do not fit the optimizers' parameters.
     """
+    if not tensors:
+        return
     left = dict(tensors)
     for optimizer in optimizers:
         keys = ("momentum",) if isinstance(optimizer, Muon) else ("step", "exp_avg", "exp_avg_sq")

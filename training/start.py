@@ -9,6 +9,7 @@ import torch
 
 from gpt_from_scratch.kernels.registry import Choice
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.support.private_folder import private_folder
 from gpt_from_scratch.training import backends
 from gpt_from_scratch.training.checkpoints import Checkpoint, CheckpointStore, preflight
 from gpt_from_scratch.training.cli import Command
@@ -30,6 +31,8 @@ def train(command: Command, ranks: Ranks) -> bool:
         ValueError, FileNotFoundError, FileExistsError, RuntimeError: what the user should change, said in words.
     """
     config = command.train
+    # Before anything compiles: inductor keeps what it made in a folder that it takes code from again.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(private_folder("inductor")))
     device = choose_device(config.device, ranks)
     dtype = choose_dtype(config.dtype, device)
     if config.batch_size < ranks.size:

@@ -1,0 +1,96 @@
+"""The settings of a run: what the command line, a preset and a file make of them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gpt_from_scratch.training.cli import parse, read_config
+from gpt_from_scratch.training.config import DataConfig, TrainConfig, as_json, differences, from_json
+from gpt_from_scratch.training.presets import PRESETS
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_survives_json(name: str) -> None:
+    config = PRESETS[name][1]
+    assert config.preset == name
+    assert from_json(as_json(config)) == config
+
+
+def test_a_setting_changes_the_preset_it_stands_behind() -> None:
+    config = parse(["shakespeare-char", "--model.n-layer", "2", "--optimizer.betas", "0.8", "0.9"]).train
+    assert config.model.n_layer == 2
+    assert config.optimizer.betas == (0.8, 0.9)
+    assert replace(config.model, n_layer=4) == PRESETS["shakespeare-char"][1].model
+
+
+def test_without_a_preset_it_is_tiny() -> None:
+    assert parse([]).train == PRESETS["tiny"][1]
+
+
+def test_a_preset_of_no_name_asks_for_the_nearest() -> None:
+    with pytest.raises(ValueError, match="no preset 'shakespear'; there are tiny, .*Did you mean 'shakespeare-char'"):
+        parse(["shakespear"])
+
+
+def test_a_setting_of_no_name_asks_for_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parse(["--model.n-layr", "3"])
+    assert stopped.value.code == 2
+    assert "Perhaps you meant" in (printed := capsys.readouterr().err)
+    assert "--model.n-layer" in printed
+
+
+def test_help_teaches_presets_and_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parse(["--help"])
+    assert stopped.value.code == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in (*PRESETS, "--resume", "--dry-run", "--backend", "--data.path", "fastest"))
+
+
+def test_data_is_short_for_a_source_or_a_path() -> None:
+    assert parse(["--data", "stories"]).train.data == PRESETS["tiny"][1].data
+    for words in (["--data", "my.txt"], ["--data=my.txt"], ["--data.path", "my.txt"]):
+        data = parse(words).train.data
+        assert (data.source, data.path) == ("text", Path("my.txt"))
+
+
+def test_a_source_that_needs_a_path_says_so() -> None:
+    with pytest.raises(ValueError, match="needs --data.path"):
+        TrainConfig(data=DataConfig(source="shards"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": "many"}, "steps is 'many', expected int"),
+        ({"stepz": 3}, "unknown setting stepz"),
+        ({"data": {}}, r"the setting data\.\w+ is missing"),
+        ({"model": 5}, "model.* should be an object"),
+        ({"dtype": "fp8"}, "dtype is 'fp8'"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"steps": True}, "steps is True, expected int"),
+    ],
+)
+def test_a_damaged_config_names_the_setting(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        from_json(as_json(TrainConfig()) | change)
+
+
+def test_a_config_file_that_is_none_names_itself(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"config\.json"):
+        read_config(tmp_path / "config.json")
+    (tmp_path / "config.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"config\.json.*JSON"):
+        read_config(tmp_path / "config.json")
+
+
+def test_differences_are_the_settings_that_decide_losses() -> None:
+    config = TrainConfig()
+    assert differences(config, replace(config, backend="torch", run=replace(config.run, log_every=1))) == []
+    changed = replace(config, steps=5, optimizer=replace(config.optimizer, lr=1.0))
+    assert differences(config, changed) == [
+        "optimizer.lr: 0.0006 in the checkpoint, 1.0 asked for",
+        "steps: 1000 in the checkpoint, 5 asked for",
+    ]

@@ -1,0 +1,258 @@
+"""A run in this process, from its folder to its last step: exact resume, bad steps, and every mistake a user can make."""
+
+import json
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.training import loop, train_gpt2
+from gpt_from_scratch.training.cli import parse
+from gpt_from_scratch.training.distributed import Ranks
+from gpt_from_scratch.training.loop import Trainer
+from gpt_from_scratch.training.start import train
+
+Run = Callable[..., Path]
+
+
+def lines(folder: Path, kind: str) -> dict[int, dict[str, Any]]:
+    """The last line of each step, without what depends on the clock."""
+    found = {}
+    for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
+        fields = json.loads(line)
+        if fields["kind"] == kind:
+            found[fields["step"]] = {k: v for k, v in fields.items() if k not in ("seconds", "tokens_per_s", "mfu")}
+    return found
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    newest = max((folder / "checkpoints").glob("step-*"))
+    return dict(GPT.from_pretrained(newest / "model").state_dict())
+
+
+def same_run(one: Path, other: Path) -> None:
+    for kind in ("train", "eval"):
+        assert lines(one, kind) == lines(other, kind)
+    a, b = weights(one), weights(other)
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """Ask the run to stop once it has made so many steps, as a signal would."""
+    original = Trainer.train_step
+
+    def step(self: Trainer, number: int) -> bool:
+        if number == steps:
+            self.stop.handle(15, None)
+        return original(self, number)
+
+    monkeypatch.setattr(Trainer, "train_step", step)
+
+
+@pytest.mark.report
+def test_a_run_leaves_a_whole_folder_and_learns(run: Run) -> None:
+    folder = run("whole", "--steps", "60", "--optimizer.lr", "0.01")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert config["model"]["n_layer"] == 1
+    assert about["state"] == "finished"
+    assert {b["op"]: b["backend"] for b in about["backends"]}["attention"] == "reference"
+    steps = lines(folder, "train")
+    assert sorted(steps) == list(range(1, 61))
+    evals = lines(folder, "eval")
+    assert evals[0]["loss"] > 2.5
+    assert evals[60]["loss"] < 1.8
+    assert (folder / "report.html").is_file()
+    assert [path.name for path in sorted((folder / "checkpoints").glob("step-*"))][-1] == "step-00000060"
+
+
+def test_the_settings_of_a_run_replay_it(run: Run, tmp_path: Path) -> None:
+    first = run("first")
+    train(parse(["--config", str(first / "config.json"), "--run.name", "again"]), Ranks())
+    same_run(first, tmp_path / "runs" / "again")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_stopped_run_goes_on_to_the_last_bit(run: Run, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    whole = run("whole")
+    with monkeypatch.context() as patch:
+        stop_after(patch, random.Random(seed).randrange(12))
+        stopped = run("stopped")
+    assert json.loads((stopped / "run.json").read_text(encoding="utf-8"))["state"] == "interrupted"
+    train(parse(["--resume", str(stopped)]), Ranks())
+    same_run(whole, stopped)
+
+
+def test_micro_batches_add_up_to_the_same_step(run: Run) -> None:
+    whole, parts = weights(run("whole")), weights(run("parts", "--micro-batch", "1"))
+    assert max(float((whole[name] - parts[name]).abs().max()) for name in whole) < 1e-5
+
+
+def test_a_run_begins_from_the_weights_of_another(run: Run) -> None:
+    first = run("first")
+    tokenizer = str(max((first / "checkpoints").glob("step-*")) / "model")
+    second = run("second", "--init-from", str(first), "--data.tokenizer", tokenizer)
+    assert lines(second, "eval")[0]["loss"] == pytest.approx(lines(first, "eval")[12]["loss"], rel=1e-6)
+
+
+def test_a_bad_step_is_skipped_and_too_many_end_the_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Trainer._clip
+
+    def clip(self: Trainer, bad_steps: frozenset[int]) -> torch.Tensor:
+        if self.progress.step in bad_steps:
+            for parameter in self.model.parameters():
+                assert parameter.grad is not None
+                parameter.grad.fill_(math.nan)
+        return original(self)
+
+    monkeypatch.setattr(Trainer, "_clip", lambda self: clip(self, frozenset({5, 7})))
+    folder = run("two-bad")
+    assert sorted(set(range(1, 13)) - set(lines(folder, "train"))) == [6, 8]
+    events = lines(folder, "event")
+    assert "step 6 skipped" in events[6]["message"] and "sample" in events[6]["message"]
+    assert all(torch.isfinite(value).all() for value in weights(folder).values())
+
+    monkeypatch.setattr(Trainer, "_clip", lambda self: clip(self, frozenset(range(4, 9))))
+    with pytest.raises(loop.TooManySkippedStepsError, match="4 of the last 100 steps"):
+        run("all-bad")
+
+
+def test_a_run_that_skipped_a_step_resumes_exactly(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Trainer._clip
+
+    def clip(self: Trainer) -> torch.Tensor:
+        if self.progress.step == 5:
+            next(iter(self.model.parameters())).grad.fill_(math.inf)  # type: ignore[union-attr]
+        return original(self)
+
+    monkeypatch.setattr(Trainer, "_clip", clip)
+    whole = run("whole")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 7)
+        stopped = run("stopped")
+    train(parse(["--resume", str(stopped)]), Ranks())
+    same_run(whole, stopped)
+
+
+def test_a_choice_by_measurement_is_kept_on_resume(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpt_from_scratch.kernels.fastest import Timing
+    from gpt_from_scratch.training import backends
+
+    def timings(*args: object) -> list[Timing]:
+        quick = {"attention": "torch"}
+        return [
+            Timing(op, name, 1.0 if name == quick.get(op, "reference") else 2.0)
+            for op in ("attention", "layer_norm", "add_layer_norm", "linear_cross_entropy")
+            for name in ("reference", "torch")
+        ]
+
+    monkeypatch.setattr(backends, "_time_all", timings)
+    whole = run("whole", "--backend", "fastest")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 6)
+        stopped = run("stopped", "--backend", "fastest")
+    monkeypatch.setattr(backends, "_time_all", lambda *args: pytest.fail("measured again"))
+    train(parse(["--resume", str(stopped)]), Ranks())
+    same_run(whole, stopped)
+    chosen = json.loads((stopped / "run.json").read_text(encoding="utf-8"))["backends"]
+    assert {b["op"]: (b["backend"], b["reason"]) for b in chosen}["attention"] == ("torch", "as in the checkpoint")
+
+
+# Mistakes: each a clear error, nothing lost.
+
+
+def fails(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        train_gpt2.main(arguments)
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and "Traceback" not in error
+    return error
+
+
+def test_data_that_cannot_be_used(arguments: list[str], text_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no file or folder" in fails([*arguments, "--data.path", str(text_file) + "x"], capsys)
+    text_file.write_text("", encoding="utf-8")
+    assert "is empty" in fails(arguments, capsys)
+    text_file.write_bytes(b"caf\xe9 " * 100)
+    assert "is not UTF-8 text: byte 0xe9 at offset 3" in fails(arguments, capsys)
+    text_file.write_text("too short", encoding="utf-8")
+    assert "the context is longer than the data: block_size 16 needs at least 17" in fails(arguments, capsys)
+
+
+def test_a_model_that_cannot_be(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    # tyro's own form of the message
+    with pytest.raises(SystemExit):
+        train_gpt2.main([*arguments, "--model.n-head", "3"])
+    printed = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert "n_head 3 must divide n_embd 16" in printed
+    assert "the tokenizer has" in (error := fails([*arguments, "--model.vocab-size", "5"], capsys))
+    assert "model.vocab_size is 5" in error
+
+
+def test_backends_that_cannot_be(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "did you mean 'triton'" in fails([*arguments, "--backend", "tritno"], capsys)
+    assert "cannot run here: runs on cuda, not cpu" in fails([*arguments, "--backend", "triton"], capsys)
+    if not torch.cuda.is_available():
+        assert "no CUDA device is available" in fails([*arguments, "--device", "cuda"], capsys)
+
+
+def test_a_named_folder_that_holds_a_run_is_left_alone(
+    run: Run, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = run("taken")
+    before = (folder / "metrics.jsonl").read_bytes()
+    assert "already holds something" in (error := fails([*arguments, "--run.name", "taken"], capsys))
+    assert f"--resume {folder}" in error
+    assert (folder / "metrics.jsonl").read_bytes() == before
+
+
+def test_resume_from_what_is_no_run(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "does not exist" in fails(["--resume", str(tmp_path / "nothing")], capsys)
+    folder = run("foreign")
+    assert "steps: 12 in the checkpoint, 13 asked for" in fails(["--resume", str(folder), "--steps", "13"], capsys)
+    for state in (folder / "checkpoints").glob("step-*/state.json"):
+        state.write_text("{}", encoding="utf-8")
+    assert "state.json" in fails(["--resume", str(folder)], capsys)
+
+
+def test_resume_on_other_data_is_refused(run: Run, text_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = run("first")
+    text_file.write_text(text_file.read_text(encoding="utf-8") + "then a dog sat on the mat. ", encoding="utf-8")
+    assert "the data has changed since" in fails(["--resume", str(folder)], capsys)
+
+
+def test_weights_of_another_shape_are_refused(
+    run: Run, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = run("first")
+    error = fails([*arguments, "--init-from", str(folder), "--model.n-embd", "32"], capsys)
+    assert "n_embd 16 (asked for: 32)" in error
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = run("damaged")
+    newest = max((folder / "checkpoints").glob("step-*"))
+    file = newest / "model" / "model.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    before = lines(folder, "train")
+    train(parse(["--resume", str(folder)]), Ranks())
+    assert "model.safetensors" in capsys.readouterr().out
+    assert lines(folder, "train") == before
+
+
+def test_a_dry_run_writes_nothing(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(parse([*arguments, "--dry-run"]), Ranks())
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in ("parameters", "memory", "disk", "FLOPs", "expected time"))
+    assert not (tmp_path / "runs").exists()
