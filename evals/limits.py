@@ -38,7 +38,8 @@ class Account:
     def __init__(self, limits: Limits, price: Price | None) -> None:
         if limits.cost is not None and price is None:
             raise ValueError(
-                "a limit on cost needs the model's price: give price=Price(input, output) in dollars a million tokens"
+                "a limit on cost needs the model's price: give price=Price(input, output), or --price IN OUT, in dollars a "
+                "million tokens"
             )
         self.limits = limits
         self.price = price

@@ -108,7 +108,7 @@ class Run:
             f"{expected.output_tokens} to write"
         )
         if self.price is None:
-            cost = "its price is not known here (give price=Price(input, output))"
+            cost = "its price is not known here (give price=Price(input, output), or --price IN OUT)"
         else:
             low, high = self.price.cost(Usage(expected.input_tokens)), self.price.cost(expected)
             source = "" if self.options.price else f", by the prices of {AS_OF}"
