@@ -12,6 +12,7 @@ No line has been timed yet: each was chosen by what the compiler makes of it (no
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -114,6 +115,9 @@ gfx942       linear_cross_entropy  loss         any    0      0       1     4096
 """
 
 
+HEADER = TABLE.strip().splitlines()[0]
+
+
 @dataclass(frozen=True)
 class Config:
     """One launch configuration; TABLE says what the fields count."""
@@ -157,11 +161,18 @@ def parse(text: str, origin: str) -> list[Line]:
             family, op, kernel, dtype, *figures = fields
             size, length, rows, columns, warps, stages, waves = (int(figure) for figure in figures)
         except ValueError as error:
-            raise ValueError(
-                f"{origin}, line {number}: expected {' '.join(TABLE.split()[:11])}, got {row!r}"
-            ) from error
+            raise ValueError(f"{origin}, line {number}: expected {' '.join(HEADER.split())}, got {row!r}") from error
         lines.append(Line(family, op, kernel, dtype, size, length, Config(rows, columns, warps, stages, waves)))
     return lines
+
+
+def show(line: Line) -> str:
+    """The line as TABLE has it."""
+    config = line.config
+    figures = (line.size, line.length, config.rows, config.columns, config.num_warps, config.num_stages, config.waves)
+    fields = (line.family, line.op, line.kernel, line.dtype, *map(str, figures))
+    widths = [len(field) for field in re.findall(r"\w+\s*", HEADER)]
+    return "".join(field.ljust(width) for field, width in zip(fields, widths, strict=True)).rstrip()
 
 
 @cache
@@ -192,6 +203,18 @@ def _find(family: str, op: str, kernel: str, dtype: str, size: int, length: int)
         ):
             return line.config
     raise LookupError(f"no configuration of {op}'s {kernel} on {family} for {dtype}, size {size}, length {length}")
+
+
+@contextlib.contextmanager
+def first(line: Line) -> Iterator[None]:
+    """Put a line before all others within the block, to try it."""
+    table().insert(0, line)
+    _find.cache_clear()
+    try:
+        yield
+    finally:
+        table().remove(line)
+        _find.cache_clear()
 
 
 _pretended: str | None = None

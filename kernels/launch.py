@@ -1,8 +1,7 @@
 """Launching Triton kernels: one door for a GPU, for Triton's interpreter and for the inspector of machine code.
 
-`launch` runs a kernel. On fake tensors (torch.compile's tracing) and on meta tensors it runs nothing, and under
-`recording` it notes what it would have launched: so shapes, argument types and configurations that a compiler or the
-inspector sees come from the very code that the op runs.
+`launch` runs a kernel. Under `recording` it only notes what it would have launched, so that the argument types and
+configurations that the inspector compiles come from the very code that the op runs.
 
 This file imports no triton: the machine may have none.
 """
@@ -14,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor
 
 from gpt_from_scratch.kernels.configs import Config
 
@@ -52,22 +50,22 @@ def launch(kernel: Any, grid: tuple[int, ...], config: Config, *arguments: Any, 
     first: Tensor = arguments[0]
     if _records is not None:
         _records.append(Launch(kernel, grid, arguments, constants, config))
-    elif not (isinstance(first, FakeTensor) or first.is_meta) and min(grid) > 0:
+    elif min(grid) > 0:
         with torch.cuda.device(first.device) if first.is_cuda else contextlib.nullcontext():
             kernel[grid](*arguments, **constants, **config.options(), enable_fp_fusion=True)
 
 
-def opaque(name: str, fake: Callable[..., Any] | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def opaque(name: str, shapes: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a function that launches kernels one operation to torch.compile; in eager it is called as it is.
 
     A registered operation costs 5 to 10 µs more a call than a function, and an eager call needs none. What the compiler
-    runs on fake tensors is `fake`, or the function itself, whose launches then do nothing. Its annotations must be
-    torch.library's: plain `Tensor`, numbers, and tuples of them. No output may share memory with an input.
+    runs on fake tensors is `shapes`, which returns empty outputs. Annotations must be torch.library's: plain `Tensor`,
+    numbers, and tuples of them. No output may share memory with an input.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         operation = torch.library.custom_op(f"gpt_from_scratch::{name}", function, mutates_args=())
-        operation.register_fake(fake or function)
+        operation.register_fake(shapes)
 
         def call(*arguments: Any) -> Any:
             return operation(*arguments) if torch.compiler.is_compiling() else function(*arguments)

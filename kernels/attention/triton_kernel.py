@@ -86,7 +86,14 @@ class _Attention(torch.autograd.Function):
         return *backward(do, q, k, v, kv_lengths, out, lse, ctx.causal, ctx.scale), None, None, None
 
 
-@opaque("attention_forward")
+def forward_shapes(
+    q: Tensor, k: Tensor, v: Tensor, kv_lengths: Tensor | None, causal: bool, scale: float
+) -> tuple[Tensor, Tensor]:
+    """Empty tensors like `forward`'s."""
+    return time_major(q), q.new_empty(q.shape[:3], dtype=torch.float32)
+
+
+@opaque("attention_forward", forward_shapes)
 def forward(
     q: Tensor, k: Tensor, v: Tensor, kv_lengths: Tensor | None, causal: bool, scale: float
 ) -> tuple[Tensor, Tensor]:
@@ -100,8 +107,7 @@ def forward(
         splits = max(1, min(triton.cdiv(tk, LEAST_SPLIT), config.waves * multiprocessors(q) // blocks))
         span = triton.cdiv(triton.cdiv(tk, splits), config.columns) * config.columns
     splits = triton.cdiv(tk, span) if tk else 1
-    out = time_major(q, q.shape)
-    lse = q.new_empty(b, heads, tq, dtype=torch.float32)
+    out, lse = forward_shapes(q, k, v, kv_lengths, causal, scale)
     partial, partial_lse = out, lse
     if splits > 1:
         partial = q.new_empty(splits, b, heads, tq, d, dtype=torch.float32)
@@ -138,7 +144,22 @@ def forward(
     return out, lse
 
 
-@opaque("attention_backward")
+def backward_shapes(
+    do: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    kv_lengths: Tensor | None,
+    out: Tensor,
+    lse: Tensor,
+    causal: bool,
+    scale: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Empty tensors like `backward`'s."""
+    return time_major(q), time_major(k), time_major(v)
+
+
+@opaque("attention_backward", backward_shapes)
 def backward(
     do: Tensor,
     q: Tensor,
@@ -153,7 +174,7 @@ def backward(
     """(dq, dk, dv), laid out as (b, t, h, d) in memory."""
     q, k, v, do = (addressable(x) for x in (q, k, v, do))
     (b, heads, tq, d), (kv_heads, tk) = q.shape, k.shape[1:3]
-    dq, dk, dv = (time_major(x, x.shape) for x in (q, k, v))
+    dq, dk, dv = backward_shapes(do, q, k, v, kv_lengths, out, lse, causal, scale)
     delta = torch.empty_like(lse)
     lengths = lse if kv_lengths is None else kv_lengths
     scales = (scale * math.log2(math.e), scale)
@@ -209,7 +230,7 @@ def addressable(x: Tensor) -> Tensor:
     return x if x.stride(3) == 1 and 0 <= x.stride(2) < 2**23 else x.contiguous()
 
 
-def time_major(x: Tensor, shape: torch.Size) -> Tensor:
-    """An empty (b, h, t, d) tensor that lies as (b, t, h, d) in memory."""
-    b, h, t, d = shape
+def time_major(x: Tensor) -> Tensor:
+    """An empty tensor of x's shape (b, h, t, d) that lies as (b, t, h, d) in memory."""
+    b, h, t, d = x.shape
     return x.new_empty(b, t, h, d).transpose(1, 2)

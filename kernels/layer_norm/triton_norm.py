@@ -138,7 +138,16 @@ def why_not(x: Tensor) -> str | None:
     return None
 
 
-@opaque("norm_forward")
+def forward_shapes(
+    x: Tensor, residual: Tensor | None, weight: Tensor, bias: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Empty tensors like `forward`'s."""
+    y = torch.empty_like(x, memory_format=torch.contiguous_format)
+    mean, rstd = (x.new_empty(x.shape[:-1].numel(), dtype=torch.float32) for _ in range(2))
+    return y, x.new_empty(0) if residual is None else torch.empty_like(y), mean, rstd
+
+
+@opaque("norm_forward", forward_shapes)
 def forward(
     x: Tensor, residual: Tensor | None, weight: Tensor, bias: Tensor | None, eps: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -146,9 +155,7 @@ def forward(
     rows = rows_of(x)
     added = rows if residual is None else rows_of(residual)
     count, width = rows.shape
-    y = torch.empty_like(x, memory_format=torch.contiguous_format)
-    total = x.new_empty(0) if residual is None else torch.empty_like(y)
-    mean, rstd = (x.new_empty(count, dtype=torch.float32) for _ in range(2))
+    y, total, mean, rstd = forward_shapes(x, residual, weight, bias, eps)
     config = configs.find(x, "layer_norm", "forward", width)
     launch(
         norm_forward,
@@ -165,7 +172,21 @@ def forward(
     return y, total, mean, rstd
 
 
-@opaque("norm_backward")
+def backward_shapes(
+    dy: Tensor,
+    dtotal: Tensor | None,
+    x: Tensor,
+    weight: Tensor,
+    mean: Tensor,
+    rstd: Tensor,
+    bias_dtype: torch.dtype | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Empty tensors like `backward`'s."""
+    dbias = weight.new_empty(0) if bias_dtype is None else torch.empty_like(weight, dtype=bias_dtype)
+    return torch.empty_like(x, memory_format=torch.contiguous_format), torch.empty_like(weight), dbias
+
+
+@opaque("norm_backward", backward_shapes)
 def backward(
     dy: Tensor,
     dtotal: Tensor | None,
@@ -181,7 +202,7 @@ def backward(
     count, width = rows.shape
     config = configs.find(x, "layer_norm", "backward", width)
     programs = min(triton.cdiv(count, config.rows), config.waves * multiprocessors(x))
-    dx = torch.empty_like(x, memory_format=torch.contiguous_format)
+    dx, dweight, dbias = backward_shapes(dy, dtotal, x, weight, mean, rstd, bias_dtype)
     partial_weight = x.new_empty(programs, width, dtype=torch.float32)
     partial_bias = x.new_empty(programs if bias_dtype is not None else 0, width, dtype=torch.float32)
     launch(
@@ -196,16 +217,15 @@ def backward(
         ROWS=config.rows,
         BLOCK=triton.next_power_of_2(width),
     )
-    dweight = summed(partial_weight, weight.dtype)
-    dbias = weight.new_empty(0) if bias_dtype is None else summed(partial_bias, bias_dtype)
+    add_columns(partial_weight, dweight)
+    if bias_dtype is not None:
+        add_columns(partial_bias, dbias)
     return dx, dweight, dbias
 
 
-def summed(partial: Tensor, dtype: torch.dtype) -> Tensor:
-    """The column sums of a matrix of partial sums, in `dtype`."""
+def add_columns(partial: Tensor, total: Tensor) -> None:
+    """Put the column sums of a matrix of partial sums into `total`."""
     programs, width = partial.shape
-    total = partial.new_empty(width, dtype=dtype)
     config = configs.find(partial, "layer_norm", "sums", width)
     grid = (triton.cdiv(width, config.columns),)
     launch(column_sums, grid, config, partial, total, programs, WIDTH=width, ROWS=config.rows, BLOCK=config.columns)
-    return total

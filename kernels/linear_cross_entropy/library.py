@@ -23,28 +23,37 @@ def linear_cross_entropy_torch(
 ) -> Float[Tensor, "..."]:
     """Each chunk's logits live once: its gradient is written while they are at hand (as Liger and llm.c do).
 
-    Only for "mean" and "sum", whose gradient is known up to a factor; "none" is the reference.
+    Only for "mean" and "sum", whose gradient is known up to a factor; "none" with gradients is the reference.
     """
-    if reduction == "none" or not (torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)):
-        return _without_gradient(hidden, weight, targets, ignore_index, reduction)
     rows, labels = hidden.flatten(0, -2), targets.flatten()
-    if len(rows) * weight.shape[0] <= FEW_LOGITS:
-        logits = F.linear(rows, weight.to(rows.dtype)).to(torch.promote_types(rows.dtype, torch.float32))
-        total = F.cross_entropy(logits, labels, ignore_index=ignore_index, reduction="sum")
-        return total if reduction == "sum" else total / (labels != ignore_index).sum().clamp(min=1)
-    count = (labels != ignore_index).sum().clamp(min=1) if reduction == "mean" else torch.ones((), device=hidden.device)
-    loss: Tensor = _GradientInForward.apply(rows, weight, labels, ignore_index)  # type: ignore[no-untyped-call]
-    return loss / count
+    needs_grad = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
+    if not needs_grad or len(rows) * weight.shape[0] <= FEW_LOGITS:
+        loss = _by_cross_entropy(rows, weight, labels, ignore_index, "none" if reduction == "none" else "sum")
+    elif reduction == "none":
+        return linear_cross_entropy.reference(hidden, weight, targets, ignore_index=ignore_index, reduction=reduction)
+    else:
+        loss = _GradientInForward.apply(rows, weight, labels, ignore_index)  # type: ignore[no-untyped-call]
+    if reduction == "none":
+        return loss.view(targets.shape)
+    return loss if reduction == "sum" else loss / (labels != ignore_index).sum().clamp(min=1)
 
 
-def _without_gradient(
-    hidden: Float[Tensor, "*b d"],
+def _by_cross_entropy(
+    hidden: Float[Tensor, "n d"],
     weight: Float[Tensor, "v d"],
-    targets: Int[Tensor, "*b"],
+    labels: Int[Tensor, " n"],
     ignore_index: int,
-    reduction: Literal["mean", "sum", "none"],
+    reduction: Literal["sum", "none"],
 ) -> Float[Tensor, "..."]:
-    return linear_cross_entropy.reference(hidden, weight, targets, ignore_index=ignore_index, reduction=reduction)
+    head, wide = weight.to(hidden.dtype), torch.promote_types(hidden.dtype, torch.float32)
+    chunk = max(1, CHUNK_LOGITS // weight.shape[0])
+    parts = [
+        F.cross_entropy(F.linear(h, head).to(wide), t, ignore_index=ignore_index, reduction=reduction)
+        for h, t in zip(hidden.split(chunk), labels.split(chunk), strict=True)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    return torch.cat(parts) if reduction == "none" else torch.stack(parts).sum()
 
 
 class _GradientInForward(torch.autograd.Function):

@@ -5,14 +5,18 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 if importlib.util.find_spec("triton") is None:
     pytest.skip("no CUDA: nor triton, which would compile for it", allow_module_level=True)
 import triton
 
+from gpt_from_scratch.benchmarks import tune_kernels
+from gpt_from_scratch.benchmarks.kernel_work import attention as attention_work
 from gpt_from_scratch.kernels import configs, inspection
 from gpt_from_scratch.kernels.launch import recording
 from gpt_from_scratch.kernels.machine_code import CHIPS, MachineCode, count, main_loop, read
@@ -129,9 +133,42 @@ def test_the_table_of_configurations() -> None:
         configs.parse("family op\nsm_90 attention forward half 64 0 128 64 four 3 1", "here")
 
 
+def test_a_line_is_written_as_it_is_read() -> None:
+    lines = configs.parse(configs.TABLE, "here")
+    assert configs.TABLE.strip().splitlines()[1:] == [configs.show(line) for line in lines]
+
+
+def test_a_search_takes_the_fastest_and_leaves_the_table_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search itself, with a compiler that refuses one candidate and a clock that favours another."""
+    seen: list[configs.Config] = []
+
+    def pretend(function: object, inputs: dict[str, torch.Tensor], upstream: object) -> None:
+        config = configs.find(inputs["q"], "attention", "forward", 64, 1024)
+        if config.rows == 128:
+            raise RuntimeError("out of shared memory")
+        seen.append(config)
+
+    def clock(runs: dict[str, Callable[[], None]], rounds: int, device: str) -> dict[str, dict[str, float]]:
+        times = {}
+        for name, run in runs.items():
+            run()
+            times[name] = {"median": float(seen[-1].columns)}
+        return times
+
+    before = list(configs.table())
+    monkeypatch.setattr(tune_kernels, "forward_and_backward", pretend)
+    monkeypatch.setattr(tune_kernels, "like_outputs", lambda *_: [])
+    monkeypatch.setattr(tune_kernels, "interleaved", clock)
+    monkeypatch.setattr(tune_kernels, "work_for", lambda op, size: attention_work(1, 1, 16, size))
+    tried = [configs.Config(64, 64), configs.Config(128, 32), configs.Config(64, 32)]
+    best = tune_kernels.search("attention", "forward", 64, "cpu", 5, tried)
+    assert best.config == configs.Config(64, 32)
+    assert configs.table() == before
+
+
 def test_configurations_of_ones_own_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "mine.txt"
-    file.write_text(configs.TABLE.strip().splitlines()[0] + "\nsm_90 attention forward half 64 512 64 32 2 5 1\n")
+    file.write_text(configs.HEADER + "\nsm_90 attention forward half 64 512 64 32 2 5 1\n")
     monkeypatch.setenv("GPT_KERNEL_CONFIGS", str(file))
     q = inspection.empty(1, 1, 1024, 64).bfloat16()
     try:

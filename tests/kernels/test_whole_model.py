@@ -33,7 +33,7 @@ def test_the_model_compiles_with_inductor() -> None:
     compiled = torch.compile(model, fullgraph=True)
     expected = model(tokens[:, :-1], tokens[:, 1:])
     torch.testing.assert_close(compiled(tokens[:, :-1], tokens[:, 1:]), expected)
-    with pytest.raises(RuntimeError, match="a target is neither ignore_index nor below the 67 classes"):
+    with pytest.raises(RuntimeError, match="a target is neither|index out of bounds"):  # its own check may come first
         compiled(tokens[:, :-1], tokens[:, 1:] + 67)
 
 
