@@ -120,6 +120,10 @@ def learn_features(
         sae.decoder_bias.copy_(mean * sae.scale)
         sae.decoder.copy_(F.normalize((activations[start] - mean) * sae.scale, dim=1))
         sae.encoder.copy_(sae.decoder)
+        # Overlapping features would tell the same thing several times over: begin at the scale that fits best.
+        x = activations[start] * sae.scale - sae.decoder_bias
+        told = sae.encode(activations[start]) @ sae.decoder
+        sae.encoder.mul_((x * told).sum() / told.square().sum())
     optimizer = torch.optim.Adam(sae.parameters(), lr=config.lr, betas=(0.9, 0.99), fused=True)
     silent = torch.zeros(config.n_features, dtype=torch.int64, device=activations.device)  # steps since each fired
     decay = max(1, config.steps // 3)

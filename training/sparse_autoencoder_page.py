@@ -1,0 +1,133 @@
+"""A page that shows what each feature fires on: its strongest texts, every token coloured by its activation, and a map.
+
+Self-contained: no script, nothing loaded; every token is escaped, since a corpus may hold anything.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gpt_from_scratch.models.sparse_autoencoder import SparseAutoencoder
+from gpt_from_scratch.models.sparse_autoencoder_sites import Collected
+from gpt_from_scratch.support.html_page import Markup, element, join, page
+
+BEFORE, AFTER = 16, 6
+"""Tokens shown around the one on which the feature fires most."""
+LEVELS = 8
+"""Shades of a token's activation."""
+MAP = 600
+"""Width and height of the map, in its own units."""
+
+STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+    "svg{width:100%;max-width:38rem;border:1px solid #8886}circle{fill:#2f7fc1;fill-opacity:.6}circle:hover{fill:#d9730d}"
+    "h2{margin:1.6rem 0 .2rem;font-size:1rem}p{margin:.2rem 0}"
+    ".text{font-family:ui-monospace,monospace;font-size:.85rem;white-space:pre-wrap;overflow-wrap:anywhere;"
+    "border-left:2px solid #8886;padding-left:.6rem;margin:.3rem 0}.quiet{color:#777}"
+    + "".join(f".a{level}{{background:rgb(217 115 13/{level / LEVELS:.2f})}}" for level in range(1, LEVELS + 1))
+)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature: how often it fires, how strongly, and where most."""
+
+    index: int
+    density: float
+    """part of the tokens on which it fires"""
+    strongest: float
+    peaks: tuple[int, ...]
+    """the tokens (places in the collected text) on which it fires most, each in another sequence"""
+
+
+def strongest_features(
+    codes: Float[Tensor, "n m"], collected: Collected, count: int, examples: int = 6
+) -> list[Feature]:
+    """The `count` features that fire most often (0: all that fire), each with its strongest examples."""
+    fires = (codes > 0).float().mean(dim=0)
+    order = [index for index in fires.argsort(descending=True).tolist() if fires[index] > 0]
+    features = []
+    for index in order[:count] if count else order:
+        column = codes[:, index]
+        peaks: dict[int, int] = {}  # the first, strongest place of each sequence
+        for place in column.topk(min(len(column), 40 * examples)).indices.tolist():
+            if column[place] > 0 and len(peaks) < examples:
+                peaks.setdefault(int(collected.sequence[place]), place)
+        features.append(Feature(index, float(fires[index]), float(column.max()), tuple(peaks.values())))
+    return features
+
+
+def principal_plane(directions: Float[Tensor, "m d"]) -> Float[Tensor, "m 2"]:
+    """The directions' coordinates along their two principal components, the largest |coordinate| 1 (PCA)."""
+    centred = directions - directions.mean(dim=0)
+    _, _, axes = torch.linalg.svd(centred, full_matrices=False)
+    # The sign of a component is arbitrary: its largest entry is made positive, so that the map does not flip.
+    top = axes[:2].gather(1, axes[:2].abs().argmax(dim=1, keepdim=True)).sign()
+    plane: Tensor = centred @ (axes[:2] * top).T
+    plane /= plane.abs().amax(dim=0).clamp_min(1e-12)
+    return plane
+
+
+def feature_page(
+    title: str,
+    figures: Sequence[tuple[str, str]],
+    sae: SparseAutoencoder,
+    codes: Float[Tensor, "n m"],
+    collected: Collected,
+    decode: Callable[[int], str],
+    count: int = 100,
+) -> str:
+    """The HTML document. `figures` are (name, value) pairs for its head; `decode` gives a token's text."""
+    features = strongest_features(codes, collected, count)
+    table = element("table", *(element("tr", element("th", name), element("td", value)) for name, value in figures))
+    shown = [_feature(feature, codes, collected, decode) for feature in features]
+    intro = (
+        f"The {len(features)} features that fire most often, with the texts on which each fires most. "
+        "Darker: fires more. The map places features by their decoder directions (two principal components)."
+    )
+    return page(title, element("h1", title), table, element("p", intro), _map(sae, features), *shown, style=STYLE)
+
+
+def _map(sae: SparseAutoencoder, features: list[Feature]) -> Markup:
+    plane = principal_plane(sae.decoder.detach())
+    dots = []
+    for feature in features:
+        x, y = ((plane[feature.index] * 0.46 + 0.5) * MAP).tolist()
+        name = f"feature {feature.index}, fires on {feature.density:.2%} of tokens"
+        dot = element(
+            "circle", element("title", name), cx=f"{x:.1f}", cy=f"{y:.1f}", r=f"{3 + 40 * feature.density**0.5:.1f}"
+        )
+        dots.append(element("a", dot, href=f"#feature-{feature.index}"))
+    label = "map of the features' decoder directions"
+    return element("svg", *dots, viewBox=f"0 0 {MAP} {MAP}", role="img", aria_label=label)
+
+
+def _feature(
+    feature: Feature, codes: Float[Tensor, "n m"], collected: Collected, decode: Callable[[int], str]
+) -> Markup:
+    about = f"fires on {feature.density:.2%} of tokens, at most {feature.strongest:.3f}"
+    texts = [_text(place, feature, codes, collected, decode) for place in feature.peaks]
+    return element(
+        "section",
+        element("h2", f"feature {feature.index}"),
+        element("p", about, class_="quiet"),
+        *texts,
+        id=f"feature-{feature.index}",
+    )
+
+
+def _text(
+    place: int, feature: Feature, codes: Float[Tensor, "n m"], collected: Collected, decode: Callable[[int], str]
+) -> Markup:
+    first, last = max(0, place - BEFORE), min(len(codes), place + AFTER + 1)
+    tokens = []
+    for i in range(first, last):
+        if collected.sequence[i] != collected.sequence[place]:
+            continue
+        part = float(codes[i, feature.index]) / feature.strongest
+        level = None if part <= 0 else f"a{max(1, round(part * LEVELS))}"
+        tokens.append(element("span", decode(int(collected.tokens[i])), class_=level))
+    return element("div", join(*tokens), class_="text")
