@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from gpt_from_scratch.models.gpt import GPT, GPT2_SIZES
+from gpt_from_scratch.models.pretrained import CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE
 from gpt_from_scratch.tokenizer.files import load_tokenizer
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
@@ -70,7 +71,8 @@ def model_folder(path: Path) -> Path:
     """Where under `path` the model lies. Raises FileNotFoundError."""
     steps = sorted((path / "checkpoints").glob("step-*/model")) or sorted(path.glob("step-*/model"))
     for folder in (path, path / "model", *reversed(steps)):
-        if (folder / "config.json").is_file():
+        # A run has a config.json too, of its training.
+        if (folder / CONFIG_FILE).is_file() and any((folder / name).is_file() for name in (WEIGHTS_FILE, INDEX_FILE)):
             return folder
     raise FileNotFoundError(
         f"no model at {path}: expected a folder with config.json and model.safetensors, a checkpoint with that in "

@@ -36,4 +36,5 @@ def folder(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> 
     checkpoint.model.save_pretrained(folder)
     checkpoint.tokenizer.save(folder / TOKENIZER_FILE)
     (run / "checkpoints" / "step-00000010").mkdir()
+    (run / "config.json").write_text("{}")  # of the training
     return run
