@@ -1,0 +1,126 @@
+"""When the kernels are used, where they are kept, and what happens without numba. In processes of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gpt_from_scratch.tokenizer import acceleration
+from gpt_from_scratch.tokenizer.acceleration import CacheFolderError
+
+RUN = """
+import sys, warnings
+from gpt_from_scratch.tokenizer import acceleration
+from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer as T
+"""
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", RUN + code],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=True,
+    )
+
+
+def test_without_numba_python_does_the_same_and_says_so() -> None:
+    result = run(
+        """
+sys.modules["numba"] = None
+acceleration.WORTH_LOADING = acceleration.WORTH_COMPILING = 1000
+text = "the cat sat on the mat " * 100
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    t = T.from_text(text, 270)
+    ids = t.encode(text)
+    t.encode(text)
+print([str(w.message) for w in caught], t.decode(ids) == text)
+try:
+    T.from_text(text, 270, backend="numba")
+except RuntimeError as error:
+    print(error)
+"""
+    )
+    first, second = result.stdout.splitlines()
+    assert first.count("runs in plain Python") == 1 and "20 times slower: ModuleNotFoundError" in first
+    assert first.endswith("True")
+    assert "backend 'numba' cannot be used" in second and "Install numba, or use backend 'python'" in second
+
+
+def test_small_inputs_do_not_load_numba(tmp_path: Path) -> None:
+    """Not for a sentence, nor for a megabyte; and importing the tokenizer does not either."""
+    result = run(
+        'T.from_text("the cat " * 100_000, 262).encode("the cat")\nprint("numba" in sys.modules)',
+        NUMBA_CACHE_DIR=str(tmp_path),
+    )
+    assert result.stdout == "False\n"
+    assert result.stderr == ""
+
+
+def test_work_adds_up_until_the_kernels_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acceleration, "_loaded", None)
+    monkeypatch.setattr(acceleration, "_python_bytes", 0)
+    monkeypatch.setattr(acceleration, "_is_compiled", lambda: True)
+    monkeypatch.setattr(acceleration, "WORTH_LOADING", 1000)
+    assert acceleration.kernels_for("auto", 600) is None
+    assert acceleration.kernels_for("python", 600) is None
+    assert acceleration.kernels_for("auto", 600) is not None
+    assert acceleration.kernels_for("auto", acceleration.SHORT - 1) is None
+    assert acceleration.kernels_for("auto", acceleration.SHORT) is not None
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No cache folder is known yet, and it would be made in this one."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(acceleration, "cache_folder", acceleration.cache_folder.__wrapped__)
+    return tmp_path
+
+
+def test_the_cache_folder_is_private(fresh: Path) -> None:
+    folder = acceleration.cache_folder()
+    assert folder.parent == fresh
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert acceleration.cache_folder() == folder
+    folder.chmod(0o777)
+    with pytest.raises(CacheFolderError, match="with mode 777; it must be yours"):
+        acceleration.cache_folder()
+    folder.rmdir()
+    elsewhere = fresh / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    folder.symlink_to(elsewhere)
+    with pytest.raises(CacheFolderError, match="is not a folder"):
+        acceleration.cache_folder()
+    folder.unlink()
+    folder.write_text("")
+    with pytest.raises(CacheFolderError, match="is not a folder"):
+        acceleration.cache_folder()
+
+
+def test_a_folder_of_another_user_is_refused(fresh: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("no root")
+    os.chown(acceleration.cache_folder(), 12345, -1)
+    with pytest.raises(CacheFolderError, match="belongs to user 12345"):
+        acceleration.cache_folder()
+
+
+def test_where_nothing_can_be_written_the_folder_is_temporary(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/dev/null/nothing")
+    folder = acceleration.cache_folder()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert "dev" not in folder.parts
+    folder.rmdir()
+
+
+def test_an_edited_kernel_is_compiled_into_another_folder(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = acceleration.cache_folder()
+    (fresh / "kernels").mkdir()
+    (fresh / "kernels" / "splitting.py").write_text("# edited")
+    monkeypatch.setattr(acceleration, "_KERNELS", fresh / "kernels")
+    assert acceleration.cache_folder() != before

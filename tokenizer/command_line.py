@@ -1,0 +1,294 @@
+"""The commands of `python -m gpt_from_scratch.tokenizer`. A TOKENIZER is a file or folder of any format of `formats`."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import tyro
+from rich import box
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from gpt_from_scratch.support.visible import visible
+from gpt_from_scratch.tokenizer.byte_pair_encoding import SHARD_TOKENS, BytePairEncodingTokenizer
+from gpt_from_scratch.tokenizer.formats.gpt2_files import write_gpt2
+from gpt_from_scratch.tokenizer.formats.hugging_face import write_hugging_face
+from gpt_from_scratch.tokenizer.formats.opening import open_tokenizer
+from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import write_ranks
+from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer
+from gpt_from_scratch.tokenizer.reference import TieBreak
+from gpt_from_scratch.tokenizer.shards import read_texts
+from gpt_from_scratch.tokenizer.views.page import write_token_page
+from gpt_from_scratch.tokenizer.views.terminal import show_token_mapping, shown
+from gpt_from_scratch.tokenizer.views.tokens import token_bytes
+
+Paths = tyro.conf.Positional[tuple[Path, ...]]
+File = tyro.conf.Positional[Path]
+
+
+def train(
+    files: Paths,
+    out: Path,
+    vocab_size: int = 32_000,
+    pattern: str = "gpt2",
+    special_tokens: tuple[str, ...] = (END_OF_TEXT,),
+    tie_break: TieBreak = "lowest-ids",
+    byte_order: Literal["raw", "gpt2"] = "raw",
+    threads: int | None = None,
+) -> None:
+    """Learn a tokenizer from UTF-8 files.
+
+    Args:
+        files: the texts
+        out: the file to write
+        vocab_size: ids, with the 256 bytes and the special tokens
+        pattern: what splits a text into words: gpt2, gpt4, o200k, tinystories, none, or a regular expression
+        special_tokens: texts that stand for one id
+        tie_break: which of equally frequent pairs is merged
+        byte_order: how the bytes are numbered
+        threads: processors to use (all)
+    """
+    if not files:
+        raise ValueError("no files to learn from: name at least one")
+    with _progress() as bar:
+        task = bar.add_task("counting", total=None)
+
+        def show(stage: str, number: int) -> None:
+            unit = "characters" if stage == "counting" else "merges"
+            bar.update(task, description=f"{stage}: {number:,} {unit}")
+
+        tokenizer = BytePairEncodingTokenizer.from_files(
+            files,
+            vocab_size,
+            pattern=pattern,
+            special_tokens=special_tokens,
+            tie_break=tie_break,
+            byte_order=byte_order,
+            num_threads=threads,
+            progress=show,
+        )
+    tokenizer.save(out)
+    print(f"{tokenizer.n_vocab:,} ids, {len(tokenizer.merges):,} merges, written to {out}")
+
+
+def encode(
+    tokenizer: File,
+    file: File,
+    out: Path | None = None,
+    shard_tokens: int = SHARD_TOKENS,
+    allow_special: bool = False,
+    threads: int | None = None,
+) -> None:
+    """Encode a UTF-8 file into shards of ids, or print the ids.
+
+    Args:
+        tokenizer: the tokenizer
+        file: the text
+        out: a folder for the shards, .npy files of uint16 or uint32 (none: print the ids, a space between)
+        shard_tokens: ids a shard
+        allow_special: let special tokens in the text become their ids (else they are an error)
+        threads: processors to use (all)
+    """
+    opened = _byte_pair(tokenizer)
+    allowed: Literal["all"] | tuple[str, ...] = "all" if allow_special else ()
+    if out is None:
+        first = True
+        for index in opened.encode_iterable(read_texts(file), allowed_special=allowed):
+            sys.stdout.write(str(index) if first else f" {index}")
+            first = False
+        print()
+        return
+    with _progress() as bar:
+        bar.add_task(f"encoding {visible(file.name)}", total=None)
+        shards = opened.encode_file(file, out, shard_tokens=shard_tokens, num_threads=threads, allowed_special=allowed)
+    for shard in shards:
+        print(shard)
+
+
+def decode(tokenizer: File, ids: tyro.conf.Positional[tuple[int, ...]] = ()) -> None:
+    """Decode ids, given here or on standard input, to text on standard output.
+
+    Args:
+        tokenizer: the tokenizer
+        ids: the ids (none: read from standard input)
+    """
+    opened = open_tokenizer(tokenizer)
+    try:
+        data = opened.decode_bytes(ids or [int(word) for word in sys.stdin.read().split()])
+    except ValueError as error:
+        raise ValueError(f"cannot decode: {error}") from error
+    if sys.stdout.isatty():
+        print(visible(data.decode("utf-8", "replace")))
+    else:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+
+
+def show(
+    tokenizer: File, text: tyro.conf.Positional[str] = "", file: Path | None = None, html: Path | None = None
+) -> None:
+    """Show how a text is tokenized: in the terminal, or as a page.
+
+    Args:
+        tokenizer: the tokenizer
+        text: the text
+        file: a UTF-8 file with the text instead
+        html: a page to write instead, with the tree of merges behind each token
+    """
+    compared = {tokenizer.stem or str(tokenizer): open_tokenizer(tokenizer)}
+    chosen = _text(text, file)
+    if html is None:
+        show_token_mapping(next(iter(compared.values())), chosen, color=None if sys.stdout.isatty() else False)
+    else:
+        write_token_page(html, compared, chosen)
+        print(f"written to {html}")
+
+
+def compare(tokenizers: Paths, text: str = "", file: Path | None = None, html: Path | None = None) -> None:
+    """Compare tokenizers on a text: tokens, bytes a token, and side by side as a page.
+
+    Args:
+        tokenizers: two or more
+        text: the text
+        file: a UTF-8 file with the text instead
+        html: a page to write as well
+    """
+    opened = _named(tokenizers)
+    chosen = _text(text, file)
+    table = Table(box=box.SIMPLE)
+    for column in ("tokenizer", "vocabulary", "tokens", "bytes a token"):
+        table.add_column(column, justify="left" if column == "tokenizer" else "right")
+    size = len(chosen.encode("utf-8", "replace"))
+    for name, tokenizer in opened.items():
+        count = len(tokenizer.encode_ordinary(chosen))
+        table.add_row(visible(name), f"{tokenizer.n_vocab:,}", f"{count:,}", f"{size / max(count, 1):.3f}")
+    Console(markup=False, highlight=False).print(table)
+    if html is not None:
+        write_token_page(html, opened, chosen)
+        print(f"written to {html}")
+
+
+def convert(
+    source: File,
+    out: File,
+    to: Literal["ours", "hugging-face", "gpt2", "tiktoken"],
+    pattern: str = "gpt2",
+    special_tokens: tuple[str, ...] = (),
+) -> None:
+    """Write a tokenizer in another format.
+
+    Args:
+        source: the tokenizer
+        out: the file to write (for gpt2 a folder, for its vocab.json and merges.txt)
+        to: the format
+        pattern: the split pattern, where the source holds none (GPT-2's and tiktoken's files)
+        special_tokens: the special tokens of a tiktoken file, with the ids behind its ranks
+    """
+    tokenizer = _byte_pair(source, pattern=pattern, special_tokens=special_tokens)
+    writers: dict[str, Callable[[], object]] = {
+        "ours": lambda: tokenizer.save(out),
+        "hugging-face": lambda: write_hugging_face(tokenizer, out),
+        "gpt2": lambda: write_gpt2(tokenizer, out),
+        "tiktoken": lambda: write_ranks(tokenizer, out),
+    }
+    writers[to]()
+    print(f"written to {out}")
+
+
+def stats(tokenizers: Paths, file: Path | None = None) -> None:
+    """Print what vocabularies hold, and how they compress a file.
+
+    Args:
+        tokenizers: one or more
+        file: a UTF-8 file to encode
+    """
+    table = Table(box=box.SIMPLE)
+    of_file = ("tokens", "bytes a token", "ids used") if file else ()
+    for column in ("tokenizer", "ids", "mean bytes", "longest token", "not UTF-8", *of_file):
+        table.add_column(column, justify="left" if column in ("tokenizer", "longest token") else "right")
+    text = "".join(read_texts(file)) if file else ""
+    size = len(text.encode("utf-8"))
+    for name, tokenizer in _named(tokenizers).items():
+        tokens = _vocabulary(tokenizer)
+        longest = max(tokens, key=len)
+        broken = sum(not _is_text(token) for token in tokens)
+        row = [visible(name), f"{tokenizer.n_vocab:,}", f"{sum(map(len, tokens)) / len(tokens):.2f}"]
+        row += [f"{len(longest)}: {shown(longest.decode('utf-8', 'replace'))[:16]}", f"{broken:,}"]
+        if file:
+            counts = Counter(tokenizer.encode_ordinary(text))
+            total = counts.total()
+            row += [f"{total:,}", f"{size / max(total, 1):.3f}", f"{len(counts) / tokenizer.n_vocab:.1%}"]
+        table.add_row(*row)
+    Console(markup=False, highlight=False).print(table)
+
+
+def _vocabulary(tokenizer: Tokenizer) -> list[bytes]:
+    tokens = []
+    for index in range(tokenizer.n_vocab):
+        try:
+            tokens.append(token_bytes(tokenizer, index))
+        except ValueError:  # a gap in the ids
+            continue
+    return tokens
+
+
+def _is_text(token: bytes) -> bool:
+    try:
+        token.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _progress() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def _byte_pair(path: Path, *, pattern: str = "gpt2", special_tokens: Sequence[str] = ()) -> BytePairEncodingTokenizer:
+    tokenizer = open_tokenizer(path, pattern=pattern, special_tokens=special_tokens)
+    if not isinstance(tokenizer, BytePairEncodingTokenizer):
+        raise ValueError(f"{path} holds a {type(tokenizer).__name__}: this command needs a byte pair encoding")
+    return tokenizer
+
+
+def _named(paths: Sequence[Path]) -> dict[str, Tokenizer]:
+    if not paths:
+        raise ValueError("name at least one tokenizer")
+    names = [path.name for path in paths]
+    return {str(path) if names.count(path.name) > 1 else path.name: open_tokenizer(path) for path in paths}
+
+
+def _text(text: str, file: Path | None) -> str:
+    if bool(text) == (file is not None):
+        raise ValueError("give either a text or --file")
+    return "".join(read_texts(file)) if file else text
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "train": train,
+    "encode": encode,
+    "decode": decode,
+    "show": show,
+    "compare": compare,
+    "convert": convert,
+    "stats": stats,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status. What is wrong with the input is one line on standard error."""
+    try:
+        tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m gpt_from_scratch.tokenizer", args=arguments)
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"error: {visible(str(error))}", file=sys.stderr)
+        return 1
+    return 0

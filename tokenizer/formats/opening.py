@@ -1,0 +1,39 @@
+"""A tokenizer in whichever format a file or folder holds it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gpt_from_scratch.tokenizer.files import FORMAT, TOKENIZER_FILE, load_tokenizer, read_json
+from gpt_from_scratch.tokenizer.formats.gpt2_files import read_gpt2
+from gpt_from_scratch.tokenizer.formats.hugging_face import read_hugging_face
+from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import read_ranks
+from gpt_from_scratch.tokenizer.patterns import pattern_text
+from gpt_from_scratch.tokenizer.protocol import Tokenizer
+
+
+def open_tokenizer(path: Path | str, *, pattern: str = "gpt2", special_tokens: Sequence[str] = ()) -> Tokenizer:
+    """The tokenizer at `path`: our file, tokenizer.json, vocab.json with its merges.txt, a .tiktoken file, or a folder.
+
+    `pattern` serves the formats that hold none (GPT-2's and tiktoken's), `special_tokens` tiktoken's, which follow its
+    ranks. Raises FileNotFoundError, and ValueError where the file is damaged or cannot be honoured.
+    """
+    path = Path(path)
+    if path.is_dir():
+        names = (TOKENIZER_FILE, "tokenizer.json", "vocab.json")
+        found = next((path / name for name in names if (path / name).is_file()), None)
+        if found is None:
+            raise FileNotFoundError(f"no tokenizer in {path}: it has none of {', '.join(names)}")
+        path = found
+    if not path.is_file():
+        raise FileNotFoundError(f"no tokenizer at {path}")
+    if path.suffix == ".tiktoken":
+        first = sum(1 for line in path.read_bytes().splitlines() if line.strip())
+        numbered = {name: first + index for index, name in enumerate(special_tokens)}
+        return read_ranks(path, pattern=pattern, special_tokens=numbered)
+    if path.name.endswith("vocab.json"):
+        merges = path.with_name(path.name.removesuffix("vocab.json") + "merges.txt")
+        return read_gpt2(path, merges, pattern=pattern_text(pattern))
+    document = read_json(path)
+    if document.get("format") != FORMAT and "model" in document:
+        return read_hugging_face(path)
+    return load_tokenizer(path)
