@@ -24,6 +24,7 @@ MAP = 600
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "svg{width:100%;max-width:38rem;border:1px solid #8886}circle{fill:#2f7fc1;fill-opacity:.6}circle:hover{fill:#d9730d}"
+    ".other{fill:#888}"
     "h2{margin:1.6rem 0 .2rem;font-size:1rem}p{margin:.2rem 0}"
     ".text{font-family:ui-monospace,monospace;font-size:.85rem;white-space:pre-wrap;overflow-wrap:anywhere;"
     "border-left:2px solid #8886;padding-left:.6rem;margin:.3rem 0}.quiet{color:#777}"
@@ -86,21 +87,27 @@ def feature_page(
     shown = [_feature(feature, codes, collected, decode) for feature in features]
     intro = (
         f"The {len(features)} features that fire most often, with the texts on which each fires most. "
-        "Darker: fires more. The map places features by their decoder directions (two principal components)."
+        "Darker: fires more. The map places every feature that fires by its decoder direction (two principal components)."
     )
-    return page(title, element("h1", title), table, element("p", intro), _map(sae, features), *shown, style=STYLE)
+    return page(
+        title, element("h1", title), table, element("p", intro), _map(sae, codes, features), *shown, style=STYLE
+    )
 
 
-def _map(sae: SparseAutoencoder, features: list[Feature]) -> Markup:
+def _map(sae: SparseAutoencoder, codes: Float[Tensor, "n m"], features: list[Feature]) -> Markup:
+    """A dot for every feature that fires; those that the page shows are links."""
     plane = principal_plane(sae.decoder.detach())
+    density = (codes > 0).float().mean(dim=0).tolist()
+    listed = {feature.index for feature in features}
     dots = []
-    for feature in features:
-        x, y = ((plane[feature.index] * 0.46 + 0.5) * MAP).tolist()
-        name = f"feature {feature.index}, fires on {feature.density:.2%} of tokens"
-        dot = element(
-            "circle", element("title", name), cx=f"{x:.1f}", cy=f"{y:.1f}", r=f"{3 + 40 * feature.density**0.5:.1f}"
-        )
-        dots.append(element("a", dot, href=f"#feature-{feature.index}"))
+    for index in sorted((i for i, part in enumerate(density) if part > 0), key=listed.__contains__):
+        x, y = ((plane[index] * 0.46 + 0.5) * MAP).tolist()
+        name = element("title", f"feature {index}, fires on {density[index]:.2%} of tokens")
+        place = {"cx": f"{x:.1f}", "cy": f"{y:.1f}", "r": f"{2 + 12 * density[index] ** 0.5:.1f}"}
+        if index in listed:
+            dots.append(element("a", element("circle", name, **place), href=f"#feature-{index}"))
+        else:
+            dots.append(element("circle", name, class_="other", **place))
     label = "map of the features' decoder directions"
     return element("svg", *dots, viewBox=f"0 0 {MAP} {MAP}", role="img", aria_label=label)
 

@@ -147,7 +147,7 @@ def draw(result: Result) -> bytes:
     figure = Figure(figsize=(11, 1.35 * rows + 1), layout="constrained")
     figure.suptitle(
         f"seed {score.seed}: {score.recovered} of {n_true} atoms recovered (|cos| > {RECOVERED}), "
-        f"mean max cosine {score.mmcs:.4f}, variance explained {score.variance_explained:.4f}, {score.seconds:.2f} s"
+        f"mean max cosine {score.mmcs:.4f}, variance explained {score.variance_explained:.4f}"
     )
     halves = figure.add_gridspec(1, 2, wspace=0.06)
     left, right = figure.add_subfigure(halves[0]), figure.add_subfigure(halves[1])
