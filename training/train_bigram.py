@@ -70,7 +70,8 @@ def as_json(config: BigramTraining, runs: list[Trained]) -> dict[str, Any]:
         for run in runs
     ]
     described = asdict(config)
-    described |= {"data": str(config.data or "Tiny Shakespeare"), "out": str(config.folder)}
+    described["data"] = str(config.data or "Tiny Shakespeare")
+    del described["out"]  # where the file lies, not what it says
     return {"config": described, "torch": torch.__version__, "stages": stages}
 
 
