@@ -23,8 +23,8 @@ bytes' place. The bytes and the tokens (the arenas). Last: [words, bytes used, t
 scratch_type = types.Tuple((i32, i32, i32, i64))
 """By position in one word: symbol, next, previous; and a heap."""
 
-CACHE_SLOTS = 1 << 17
-CACHE_BYTES = 1 << 20
+CACHE_SLOTS = 1 << 19
+CACHE_BYTES = 1 << 22
 LONGEST_CACHED = 128
 """Bytes of a word that is worth remembering; also keeps the number of its tokens below 256."""
 LONGEST_SCANNED = 64
@@ -55,9 +55,8 @@ def new_merges(byte_symbols, pairs, ids):
     return byte_symbols, keys, values, ids
 
 
-@kernel(cache_type())
-@no_type_check
 def new_cache():
+    """An empty cache. Made by numpy, whose zeros cost nothing until they are used."""
     return (
         np.zeros(CACHE_SLOTS, np.uint64),
         np.zeros(CACHE_SLOTS, np.int64),
