@@ -1,5 +1,6 @@
 """The commands of `python -m gpt_from_scratch.tokenizer`. A TOKENIZER is a file or folder of any format of `formats`."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -288,6 +289,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status. What is wrong with the input is one line on standard error."""
     try:
         tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m gpt_from_scratch.tokenizer", args=arguments)
+    except BrokenPipeError:  # whoever reads the output has had enough; what is still buffered must not complain at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (ValueError, OSError, RuntimeError) as error:
         print(f"error: {visible(str(error))}", file=sys.stderr)
         return 1
