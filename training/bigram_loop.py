@@ -69,12 +69,12 @@ class BigramTraining:
 
 PRESETS: dict[str, BigramTraining] = {
     "small": BigramTraining(
-        optimizer=OptimizerConfig(lr=4e-3, weight_decay=0.01),
+        optimizer=OptimizerConfig(lr=2e-3, weight_decay=0.01),
         schedule=ScheduleConfig(warmup_steps=100, decay_fraction=0.9),
     ),
     "large": BigramTraining(
         preset="large",
-        steps=2400,
+        steps=1900,
         batch_size=32,
         eval_every=100,
         patience=5,
