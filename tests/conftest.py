@@ -25,6 +25,18 @@ def _no_shape_checks_under_compile(request: pytest.FixtureRequest) -> Iterator[N
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+OPT_IN = ("harness", "torture")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of these kinds run only where they are asked for by `-m`; else they are not part of the run at all."""
+    wanted = str(config.getoption("-m"))
+    left_out = [i for i in items if any(i.get_closest_marker(kind) and kind not in wanted for kind in OPT_IN)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     _note_skip(report)
 

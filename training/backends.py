@@ -56,14 +56,25 @@ def restore(choices: list[list[str]], device: torch.device) -> list[Choice]:
 
 
 def timing_table(timings: list[Timing], rows: int, length: int) -> Table:
-    """Op × backend: the time of one forward and backward pass."""
-    table = Table("op", "backend", "ms", "", title=f"forward and backward on {rows} × {length} tokens")
+    """A row an op, a column a backend: the time of one forward and backward pass; below it, what was not timed and why."""
     best = {choice.op: choice.backend for choice in winners(timings)}
-    for timing in timings:
-        won = best[timing.op] == timing.backend
-        note = timing.why_not or ("chosen" if won else "")
-        milliseconds = "" if timing.seconds is None else f"{timing.seconds * 1e3:.2f}"
-        table.add_row(timing.op, timing.backend, milliseconds, note, style="bold" if won else None)
+    by_place = {(timing.op, timing.backend): timing for timing in timings}
+    columns = list(dict.fromkeys(timing.backend for timing in timings if timing.seconds is not None))
+    reasons = dict.fromkeys(f"{timing.backend}: {timing.why_not}" for timing in timings if timing.why_not is not None)
+    table = Table(
+        f"ms for {rows} × {length} tokens",
+        *columns,
+        title="forward and backward; the quickest is taken",
+        caption="\n".join(reasons),
+        caption_justify="left",
+    )
+    for op in best:
+        cells = []
+        for backend in columns:
+            timing = by_place.get((op, backend))
+            shown = "" if timing is None or timing.seconds is None else f"{timing.seconds * 1e3:.2f}"
+            cells.append(f"{shown} <" if best[op] == backend else shown)
+        table.add_row(op, *cells)
     return table
 
 

@@ -102,7 +102,7 @@ class Trainer:
         while True:
             step = self.progress.step
             last = step == config.steps
-            if last or (step and run.checkpoint_every and step % run.checkpoint_every == 0):
+            if self._saves_at(step):
                 self.save(wait=last)
             if last or (run.eval_every and step % run.eval_every == 0):
                 self.evaluate()
@@ -232,8 +232,12 @@ class Trainer:
         if is_best:
             self.progress.best_loss = score.loss
         self.display.evaluation(step, score, is_best)
-        if is_best and self.ranks.is_first and step in self.store.steps():
+        if is_best and self.ranks.is_first and self._saves_at(step):
             self.store.mark_best(step, score.loss)
+
+    def _saves_at(self, step: int) -> bool:
+        every = self.config.run.checkpoint_every
+        return step == self.config.steps or bool(step and every and step % every == 0)
 
     def sample(self, count: int) -> None:
         """Draw, record and show samples; the other ranks wait at the next step."""

@@ -60,7 +60,10 @@ def test_two_ranks_end_where_one_does(arguments: list[str], tmp_path: Path) -> N
     assert evals[0] == pytest.approx(evals[1], rel=1e-6)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+SIGNALS = [signal.SIGTERM, signal.SIGINT]
+
+
+@pytest.mark.parametrize("number", [*SIGNALS, *(pytest.param(n, marks=pytest.mark.torture) for n in SIGNALS * 10)])
 def test_a_signal_saves_and_the_run_goes_on_to_the_last_bit(
     arguments: list[str], tmp_path: Path, number: signal.Signals
 ) -> None:

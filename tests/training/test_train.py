@@ -78,7 +78,7 @@ def test_the_settings_of_a_run_replay_it(run: Run, tmp_path: Path) -> None:
     same_run(first, tmp_path / "runs" / "again")
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(s, marks=pytest.mark.torture) for s in range(3, 23))])
 def test_a_stopped_run_goes_on_to_the_last_bit(run: Run, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     whole = run("whole")
     with monkeypatch.context() as patch:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -12,3 +14,10 @@ def test_killed_saves_leave_the_last_whole_checkpoint() -> None:
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     assert " of 10 lives killed " in result.stdout and not result.stdout.startswith("0 ")
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(1800)
+def test_240_killed_saves_leave_the_last_whole_checkpoint() -> None:
+    command = [sys.executable, "-m", "tests.training.checkpoints.killed_saves", "--points", "240"]
+    subprocess.run(command, cwd=ROOT, check=True)

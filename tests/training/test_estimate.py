@@ -1,0 +1,64 @@
+"""FLOPs, memory and schedule against known figures."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpt_from_scratch.models.gpt import GPT, GPT2_SIZES, GPTConfig
+from gpt_from_scratch.training.display import duration
+from gpt_from_scratch.training.estimate import estimate
+from gpt_from_scratch.training.flops import flops_a_token, matrix_parameters, peak_flops
+from gpt_from_scratch.training.presets import PRESETS
+from gpt_from_scratch.training.schedule import ScheduleConfig, rate
+
+
+def test_gpt2_needs_855_mflop_a_token() -> None:
+    """nanoGPT's figure, whose N also counts norms and biases."""
+    assert flops_a_token(GPT2_SIZES["gpt2"]) == pytest.approx(855e6, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    "config", [GPTConfig(n_layer=2), GPTConfig(n_layer=2, n_kv_head=4, tie_head=False, bias=False)]
+)
+def test_matrix_parameters_are_the_matrices(config: GPTConfig) -> None:
+    with torch.device("meta"):
+        model = GPT(config)
+    embedding = () if config.tie_head else ("wte.weight",)
+    counted = sum(p.numel() for n, p in model.named_parameters() if p.ndim == 2 and n not in ("wpe.weight", *embedding))
+    assert matrix_parameters(config) == counted
+
+
+def test_the_dry_run_of_gpt2_has_its_known_figures() -> None:
+    made = estimate(PRESETS["gpt2-124m"][1], 8, torch.device("cpu"), torch.float32)
+    assert made.parameters == 124_439_808
+    assert made.checkpoint == 3 * 4 * 124_439_808  # weights and two moments
+    assert made.tokens == pytest.approx(10e9, rel=1e-3)
+    assert made.seconds > 0
+
+
+def test_the_peak_of_an_unknown_device_is_unknown() -> None:
+    assert peak_flops(torch.device("cpu"), torch.bfloat16) is None
+
+
+@given(st.builds(ScheduleConfig, st.integers(0, 50), st.floats(0, 1), st.floats(0, 1)), st.integers(1, 200), st.data())
+def test_the_rate_stays_between_its_ends(config: ScheduleConfig, steps: int, data: st.DataObject) -> None:
+    step = data.draw(st.integers(0, steps - 1))
+    assert 0 < rate(config, step, steps) <= 1 + 1e-12
+
+
+def test_the_rate_rises_stays_and_falls() -> None:
+    config = ScheduleConfig(warmup_steps=4, decay_fraction=0.5, final_fraction=0.1)
+    rates = [rate(config, step, 100) for step in range(100)]
+    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert rates[5:51] == [1.0] * 46
+    assert rates[51:] == sorted(rates[51:], reverse=True)
+    assert rates[-1] == pytest.approx(0.1 + 0.9 / 50)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.6, "1 min"), (200, "3 min 20 s"), (18_600, "5 h 10 min"), (273_600, "3 d 4 h")],
+)
+def test_durations_are_for_people(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
