@@ -56,7 +56,7 @@ RULES: dict[str, Alternatives] = {
     ],
     "answer": [
         ' "I lost my {toy}," said {hero}.',
-        ' "I cannot find my {color} {toy}," {hero.he} said.',
+        ' "I cannot find my {toy}," {hero.he} said.',
     ],
     "found": [
         " {friend} helped {hero.him} look, and they found it {other=place.spots except spot}.{relief}",
@@ -111,7 +111,7 @@ RULES: dict[str, Alternatives] = {
         ' Then {friend=children except hero} came by with {carried=burdens}, and {friend.he} looked {sorrow=sorrows}. "Did you'
         ' lose a {treasure}?" asked {hero} {tone=tones}.{yes}',
         " But {hero.he} saw that {friend=children except hero} was looking for something and felt {sorrow=sorrows}."
-        ' "Is this your {color} {treasure}?" {hero.he} asked {tone=tones}.{yes}',
+        ' "Is this your {treasure}?" {hero.he} asked {tone=tones}.{yes}',
     ],
     "yes": [
         ' "Yes, my {elder=elders} gave it to me!" said {friend}.',
@@ -138,7 +138,7 @@ RULES: dict[str, Alternatives] = {
         "{repaid}",
     ],
     "repaid": [
-        ' But the {size} {animal} found it {spot=place.spots}. "You helped me when I was stuck {trap}, and now I help'
+        ' But the {animal} found it {spot=place.spots}. "You helped me when I was stuck {trap}, and now I help'
         ' you," it said.',
         ' "Do not be {sorrow}. Your {treasure} is {spot=place.spots}," said the {animal} {tone=tones}. {hero.He} looked there,'
         " and it was true!",
@@ -161,7 +161,7 @@ RULES: dict[str, Alternatives] = {
         " {hero} gave the {animal} some {food=foods}, and it ate {food.them} all up. {hero.He} was not {fear} anymore and named"
         ' it {pet=pets}. "Good night, {pet}!" {hero.he} said.',
         ' {hero} named it {pet=pets}. "Are you hungry, {pet}?" {hero.he} asked {tone=tones}, and {hero.his} {elder} gave'
-        " the {size} {animal} some {food=foods}.",
+        " the {animal} some {food=foods}.",
     ],
     # A friend is given something that was made with care.
     "baked": ["{wish}{missing} They made the {dish} {vessel=vessels}, and {dish.they} smelled {taste=tastes}.{tasted}"],
@@ -237,7 +237,7 @@ RULES: dict[str, Alternatives] = {
         " That night, {hero} slept well and dreamed of {dream=dreams}.",
         " For supper, everyone had {supper=dishes} with {side=snacks} and some {drink=drinks}.",
         " From then on, every {weekday} was a good day.",
-        " Everyone by the {home} was proud of the {trait} {sex}.",
+        " Everyone was proud of {hero}.",
     ],
 }
 
