@@ -24,7 +24,7 @@ RULES: dict[str, Alternatives] = {
         "In a house by the {home=homes} lived {someone} named {hero=sex.names}.",
         "Long ago, by the {home=homes}, there lived {someone} called {hero=sex.names}.",
     ],
-    "someone": ["a {trait=traits} and {other_trait=traits except trait} {sex=sexes}"],
+    "someone": ["a {trait=traits} and {mood=moods} {sex=sexes}"],
     "gift": [
         " {hero.He} had {present} from {hero.his} {elder=elders}, who was a {job=jobs}.",
         " {hero.His} favorite toy was {present} that {hero.his} {elder=elders}, a {job=jobs}, had made.",
@@ -121,7 +121,7 @@ RULES: dict[str, Alternatives] = {
         " {hero} gave {friend.him} the {treasure}. {friend.His} {elder}, a {job=jobs}, was so {joy=joys} that {elder.he} gave"
         " {hero} some {food=foods}.",
         " So {friend} got it back and was no longer {sorrow}. {friend.His} {elder}, who was {busy=chores}, was {joy=joys}"
-        " and gave them some {food=foods}. They ate {food.them} {spot}.",
+        " and gave them some {food=foods}. They ate {food.them} together.",
     ],
     # An animal is helped, and helps in return.
     "rescued": [
@@ -158,7 +158,7 @@ RULES: dict[str, Alternatives] = {
         " It was only a {size=sizes} {animal=animals} that had made the {noise}.",
     ],
     "kept": [
-        " {hero} gave the {animal} some {food=foods}, and it ate {food.them} all up. {hero.He} was not {fear} anymore and named"
+        " {hero} gave the {animal} some {food=foods}, and it ate {food.them} all up. {hero.He} was not scared at all and named"
         ' it {pet=pets}. "Good night, {pet}!" {hero.he} said.',
         ' {hero} named it {pet=pets}. "Are you hungry, {pet}?" {hero.he} asked {tone=tones}, and {hero.his} {elder} gave'
         " the {animal} some {food=foods}.",
@@ -182,7 +182,7 @@ RULES: dict[str, Alternatives] = {
     ],
     # Something is hard, and practice makes it easy.
     "learned": [
-        "{outing} and saw {friend=children except hero} {skill.doing=skills}.{failed}{advice} So every {weekday}, they met"
+        "{outing} and saw {friend=children except hero} {skill.doing=skills}.{failed}{advice} So every day, they met"
         " {spot=place.spots} and practiced until {end=ends}.{able}"
     ],
     "failed": [
@@ -236,7 +236,7 @@ RULES: dict[str, Alternatives] = {
         " The end.",
         " That night, {hero} slept well and dreamed of {dream=dreams}.",
         " For supper, everyone had {supper=dishes} with {side=snacks} and some {drink=drinks}.",
-        " From then on, every {weekday} was a good day.",
+        " From then on, every day was a good day.",
         " Everyone was proud of {hero}.",
     ],
 }
