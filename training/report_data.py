@@ -39,7 +39,7 @@ class Eval:
 
 @dataclass(frozen=True)
 class Sample:
-    """What the model wrote after a prompt; whether the grammar accepts it and whether it is absent from the training text, if known."""
+    """What the model wrote after a prompt; whether the grammar accepts it and the training text lacks it, if known."""
 
     step: int
     text: str
