@@ -12,12 +12,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gpt_from_scratch.support.files import write_bytes
-from gpt_from_scratch.training import train_bigram, train_dictionary, train_sparse_autoencoder
+from gpt_from_scratch.training import (
+    report_picture,
+    train_bigram,
+    train_dictionary,
+    train_gpt2,
+    train_sparse_autoencoder,
+)
 
 IMAGES = Path(__file__).parents[1] / "images"
 Command = Callable[[list[str]], None]
 
+
+def train_and_draw(arguments: list[str]) -> None:
+    """`make train`, and the curve of its loss; takes ``--out FOLDER`` as the last two arguments."""
+    folder = arguments[-1]
+    train_gpt2.main([*arguments[:-2], "--run.folder", folder, "--run.name", "tiny"])
+    report_picture.main([f"{folder}/tiny", "--out", folder])
+
+
 PICTURES: dict[str, tuple[Command, list[str], str]] = {
+    "training": (train_and_draw, ["--backend", "fastest"], report_picture.PICTURE_FILE),
     "dictionary": (train_dictionary.main, [], "dictionary.png"),
     "bigram_small": (train_bigram.main, [], "curves.png"),
     "bigram_ladder": (train_bigram.main, ["--stage", "all"], "ladder.png"),

@@ -1,0 +1,63 @@
+"""A run's loss against the floor as one PNG, for a README or a talk.
+
+python -m gpt_from_scratch.training.report_picture RUN --out images      # images/training.png
+"""
+
+import argparse
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from gpt_from_scratch.support.files import write_bytes
+from gpt_from_scratch.training.report_data import Eval, Run, Train, read_run
+from gpt_from_scratch.training.report_figures import COLORS, series
+
+PICTURE_FILE = "training.png"
+
+
+def draw(run: Run) -> bytes:
+    """Training and validation loss over the step, on a logarithmic axis, and the floor where it is known; a PNG.
+
+    Raises:
+        ValueError: the run has recorded no loss.
+    """
+    train = series(run.of(Train), lambda record: record.loss if isinstance(record, Train) else None)
+    evals = series(run.of(Eval), lambda record: record.loss if isinstance(record, Eval) else None)
+    if not train.size and not evals.size:
+        raise ValueError(f"{run.folder} has recorded no loss yet: nothing can be drawn")
+    figure = Figure(figsize=(7.2, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(*train, color=COLORS[0], alpha=0.6, linewidth=1.2, label="training")
+    axes.plot(*evals, color=COLORS[1], marker="o", markersize=4, label="validation")
+    floor = run.facts.get("floor_nats_per_token")
+    if isinstance(floor, float):
+        axes.axhline(floor, color="black", linestyle="--", linewidth=1, label=f"the text's entropy, {floor:.4f}")
+    axes.set_yscale("log")
+    axes.set_xlabel("step")
+    axes.set_ylabel("nats a token")
+    axes.set_title(f"{run.name} on {run.facts.get('device', 'an unknown device')}", fontsize=10)
+    axes.grid(alpha=0.15, which="both")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130)
+    return buffer.getvalue()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse the command line and draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="a run's folder")
+    parser.add_argument(
+        "--out", type=Path, default=Path(), help="the folder that gets training.png (default: this one)"
+    )
+    options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_bytes(options.out / PICTURE_FILE, draw(read_run(options.run)))
+    print(f"drew {options.out / PICTURE_FILE}")
+
+
+if __name__ == "__main__":
+    main()
