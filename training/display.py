@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from gpt_from_scratch.kernels.registry import Choice
@@ -12,6 +12,7 @@ from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.training.samples import Sample
 from gpt_from_scratch.training.validation import Score
 
+WIDE = 140  # columns from which a bar stands before the figures
 PLAIN_SECONDS = 3.0  # off a terminal, at most one line of training figures in so many seconds
 
 
@@ -52,14 +53,9 @@ class Display:
         """Begin the live line."""
         self._rates = [(step, time.monotonic())]
         if self.console.is_terminal and not self.console.quiet:
+            bar = [BarColumn(bar_width=20)] if self.console.width >= WIDE else []
             self._progress = Progress(
-                TextColumn("step"),
-                MofNCompleteColumn(),
-                BarColumn(bar_width=24),
-                TaskProgressColumn(),
-                TextColumn("{task.fields[figures]}"),
-                console=self.console,
-                transient=True,
+                *bar, TextColumn("{task.fields[figures]}", markup=False), console=self.console, transient=True
             )
             self._progress.add_task("train", total=self.steps, completed=step, figures="")
             self._progress.start()
@@ -77,15 +73,20 @@ class Display:
         now = time.monotonic()
         self._rates.append((step, now))
         floor = "" if self.floor is None else f" (floor {self.floor:.3f})"
-        figures = f"loss {loss:.3f}{floor}  lr {lr:.2g}  |grad| {grad_norm:.2f}  {tokens_per_s:,.0f} tokens/s"
+        place = f"step {step}/{self.steps}  loss {loss:.3f}"
+        figures = f"{place}{floor}  lr {lr:.2g}  |grad| {grad_norm:.2f}  {tokens_per_s:,.0f} tokens/s"
         if mfu is not None:
             figures += f"  MFU {mfu:.1%}"
         figures += f"  {self._left(step)} left"
+        if self._progress is not None and self.console.width < len(figures):  # the least that is worth a line
+            figures = (
+                f"step {step}/{self.steps}  loss {loss:.3f}  {tokens_per_s:,.0f} tokens/s  {self._left(step)} left"
+            )
         if self._progress is not None:
             self._progress.update(self._progress.task_ids[0], completed=step, figures=figures)
         elif now - self._last_plain >= PLAIN_SECONDS or step == self.steps:
             self._last_plain = now
-            self.say(f"step {step}/{self.steps}  {figures}")
+            self.say(figures)
 
     def evaluation(self, step: int, score: Score, is_best: bool) -> None:
         """The score on the whole validation set."""

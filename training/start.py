@@ -339,6 +339,8 @@ def finish(trainer: Trainer, path: Path, state: str, display: Display) -> None:
     if state == "interrupted":
         display.say(f"\nstopped after step {step} of {steps}; nothing is lost. Go on with:", style="bold")
         display.say(f"  torchrun training/train_gpt2.py --resume {path}")
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            display.say("What torchrun prints below is its own word on the signal.", style="dim")
         return
     display.say(f"\ndone: {steps:,} steps in {duration(trainer.folder.seconds)}", style="bold")
     if (score := trainer.last_score) is not None:
