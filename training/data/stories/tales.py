@@ -138,8 +138,7 @@ RULES: dict[str, Alternatives] = {
         "{repaid}",
     ],
     "repaid": [
-        ' But the {animal} found it {spot=place.spots}. "You helped me when I was stuck {trap}, and now I help'
-        ' you," it said.',
+        ' But the {animal} found it {spot=place.spots}. "You helped me, and now I help you," it said.',
         ' "Do not be {sorrow}. Your {treasure} is {spot=place.spots}," said the {animal} {tone=tones}. {hero.He} looked there,'
         " and it was true!",
     ],
