@@ -72,7 +72,6 @@ class CheckpointStore:
         self.keep_every = keep_every
         self._warn = warn
         self._staging = (Staging(), Staging())
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._running: Future[None] | None = None
         self._position: int | None = None  # the step last saved or loaded: what lies beyond it is not of this run
 
@@ -134,11 +133,11 @@ class CheckpointStore:
             copies = [staging.copy(group) for staging, group in zip(self._staging, (weights, tensors), strict=True)]
         temporary = self.folder / f".step-{step:08d}.{token}.tmp"
         if ranks.is_first:
-            self._running = self._writer.submit(
+            self._running = _in_a_thread(
                 self._write, temporary, step, config, copies[0], tokenizer, copies[1], text, ranks
             )
         else:
-            self._running = self._writer.submit(self._write_part, temporary, config, copies[0], copies[1], ranks)
+            self._running = _in_a_thread(self._write_part, temporary, config, copies[0], copies[1], ranks)
         if wait:
             self._settle()
 
@@ -306,3 +305,15 @@ class CheckpointStore:
                 doomed = self.folder / f".{self.path_of(step).name}.{secrets.token_hex(4)}.tmp"
                 self.path_of(step).rename(doomed)
                 shutil.rmtree(doomed)
+
+
+def _in_a_thread(function: Callable[..., None], *arguments: Any) -> Future[None]:
+    """Run a save beside the training, in a thread that ends with it.
+
+    A thread that lived on would keep its OpenMP team, and with more such threads than cores libgomp lets all of them sleep
+    at every barrier: small training steps then took twice as long (measured, benchmarks/LOG.md).
+    """
+    writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+    running = writer.submit(function, *arguments)
+    writer.shutdown(wait=False)
+    return running

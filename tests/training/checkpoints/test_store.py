@@ -227,3 +227,12 @@ def test_a_foreign_folder_says_what_was_expected(tmp_path: Path) -> None:
     (tmp_path / "step-00000100" / "manifest.json").write_text(json.dumps({"files": []}))
     with pytest.raises(DamagedCheckpointError, match="expected the format 'gpt_from_scratch checkpoint'"):
         CheckpointStore(tmp_path, warn=lambda line: None).load()
+
+
+def test_no_thread_lives_on_after_a_save(tmp_path: Path) -> None:
+    """Its OpenMP team would slow every later training step."""
+    saved(tmp_path, 1).finish()
+    for thread in threading.enumerate():
+        if thread.name.startswith("checkpoint"):
+            thread.join(timeout=10)
+            assert not thread.is_alive()
