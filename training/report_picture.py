@@ -35,6 +35,8 @@ def draw(run: Run) -> bytes:
     if isinstance(floor, float):
         axes.axhline(floor, color="black", linestyle="--", linewidth=1, label=f"the text's entropy, {floor:.4f}")
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
     axes.set_xlabel("step")
     axes.set_ylabel("nats a token")
     axes.set_title(f"{run.name} on {run.facts.get('device', 'an unknown device')}", fontsize=10)
