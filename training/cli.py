@@ -44,9 +44,7 @@ def parse(argv: Sequence[str]) -> Command:
             near = difflib.get_close_matches(name, PRESETS, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"no preset {name!r}; there are {', '.join(PRESETS)}.{hint}")
-        start = PRESETS[name][1]
-    else:
-        start = PRESETS[name][1]
+    start = PRESETS[name][1]
     arguments = _expand_data(arguments)
     if (folder := _value_of("--resume", arguments)) is not None:
         start = read_config(Path(folder) / "config.json")

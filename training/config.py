@@ -26,7 +26,8 @@ class DataConfig:
     path: Path | None = None
     """A file or folder of your own; with the source "stories" it means "text"."""
     tokenizer: str = "bpe"
-    """"bpe": byte pair encoding learned from the training text; "character": one token a character; or a tokenizer file."""
+    """"bpe": byte pair encoding learned from the training text; "character": one token a character; "gpt2"; or a tokenizer
+    file. Shards bring the one that made them."""
     vocab_size: int = 1280
     """Ids of a byte pair encoding to learn."""
     n_stories: int = 40_000
@@ -78,7 +79,15 @@ class RunConfig:
     """Samples are drawn from the smallest set of tokens with this probability."""
 
     def __post_init__(self) -> None:
-        for name in ("log_every", "eval_every", "sample_every", "checkpoint_every", "keep_every", "n_samples"):
+        for name in (
+            "log_every",
+            "eval_every",
+            "sample_every",
+            "checkpoint_every",
+            "keep_every",
+            "n_samples",
+            "n_final_samples",
+        ):
             if getattr(self, name) < 0:
                 raise ValueError(f"run.{name} must be 0 or more, it is {getattr(self, name)}")
         for name in ("log_every", "keep_last", "sample_tokens"):
@@ -142,7 +151,7 @@ class TrainConfig:
             raise ValueError(f"the source {self.data.source!r} needs --data.path")
 
 
-# What may change when a run goes on: nothing of this touches a loss.
+# What may change when a run goes on: how it is computed (which may round otherwise) and what is written, never what is learned.
 FREE_ON_RESUME = ("backend", "compile", "device", "micro_batch", "init_from", "run")
 
 

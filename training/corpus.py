@@ -18,9 +18,8 @@ from gpt_from_scratch.training.data.shakespeare import tiny_shakespeare
 from gpt_from_scratch.training.data.text import read_texts, split_texts
 from gpt_from_scratch.training.validation import ValidationSet
 
-LEARN_FROM = (
-    3_000_000  # characters that a byte pair encoding is learned from; more text hardly changes small vocabularies
-)
+LEARN_FROM = 3_000_000
+"""Characters that a byte pair encoding is learned from; more text hardly changes a small vocabulary."""
 
 
 @dataclass(frozen=True)

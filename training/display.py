@@ -79,9 +79,7 @@ class Display:
             figures += f"  MFU {mfu:.1%}"
         figures += f"  {self._left(step)} left"
         if self._progress is not None and self.console.width < len(figures):  # the least that is worth a line
-            figures = (
-                f"step {step}/{self.steps}  loss {loss:.3f}  {tokens_per_s:,.0f} tokens/s  {self._left(step)} left"
-            )
+            figures = f"{place}  {tokens_per_s:,.0f} tokens/s  {self._left(step)} left"
         if self._progress is not None:
             self._progress.update(self._progress.task_ids[0], completed=step, figures=figures)
         elif now - self._last_plain >= PLAIN_SECONDS or step == self.steps:

@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -88,7 +87,6 @@ class Trainer:
             devices = [self.device] if self.device.type == "cuda" else None
             self.parallel = DistributedDataParallel(self.parallel, device_ids=devices)
         self.pending: list[Pending] = []
-        self.recent_skips: deque[int] = deque(self.progress.skipped)
         self.flops_a_token = flops_a_token(model.config)
         self.peak_flops = peak_flops(self.device, dtype)
         self.interval_start = time.perf_counter()
@@ -232,8 +230,10 @@ class Trainer:
         if is_best:
             self.progress.best_loss = score.loss
         self.display.evaluation(step, score, is_best)
-        if is_best and self.ranks.is_first and self._saves_at(step):
-            self.store.mark_best(step, score.loss)
+        if self.ranks.is_first and self._saves_at(step):  # the best of those that can be opened again
+            saved = self.store.best()
+            if saved is None or score.loss < saved.loss:
+                self.store.mark_best(step, score.loss)
 
     def _saves_at(self, step: int) -> bool:
         every = self.config.run.checkpoint_every
