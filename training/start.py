@@ -3,6 +3,9 @@
 import dataclasses
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -24,8 +27,43 @@ from gpt_from_scratch.training.run_folder import RunFolder, fresh_folder, versio
 from gpt_from_scratch.training.stopping import StopRequest
 
 
+@dataclass
+class Session:
+    """A run that is ready to begin; without a trainer (a dry run) there is nothing to do."""
+
+    trainer: Trainer | None = None
+
+    def run(self) -> bool:
+        """Train; True when the last step was reached. What is wrong from here on is raised as it is, with its traceback."""
+        if self.trainer is None:
+            return True
+        trainer, folder = self.trainer, self.trainer.folder
+        state = "failed"
+        try:
+            trainer.display.start(trainer.progress.step)
+            state = "finished" if trainer.run() else "interrupted"
+        finally:
+            trainer.display.close()
+            folder.describe(state=state)
+            if state == "interrupted" and trainer.stop.signal is not None:
+                folder.record(
+                    "event", trainer.progress.step, message=f"stopped by {trainer.stop.signal.name} and saved"
+                )
+            folder.close()
+        if trainer.ranks.is_first:
+            finish(trainer, folder.path, state, trainer.display)
+        return state == "finished"
+
+
 def train(command: Command, ranks: Ranks) -> bool:
-    """Carry a command out on this rank; True when the last step was reached (or nothing was to do).
+    """Carry a command out on this rank; True when the last step was reached (or nothing was to do)."""
+    with prepared(command, ranks) as session:
+        return session.run()
+
+
+@contextmanager
+def prepared(command: Command, ranks: Ranks) -> Iterator[Session]:
+    """All that comes before the first step; the process group and the signals are this run's while the block runs.
 
     Raises:
         ValueError, FileNotFoundError, FileExistsError, RuntimeError: what the user should change, said in words.
@@ -36,21 +74,29 @@ def train(command: Command, ranks: Ranks) -> bool:
     device = choose_device(config.device, ranks)
     dtype = choose_dtype(config.dtype, device)
     if config.batch_size < ranks.size:
-        raise ValueError(f"batch_size {config.batch_size} is less than the {ranks.size} ranks: each needs a row")
+        raise ValueError(
+            f"batch_size {config.batch_size} is less than the {ranks.size} ranks, and each needs a row: raise --batch-size or "
+            "lower --nproc-per-node"
+        )
     display = Display(config.steps, shows=ranks.is_first)
     if command.dry_run:
         print_estimate(config, ranks, device, dtype, display)
-        return True
+        yield Session()
+        return
     with process_group(ranks, device), StopRequest().listening() as stop:
-        return _train(command, ranks, device, dtype, display, stop)
+        yield Session(make_trainer(command, ranks, device, dtype, display, stop))
 
 
-def _train(
+def make_trainer(
     command: Command, ranks: Ranks, device: torch.device, dtype: torch.dtype, display: Display, stop: StopRequest
-) -> bool:
+) -> Trainer:
+    """The run's data, model, backends and folder, new or as its newest checkpoint has them."""
     config = command.train
-    resumed = load_resumed(command, ranks, display) if command.resume is not None else None
     path = command.resume or Path(ranks.agree(str(fresh_folder(config.run.folder, config.run.name, config.preset))))
+    store = CheckpointStore(
+        path / "checkpoints", keep_last=config.run.keep_last, keep_every=config.run.keep_every, warn=display.warn
+    )
+    resumed = load_resumed(store, command, ranks) if command.resume is not None else None
     display.say(f"{'going on with' if resumed else 'run'} {path}")
     corpus = make_corpus(config, resumed, ranks, display)
     config = dataclasses.replace(config, model=fitted(config.model, corpus.tokenizer.n_vocab))
@@ -60,20 +106,15 @@ def _train(
     choices = choose_backends(config, resumed, rows, device, dtype, ranks, display)
     progress = restore(resumed, config, corpus, optimizers) if resumed else Progress()
     folder = RunFolder(path, writes=ranks.is_first)
-    store = CheckpointStore(
-        folder.checkpoints, keep_last=config.run.keep_last, keep_every=config.run.keep_every, warn=display.warn
-    )
-    if resumed:  # the store continues after this step
-        store.load(resumed.step)
     folder.seconds_before = progress.seconds
     folder.write_config(config)
     describe(folder, config, corpus, model, choices, ranks, device, dtype)
     if ranks.is_first:
-        need = 2 * checkpoint_bytes(model, optimizers)
-        folder.checkpoints.mkdir(parents=True, exist_ok=True)
-        preflight(need, folder.checkpoints)
+        preflight(2 * checkpoint_bytes(model, optimizers), store.folder)
     introduce(config, corpus, model, display)
-    trainer = Trainer(
+    if resumed:
+        folder.record("event", progress.step, message=f"resumed at step {progress.step}")
+    return Trainer(
         config,
         corpus,
         model,
@@ -87,22 +128,6 @@ def _train(
         stop=stop,
         progress=progress,
     )
-    if resumed:
-        folder.record("event", progress.step, message=f"resumed at step {progress.step}")
-    state = "failed"
-    try:
-        display.start(progress.step)
-        finished = trainer.run()
-        state = "finished" if finished else "interrupted"
-    finally:
-        display.close()
-        folder.describe(state=state)
-        if state == "interrupted" and stop.signal is not None:
-            folder.record("event", progress.step, message=f"stopped by {stop.signal.name} and saved")
-        folder.close()
-    if ranks.is_first:
-        finish(trainer, folder.path, state, display)
-    return finished
 
 
 def choose_device(name: str, ranks: Ranks) -> torch.device:
@@ -137,14 +162,12 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if name == "bf16" else torch.float32
 
 
-def load_resumed(command: Command, ranks: Ranks, display: Display) -> Checkpoint:
+def load_resumed(store: CheckpointStore, command: Command, ranks: Ranks) -> Checkpoint:
     """The newest whole checkpoint of the run to go on with, checked against the settings that are asked for.
 
     Raises:
         FileNotFoundError: no run or no checkpoint there; ValueError: damaged, or other settings.
     """
-    assert command.resume is not None
-    store = CheckpointStore(command.resume / "checkpoints", warn=display.warn)
     checkpoint = store.load()
     if checkpoint is None:
         raise FileNotFoundError(f"{command.resume} has no checkpoint to go on from: start it again without --resume")

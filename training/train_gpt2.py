@@ -11,12 +11,12 @@
 """
 
 import sys
+from contextlib import ExitStack
 
-from gpt_from_scratch.support.downloads import DownloadError
-from gpt_from_scratch.training.cli import fail, parse
+from gpt_from_scratch.training.cli import parse
 from gpt_from_scratch.training.distributed import ranks_from_environment
 from gpt_from_scratch.training.loop import TooManySkippedStepsError
-from gpt_from_scratch.training.start import train
+from gpt_from_scratch.training.start import prepared
 
 EXIT_USER_ERROR, EXIT_NOT_FINITE = 2, 3
 
@@ -24,15 +24,18 @@ EXIT_USER_ERROR, EXIT_NOT_FINITE = 2, 3
 def main(argv: list[str]) -> int:
     """Run a command line; returns the exit status: 0 done or stopped and saved, 2 a mistake, 3 too many bad steps."""
     ranks = ranks_from_environment()
-    try:
-        train(parse(argv), ranks)
-    except TooManySkippedStepsError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return EXIT_NOT_FINITE
-    except (ValueError, FileNotFoundError, FileExistsError, RuntimeError, DownloadError) as error:
-        if ranks.is_first:
-            fail(str(error))
-        return EXIT_USER_ERROR
+    with ExitStack() as stack:
+        try:
+            session = stack.enter_context(prepared(parse(argv), ranks))
+        except (ValueError, FileNotFoundError, FileExistsError, RuntimeError) as error:
+            # What can be wrong before the first step is the user's to change: words, no traceback.
+            print(f"error{'' if ranks.size == 1 else f' on rank {ranks.rank}'}: {error}", file=sys.stderr, flush=True)
+            return EXIT_USER_ERROR
+        try:
+            session.run()
+        except TooManySkippedStepsError as error:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            return EXIT_NOT_FINITE
     return 0
 
 

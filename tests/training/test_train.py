@@ -168,9 +168,7 @@ def test_a_choice_by_measurement_is_kept_on_resume(run: Run, monkeypatch: pytest
 
 
 def fails(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    with pytest.raises(SystemExit) as stopped:
-        train_gpt2.main(arguments)
-    assert stopped.value.code == 2
+    assert train_gpt2.main(arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and "Traceback" not in error
     return error
@@ -249,6 +247,17 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(
     train(parse(["--resume", str(folder)]), Ranks())
     assert "model.safetensors" in capsys.readouterr().out
     assert lines(folder, "train") == before
+
+
+def test_what_breaks_inside_the_loop_keeps_its_traceback(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what a user can mend becomes one line; a defect of ours must not look like a mistake of theirs."""
+
+    def broken(self: Trainer, step: int) -> bool:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Trainer, "train_step", broken)
+    with pytest.raises(RuntimeError, match="a defect"):
+        train_gpt2.main(arguments)
 
 
 def test_a_dry_run_writes_nothing(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
