@@ -1,8 +1,11 @@
 """A cache folder that only this user can write: what compilers keep there (numba, inductor) is executed when it is read."""
 
+import atexit
 import os
+import shutil
 import stat
 import sys
+import tempfile
 from pathlib import Path
 
 
@@ -12,24 +15,43 @@ class PrivateFolderError(RuntimeError):
 
 def user_caches() -> Path:
     """The user's cache folder: $XDG_CACHE_HOME, or what the system has."""
-    if configured := os.environ.get("XDG_CACHE_HOME"):
-        return Path(configured)
-    return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
-def private_folder(name: str) -> Path:
-    """`gpt_from_scratch/NAME` in the user's cache folder, made with mode 0700 if it is absent.
+def private_folder(name: str, parent: Path | None = None) -> Path:
+    """`gpt_from_scratch-NAME` in `parent` (default: the user's cache folder), made with mode 0700 if it is absent.
+
+    Where it cannot be made or written, a temporary folder that is removed when this process ends.
 
     Raises:
-        PrivateFolderError: it is a link, another user's, or others may write it.
-        OSError: it cannot be made.
+        PrivateFolderError: what bears the name is no folder, another user's, or others may write it.
     """
-    folder = user_caches() / "gpt_from_scratch" / name
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = folder.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
-        raise PrivateFolderError(
-            f"{folder} must be a folder of yours that nobody else can write (mode 0700), since what lies in it is executed; "
-            f"it belongs to user {status.st_uid} with mode {stat.S_IMODE(status.st_mode):o}: remove it"
-        )
+    name = f"gpt_from_scratch-{name}"
+    folder = (user_caches() if parent is None else parent) / name
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except FileExistsError:
+        writable = True  # something that is not a folder: refused below
+    except OSError:
+        writable = False
+    if not writable:
+        folder = Path(tempfile.mkdtemp(prefix=name))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _check(folder)
     return folder
+
+
+def _check(folder: Path) -> None:
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise PrivateFolderError(f"{folder} is not a folder (or is a link): remove it")
+    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
+        raise PrivateFolderError(
+            f"{folder} belongs to user {status.st_uid} with mode {stat.S_IMODE(status.st_mode):o}; it must be yours "
+            "(0700), since what lies in it is executed: remove it"
+        )

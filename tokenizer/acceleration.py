@@ -5,22 +5,20 @@ broken that is what runs, and a warning says so. By itself ("auto") a process st
 worked through cost about as much as getting the kernels would: nobody waits 15 s for a compilation to encode a sentence.
 """
 
-import atexit
 import contextlib
 import functools
 import hashlib
 import importlib
 import importlib.metadata
 import os
-import shutil
-import stat
 import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
+
+from gpt_from_scratch.support.private_folder import PrivateFolderError, private_folder
 
 Backend = Literal["auto", "numba", "python"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
@@ -50,10 +48,6 @@ class Kernels(NamedTuple):
 
 
 _loaded: Kernels | str | None = None
-
-
-class CacheFolderError(RuntimeError):
-    """The folder for compiled kernels is not ours alone: what lies in it would be executed."""
 
 
 def kernels_for(backend: Backend, num_bytes: int) -> Kernels | None:
@@ -89,7 +83,7 @@ def load() -> Kernels | str:
         if _loaded is None:
             try:
                 _loaded = _import_kernels()
-            except (ImportError, OSError, CacheFolderError) as error:
+            except (ImportError, OSError, PrivateFolderError) as error:
                 _loaded = f"{type(error).__name__}: {error}"
                 warnings.warn(
                     f"the tokenizer runs in plain Python, with the same results some 20 times slower: {_loaded}",
@@ -126,47 +120,13 @@ def _numba_cache_in(folder: Path) -> Iterator[Any]:
 
 @functools.cache
 def cache_folder() -> Path:
-    """Where the compiled kernels are kept; made if absent, and readable and writable by this user alone.
+    """Where the compiled kernels are kept: a private folder below $NUMBA_CACHE_DIR if that is set, else in the user's caches.
 
-    Below $NUMBA_CACHE_DIR if that is set, else in the user's cache folder; where neither can be written, a temporary
-    folder for this process. Its name has a hash over all kernels and numba's version, since numba itself does not see
-    that a kernel in another file has changed. Raises CacheFolderError if another user could have put something in it.
+    Its name has a hash over all kernels and numba's version, since numba itself does not see that a kernel in another file
+    has changed. Raises PrivateFolderError if another user could have put something in it.
     """
-    name = f"gpt_from_scratch-kernels-{_version()}"
-    try:
-        folder = _caches() / name
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK)
-    except FileExistsError:
-        writable = True  # something that is not a folder: refused below
-    except OSError:
-        writable = False
-    if not writable:
-        folder = Path(tempfile.mkdtemp(prefix=name))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    _check_private(folder)
-    return folder
-
-
-def _check_private(folder: Path) -> None:
-    status = folder.lstat()
-    if not stat.S_ISDIR(status.st_mode):
-        raise CacheFolderError(f"{folder} is not a folder (or is a link): remove it")
-    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
-        raise CacheFolderError(
-            f"{folder} belongs to user {status.st_uid} with mode {stat.S_IMODE(status.st_mode):o}; it must be yours "
-            "(0700), since what lies in it is executed: remove it, or set NUMBA_CACHE_DIR to a folder of yours"
-        )
-
-
-def _caches() -> Path:
-    if configured := os.environ.get("NUMBA_CACHE_DIR"):
-        return Path(configured)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    configured = os.environ.get("NUMBA_CACHE_DIR")
+    return private_folder(f"kernels-{_version()}", Path(configured) if configured else None)
 
 
 def _version() -> str:
@@ -183,5 +143,5 @@ def _version() -> str:
 def _is_compiled() -> bool:
     try:
         return (cache_folder() / _COMPLETE).exists()
-    except (CacheFolderError, importlib.metadata.PackageNotFoundError):
+    except (PrivateFolderError, importlib.metadata.PackageNotFoundError):
         return True  # then there is nothing to compile, and `load` soon says why

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from gpt_from_scratch.support.private_folder import PrivateFolderError
 from gpt_from_scratch.tokenizer import acceleration
-from gpt_from_scratch.tokenizer.acceleration import CacheFolderError
 
 RUN = """
 import sys, warnings
+from gpt_from_scratch.support.private_folder import PrivateFolderError
 from gpt_from_scratch.tokenizer import acceleration
 from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer as T
 """
@@ -88,17 +89,17 @@ def test_the_cache_folder_is_private(fresh: Path) -> None:
     assert folder.stat().st_mode & 0o777 == 0o700
     assert acceleration.cache_folder() == folder
     folder.chmod(0o777)
-    with pytest.raises(CacheFolderError, match="with mode 777; it must be yours"):
+    with pytest.raises(PrivateFolderError, match="with mode 777; it must be yours"):
         acceleration.cache_folder()
     folder.rmdir()
     elsewhere = fresh / "elsewhere"
     elsewhere.mkdir(mode=0o700)
     folder.symlink_to(elsewhere)
-    with pytest.raises(CacheFolderError, match="is not a folder"):
+    with pytest.raises(PrivateFolderError, match="is not a folder"):
         acceleration.cache_folder()
     folder.unlink()
     folder.write_text("")
-    with pytest.raises(CacheFolderError, match="is not a folder"):
+    with pytest.raises(PrivateFolderError, match="is not a folder"):
         acceleration.cache_folder()
 
 
@@ -106,7 +107,7 @@ def test_a_folder_of_another_user_is_refused(fresh: Path) -> None:
     if os.getuid() != 0:
         pytest.skip("no root")
     os.chown(acceleration.cache_folder(), 12345, -1)
-    with pytest.raises(CacheFolderError, match="belongs to user 12345"):
+    with pytest.raises(PrivateFolderError, match="belongs to user 12345"):
         acceleration.cache_folder()
 
 
