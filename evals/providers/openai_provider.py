@@ -1,7 +1,6 @@
 """OpenAI's models, and any server that speaks its chat completions protocol."""
 
 import math
-import os
 import re
 from typing import Any
 
@@ -36,28 +35,9 @@ class OpenAIProvider(VendorProvider):
     key_variable = "OPENAI_API_KEY"
     url_variable = "OPENAI_BASE_URL"
 
-    def __init__(
-        self,
-        *,
-        client: Any = None,
-        base_url: str | None = None,
-        api_key: str | None = None,
-        prefix: str = "",
-        timeout: float = 120.0,
-    ) -> None:
-        super().__init__(client=client, timeout=timeout)
-        self.base_url = base_url
-        self.api_key = api_key
+    def __init__(self, *, prefix: str = "", **options: Any) -> None:
+        super().__init__(**options)
         self.prefix = prefix
-
-    def client_arguments(self) -> dict[str, Any]:
-        if self.base_url is None:
-            return super().client_arguments()
-        return {"base_url": self.base_url, "api_key": self.api_key or "no key needed"}
-
-    def fingerprint(self) -> dict[str, Any]:
-        """What else than the prompt decides the answer: it is part of the cache's key."""
-        return {"provider": "openai", "base_url": self.base_url or os.environ.get(self.url_variable)}
 
     def provides_model(self, model_id: str) -> bool:
         if not model_id.startswith(self.prefix):

@@ -28,7 +28,15 @@ class VendorProvider:
     key_variable: ClassVar[str]
     url_variable: ClassVar[str]
 
-    def __init__(self, *, client: Any = None, timeout: float = 120.0) -> None:
+    def __init__(
+        self, *, client: Any = None, base_url: str | None = None, api_key: str | None = None, timeout: float = 120.0
+    ) -> None:
+        """
+        base_url: of a server with the same protocol; None is the vendor, or what the environment names
+        api_key: for `base_url`; the vendor's own key is only ever sent to the vendor
+        """
+        self.base_url = base_url
+        self.api_key = api_key
         self._given_client = client
         self._client: Any = None
         self._made_in: tuple[str | None, str | None] = (None, None)
@@ -37,9 +45,15 @@ class VendorProvider:
 
     def client_arguments(self) -> dict[str, Any]:
         """What the client is made with. Raises MissingKeyError."""
+        if self.base_url is not None:
+            return {"base_url": self.base_url, "api_key": self.api_key or "no key needed"}
         if not os.environ.get(self.key_variable):
             raise MissingKeyError(self.key_variable)
         return {}
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What else than the prompt decides the answer: it is part of the cache's key."""
+        return {"provider": self.package, "base_url": self.base_url or os.environ.get(self.url_variable)}
 
     @functools.cached_property
     def sdk(self) -> ModuleType:
