@@ -1,7 +1,6 @@
 """A run as one HTML file: figures, plots, and every answer, the wrong ones first. No network, nothing but this file."""
 
 import base64
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from gpt_from_scratch.evals.messages import Message
 from gpt_from_scratch.evals.results import summary
 from gpt_from_scratch.evals.samples import EvalResult, SampleResult
 from gpt_from_scratch.support import files
-from gpt_from_scratch.support.html_page import Markup, element, escape
+from gpt_from_scratch.support.html_page import Markup, element, escape, page
 
 SCRIPT = """
 const search = document.getElementById("search"), kind = document.getElementById("kind");
@@ -66,8 +65,8 @@ def render(result: EvalResult, *, title: str, figures: Sequence[tuple[str, bytes
         element(tag, text) for fact in _facts(result, shared) for tag, text in zip(("dt", "dd"), fact, strict=True)
     ]
     heads = [element("th", text) for text in ("score", "question", "answer", "right answer", "about")]
-    body = element(
-        "body",
+    return page(
+        title,
         element("h1", title),
         element("dl", *facts),
         *(_image(caption, png) for caption, png in figures),
@@ -75,21 +74,10 @@ def render(result: EvalResult, *, title: str, figures: Sequence[tuple[str, bytes
         element(
             "table", element("thead", element("tr", *heads)), element("tbody", *(_row(row, shared) for row in rows))
         ),
-        Markup(f"<script>{SCRIPT}</script>"),
+        style=STYLE,
+        script=SCRIPT,
+        images=True,
     )
-    policy = (
-        f"default-src 'none'; style-src '{_digest(STYLE)}'; script-src '{_digest(SCRIPT)}'; img-src data:; "
-        f"base-uri 'none'; form-action 'none'"
-    )
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", title),
-        Markup(f"<style>{STYLE}</style>"),
-    )
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
 
 
 _SEARCH = element(
@@ -104,11 +92,6 @@ _SEARCH = element(
     element("span", id="shown"),
     class_="bar",
 )
-
-
-def _digest(text: str) -> str:
-    """What a content security policy calls a script or a style sheet by."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _image(caption: str, png: bytes) -> Markup:

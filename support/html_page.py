@@ -2,8 +2,8 @@
 
     page("Run 1", element("h1", name), element("p", "loss ", element("b", "1.08")), style=CSS)
 
-A page needs nothing beside itself and runs nothing: no script, no request, and a content security policy that says so and
-allows the one style sheet by its hash.
+A page needs nothing beside itself: it makes no request and runs nothing but, where one is given, its own script. A content
+security policy says so, and allows the one style sheet and the script by their hashes.
 """
 
 import base64
@@ -44,23 +44,37 @@ def element(tag: str, *children: object, **attributes: object) -> Markup:
     return Markup(opened if tag in VOID else f"{opened}{join(*children)}</{tag}>")
 
 
-def page(title: str, *body: object, style: str) -> str:
-    """A whole HTML document. `style` is our own CSS, written as it is; nothing else may style, load or run anything.
+def page(title: str, *body: object, style: str, script: str | None = None, images: bool = False) -> str:
+    """A whole HTML document; nothing but what is named here may style, load or run anything.
+
+    Args:
+        style: our own CSS, written as it is.
+        script: our own JavaScript, written as it is behind the body; None: the page runs nothing.
+        images: allow images that are written into the page (``data:``).
 
     Raises:
-        ValueError: The style sheet would end its own element.
+        ValueError: The style sheet or the script would end its own element.
     """
-    if "</" in style:
-        raise ValueError("a style sheet inside a page cannot contain '</'")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    for name, text in (("style sheet", style), ("script", script or "")):
+        if "</" in text:
+            raise ValueError(f"a {name} inside a page cannot contain '</'")
+    policy = [f"default-src 'none'; style-src {_source(style)}"]
+    policy += [f"script-src {_source(script)}"] if script is not None else []
+    policy += ["img-src data:"] if images else []
+    policy += ["base-uri 'none'; form-action 'none'"]
     head = element(
         "head",
         element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
+        element("meta", http_equiv="Content-Security-Policy", content="; ".join(policy)),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
         element("title", title),
         Markup(f"<style>{style}</style>"),
     )
-    return f"<!doctype html>\n{element('html', head, element('body', *body), lang='en')}\n"
+    last = Markup("") if script is None else Markup(f"<script>{script}</script>")
+    return f"<!doctype html>\n{element('html', head, element('body', *body, last), lang='en')}\n"
+
+
+def _source(text: str) -> str:
+    """How a content security policy names exactly this style sheet or script."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -97,3 +97,17 @@ def test_a_drawing_keeps_only_shapes_and_text() -> None:
 def test_what_is_no_drawing_is_refused(svg: str) -> None:
     with pytest.raises(ValueError, match="not an SVG document"):
         inline(svg, "label", name="n")
+
+
+def test_a_script_and_images_are_allowed_only_where_they_are_asked_for() -> None:
+    plain = page("t", style="p {}")
+    assert "script" not in plain
+    assert "img-src" not in plain
+    script = "document.title = '<ready>';"
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    written = page("t", style="p {}", script=script, images=True)
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', written)[1]  # type: ignore[index]
+    assert f"script-src 'sha256-{digest}'; img-src data:; base-uri 'none'" in policy.replace("&#x27;", "'")
+    assert written.count(f"<script>{script}</script></body>") == 1
+    with pytest.raises(ValueError, match="a script inside a page cannot contain '</'"):
+        page("t", style="", script="</script>")

@@ -5,14 +5,12 @@ slider takes the merges back and makes them again. The page loads nothing; its p
 script. The text travels as data and is only ever inserted as text.
 """
 
-import base64
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from gpt_from_scratch.support.files import write_text
-from gpt_from_scratch.support.html_page import Markup, element
+from gpt_from_scratch.support.html_page import Markup, element, page
 from gpt_from_scratch.tokenizer.views.charts import length_chart, merges_chart
 from gpt_from_scratch.tokenizer.views.merge_trees import nodes_of, tokens_after
 from gpt_from_scratch.tokenizer.views.page_assets import SCRIPT, STYLE
@@ -69,21 +67,8 @@ def token_page(tokenizers: Mapping[str, AnyTokenizer], text: str) -> str:
         length_chart({name: _lengths(tokenizer) for name, tokenizer in tokenizers.items()}),
         # "<" never occurs in the data, so nothing in a text can end the element.
         Markup(f'<script type="application/json" id="data">{_inert(data)}</script>'),
-        Markup(f"<script>{SCRIPT}</script>"),
     ]
-    policy = (
-        f"default-src 'none'; style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}; base-uri 'none'; form-action 'none'"
-    )
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", "Tokens"),
-        Markup(f"<style>{STYLE}</style>"),
-    )
-    return f"<!doctype html>\n{element('html', head, element('body', *body), lang='en')}\n"
+    return page("Tokens", *body, style=STYLE, script=SCRIPT)
 
 
 def write_token_page(path: Path | str, tokenizers: Mapping[str, AnyTokenizer], text: str) -> None:
@@ -106,7 +91,3 @@ def _lengths(tokenizer: AnyTokenizer) -> dict[int, int]:
 def _inert(data: object) -> str:
     text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _hash(source: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
