@@ -8,6 +8,7 @@ import torch
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.training.config import TrainConfig
 from gpt_from_scratch.training.flops import flops_a_token
+from gpt_from_scratch.training.optimizers import OptimizerConfig, is_hidden_matrix
 
 EFFICIENCY = 0.5
 """Part of the matrix products' own rate that a whole step is expected to reach: 0.4 to 0.6 is usual."""
@@ -42,13 +43,11 @@ def estimate(config: TrainConfig, n_ranks: int, device: torch.device, dtype: tor
     with torch.device("meta"):
         made = GPT(model)
     parameters = made.num_parameters()
-    hidden = sum(p.numel() for n, p in made.named_parameters() if p.ndim == 2 and n.startswith("h."))
-    moments = 2 * parameters - (hidden if config.optimizer.name == "muon" else 0)
     rows = config.micro_batch or -(-config.batch_size // n_ranks)
     tokens = config.steps * config.batch_size * model.block_size
     a_token = flops_a_token(model)
     rate = gemm_rate(model, device, dtype)
-    checkpoint = 4 * (parameters + moments)
+    checkpoint = checkpoint_bytes(made, config.optimizer)
     kept = config.run.keep_last + 2  # the best one, and the one being written
     if config.run.keep_every:
         kept += config.steps // config.run.keep_every
@@ -56,7 +55,7 @@ def estimate(config: TrainConfig, n_ranks: int, device: torch.device, dtype: tor
         parameters=parameters,
         weights=4 * parameters,
         gradients=4 * parameters,
-        optimizer=4 * moments,
+        optimizer=checkpoint - 4 * parameters,
         activations=activation_bytes(model, rows, dtype),
         checkpoint=checkpoint,
         disk=kept * checkpoint,
@@ -66,6 +65,15 @@ def estimate(config: TrainConfig, n_ranks: int, device: torch.device, dtype: tor
         gemm_rate=rate,
         seconds=a_token * tokens / (EFFICIENCY * rate * n_ranks),
     )
+
+
+def checkpoint_bytes(model: GPT, optimizer: OptimizerConfig) -> int:
+    """Weights and the optimizer's state in fp32: two moments a value for AdamW, one for Muon."""
+    values = 0
+    for name, parameter in model.named_parameters():
+        moments = 1 if optimizer.name == "muon" and is_hidden_matrix(name, parameter) else 2
+        values += (1 + moments) * parameter.numel()
+    return 4 * values
 
 
 def activation_bytes(config: GPTConfig, rows: int, dtype: torch.dtype) -> int:

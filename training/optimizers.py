@@ -153,7 +153,7 @@ def make_optimizers(model: nn.Module, config: OptimizerConfig) -> list[torch.opt
     Each group carries its peak rate as "peak_lr" (a schedule multiplies it) and its parameters' names as "names".
     """
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    hidden = [(name, p) for name, p in named if config.name == "muon" and p.ndim == 2 and name.startswith("h.")]
+    hidden = [(name, p) for name, p in named if config.name == "muon" and is_hidden_matrix(name, p)]
     taken = {name for name, _ in hidden}
     rest = [(name, p) for name, p in named if name not in taken]
     embedding = [(name, p) for name, p in rest if p.ndim >= 2 and not name.startswith("h.")]
@@ -182,6 +182,11 @@ def make_optimizers(model: nn.Module, config: OptimizerConfig) -> list[torch.opt
         for made in optimizer.param_groups:
             made["peak_lr"] = made["lr"]
     return optimizers
+
+
+def is_hidden_matrix(name: str, parameter: Float[Tensor, "..."]) -> bool:
+    """Whether Muon takes it: a matrix inside a block."""
+    return parameter.ndim == 2 and name.startswith("h.")
 
 
 def packed_parts(weight: Float[Tensor, "rows columns"]) -> int:

@@ -1,8 +1,7 @@
-"""From a command to a run: device, data, model, backends, resume; then the loop, and what is said at its end."""
+"""From a command to a run: device, data, model, backends, resume; then the loop."""
 
 import dataclasses
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,13 +17,14 @@ from gpt_from_scratch.training.checkpoints import Checkpoint, CheckpointStore, p
 from gpt_from_scratch.training.cli import Command
 from gpt_from_scratch.training.config import TrainConfig, differences, from_json
 from gpt_from_scratch.training.corpus import Corpus, build_corpus
-from gpt_from_scratch.training.display import Display, duration
+from gpt_from_scratch.training.display import Display
 from gpt_from_scratch.training.distributed import Ranks, process_group
-from gpt_from_scratch.training.estimate import estimate
+from gpt_from_scratch.training.estimate import checkpoint_bytes, estimate
 from gpt_from_scratch.training.loop import Progress, Trainer
-from gpt_from_scratch.training.optimizers import Muon, load_optimizer_tensors, make_optimizers
-from gpt_from_scratch.training.run_folder import RunFolder, fresh_folder, versions
+from gpt_from_scratch.training.optimizers import load_optimizer_tensors, make_optimizers
+from gpt_from_scratch.training.run_folder import RunFolder, fresh_folder
 from gpt_from_scratch.training.stopping import StopRequest
+from gpt_from_scratch.training.summary import describe, finish, introduce, print_estimate
 
 
 @dataclass
@@ -80,7 +80,9 @@ def prepared(command: Command, ranks: Ranks) -> Iterator[Session]:
         )
     display = Display(config.steps, shows=ranks.is_first)
     if command.dry_run:
-        print_estimate(config, ranks, device, dtype, display)
+        if config.data.tokenizer == "bpe":
+            config = dataclasses.replace(config, model=fitted(config.model, config.data.vocab_size))
+        print_estimate(estimate(config, ranks.size, device, dtype), config, ranks.size, device, display)
         yield Session()
         return
     with process_group(ranks, device), StopRequest().listening() as stop:
@@ -110,7 +112,7 @@ def make_trainer(
     folder.write_config(config)
     describe(folder, config, corpus, model, choices, ranks, device, dtype)
     if ranks.is_first:
-        preflight(2 * checkpoint_bytes(model, optimizers), store.folder)
+        preflight(2 * checkpoint_bytes(model, config.optimizer), store.folder)
     introduce(config, corpus, model, display)
     if resumed:
         folder.record("event", progress.step, message=f"resumed at step {progress.step}")
@@ -296,135 +298,3 @@ def restore(
     load_optimizer_tensors(optimizers, tensors)
     torch.set_rng_state(checkpoint.tensors["rng.cpu"])
     return Progress(**checkpoint.state["progress"])
-
-
-def checkpoint_bytes(model: GPT, optimizers: list[torch.optim.Optimizer]) -> int:
-    """What a checkpoint takes once every optimizer has made its state."""
-    moments: int = sum(
-        p.numel() * (1 if isinstance(optimizer, Muon) else 2)
-        for optimizer in optimizers
-        for group in optimizer.param_groups
-        for p in group["params"]
-    )
-    return 4 * (model.num_parameters() + moments)
-
-
-def describe(
-    folder: RunFolder,
-    config: TrainConfig,
-    corpus: Corpus,
-    model: GPT,
-    choices: list[Choice],
-    ranks: Ranks,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> None:
-    """Write run.json."""
-    validation = corpus.validation
-    floor = None if validation.floor_nats is None else validation.floor_nats / validation.n_targets
-    folder.describe(
-        name=folder.path.name,
-        created=_now(),
-        command=[Path(sys.argv[0]).name, *sys.argv[1:]],
-        device=str(device),
-        dtype=str(dtype).removeprefix("torch."),
-        parameters=model.num_parameters(),
-        backends=[dataclasses.asdict(choice) for choice in choices],
-        versions=versions(),
-        world_size=ranks.size,
-        tokens_per_step=config.batch_size * config.model.block_size,
-        floor_nats_per_token=floor,
-        state="running",
-    )
-
-
-def introduce(config: TrainConfig, corpus: Corpus, model: GPT, display: Display) -> None:
-    """Say what is trained on what."""
-    validation, train = corpus.validation, corpus.train
-    display.say(
-        f"model: {model.num_parameters():,} parameters, {config.model.n_layer} layers, {config.model.n_head} heads, "
-        f"{config.model.n_embd} wide, context {config.model.block_size}, vocabulary {config.model.vocab_size:,}"
-    )
-    display.say(f"data: {train.n_targets:,} tokens to train on, {validation.n_targets:,} to validate on")
-    if validation.floor_nats is not None:
-        display.floor = validation.floor_nats / validation.n_targets
-        display.say(f"floor: the validation text has {display.floor:.4f} nats a token, exactly; no model can do better")
-    epochs = config.steps * config.batch_size / train.n_samples
-    display.say(f"training: {config.steps:,} steps of {config.batch_size} rows, {epochs:.2f} times through the data")
-
-
-def finish(trainer: Trainer, path: Path, state: str, display: Display) -> None:
-    """Draw the report, and say what came out, where everything is, and what to try next."""
-    from gpt_from_scratch.training.report import write_report
-
-    step, steps = trainer.progress.step, trainer.config.steps
-    report = write_report([path])
-    if state == "interrupted":
-        display.say(f"\nstopped after step {step} of {steps}; nothing is lost. Go on with:", style="bold")
-        display.say(f"  torchrun training/train_gpt2.py --resume {path}")
-        if "TORCHELASTIC_RUN_ID" in os.environ:
-            display.say("What torchrun prints below is its own word on the signal.", style="dim")
-        return
-    display.say(f"\ndone: {steps:,} steps in {duration(trainer.folder.seconds)}", style="bold")
-    if (score := trainer.last_score) is not None:
-        text = f"validation: {score.loss:.4f} nats a token, {score.bits_per_byte:.4f} bits a byte"
-        if score.ratio is not None:
-            text += f"; {score.nats:,.0f} nats in all, {score.ratio:.3f} x the floor of {score.floor_nats:,.0f}"
-        display.say(text)
-    judged = [sample for sample in trainer.samples if sample.grammatical is not None]
-    if judged:
-        good = sum(bool(sample.grammatical and sample.novel) for sample in judged)
-        display.say(
-            f"samples: {good} of {len(judged)} ({good / len(judged):.0%}) are stories that the grammar could have written "
-            "and that the training text does not have"
-        )
-    display.say(
-        f"\nreport       {report}\n"
-        f"checkpoint   {trainer.store.path_of(step)}\n"
-        f"metrics      {path / 'metrics.jsonl'}\n\n"
-        "try next\n"
-        f'  python training/generate.py {path} --prompt "{_prompt(trainer.corpus)}"\n'
-        "  torchrun training/train_gpt2.py shakespeare-char\n"
-        "  torchrun training/train_gpt2.py --data path/to/your.txt\n"
-        "  torchrun training/train_gpt2.py --help"
-    )
-
-
-def print_estimate(
-    config: TrainConfig, ranks: Ranks, device: torch.device, dtype: torch.dtype, display: Display
-) -> None:
-    """The dry run."""
-    if config.data.tokenizer == "bpe" and config.model.vocab_size == GPTConfig().vocab_size:
-        config = dataclasses.replace(config, model=fitted(config.model, config.data.vocab_size))
-    e = estimate(config, ranks.size, device, dtype)
-    for name, text in {
-        "parameters": f"{e.parameters:,}",
-        "memory a rank": f"{_size(e.memory)}: weights {_size(e.weights)}, gradients {_size(e.gradients)}, optimizer "
-        f"{_size(e.optimizer)}, activations about {_size(e.activations)}",
-        "disk": f"{_size(e.disk)} for checkpoints of {_size(e.checkpoint)}",
-        "tokens": f"{e.tokens:,} in {config.steps:,} steps of {config.batch_size * config.model.block_size:,}",
-        "FLOPs": f"{e.flops_a_token / 1e6:,.1f} M a token, {e.flops:.3g} in all",
-        "expected time": f"about {duration(e.seconds)} on {ranks.size} x {device}, at half of the "
-        f"{e.gemm_rate / 1e9:,.0f} GFLOP/s "
-        "that its matrix products reach (measured now); evaluation and start not counted",
-    }.items():
-        display.say(f"{name:<14} {text}")
-    display.say("dry run: nothing was written.")
-
-
-def _size(n: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if n < 1000:
-            return f"{n:.3g} {unit}"
-        n /= 1000
-    return f"{n:.3g} TB"
-
-
-def _prompt(corpus: Corpus) -> str:
-    return "Once upon a time" if corpus.stories else "To be"
-
-
-def _now() -> str:
-    import datetime
-
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
