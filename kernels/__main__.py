@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gpt_from_scratch.kernels import configs
-from gpt_from_scratch.kernels.needs import missing_package
+from gpt_from_scratch.kernels.needs import TRITON, missing_package
 from gpt_from_scratch.kernels.registry import load_ops
 
 
@@ -45,7 +45,7 @@ def print_backends(device: str, console: Console) -> None:
 
 def inspect_kernels(targets: list[str], which: str, out: Path | None, console: Console) -> int:
     """Compile the kernels for the targets and print the table; the number of complaints is the exit status."""
-    if (reason := missing_package("triton>=3.6")) is not None:
+    if (reason := missing_package(TRITON)) is not None:
         sys.exit(f"--inspect compiles with triton: {reason}")
     if os.environ.get("TRITON_INTERPRET") == "1":
         sys.exit("--inspect compiles, and TRITON_INTERPRET=1 interprets: unset it")

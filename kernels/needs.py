@@ -5,7 +5,8 @@ import importlib.util
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -49,6 +50,24 @@ class Needs:
         return None
 
 
+TRITON = "triton>=3.6"
+TOOLCHAINS = {
+    "triton": Needs(devices=("cuda",), requires=(TRITON,), capability=(8, 0), interpreter="TRITON_INTERPRET"),
+}
+"""What every kernel written with a tool needs; a backend names the tool."""
+
+
+def needs_of(toolchain: str | None = None, **own: Any) -> Needs:
+    """A toolchain's needs, with those fields replaced that the backend itself states; without a toolchain its own alone.
+
+    Raises:
+        ValueError: there is no such toolchain.
+    """
+    if toolchain is not None and toolchain not in TOOLCHAINS:
+        raise ValueError(f"no toolchain {toolchain!r}; known: {', '.join(TOOLCHAINS)}")
+    return replace(TOOLCHAINS[toolchain] if toolchain else Needs(), **own)
+
+
 def missing_package(requirement: str) -> str | None:
     """Why "name" or "name>=version" is not satisfied here, without importing the package."""
     name, _, least = requirement.partition(">=")
@@ -64,7 +83,7 @@ def missing_package(requirement: str) -> str | None:
 def missing_compiler(device: str) -> str | None:
     """Why torch.compile cannot make code for a device of this type, or None if it can."""
     if device == "cuda":
-        return missing_package("triton>=3.6")
+        return missing_package(TRITON)
     if device == "cpu":
         candidates = (os.environ["CXX"],) if "CXX" in os.environ else ("g++", "clang++", "cl")
         if not any(shutil.which(candidate) for candidate in candidates):

@@ -3,7 +3,7 @@
     @op(cases=layer_norm_cases, scale=layer_norm_scale)
     def layer_norm(x, weight, bias, eps=1e-5): ...       # kernels/layer_norm/reference.py: the definition, in eager PyTorch
 
-    @layer_norm.backend("triton", devices=("cuda",), requires=("triton>=3.6",))
+    @layer_norm.backend("triton", toolchain="triton")
     def layer_norm_triton(x, weight, bias, eps=1e-5): ...  # kernels/layer_norm/triton_kernel.py
 
     layer_norm(x, w, b)                        # what the device prefers
@@ -32,7 +32,7 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
-from gpt_from_scratch.kernels.needs import Needs
+from gpt_from_scratch.kernels.needs import Needs, needs_of
 
 R = TypeVar("R")
 
@@ -117,22 +117,24 @@ class Op(Generic[R]):
         self,
         name: str,
         *,
-        devices: tuple[str, ...] | None = None,
-        requires: tuple[str, ...] = (),
-        capability: tuple[int, int] | None = None,
-        interpreter: str | None = None,
+        toolchain: str | None = None,
         limits: Callable[..., str | None] | None = None,
+        **needs: Any,
     ) -> Callable[[Callable[..., R]], Callable[..., R]]:
         """Register the decorated function as this op's backend `name`.
 
         All arguments but `limits` must be literals, since they are read from the source before it is imported.
-        `limits` takes the op's own arguments and says why the backend cannot serve them, or returns None.
+
+        Args:
+            toolchain: what the kernel is written with, as `needs.TOOLCHAINS` knows it ("triton").
+            needs: fields of `Needs` (devices, requires, capability, interpreter) beside or in place of the toolchain's.
+            limits: takes the op's own arguments and says why the backend cannot serve them, or returns None.
 
         Raises:
-            ValueError: the name is taken.
-            TypeError: the function's parameters or defaults differ from the reference's.
+            ValueError: the name is taken, or there is no such toolchain.
+            TypeError: the function's parameters or defaults differ from the reference's, or a need that does not exist.
         """
-        needs = Needs(devices=devices, requires=requires, capability=capability, interpreter=interpreter)
+        declared = needs_of(toolchain, **needs)
 
         def register(function: Callable[..., R]) -> Callable[..., R]:
             if _parameters(function) != self.parameters:
@@ -142,7 +144,7 @@ class Op(Generic[R]):
                 )
             known = self.backends.get(name)
             if known is None or known.module != function.__module__ or known.function is not None:
-                self._add(Backend(name, needs, function.__module__, function, limits))
+                self._add(Backend(name, declared, function.__module__, function, limits))
             else:
                 known.function, known.limits = function, limits
             return function
@@ -378,7 +380,7 @@ def _declared_beside(op_name: str, reference_module: str) -> Iterator[Backend]:
                             f"{path}:{call.lineno}: the arguments of @{op_name}.backend(...) must be literals: they are read "
                             f"before the file is imported ({error})"
                         ) from error
-                    yield Backend(name, Needs(**literals), module)
+                    yield Backend(name, needs_of(**literals), module)
 
 
 def _parameters(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:

@@ -16,14 +16,7 @@ def limits(x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor | None, eps
     return triton_norm.why_not(x)
 
 
-@add_layer_norm.backend(
-    "triton",
-    devices=("cuda",),
-    requires=("triton>=3.6",),
-    capability=(8, 0),
-    interpreter="TRITON_INTERPRET",
-    limits=limits,
-)
+@add_layer_norm.backend("triton", toolchain="triton", limits=limits)
 def add_layer_norm_triton(
     x: Float[Tensor, "*b d"],
     residual: Float[Tensor, "*b d"],

@@ -37,14 +37,7 @@ def limits(
     return None
 
 
-@attention.backend(
-    "triton",
-    devices=("cuda",),
-    requires=("triton>=3.6",),
-    capability=(8, 0),
-    interpreter="TRITON_INTERPRET",
-    limits=limits,
-)
+@attention.backend("triton", toolchain="triton", limits=limits)
 def attention_triton(
     q: Float[Tensor, "b hq tq d"],
     k: Float[Tensor, "b hkv tk d"],

@@ -16,14 +16,7 @@ def limits(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float = 1e-5) ->
     return triton_norm.why_not(x)
 
 
-@layer_norm.backend(
-    "triton",
-    devices=("cuda",),
-    requires=("triton>=3.6",),
-    capability=(8, 0),
-    interpreter="TRITON_INTERPRET",
-    limits=limits,
-)
+@layer_norm.backend("triton", toolchain="triton", limits=limits)
 def layer_norm_triton(
     x: Float[Tensor, "*b d"], weight: Float[Tensor, " d"], bias: Float[Tensor, " d"] | None, eps: float = 1e-5
 ) -> Float[Tensor, "*b d"]:

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gpt_from_scratch.kernels.linear_cross_entropy.reference import CHUNK_LOGITS, linear_cross_entropy
+from gpt_from_scratch.kernels.linear_cross_entropy.scaling import scaled
 
 FEW_LOGITS = 2**16  # so few are quicker kept whole than written over: what a chunk costs in calls then shows
 
@@ -91,4 +92,4 @@ class _GradientInForward(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
         grad_hidden, grad_weight = ctx.saved_tensors
         (grad,) = grads
-        return grad_hidden * grad.to(grad_hidden.dtype), grad_weight * grad.to(grad_weight.dtype), None, None
+        return scaled(grad_hidden, grad), scaled(grad_weight, grad), None, None

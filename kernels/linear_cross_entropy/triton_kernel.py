@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from gpt_from_scratch.kernels.linear_cross_entropy.reference import linear_cross_entropy
+from gpt_from_scratch.kernels.linear_cross_entropy.scaling import scaled
 from gpt_from_scratch.kernels.linear_cross_entropy.triton_loss import losses_and_gradients
 
 
@@ -18,14 +19,7 @@ def limits(
     return "torch.float64 (the kernel computes in fp32)" if hidden.dtype == torch.float64 else None
 
 
-@linear_cross_entropy.backend(
-    "triton",
-    devices=("cuda",),
-    requires=("triton>=3.6",),
-    capability=(8, 0),
-    interpreter="TRITON_INTERPRET",
-    limits=limits,
-)
+@linear_cross_entropy.backend("triton", toolchain="triton", limits=limits)
 def linear_cross_entropy_triton(
     hidden: Float[Tensor, "*b d"],
     weight: Float[Tensor, "v d"],
@@ -91,8 +85,3 @@ class _PerRow(torch.autograd.Function):
     def backward(ctx: Any, grad: Float[Tensor, " n"]) -> tuple[Tensor, Tensor, None, None]:
         _, *grads = losses_and_gradients(*ctx.saved_tensors, grad.contiguous(), ctx.ignore_index, True)
         return *grads, None, None
-
-
-def scaled(gradient: Float[Tensor, "*s"], factor: Float[Tensor, ""]) -> Float[Tensor, "*s"]:
-    """Multiplied in fp32: one over a batch's tokens is no normal number in fp16."""
-    return (gradient.float() * factor).to(gradient.dtype)

@@ -1,5 +1,6 @@
 """The registry: who decides, what an explicit choice may never do, and that a new file is all a new backend needs."""
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import torch
 from gpt_from_scratch.kernels import registry
 from gpt_from_scratch.kernels.attention import attention
 from gpt_from_scratch.kernels.layer_norm import layer_norm
-from gpt_from_scratch.kernels.needs import Needs
+from gpt_from_scratch.kernels.needs import TOOLCHAINS, Needs, needs_of
 from gpt_from_scratch.kernels.registry import resolve, use_backend
 
 ROOT = Path(__file__).parents[2]
@@ -241,3 +242,11 @@ def test_a_backend_file_whose_needs_are_not_literal_is_refused(tmp_path: Path) -
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert "must be literals" in result.stderr
+
+
+def test_a_toolchain_stands_for_its_needs_and_a_backend_may_state_its_own() -> None:
+    assert needs_of("triton") == TOOLCHAINS["triton"]
+    assert needs_of("triton", capability=(9, 0)) == dataclasses.replace(TOOLCHAINS["triton"], capability=(9, 0))
+    assert needs_of(devices=("mps",)) == Needs(devices=("mps",))
+    with pytest.raises(ValueError, match="no toolchain 'tritno'; known: triton"):
+        needs_of("tritno")
