@@ -1,5 +1,6 @@
 """What every test shares: the switch for compiled tests, and the rule about which skips are allowed."""
 
+import os
 from collections.abc import Iterator
 
 import jaxtyping
@@ -8,6 +9,13 @@ import pytest
 ALLOWED_SKIPS = ("no CUDA", "no mps", "no ../shared", "no root", "no compiler", "no browser")
 
 _bad_skips: list[str] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers share the cores: where they have more threads than cores between them, OpenMP's barriers spin for seconds."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
 
 @pytest.fixture(autouse=True)
