@@ -3,8 +3,8 @@
     python -m gpt_from_scratch.training.prepare SOURCE
     python -m gpt_from_scratch.training.prepare verify FOLDER
 
-SOURCE is a text file, a folder of *.txt and *.md, *.jsonl or *.parquet files, or one of tinystories and fineweb-edu,
-which are streamed from the Hugging Face hub. Then train on it:
+SOURCE is a text file, a folder of *.txt and *.md, *.jsonl or *.parquet files, "stories" (made here), or one of tinystories
+and fineweb-edu, which are streamed from the Hugging Face hub. Then train on it:
 
     torchrun training/train_gpt2.py gpt2-124m --data.source shards --data.path data/NAME
 """
@@ -31,7 +31,7 @@ from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer, rea
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer, id_dtype
 from gpt_from_scratch.training.data.folder import data_folder
 from gpt_from_scratch.training.data.shards import INDEX_FILE, Index, damage, read_index, write_index
-from gpt_from_scratch.training.data.sources import HUB, SPLITS, Source, open_source
+from gpt_from_scratch.training.data.sources import HUB, SPLITS, STORIES, Source, open_source
 from gpt_from_scratch.training.data.tokenizing import RECORDS, Job, tokenize
 
 LEARN_FROM = 20_000_000  # characters that a byte pair encoding is learned from
@@ -42,13 +42,15 @@ class PrepareConfig:
     """What is tokenized, and how."""
 
     source: tyro.conf.Positional[str]
-    """A file, a folder, "tinystories" or "fineweb-edu"."""
+    """A file, a folder, "stories", "tinystories" or "fineweb-edu"."""
     out: Path | None = None
     """Folder for the shards; default: the source's name in data/ (or in $GPT_DATA_DIR)."""
     tokenizer: str = "gpt2"
     """"gpt2"; "bpe", learned from the source; "character", of the source's characters; or a tokenizer file."""
     vocab_size: int = 32_768
     """Ids of a byte pair encoding that is learned."""
+    pattern: str = "gpt2"
+    """What splits a text into words before it is learned: gpt2, gpt4, o200k, tinystories, none, or a regular expression."""
     field: str = "text"
     """The field (JSONL) or column (Parquet, hub) with the text."""
     validation_fraction: float = 0.01
@@ -56,7 +58,7 @@ class PrepareConfig:
     shard_tokens: int = 1 << 26
     """Most tokens in a shard."""
     pieces: int | None = None
-    """Only the first so many pieces of the source (a piece is 32 MB of text, a row group, or a file of the hub)."""
+    """Only the first so many pieces of the source (32 MB of text, a row group, a file of the hub, or 2,000 stories)."""
     workers: int | None = None
     """Processes; default: one a core."""
 
@@ -70,7 +72,7 @@ class PrepareConfig:
     @property
     def folder(self) -> Path:
         """Where the shards go."""
-        name = self.source if self.source in HUB else Path(self.source).resolve().stem
+        name = self.source if self.source in (STORIES, *HUB) else Path(self.source).resolve().stem
         return self.out or data_folder() / name
 
 
@@ -142,7 +144,7 @@ def _key(config: PrepareConfig, source: Source, n_pieces: int) -> str:
     """A hash of everything that decides what the shards hold."""
     tokenizer: list[str | int] = [config.tokenizer]
     if config.tokenizer == "bpe":
-        tokenizer.append(config.vocab_size)
+        tokenizer += [config.vocab_size, config.pattern]
     elif config.tokenizer not in ("gpt2", "character"):
         tokenizer = [load_tokenizer(config.tokenizer).fingerprint]
     everything = [source.describe(), n_pieces, tokenizer, config.validation_fraction, config.shard_tokens]
@@ -183,20 +185,22 @@ def _make_tokenizer(config: PrepareConfig, source: Source, n_pieces: int) -> Tok
         return TiktokenTokenizer.from_name("gpt2")
     if config.tokenizer not in ("bpe", "character"):
         return load_tokenizer(config.tokenizer)
-    texts = (document.text for piece in range(n_pieces) for document in source.documents(piece))
+    documents = (document for piece in range(n_pieces) for document in source.documents(piece))
     if config.tokenizer == "character":
         from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 
-        return CharacterTokenizer.from_text("".join({character for text in texts for character in set(text)}))
+        return CharacterTokenizer.from_text("".join({character for made in documents for character in set(made.text)}))
     from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
 
     taken, length = [], 0
-    for text in texts:
-        taken.append(text[: LEARN_FROM - length])
+    for document in documents:
+        if document.split != "train":
+            continue
+        taken.append(document.text[: LEARN_FROM - length])
         length += len(taken[-1])
         if length >= LEARN_FROM:
             break
-    return BytePairEncodingTokenizer.from_text(END_OF_TEXT.join(taken), config.vocab_size)
+    return BytePairEncodingTokenizer.from_text(END_OF_TEXT.join(taken), config.vocab_size, pattern=config.pattern)
 
 
 LOCK_FILE = ".lock"

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.files import load_tokenizer
 from gpt_from_scratch.training.data.shards import read_index
+from gpt_from_scratch.training.data.stories import TRAIN_SEED, VALIDATION_SEED, story
 from gpt_from_scratch.training.prepare import PrepareConfig, main
 
 N_FILES = 12
@@ -111,6 +113,20 @@ def test_only_the_first_pieces(prepared: tuple[Path, Path, list[str]], tmp_path:
     assert main(arguments(source, tmp_path / "out", "--pieces", "2", "--workers", "1")) == 0
     index = read_index(tmp_path / "out")
     assert index.tokens("train") + index.tokens("validation") == sum(len(text) + 1 for text in contents[:40])
+
+
+def test_a_tokenizer_of_the_stories_own_pattern_is_learned_from_training_text(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    given = ["stories", "--out", str(out), "--tokenizer", "bpe", "--vocab-size", "400", "--pattern", "tinystories"]
+    assert main([*given, "--pieces", "2", "--workers", "1"]) == 0
+    tokenizer, index = load_tokenizer(out), read_index(out)
+    assert isinstance(tokenizer, BytePairEncodingTokenizer) and tokenizer.pattern == "tinystories"
+    learned = BytePairEncodingTokenizer.from_text(
+        "<|endoftext|>".join(story(TRAIN_SEED, number).text for number in range(2_000)), 400, pattern="tinystories"
+    )
+    assert learned.fingerprint == tokenizer.fingerprint == index.tokenizer
+    held_out = tokenizer.decode(np.concatenate(index.open("validation")).tolist()).split("<|endoftext|>")[1:]
+    assert held_out == [story(VALIDATION_SEED, number).text for number in range(2_000)]
 
 
 def test_verify_names_what_is_damaged(

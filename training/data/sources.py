@@ -175,6 +175,8 @@ HUB = {
     "fineweb-edu": HubName("HuggingFaceFW/fineweb-edu", "sample-10BT"),
 }
 
+STORIES = "stories"
+
 
 class HubSource(Source):
     """A data set read as a stream with `datasets`: nothing is kept but the tokens. A piece is one of its files."""
@@ -220,15 +222,20 @@ class HubSource(Source):
 
 
 def open_source(source: str, field: str, validation_fraction: float) -> Source:
-    """The source that a person names: one of `HUB`, a file, or a folder of files of one kind.
+    """The source that a person names: `STORIES`, one of `HUB`, a file, or a folder of files of one kind.
 
     Raises:
         FileNotFoundError, ValueError: there is no such thing, or it holds no text; says what would be understood.
     """
+    if source == STORIES:
+        from gpt_from_scratch.training.data.story_source import StorySource
+
+        return StorySource()
     if source in HUB:
         return HubSource(HUB[source], field, validation_fraction)
     path = Path(source)
-    if not path.exists() and (near := difflib.get_close_matches(source, HUB, n=1)):
+    names = [STORIES, *HUB]
+    if not path.exists() and (near := difflib.get_close_matches(source, names, n=1)):
         raise FileNotFoundError(f"no file or folder {source!r}, and no data set of that name. Did you mean {near[0]}?")
     for suffix, kind in ((".jsonl", JsonlSource), (".parquet", ParquetSource)):
         files = [path] if path.suffix == suffix and path.is_file() else sorted(path.glob(f"*{suffix}"))
@@ -238,7 +245,7 @@ def open_source(source: str, field: str, validation_fraction: float) -> Source:
         return TextSource(path, validation_fraction)
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"{error}\nA source is a text file, a folder of *.txt and *.md, *.jsonl or *.parquet files, or {', '.join(HUB)}."
+            f"{error}\nA source is a text file, a folder of *.txt and *.md, *.jsonl or *.parquet files, or {', '.join(names)}."
         ) from None
 
 

@@ -20,6 +20,7 @@ from gpt_from_scratch.training.data.sources import (
     TextSource,
     open_source,
 )
+from gpt_from_scratch.training.data.stories import TRAIN_SEED, VALIDATION_SEED, story
 
 files_in_tmp = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 lines = st.lists(st.text(st.sampled_from("ab é🙂\t.\r"), max_size=12)).map("\n".join)
@@ -168,7 +169,7 @@ def test_an_unknown_source_says_what_would_be_understood(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match="Did you mean fineweb-edu?"):
         open_source("finewebedu", "text", 0.1)
-    with pytest.raises(FileNotFoundError, match=r"(?s)no file or folder nowhere.*or tinystories, fineweb-edu"):
+    with pytest.raises(FileNotFoundError, match=r"(?s)no file or folder nowhere.*or stories, tinystories, fineweb-edu"):
         open_source("nowhere", "text", 0.1)
     (tmp_path / "empty.txt").write_text("")
     with pytest.raises(ValueError, match="is empty"):
@@ -183,3 +184,11 @@ def test_a_source_describes_what_decides_its_pieces(tmp_path: Path) -> None:
     path.write_text("some more text")
     os.utime(path, ns=(1, 1))
     assert open_source(str(path), "text", 0.1).describe() != before
+
+
+def test_stories_are_a_source_with_the_runs_own_stories() -> None:
+    source = open_source("stories", "text", 0.01)
+    assert source.n_pieces == 21
+    held_out, first = next(source.documents(0)), next(source.documents(2))
+    assert (held_out.split, held_out.text) == ("validation", story(VALIDATION_SEED, 0).text)
+    assert (first.split, first.text) == ("train", story(TRAIN_SEED, 2_000).text)
