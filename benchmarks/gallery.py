@@ -1,18 +1,32 @@
 """Draw pictures of the README again, from real runs, into images/.
 
-    python benchmarks/gallery.py                    # all of them: some minutes
+    python benchmarks/gallery.py                    # all of them: half an hour on two cores, most of it the bigram ladder
     python benchmarks/gallery.py dictionary         # one
 
-Each is what a command in training/ writes; another command's picture is one more line of `PICTURES`.
+Each is what a command of the project writes; a new picture is one more line of `PICTURES`.
 """
 
 import argparse
+import functools
+import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from gpt_from_scratch.benchmarks.gallery_terminal import (
+    draw_function_calling,
+    draw_tinystories_mapping,
+    draw_token_mapping,
+)
+from gpt_from_scratch.evals.arithmetic_eval import arithmetic_eval, visualization
+from gpt_from_scratch.evals.providers.offline import OracleProvider
+from gpt_from_scratch.evals.results import to_dataframe
+from gpt_from_scratch.evals.samples import AnySample
 from gpt_from_scratch.support.files import write_bytes
 from gpt_from_scratch.training import (
+    draw_attention,
     report_picture,
     train_bigram,
     train_dictionary,
@@ -21,50 +35,112 @@ from gpt_from_scratch.training import (
 )
 
 IMAGES = Path(__file__).parents[1] / "images"
-Command = Callable[[list[str]], None]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-def train_and_draw(arguments: list[str]) -> None:
-    """`make train`, and the curve of its loss; takes ``--out FOLDER`` as the last two arguments."""
-    folder = arguments[-1]
-    train_gpt2.main([*arguments[:-2], "--run.folder", folder, "--run.name", "tiny"])
-    report_picture.main([f"{folder}/tiny", "--out", folder])
+class NoBrowserError(RuntimeError):
+    """A page can only be photographed where a browser is installed."""
 
 
-PICTURES: dict[str, tuple[Command, list[str], str]] = {
-    "training": (train_and_draw, ["--backend", "fastest"], report_picture.PICTURE_FILE),
-    "dictionary": (train_dictionary.main, [], "dictionary.png"),
-    "bigram_small": (train_bigram.main, [], "curves.png"),
-    "bigram_ladder": (train_bigram.main, ["--stage", "all"], "ladder.png"),
-    "sparse_autoencoder": (
-        train_sparse_autoencoder.main,
-        ["--n-tokens", "20000", "--sae.steps", "1000", "--curve"],
-        "curve.png",
+@functools.cache
+def _scratch() -> Path:
+    return Path(tempfile.mkdtemp(prefix="gallery-"))
+
+
+@functools.cache
+def main_run() -> Path:
+    """A run of `make train`; the pictures of one call share it."""
+    folder = _scratch() / "runs"
+    status = train_gpt2.main(["--backend", "fastest", "--run.folder", str(folder), "--run.name", "tiny"])
+    if status != 0:
+        raise RuntimeError(f"the main job ended with status {status}")
+    return folder / "tiny"
+
+
+def written(command: Callable[[list[str]], None], arguments: list[str], file: str) -> Callable[[Path], None]:
+    """A picture that a command writes as `file` into the folder that it gets as --out."""
+
+    def draw(path: Path) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            command([*arguments, "--out", folder])
+            write_bytes(path, (Path(folder) / file).read_bytes())
+
+    return draw
+
+
+def of_main_run(command: Callable[[list[str]], None], file: str) -> Callable[[Path], None]:
+    """The same, of the main job's run."""
+    return lambda path: written(command, [str(main_run())], file)(path)
+
+
+def draw_heatmap(path: Path) -> None:
+    """The arithmetic eval of an oracle that errs more often the deeper a problem is: ten thousand problems."""
+    samples = arithmetic_eval.create_samples(max_depth=10, num_problems=10_000, seed=0)
+
+    def corrupt(sample: AnySample, answer: str) -> str:
+        depth, spoiled = sample.splits["max_problem_depth"], sum(map(ord, str(sample.id))) % 12
+        return "no idea" if spoiled < int(depth) else answer
+
+    result = arithmetic_eval.run_eval("oracle", 10, 10_000, provider=OracleProvider(samples, corrupt))
+    visualization.plot_heatmap(to_dataframe(result), path=path)
+
+
+def draw_features(path: Path) -> None:
+    """The page of a sparse autoencoder's features on the main job's model, as a browser shows it."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        raise NoBrowserError(f"needs a browser to photograph the page: {', '.join(BROWSERS)}")
+    with tempfile.TemporaryDirectory() as folder:
+        train_sparse_autoencoder.main([str(main_run()), "--n-tokens", "100000", "--n-shown", "12", "--out", folder])
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1200,1500"]
+        picture, page = Path(folder) / "page.png", Path(folder) / "features.html"
+        command = [browser, *options, f"--user-data-dir={folder}/profile", f"--screenshot={picture}", page.as_uri()]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+        write_bytes(path, picture.read_bytes())
+
+
+PICTURES: dict[str, Callable[[Path], None]] = {
+    "training.png": of_main_run(report_picture.main, report_picture.PICTURE_FILE),
+    "attention.png": of_main_run(draw_attention.main, draw_attention.PICTURE_FILE),
+    "token_mapping.svg": draw_token_mapping,
+    "tinystories_mapping.svg": draw_tinystories_mapping,
+    "function_calling.svg": draw_function_calling,
+    "heatmap.png": draw_heatmap,
+    "bigram_small.png": written(train_bigram.main, [], "curves.png"),
+    "bigram_ladder.png": written(train_bigram.main, ["--stage", "all"], "ladder.png"),
+    "dictionary.png": written(train_dictionary.main, [], "dictionary.png"),
+    "sparse_autoencoder.png": written(
+        train_sparse_autoencoder.main, ["--n-tokens", "20000", "--sae.steps", "1000", "--curve"], "curve.png"
     ),
+    "features.png": draw_features,
 }
-"""The name of each picture in images/: the command, its arguments, and the file that it writes."""
+"""The file of each picture in images/, and what draws it there."""
 
 
-def draw(name: str, folder: Path) -> Path:
-    """Run the picture's command in a temporary folder and put the picture into `folder`."""
-    command, arguments, file = PICTURES[name]
-    with tempfile.TemporaryDirectory() as temporary:
-        command([*arguments, "--out", temporary])
-        picture = (Path(temporary) / file).read_bytes()
-    folder.mkdir(parents=True, exist_ok=True)
-    write_bytes(folder / f"{name}.png", picture)
-    return folder / f"{name}.png"
-
-
-def main() -> None:
-    """Draw the pictures named on the command line, or all."""
+def main(arguments: list[str] | None = None) -> None:
+    """Draw the pictures named on the command line, or all. Exit status 1 if one could not be drawn."""
+    names = {Path(file).stem: file for file in PICTURES}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(PICTURES)} (default: all)")
-    names = parser.parse_args().names
-    if unknown := [name for name in names if name not in PICTURES]:
-        parser.error(f"no picture {unknown[0]!r}: there are {', '.join(PICTURES)}")
-    for name in names or PICTURES:
-        print(f"drew {draw(name, IMAGES)}", flush=True)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(names)} (default: all)")
+    parser.add_argument("--out", type=Path, default=IMAGES, help="the folder (default: images/)")
+    options = parser.parse_args(arguments)
+    if unknown := [name for name in options.names if name not in names]:
+        parser.error(f"no picture {unknown[0]!r}: there are {', '.join(names)}")
+    options.out.mkdir(parents=True, exist_ok=True)
+    missed = False
+    try:
+        for name in options.names or names:
+            try:
+                PICTURES[names[name]](options.out / names[name])
+            except NoBrowserError as error:
+                print(f"{name} not drawn: {error}", file=sys.stderr, flush=True)
+                missed = True
+            else:
+                print(f"drew {options.out / names[name]}", flush=True)
+    finally:
+        if _scratch.cache_info().currsize:
+            shutil.rmtree(_scratch())
+    sys.exit(1 if missed else 0)
 
 
 if __name__ == "__main__":

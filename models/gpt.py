@@ -131,6 +131,18 @@ class CausalSelfAttention(nn.Module):
         layer: int = 0,
     ) -> Float[Tensor, "b t c"]:
         """`rotary` holds the cosines and sines of the tokens' positions; keys and values go through `cache` if given."""
+        q, k, v = self.queries_keys_values(x, rotary)
+        kv_lengths = None
+        if cache is not None:
+            k, v, kv_lengths = cache.append(layer, k, v)
+        y = attention(q, k, v, kv_lengths=kv_lengths)
+        out: Tensor = self.c_proj(y.transpose(1, 2).flatten(2))
+        return out
+
+    def queries_keys_values(
+        self, x: Float[Tensor, "b t c"], rotary: Float[Tensor, "2 #b 1 t half"] | None
+    ) -> tuple[Float[Tensor, "b h t d"], Float[Tensor, "b hkv t d"], Float[Tensor, "b hkv t d"]]:
+        """What attention takes: the projections of x, normed and rotated where the config says so."""
         config = self.config
         heads = self.c_attn(x).view(*x.shape[:2], -1, config.head_size).transpose(1, 2)  # (b, h + 2 hkv, t, d)
         q, k, v = heads.split([config.n_head, config.kv_heads, config.kv_heads], dim=1)
@@ -138,12 +150,7 @@ class CausalSelfAttention(nn.Module):
             q, k = rms_norm(q), rms_norm(k)
         if rotary is not None:
             q, k = rotate(q, rotary), rotate(k, rotary)
-        kv_lengths = None
-        if cache is not None:
-            k, v, kv_lengths = cache.append(layer, k, v)
-        y = attention(q, k, v, kv_lengths=kv_lengths)
-        out: Tensor = self.c_proj(y.transpose(1, 2).flatten(2))
-        return out
+        return q, k, v
 
 
 class MLP(nn.Module):

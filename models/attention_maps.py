@@ -1,0 +1,39 @@
+"""Where each head of a GPT looks: the attention weights, which no kernel ever writes down."""
+
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gpt_from_scratch.models.gpt import GPT, Block, CausalSelfAttention
+
+
+@torch.no_grad()
+def attention_maps(model: GPT, tokens: Sequence[int]) -> Float[Tensor, "layer h t t"]:
+    """softmax(q kᵀ / √d) of every head on one text; row i is how token i divides its attention among tokens 0 to i.
+
+    Raises:
+        ValueError: no tokens, or more than the context holds.
+    """
+    if not tokens:
+        raise ValueError("there are no tokens to look at: give a text")
+    maps: list[Float[Tensor, "h t t"]] = []
+
+    def note(module: CausalSelfAttention, inputs: tuple[Any, ...]) -> None:
+        q, k, _ = module.queries_keys_values(*inputs[:2])
+        k = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)
+        scores = q.float() @ k.float().transpose(-1, -2) / math.sqrt(q.shape[-1])
+        later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+        maps.append(scores.masked_fill(later, -math.inf).softmax(-1)[0].cpu())
+
+    with ExitStack() as stack:
+        for block in model.h:
+            assert isinstance(block, Block)
+            handle = block.attn.register_forward_pre_hook(note)
+            stack.callback(handle.remove)
+        model.hidden(torch.tensor([list(tokens)], device=model.wte.weight.device))
+    return torch.stack(maps)

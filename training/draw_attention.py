@@ -1,0 +1,91 @@
+"""Draw where each head of a trained model looks.
+
+    python training/draw_attention.py runs/NAME --text "Tom had a red ball. Tom lost the ball."
+
+One square a head, a layer a row: how much each token (down) takes from each token before it (across).
+"""
+
+import io
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from gpt_from_scratch.models.attention_maps import attention_maps
+from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.support.files import write_bytes
+from gpt_from_scratch.support.visible import visible
+from gpt_from_scratch.tokenizer.files import load_tokenizer
+from gpt_from_scratch.training.generate import beginning, learned_documents, model_folder
+
+PICTURE_FILE = "attention.png"
+LONGEST = 64  # tokens whose labels can still be told apart
+
+
+@dataclass(frozen=True)
+class AttentionConfig:
+    """What is looked at."""
+
+    source: Annotated[Path, tyro.conf.Positional]
+    """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer"""
+    text: str = "In a house by the sea lived a brave girl named Emma. On a snowy Monday, Emma ran to the market."
+    """what the model reads"""
+    out: Path = Path()
+    """folder that gets attention.png (default: this one)"""
+
+
+def draw(maps: Float[Tensor, "layer h t t"], labels: list[str]) -> bytes:
+    """The maps as a grid of squares, a layer a row, with the tokens beside them; a PNG."""
+    layers, heads, t, _ = maps.shape
+    side = max(1.6, 0.11 * t)
+    figure = Figure(figsize=(heads * side + 1.2, layers * side + 1.2), layout="constrained")
+    grid = figure.subplots(layers, heads, squeeze=False)
+    for layer in range(layers):
+        for head in range(heads):
+            axes = grid[layer][head]
+            axes.imshow(
+                maps[layer, head].sqrt().numpy(), cmap="magma", vmin=0, vmax=1
+            )  # the root shows faint looks too
+            axes.set_title(f"layer {layer}, head {head}", fontsize=8)
+            axes.set_yticks(range(t), labels if head == 0 else [""] * t, fontsize=6)
+            axes.set_xticks(range(t), labels if layer == layers - 1 else [""] * t, fontsize=6, rotation=90)
+            axes.tick_params(length=0)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()
+
+
+def run(config: AttentionConfig) -> Path:
+    """Load the model, let it read the text, draw.
+
+    Raises:
+        FileNotFoundError, ValueError: no model there, a text that is too long or cannot be encoded.
+    """
+    folder = model_folder(config.source, lambda message: print(visible(message), file=sys.stderr))
+    tokenizer = load_tokenizer(folder)
+    tokens, _ = beginning(tokenizer, config.text, learned_documents(folder))
+    model = GPT.from_pretrained(folder).eval()
+    limit = min(LONGEST, model.config.block_size)
+    if len(tokens) > limit:
+        raise ValueError(f"the text has {len(tokens)} tokens, the picture takes {limit}: give a shorter --text")
+    labels = [visible(tokenizer.decode([token])).replace("\n", "⏎").replace("$", r"\$") for token in tokens]
+    config.out.mkdir(parents=True, exist_ok=True)
+    write_bytes(config.out / PICTURE_FILE, draw(attention_maps(model, tokens), labels))
+    return config.out / PICTURE_FILE
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line and draw; errors are told in one line."""
+    try:
+        print(f"drew {run(tyro.cli(AttentionConfig, prog='draw_attention', description=__doc__, args=arguments))}")
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(visible(f"draw_attention: {error}"))
+
+
+if __name__ == "__main__":
+    main()
