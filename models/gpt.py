@@ -9,7 +9,7 @@ Shapes: b batch, t tokens, c n_embd, h heads, d head size, v vocabulary.
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,7 @@ from gpt_from_scratch.kernels.attention import attention
 from gpt_from_scratch.kernels.layer_norm import layer_norm
 from gpt_from_scratch.kernels.linear_cross_entropy import linear_cross_entropy
 from gpt_from_scratch.kernels.registry import load_ops
+from gpt_from_scratch.models.ngrams import NgramEmbedding
 
 if TYPE_CHECKING:
     from gpt_from_scratch.models.cache import KVCache
@@ -54,9 +55,15 @@ class GPTConfig:
     """Biases in linear layers and norms."""
     tie_head: bool = True
     """Share the output head's weight with the token embedding."""
+    ngram: int = 1
+    """Also embed the last 2, 3, ... up to so many tokens together, looked up by hash (Pagnoni et al. 2024); 1: none."""
+    ngram_buckets: int = 8192
+    """Rows of the table of each length of n-gram."""
+
+    SIZES: ClassVar = ("block_size", "vocab_size", "n_layer", "n_head", "n_embd")
 
     def __post_init__(self) -> None:
-        for name in ("block_size", "vocab_size", "n_layer", "n_head", "n_embd"):
+        for name in (*self.SIZES, "ngram", "ngram_buckets"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, it is {getattr(self, name)}")
         if self.n_embd % self.n_head:
@@ -81,7 +88,7 @@ class GPTConfig:
     def beyond_gpt2(self) -> list[str]:
         """The switches, as "name=value", in which this differs from GPT-2's architecture; empty if it is exact."""
         exact = GPTConfig()
-        names = ("position", "qk_norm", "activation", "bias", "tie_head")
+        names = ("position", "qk_norm", "activation", "bias", "tie_head", "ngram")
         switches = [f"{name}={getattr(self, name)}" for name in names if getattr(self, name) != getattr(exact, name)]
         return switches + ([f"n_kv_head={self.n_kv_head}"] if self.kv_heads != self.n_head else [])
 
@@ -191,6 +198,11 @@ class GPT(nn.Module):
         self.config = config
         self.wte = nn.Embedding(config.vocab_size, config.n_embd)
         self.wpe = nn.Embedding(config.block_size, config.n_embd) if config.position == "learned" else None
+        self.ngrams = (
+            NgramEmbedding(config.ngram, config.ngram_buckets, config.vocab_size, config.n_embd)
+            if config.ngram > 1
+            else None
+        )
         self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.ln_f = LayerNorm(config)
         self.lm_head = None if config.tie_head else nn.Linear(config.n_embd, config.vocab_size, bias=False)
@@ -209,14 +221,14 @@ class GPT(nn.Module):
     def initialize(self) -> None:
         """GPT-2's initial values (Radford et al. 2019), or the modern ones where `zero_init` says so.
 
-        embeddings           normal, standard deviation 0.02
+        embeddings           normal, standard deviation 0.02;  of n-grams zero: one never met says nothing
         linear weights       normal, 0.02
         ... into the stream  normal, 0.02 / √(2 n_layer), one for each addition;  zero with `zero_init`
         untied head          normal, 0.02;  zero with `zero_init`
         biases               0;  norms: weight 1, bias 0
         """
         for name, parameter in self.named_parameters():
-            if name.endswith("bias"):
+            if name.endswith("bias") or name.startswith("ngrams."):
                 nn.init.zeros_(parameter)
             elif ".ln_" in name or name.startswith("ln_"):
                 nn.init.ones_(parameter)
@@ -249,6 +261,10 @@ class GPT(nn.Module):
         if cache is not None:
             positions = positions + cache.lengths.unsqueeze(1)
         x = self.wte(tokens)
+        if self.ngrams is not None:
+            x = x + self.ngrams(tokens, None if cache is None else cache.before(self.config.ngram - 1))
+            if cache is not None:
+                cache.remember(tokens)
         rotary = None
         if self.wpe is not None:
             x = x + self.wpe(positions)

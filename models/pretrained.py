@@ -96,9 +96,10 @@ def read_config(path: Path) -> GPTConfig:
     described = read_json(path)
     kind = described.get("model_type")
     if kind == OWN_MODEL_TYPE:
-        names = {field.name for field in dataclasses.fields(GPTConfig)}
+        # A switch that an older release did not know is off, which is its default; sizes are never left to one.
+        switches = {field.name for field in dataclasses.fields(GPTConfig)} & described.keys()
         try:
-            return GPTConfig(**{name: described[name] for name in names})
+            return GPTConfig(**{name: described[name] for name in {*GPTConfig.SIZES, *switches}})
         except (KeyError, TypeError) as error:
             raise ValueError(f"{path}: not a whole description of a GPT: {error}") from error
     if kind != "gpt2":

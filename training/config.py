@@ -183,7 +183,7 @@ def from_json(document: Mapping[str, Any]) -> TrainConfig:
     """The inverse of `as_json`, with every field's type checked.
 
     Raises:
-        ValueError: a field that is missing, unknown or of a wrong type, by name.
+        ValueError: a field that is unknown or of a wrong type, by name.
     """
     config: TrainConfig = _build(TrainConfig, document, "")
     return config
@@ -204,9 +204,8 @@ def _build(kind: type[Any], document: object, where: str) -> Any:
     names = {f.name for f in dataclasses.fields(kind)}
     if unknown := sorted(document.keys() - names):
         raise ValueError(f"unknown setting {where}{unknown[0]}; a newer release may have written it")
-    if missing := sorted(names - document.keys()):
-        raise ValueError(f"the setting {where}{missing[0]} is missing")
-    return kind(**{name: _value(hints[name], document[name], f"{where}{name}") for name in names})
+    # A setting that an older release did not have takes its default, which is how that release behaved.
+    return kind(**{name: _value(hints[name], document[name], f"{where}{name}") for name in names & document.keys()})
 
 
 def _value(hint: Any, value: object, where: str) -> Any:

@@ -13,7 +13,9 @@ from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.sampling import sample, sample_rows
 
 GPT2 = GPTConfig(block_size=24, vocab_size=40, n_layer=2, n_head=4, n_embd=32)
-MODERN = GPTConfig(**{**vars(GPT2), "position": "rotary", "qk_norm": True, "n_kv_head": 2, "tie_head": False})
+MODERN = GPTConfig(
+    **{**vars(GPT2), "position": "rotary", "qk_norm": True, "n_kv_head": 2, "tie_head": False, "ngram": 3}
+)
 PROMPTS = [[1, 2, 3, 4, 5], [7], [9, 8, 7]]
 
 

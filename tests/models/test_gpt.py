@@ -19,6 +19,8 @@ MODERN = GPTConfig(
         "bias": False,
         "tie_head": False,
         "n_kv_head": 2,
+        "ngram": 3,
+        "ngram_buckets": 60,
     }
 )
 
@@ -111,6 +113,7 @@ def test_gpt2_initial_values() -> None:
         ({"n_embd": 30}, "n_head 4 must divide n_embd 30; the nearest that does is"),
         ({"n_kv_head": 3}, "n_kv_head 3 must divide n_head 4"),
         ({"n_layer": 0}, "n_layer must be at least 1"),
+        ({"ngram": 0}, "ngram must be at least 1"),
         ({"position": "rotary", "n_embd": 12}, "even head size"),
     ],
 )

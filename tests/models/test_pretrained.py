@@ -16,7 +16,15 @@ from gpt_from_scratch.models.gpt import GPT, GPTConfig
 
 TINY = GPTConfig(block_size=16, vocab_size=50, n_layer=2, n_head=4, n_embd=32)
 MODERN = GPTConfig(
-    **{**vars(TINY), "position": "rotary", "qk_norm": True, "tie_head": False, "bias": False, "zero_init": True}
+    **{
+        **vars(TINY),
+        "position": "rotary",
+        "qk_norm": True,
+        "tie_head": False,
+        "bias": False,
+        "zero_init": True,
+        "ngram": 2,
+    }
 )
 
 
@@ -83,7 +91,9 @@ def test_the_hubs_older_names_load_too(tmp_path: Path) -> None:
 
 
 def test_a_modern_model_is_not_exported_as_gpt2(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not a GPT-2.*position=rotary, qk_norm=True, bias=False, tie_head=False"):
+    with pytest.raises(
+        ValueError, match="not a GPT-2.*position=rotary, qk_norm=True, bias=False, tie_head=False, ngram=2"
+    ):
         pretrained.export_gpt2(make(MODERN), tmp_path)
     assert not list(tmp_path.iterdir())
 

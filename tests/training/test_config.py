@@ -66,7 +66,6 @@ def test_a_source_that_needs_a_path_says_so() -> None:
     [
         ({"steps": "many"}, "steps is 'many', expected int"),
         ({"stepz": 3}, "unknown setting stepz"),
-        ({"data": {}}, r"the setting data\.\w+ is missing"),
         ({"model": 5}, "model.* should be an object"),
         ({"dtype": "fp8"}, "dtype is 'fp8'"),
         ({"steps": 0}, "steps must be at least 1"),
@@ -76,6 +75,13 @@ def test_a_source_that_needs_a_path_says_so() -> None:
 def test_a_damaged_config_names_the_setting(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         from_json(as_json(TrainConfig()) | change)
+
+
+def test_a_setting_that_an_older_release_lacked_takes_its_default() -> None:
+    document = as_json(PRESETS["tiny"][1])
+    del document["model"]["ngram"], document["optimizer"]["embed_lr"]
+    expected = replace(PRESETS["tiny"][1].optimizer, embed_lr=None)
+    assert from_json(document).optimizer == expected and from_json(document).model.ngram == 1
 
 
 def test_a_config_file_that_is_none_names_itself(tmp_path: Path) -> None:
