@@ -2,6 +2,7 @@
 
 import jaxtyping
 import pytest
+import torch
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -10,6 +11,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.getoption("benchmark_only", default=False):
         config.option.benchmark_disable = True
     jaxtyping.config.update("jaxtyping_disable", True)
+
+
+@pytest.fixture(autouse=True)
+def compiled_for_this_shape() -> None:
+    """torch.compile makes a second shape's code for any shape, and after eight it refuses: each benchmark compiles its own."""
+    torch._dynamo.reset()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -1,15 +1,14 @@
 """The parts of gpu_report that need a whole model: that it compiles and accumulates, and its training steps by backend."""
 
-from typing import TYPE_CHECKING, Any
+from time import perf_counter
+from typing import Any
 
 import torch
 
+from gpt_from_scratch.benchmarks.clock import Clock
 from gpt_from_scratch.benchmarks.timing import summary
 from gpt_from_scratch.kernels.registry import load_ops, use_backend
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
-
-if TYPE_CHECKING:
-    from gpt_from_scratch.benchmarks.gpu_report import Clock
 
 TINY = GPTConfig(block_size=32, vocab_size=67, n_layer=1, n_head=2, n_embd=32)
 PEAK_FLOPS = 989e12  # dense bf16 of an H100 or H200
@@ -30,7 +29,7 @@ def gradients(call: Any, model: GPT, parts: list[torch.Tensor], device: str) -> 
     return [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
 
 
-def whole_model(device: str, clock: "Clock", tiny: bool) -> dict[str, Any]:
+def whole_model(device: str, clock: Clock, tiny: bool) -> dict[str, Any]:
     """One graph, the same gradients compiled and in two parts, and torch.library's own checks of our operations."""
     failures: list[str] = []
     torch.manual_seed(0)
@@ -40,13 +39,20 @@ def whole_model(device: str, clock: "Clock", tiny: bool) -> dict[str, Any]:
     backend = "triton" if device == "cuda" else "torch"
     with use_backend("reference"):
         expected = gradients(model, model, [tokens], device)
-    with use_backend(backend):
-        whole = gradients(model, model, [tokens], device)
-        halves = gradients(model, model, list(tokens.split(2)), device)
-        compiled = torch.compile(model, fullgraph=True, backend="aot_eager" if tiny else "inductor")
-        traced = gradients(compiled, model, [tokens], device)
-    for name, got in (("eager", whole), ("in two parts", halves), ("compiled", traced)):
-        for parameter, a, b in zip(dict(model.named_parameters()), expected, got, strict=True):
+    compiled = torch.compile(model, fullgraph=True, backend="eager" if tiny else "inductor")
+    ways: dict[str, Any] = {
+        "eager": lambda: gradients(model, model, [tokens], device),
+        "in two parts": lambda: gradients(model, model, list(tokens.split(2)), device),
+        "compiled": lambda: gradients(compiled, model, [tokens], device),
+    }
+    for name, way in ways.items():
+        try:
+            with use_backend(backend):
+                found = way()
+        except RuntimeError as error:
+            failures.append(f"{name}: {error}")
+            continue
+        for parameter, a, b in zip(dict(model.named_parameters()), expected, found, strict=True):
             off = float((a - b).norm() / a.norm().clamp(min=1e-12))
             if not off < 0.03:  # bf16 activations: a few of its 0.4 % steps
                 failures.append(f"{name}: gradient of {parameter} is {off:.3f} of its norm away from the reference's")
@@ -56,16 +62,26 @@ def whole_model(device: str, clock: "Clock", tiny: bool) -> dict[str, Any]:
 
 
 def operation_checks(device: str) -> list[str]:
-    """opcheck's complaints: schema, fake tensors, and what AOTAutograd makes of them."""
-    operations = torch.ops.gpt_from_scratch
+    """torch.library.opcheck's complaints about our operations: schema, fake shapes and strides, no hidden aliasing."""
+    ours = torch.ops.gpt_from_scratch
     x, weight = torch.randn(5, 24, device=device), torch.ones(24, device=device)
     q = tuple(torch.randn(1, 9, 3, 2, 16, device=device).transpose(1, 3).unbind(2))
-    labels = torch.randint(11, (5,), device=device)
+    labels, lengths = torch.randint(11, (5,), device=device), torch.tensor([7], device=device)
+    y, total, mean, rstd = ours.norm_forward(x, x, weight, weight, 1e-5)
+    out, lse = ours.attention_forward(*q, None, True, 0.25)
     checks = [
-        (operations.norm_forward, (x, x, weight, weight, 1e-5)),
-        (operations.attention_forward, (*q, None, True, 0.25)),
-        (operations.losses_and_gradients, (x, torch.randn(11, 24, device=device), labels, None, -100, True)),
+        (ours.norm_forward, (x, x, weight, weight, 1e-5)),
+        (ours.norm_forward, (x, None, weight, None, 1e-5)),
+        (ours.norm_backward, (y, None, total, weight, mean, rstd, torch.float32)),
+        (ours.attention_forward, (*q, lengths, True, 0.25)),
+        (ours.attention_backward, (out, *q, None, out, lse, True, 0.25)),
+        (ours.losses_and_gradients, (x, torch.randn(11, 24, device=device), labels, None, -100, True)),
     ]
+    return complaints(checks)
+
+
+def complaints(checks: list[tuple[Any, tuple[Any, ...]]]) -> list[str]:
+    """What opcheck says of (operation, arguments) that is not success."""
     failures = []
     for operation, arguments in checks:
         result = torch.library.opcheck(
@@ -75,48 +91,87 @@ def operation_checks(device: str) -> list[str]:
     return failures
 
 
-def steps(device: str, clock: "Clock", tiny: bool) -> list[dict[str, Any]]:
-    """Training steps: each backend, and Triton with each op in turn given to the library (an A/B in the step)."""
+FIRST_COMPILATION = 60.0
+"""Seconds that one variant's compilation may take, before one has been seen."""
+
+
+def variants(device: str) -> dict[str, str]:
+    """Name → the choice of backends: the library's, ours, and ours with each op in turn given to the library."""
+    theirs, ours = ("torch", "triton") if device == "cuda" else ("reference", "torch")
+    return {ours: ours, theirs: theirs} | {f"{ours}, {op} by {theirs}": f"{ours},{op}={theirs}" for op in load_ops()}
+
+
+def steps(device: str, clock: Clock, tiny: bool) -> list[dict[str, Any]]:
+    """Training steps of every variant in turn, round after round, on one model and optimizer: an A/B within the step.
+
+    Raises:
+        RuntimeError: a variant ran another's graph, so that its time would be the other's.
+    """
     config, batch = (TINY, 2) if tiny else (GPTConfig(), 32)
-    kinds = ("reference", "torch") if device == "cpu" else ("torch", "triton")
-    choices = {name: name for name in kinds}
-    if device == "cuda":
-        choices |= {f"triton, {op} by torch": f"triton,{op}=torch" for op in load_ops()}
-    rows = []
-    for name, choice in choices.items():
-        if not clock.over(f"steps: {name}", 20):
-            rows.append({"backends": name, **train(config, batch, choice, device, rounds=3 if tiny else 12)})
-    return rows
-
-
-def train(config: GPTConfig, batch: int, choice: str, device: str, rounds: int) -> dict[str, Any]:
-    """Tokens a second, MFU and peak memory of AdamW steps in bf16, the model compiled on a GPU."""
     torch.manual_seed(0)
     torch._dynamo.reset()
     model = GPT(config).to(device)
-    with use_backend(choice):
-        call = torch.compile(model) if device == "cuda" else model
-        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=device == "cuda")
-        tokens = tokens_for(config, batch, device)
-        if device == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-        seconds = [step(call, optimizer, tokens, device) for _ in range(rounds + 3)][3:]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=device == "cuda")
+    tokens = tokens_for(config, batch, device)
+    call = torch.compile(model, fullgraph=True, dynamic=False, backend="eager" if tiny else "inductor")
+    usable: dict[str, str] = {}
+    peaks: dict[str, int | None] = {}
+    failed: list[dict[str, Any]] = []
+    longest = FIRST_COMPILATION
+    with torch._dynamo.config.patch(recompile_limit=64):
+        for name, choice in variants(device).items():
+            if clock.over(f"steps: {name}", longest + 15):
+                continue
+            started, graphs = perf_counter(), torch._dynamo.utils.counters["stats"]["unique_graphs"]
+            try:
+                with use_backend(choice):
+                    for _ in range(3):
+                        step(call, optimizer, tokens, device)
+                    peaks[name] = peak_of_step(call, optimizer, tokens, device)
+            except RuntimeError as error:
+                failed.append({"backends": name, "error": str(error)[:300]})
+                continue
+            if torch._dynamo.utils.counters["stats"]["unique_graphs"] == graphs:
+                raise RuntimeError(f"{name} ran a graph that another variant had compiled")
+            usable[name], longest = choice, perf_counter() - started if not usable else longest
+        seconds: dict[str, list[float]] = {name: [] for name in usable}
+        for _ in range(5 if tiny else 15):
+            for name, choice in usable.items():
+                with use_backend(choice):
+                    seconds[name].append(step(call, optimizer, tokens, device))
+    return [figures(name, model, batch, seconds, peaks[name], device) for name in usable] + failed
+
+
+def figures(
+    name: str, model: GPT, batch: int, seconds: dict[str, list[float]], peak: int | None, device: str
+) -> dict[str, Any]:
+    """One row. "beside ours" divides, round by round, by the first variant's time in the same round."""
+    config, time = model.config, summary(seconds[name])
     count = batch * config.block_size
     flops = 6 * model.num_parameters() + 12 * config.n_layer * config.n_embd * config.block_size
-    time = summary(seconds)
+    first = next(iter(seconds.values()))
     return {
+        "backends": name,
         "step": time,
+        "beside ours": summary([mine / ours for mine, ours in zip(seconds[name], first, strict=True)]),
         "tokens/s": count / time["median"],
         "MFU": count * flops / time["median"] / PEAK_FLOPS if device == "cuda" else None,
         "FLOPs a token": flops,
-        "peak memory, bytes": torch.cuda.max_memory_allocated() if device == "cuda" else None,
+        "peak memory, bytes": peak,
     }
+
+
+def peak_of_step(call: Any, optimizer: torch.optim.Optimizer, tokens: torch.Tensor, device: str) -> int | None:
+    """Bytes allocated at the peak of one step; None on a CPU."""
+    if device != "cuda":
+        return None
+    torch.cuda.reset_peak_memory_stats()
+    step(call, optimizer, tokens, device)
+    return torch.cuda.max_memory_allocated()
 
 
 def step(call: Any, optimizer: torch.optim.Optimizer, tokens: torch.Tensor, device: str) -> float:
     """Seconds of one step, the device's work included."""
-    from time import perf_counter
-
     if device == "cuda":
         torch.cuda.synchronize()
     start = perf_counter()

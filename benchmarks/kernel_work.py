@@ -3,10 +3,12 @@
 Used by `pytest benchmarks`, by gpu_report and by the roofline page, so that all three speak of the same thing.
 """
 
+import contextlib
+import importlib
 import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -16,6 +18,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gpt_from_scratch.kernels.registry import load_ops
 
+ROWS = 32 * 1024
+"""Tokens of a micro-batch."""
 GPT2 = {"heads": 12, "head_size": 64, "width": 768, "vocabulary": 50257}
 
 
@@ -92,19 +96,43 @@ def small() -> list[Work]:
 
 
 def on_gpu() -> list[Work]:
-    """GPT-2's shapes, and attention up to 16k tokens at 32k tokens a batch and two head sizes."""
-    rows = 32 * 1024
-    longer = [attention(rows // t, 768 // d, t, d) for d in (64, 128) for t in (1024, 2048, 4096, 8192, 16384)]
-    wide = [make(rows, width) for make in (layer_norm, add_layer_norm) for width in (768, 1024, 1600)]
-    return [*longer, *wide, linear_cross_entropy(rows, 768, GPT2["vocabulary"])]
+    """GPT-2's shapes first, then other widths, and attention up to 16k tokens at 32k tokens a batch and two head sizes."""
+    others = [make(ROWS, width) for width in (1024, 1600) for make in (layer_norm, add_layer_norm)]
+    longer = [attention(ROWS // t, 768 // d, t, d) for d in (64, 128) for t in (1024, 2048, 4096, 8192, 16384)]
+    return [work for _, work in gpt2_step()] + others + longer[1:]
 
 
 def contenders(work: Work, device: str, dtype: torch.dtype) -> dict[str, Callable[..., Any]]:
     """Name → a function of the op's arguments. Ours have the backend's name; "outside" ones what people would call."""
     made = load_ops()[work.op]
     ours = {name: partial(made, backend=name) for name in made.backends if made.why_not(name, device) is None}
-    outside = {f"outside {name}": function for name, function in OUTSIDE[work.op](device, dtype)}
+    outside = {f"outside {name}": function for name, function in OUTSIDE[work.op](work, device, dtype)}
     return {**ours, **outside}
+
+
+@dataclass(frozen=True)
+class Deterministic:
+    """A contender whose forward and backward run under torch.use_deterministic_algorithms(True). Some refuse to."""
+
+    function: Callable[..., Any]
+
+    def __call__(self, **arguments: Any) -> Any:
+        with deterministic():
+            return self.function(**arguments)
+
+
+@contextlib.contextmanager
+def deterministic() -> Iterator[None]:
+    """The mode, but without filling every new tensor with NaN, which is a debugging aid and costs a pass over memory."""
+    filled = torch.utils.deterministic.fill_uninitialized_memory
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        torch.utils.deterministic.fill_uninitialized_memory = filled
 
 
 def _sdpa(q: Tensor, k: Tensor, v: Tensor, *, chosen: SDPBackend | None = None) -> Tensor:
@@ -114,64 +142,89 @@ def _sdpa(q: Tensor, k: Tensor, v: Tensor, *, chosen: SDPBackend | None = None) 
         return F.scaled_dot_product_attention(q, k, v, is_causal=True)
 
 
-def _outside_attention(device: str, dtype: torch.dtype) -> Iterator[tuple[str, Callable[..., Any]]]:
+SDPA = {
+    "sdpa flash": SDPBackend.FLASH_ATTENTION,
+    "sdpa cudnn": SDPBackend.CUDNN_ATTENTION,
+    "sdpa efficient": SDPBackend.EFFICIENT_ATTENTION,
+}
+SCORES_IN_MEMORY = 2048  # tokens up to which 32k tokens' scores fit a GPU's memory several times over
+
+
+def _outside_attention(work: Work, device: str, dtype: torch.dtype) -> Iterator[tuple[str, Callable[..., Any]]]:
     yield "sdpa", _sdpa
     if device != "cuda" or dtype == torch.float32:
+        yield "sdpa flash, deterministic", Deterministic(partial(_sdpa, chosen=SDPBackend.FLASH_ATTENTION))
         return
-    yield "sdpa flash", partial(_sdpa, chosen=SDPBackend.FLASH_ATTENTION)
-    yield "sdpa cudnn", partial(_sdpa, chosen=SDPBackend.CUDNN_ATTENTION)
-    yield "sdpa efficient", partial(_sdpa, chosen=SDPBackend.EFFICIENT_ATTENTION)
+    for name, chosen in SDPA.items():
+        yield name, partial(_sdpa, chosen=chosen)
+        yield f"{name}, deterministic", Deterministic(partial(_sdpa, chosen=chosen))
+    if work.sizes[2] <= SCORES_IN_MEMORY:
+        yield "inductor", torch.compile(load_ops()["attention"].reference, dynamic=False)
+    yield "flex", flex(work.sizes[2], device)
+
+
+def flex(tokens: int, device: str) -> Callable[..., Any]:
+    """FlexAttention with a causal block mask, which is made once, at the first call."""
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
-    flex = torch.compile(flex_attention)
-    masks: dict[int, Any] = {}
+    compiled = torch.compile(flex_attention, dynamic=False)
 
-    def causal(q: Tensor, k: Tensor, v: Tensor) -> Any:
-        t = q.shape[2]
-        if t not in masks:
-            masks[t] = create_block_mask(lambda b, h, i, j: i >= j, None, None, t, t, device=device)
-        return flex(q, k, v, block_mask=masks[t])
+    @cache
+    def mask() -> Any:
+        return create_block_mask(lambda b, h, i, j: i >= j, None, None, tokens, tokens, device=device)
 
-    yield "flex", causal
+    return lambda q, k, v: compiled(q, k, v, block_mask=mask())
 
 
-def _outside_layer_norm(device: str, dtype: torch.dtype) -> Iterator[tuple[str, Callable[..., Any]]]:
-    def eager(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return F.layer_norm(x, weight.shape, weight, bias)
+def _layer_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return F.layer_norm(x, weight.shape, weight, bias)
 
-    yield "eager", eager
+
+def _outside_layer_norm(work: Work, device: str, dtype: torch.dtype) -> Iterator[tuple[str, Callable[..., Any]]]:
+    yield "eager", _layer_norm
     if device == "cuda":
-        yield "inductor", torch.compile(eager)
-        if importlib.util.find_spec("liger_kernel") is not None:
-            from liger_kernel.ops.layer_norm import LigerLayerNormFunction
-
-            yield "liger", lambda x, weight, bias: LigerLayerNormFunction.apply(x, weight, bias, 1e-5)
+        yield "inductor", torch.compile(_layer_norm, dynamic=False)
+    if (liger := _liger("layer_norm.LigerLayerNormFunction", device)) is not None:
+        yield "liger", lambda x, weight, bias: liger(x, weight, bias, 1e-5)
 
 
-def _outside_add_layer_norm(device: str, dtype: torch.dtype) -> Iterator[tuple[str, Callable[..., Any]]]:
-    def eager(x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        total = x + residual
-        return F.layer_norm(total, weight.shape, weight, bias), total
+def _add_layer_norm(x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    total = x + residual
+    return F.layer_norm(total, weight.shape, weight, bias), total
 
-    yield "eager", eager
+
+def _outside_add_layer_norm(work: Work, device: str, dtype: torch.dtype) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Liger fuses the addition with RMSNorm only; its LayerNorm gets the sum, as its users would write it."""
+    yield "eager", _add_layer_norm
     if device == "cuda":
-        yield "inductor", torch.compile(eager)
+        yield "inductor", torch.compile(_add_layer_norm, dynamic=False)
+    if (liger := _liger("layer_norm.LigerLayerNormFunction", device)) is not None:
+
+        def add_then_liger(x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+            total = x + residual
+            return liger(total, weight, bias, 1e-5), total
+
+        yield "add, then liger", add_then_liger
 
 
-def _outside_loss(device: str, dtype: torch.dtype) -> Iterator[tuple[str, Callable[..., Any]]]:
-    def eager(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(F.linear(hidden, weight.to(hidden.dtype)).float(), targets)
+def _cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(F.linear(hidden, weight.to(hidden.dtype)).float(), targets)
 
-    yield "eager", eager
+
+def _outside_loss(work: Work, device: str, dtype: torch.dtype) -> Iterator[tuple[str, Callable[..., Any]]]:
+    yield "eager", _cross_entropy
     if device == "cuda":
-        yield "inductor", torch.compile(eager)
-        if importlib.util.find_spec("liger_kernel") is not None:
-            from liger_kernel.ops.fused_linear_cross_entropy import LigerFusedLinearCrossEntropyFunction
+        yield "inductor", torch.compile(_cross_entropy, dynamic=False)
+    if (liger := _liger("fused_linear_cross_entropy.LigerFusedLinearCrossEntropyFunction", device)) is not None:
+        yield "liger", lambda hidden, weight, targets: liger(hidden, weight.to(hidden.dtype), targets)[0]
 
-            def liger(hidden: Tensor, weight: Tensor, targets: Tensor) -> Any:
-                return LigerFusedLinearCrossEntropyFunction.apply(hidden, weight.to(hidden.dtype), targets)[0]
 
-            yield "liger", liger
+def _liger(name: str, device: str) -> Callable[..., Any] | None:
+    """A function of liger_kernel.ops, imported at its first call, where Liger is installed and can run."""
+    if device != "cuda" or importlib.util.find_spec("liger_kernel") is None:
+        return None
+    module, _, function = name.partition(".")
+    return lambda *arguments: getattr(importlib.import_module(f"liger_kernel.ops.{module}"), function).apply(*arguments)
 
 
 def _make_attention(b: int, heads: int, t: int, d: int, device: str, dtype: torch.dtype) -> dict[str, Any]:
@@ -204,7 +257,7 @@ MAKERS: dict[str, Callable[..., dict[str, Any]]] = {
     "add_layer_norm": _make_add_norm,
     "linear_cross_entropy": _make_loss,
 }
-OUTSIDE: dict[str, Callable[[str, torch.dtype], Iterator[tuple[str, Callable[..., Any]]]]] = {
+OUTSIDE: dict[str, Callable[[Work, str, torch.dtype], Iterator[tuple[str, Callable[..., Any]]]]] = {
     "attention": _outside_attention,
     "layer_norm": _outside_layer_norm,
     "add_layer_norm": _outside_add_layer_norm,
@@ -214,10 +267,11 @@ OUTSIDE: dict[str, Callable[[str, torch.dtype], Iterator[tuple[str, Callable[...
 
 def forward_and_backward(function: Callable[..., Any], inputs: dict[str, Any], upstream: Any) -> None:
     """One call and its gradients, which are dropped. `upstream` is what `like_outputs` made."""
-    outputs = function(**inputs)
-    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-    leaves = [x for x in inputs.values() if isinstance(x, Tensor) and x.requires_grad]
-    torch.autograd.grad(outputs, leaves, upstream)
+    with deterministic() if isinstance(function, Deterministic) else contextlib.nullcontext():
+        outputs = function(**inputs)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        leaves = [x for x in inputs.values() if isinstance(x, Tensor) and x.requires_grad]
+        torch.autograd.grad(outputs, leaves, upstream)
 
 
 def like_outputs(function: Callable[..., Any], inputs: dict[str, Any]) -> list[Tensor]:

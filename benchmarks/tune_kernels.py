@@ -4,7 +4,8 @@ python -m gpt_from_scratch.benchmarks.tune_kernels [--op attention] [--rounds 20
 GPT_KERNEL_CONFIGS=mine.txt torchrun training/train_gpt2.py
 
 Every candidate is timed in the same rounds as the line that ships, so that a slow minute is slow for both. Give all
-ranks of a run the same file: ranks that tune apart sum in different orders.
+ranks of a run the same file: ranks that tune apart sum in different orders. Decoding's and the column sums' lines are left
+as they are: a training step spends no time there that would show.
 """
 
 import argparse
@@ -15,7 +16,16 @@ from typing import Any
 
 import torch
 
-from gpt_from_scratch.benchmarks.kernel_work import Work, attention, forward_and_backward, layer_norm, like_outputs
+from gpt_from_scratch.benchmarks.kernel_work import (
+    GPT2,
+    ROWS,
+    Work,
+    attention,
+    forward_and_backward,
+    layer_norm,
+    like_outputs,
+    linear_cross_entropy,
+)
 from gpt_from_scratch.benchmarks.timing import interleaved
 from gpt_from_scratch.kernels import configs
 from gpt_from_scratch.kernels.configs import Config, Line
@@ -28,6 +38,7 @@ TASKS: list[tuple[str, str, list[int]]] = [
     ("attention", "backward_kv", [64, 128]),
     ("layer_norm", "forward", [768, 1600]),
     ("layer_norm", "backward", [768, 1600]),
+    ("linear_cross_entropy", "loss", [0]),
 ]
 
 
@@ -36,14 +47,19 @@ def candidates(op: str) -> Iterator[Config]:
     if op == "attention":
         for rows, columns, warps, stages in itertools.product((32, 64, 128), (32, 64, 128), (4, 8), (1, 2, 3)):
             yield Config(rows, columns, warps, stages)
+    elif op == "linear_cross_entropy":
+        for columns, warps in itertools.product((1024, 2048, 4096, 8192), (4, 8, 16)):
+            yield Config(1, columns, warps, 1)
     else:
         for rows, warps, waves in itertools.product((1, 2, 4, 8), (1, 2, 4, 8), (1, 2, 4)):
             yield Config(rows, 0, warps, 1, waves)
 
 
 def work_for(op: str, size: int) -> Work:
-    """GPT-2's rows at a head size or width."""
-    return attention(32, 768 // size, 1024, size) if op == "attention" else layer_norm(32 * 1024, size)
+    """GPT-2's rows at a head size or width (0: the op has none to tune at)."""
+    if op == "attention":
+        return attention(32, 768 // size, 1024, size)
+    return layer_norm(ROWS, size) if op == "layer_norm" else linear_cross_entropy(ROWS, 768, GPT2["vocabulary"])
 
 
 def search(op: str, kernel: str, size: int, device: str, rounds: int, tried: list[Config]) -> Line:

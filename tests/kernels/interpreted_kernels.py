@@ -12,6 +12,7 @@ import torch
 import triton
 from triton.runtime import interpreter
 
+from gpt_from_scratch.benchmarks.gpu_steps import complaints, operation_checks
 from gpt_from_scratch.kernels.add_layer_norm import add_layer_norm
 from gpt_from_scratch.kernels.attention import attention, triton_backward, triton_forward
 from gpt_from_scratch.kernels.attention import triton_kernel as attention_kernel
@@ -354,30 +355,17 @@ def test_the_whole_model_is_one_graph(small_model: GPT) -> None:
 
 @pytest.mark.compile
 def test_the_registered_operations_keep_their_promises() -> None:
-    """torch.library.opcheck: schema, fake shapes and strides, no hidden aliasing."""
-    operations = torch.ops.gpt_from_scratch
-    x, weight = torch.randn(5, 24), torch.ones(24)
-    q = torch.randn(1, 9, 3, 2, 16).transpose(1, 3).unbind(2)
-    checks = [
-        (operations.norm_forward, (x, x, weight, weight, 1e-5)),
-        (operations.norm_forward, (x, None, weight, None, 1e-5)),
-        (operations.attention_forward, (*q, torch.tensor([7]), True, 0.25)),
-        (operations.losses_and_gradients, (x, torch.randn(11, 24), torch.randint(11, (5,)), None, -100, True)),
-    ]
-    for operation, arguments in checks:
-        torch.library.opcheck(operation, arguments, test_utils=("test_schema", "test_faketensor"))
-    y, total, mean, rstd = operations.norm_forward(x, x, weight, weight, 1e-5)
-    torch.library.opcheck(
-        operations.norm_backward,
-        (y, None, total, weight, mean, rstd, torch.float32),
-        test_utils=("test_schema", "test_faketensor"),
+    """What gpu_report asks on a GPU."""
+    assert operation_checks("cpu") == []
+
+
+@pytest.mark.compile
+def test_an_operation_that_breaks_its_promise_is_named() -> None:
+    broken = torch.library.custom_op(
+        "gpt_from_scratch::broken_norm", lambda x: x + 1, mutates_args=(), schema="(Tensor x) -> Tensor"
     )
-    out, lse = operations.attention_forward(*q, None, True, 0.25)
-    torch.library.opcheck(
-        operations.attention_backward,
-        (out, *q, None, out, lse, True, 0.25),
-        test_utils=("test_schema", "test_faketensor"),
-    )
+    broken.register_fake(lambda x: x.new_empty(3))
+    assert "broken_norm" in str(complaints([(torch.ops.gpt_from_scratch.broken_norm, (torch.ones(2),))]))
 
 
 def test_the_guards_see_a_stray_store() -> None:

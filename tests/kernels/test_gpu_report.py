@@ -1,55 +1,68 @@
 """The report for a GPU and the roofline page: their logic, on tiny shapes on the CPU."""
 
 import json
-import os
-import subprocess
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
-from gpt_from_scratch.benchmarks import kernel_work, roofline
-from gpt_from_scratch.benchmarks.gpu_markdown import markdown
+from gpt_from_scratch.benchmarks import goals, gpu_report, gpu_times, kernel_work, roofline, tables
+from gpt_from_scratch.benchmarks.gpu_markdown import failures, markdown
 from gpt_from_scratch.benchmarks.timing import interleaved
+from gpt_from_scratch.kernels.registry import load_ops
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
-COMMAND = [sys.executable, "-m", "gpt_from_scratch.benchmarks.gpu_report"]
 
 
-def test_the_report_is_whole(tmp_path: Path) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [*COMMAND, "--out", str(tmp_path), "--device", "cpu", "--minutes", "60"]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-    report = json.loads((tmp_path / "kernels_gpu.json").read_text())
+def report_on_cpu(folder: Path, minutes: float, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the command writes, on tiny shapes."""
+    command = ["gpu_report", "--out", str(folder), "--device", "cpu", "--minutes", str(minutes)]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit) as stopped:
+        gpu_report.main()
+    assert stopped.value.code == 0
+    found: dict[str, Any] = json.loads((folder / "kernels_gpu.json").read_text())
+    return found
+
+
+@pytest.mark.compile
+def test_the_report_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = report_on_cpu(tmp_path, 60, monkeypatch)
     assert report["parity"]["passed"] > 20
     assert report["left out"] == []
     for row in report["times"]:
         assert 0 < row["forward"]["p20"] <= row["forward"]["median"] <= row["forward"]["p80"]
-    assert {row["contender"] for row in report["times"]} == {"torch", "outside sdpa", "outside eager"}
-    assert [row["backends"] for row in report["steps"]] == ["reference", "torch"]
+    outside = {"outside sdpa", "outside sdpa flash, deterministic", "outside eager"}
+    assert {row["contender"] for row in report["times"]} == {"torch"} | outside
+    layouts = {f"{kind} grad_output" for kind in ("expanded", "strided", "transposed", "sliced")}
+    assert {*report["parity"]["layouts"]} == layouts | {"strided inputs", "packed inputs"}
+    names = [row["backends"] for row in report["steps"]]
+    assert names == ["torch", "reference", *(f"torch, {op} by reference" for op in load_ops())]
+    assert report["steps"][0]["beside ours"]["median"] == 1.0
     assert (tmp_path / "kernels_gpu.md").read_text() == markdown(report)
-    report["times"][0] |= {"contender": "triton", "shape": "b=32 h=12 t=1024 d=64", "forward TFLOP/s": 301.0}
     report["left out"], report["parity"]["failures"] = ["times: later"], ["attention x: error | <b>"]
+    report["times"].append({"op": "attention", "shape": "s", "contender": "triton", "error": "no <such> chip"})
     page = markdown(report)
-    assert "| 290 TFLOP/s | 301 TFLOP/s |" in page
-    assert "| 468,000 tokens/s | not measured yet |" in page
-    assert "- times: later" in page and "1 failed" in page
+    assert "- times: later" in page and "1 failed" in page and "refuses: no &lt;such> chip" in page
+    assert failures(report) == ["attention x: error | <b>", "attention s: no <such> chip"]
 
 
-def test_without_time_everything_is_named_as_left_out(tmp_path: Path) -> None:
-    command = [*COMMAND, "--out", str(tmp_path), "--device", "cpu", "--minutes", "0.001"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    report = json.loads((tmp_path / "kernels_gpu.json").read_text())
-    assert report["times"] == [] and report["steps"] == [], result.stdout
-    assert len(report["left out"]) == 1 + len(kernel_work.small()) + 2
+@pytest.mark.compile
+def test_without_time_everything_is_named_as_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = report_on_cpu(tmp_path, 0.001, monkeypatch)
+    assert report["times"] == [] and report["steps"] == []
+    assert len(report["left out"]) == 1 + len(kernel_work.small()) + 2 + len(load_ops())
 
 
 def test_no_gpu_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    command = [*COMMAND, "--out", str(tmp_path)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode == 1 and "no CUDA device" in result.stderr
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["gpu_report", "--out", str(tmp_path / "new")])
+    with pytest.raises(SystemExit, match="no CUDA device"):
+        gpu_report.main()
+    assert not (tmp_path / "new").exists()
 
 
 def test_the_committed_roofline_is_what_the_command_prints() -> None:
@@ -76,3 +89,90 @@ def test_rounds_are_interleaved_and_at_least_five() -> None:
     found = interleaved({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 50, "cpu", seconds=0.0)
     assert calls == ["a", "b"] * 6  # one to warm up, then five rounds although no time was left
     assert found["a"]["p20"] <= found["a"]["median"] <= found["a"]["p80"]
+
+
+def measured(factor: float) -> dict[str, Any]:
+    """A report in which our kernels run at `factor` of a rate that reaches every goal exactly."""
+    rows = []
+    for work in (goals.ATTENTION, goals.LAYER_NORM, goals.ADD_LAYER_NORM, goals.LOSS):
+        rates = {"outside inductor": 1.0, "triton": factor, "outside sdpa flash": 0.5, "outside refuses": None}
+        for name, rate in rates.items():
+            row: dict[str, Any] = {"op": work.op, "shape": work.shape, "contender": name}
+            if rate is None:
+                rows.append({**row, "error": "no"})
+                continue
+            row |= {"forward": {"median": 1 / rate}, "both": {"median": 3 / rate}, "TB/s": 0.7 * 4 * rate}
+            row |= {"forward TFLOP/s": 290 * rate, "backward TFLOP/s": 100 * rate * (0.9 if name == "triton" else 1)}
+            rows.append({**row, "peak memory, bytes": 100 if name == "triton" else round(500 * factor)})
+    environment = {"device": "a card", "torch": "2", "commit": "c" * 40}
+    steps = [{"backends": "triton", "tokens/s": 550_000 * factor}]
+    return {"environment": environment, "times": rows, "steps": steps, "ceilings": {"TB/s": 4.0, "TFLOP/s": 800.0}}
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "reached"), (1.2, "reached"), (0.8, "missed")])
+def test_every_goal_is_found_in_a_report_and_judged(factor: float, verdict: str) -> None:
+    verdicts = [line.split("|")[-2].strip() for line in goals.table(measured(factor))[2:]]
+    assert verdicts == [verdict] * len(goals.GOALS)
+    values = {goal.what: goal.measured(measured(factor)) for goal in goals.GOALS}
+    assert values["its peak memory, part of compiled eager's"] == pytest.approx(0.2 / factor)
+    assert values["the same, beside the best of torch's"] == pytest.approx(factor)
+    nothing = {"environment": {}, "times": [], "steps": [{"backends": "triton", "error": "out of memory"}]}
+    assert [goal.measured(nothing) for goal in goals.GOALS] == [None] * len(goals.GOALS)
+
+
+def test_what_refuses_says_so_and_the_others_are_measured() -> None:
+    def refuses(**arguments: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("not on this chip")
+
+    work = kernel_work.small()[2]
+    functions = {"mine": kernel_work.contenders(work, "cpu", torch.float32)["torch"], "theirs": refuses}
+    rows = {row["contender"]: row for row in gpu_times.compared(work, functions, "cpu", torch.float32, True)}
+    assert rows["theirs"]["error"] == "not on this chip"
+    assert rows["mine"]["both"]["median"] > 0
+
+
+def test_a_deterministic_contender_is_so_in_both_passes_and_leaves_the_mode_as_it_was() -> None:
+    seen = []
+
+    class Spy(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+            seen.append(torch.are_deterministic_algorithms_enabled())
+            return x * 2
+
+        @staticmethod
+        def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+            seen.append(torch.are_deterministic_algorithms_enabled())
+            return gradient * 2
+
+    x = torch.ones(2, requires_grad=True)
+    for function, expected in ((Spy.apply, False), (kernel_work.Deterministic(lambda x: Spy.apply(x)), True)):
+        seen.clear()
+        kernel_work.forward_and_backward(lambda x, f=function: f(x) if f is Spy.apply else f(x=x), {"x": x}, [x])
+        assert seen[0] == expected
+    kernel_work.forward_and_backward(function, {"x": x}, [x])
+    assert seen[-2:] == [True, True]
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize("path", tables.FILES, ids=lambda path: str(path.relative_to(tables.ROOT)))
+def test_the_committed_tables_are_what_the_command_writes(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert tables.MARKED.search(text) is not None
+    assert text == tables.written(text), "run: python -m gpt_from_scratch.benchmarks.tables"
+
+
+def test_tables_are_written_between_their_markers(tmp_path: Path) -> None:
+    page = "a\n<!-- table: kernels -->\nold\n<!-- end of table: kernels -->\nb <!-- table: contenders -->\n"
+    page += "<!-- end of table: contenders -->"
+    assert tables.written(page, tmp_path).count("not measured yet") == len(goals.GOALS) + 1
+    (tmp_path / "kernels_gpu.json").write_text(json.dumps(measured(1.1)))
+    made = tables.written(page, tmp_path)
+    assert "a\n<!-- table: kernels -->\nGoals" in made and "old" not in made
+    assert "Measured on a card" in made and "| 319 TFLOP/s | reached |" in made
+    assert "| inductor | 3,000,000.0 | 0.91 |" in made
+    assert tables.written(made, tmp_path) == made
+    with pytest.raises(ValueError, match="no table 'kernel'; there are kernels, "):
+        tables.written(re.sub("kernels", "kernel", page))
+    with pytest.raises(ValueError, match="2 tables begin, 1 of them end"):
+        tables.written(page.replace("<!-- end of table: kernels -->", ""))
