@@ -38,6 +38,8 @@ class Needs:
         for requirement in self.requires:
             if (reason := missing_package(requirement)) is not None:
                 return reason
+        if interpreted and device == "cpu" and (reason := broken_interpreter()) is not None:
+            return reason
         if device == "cuda" and self.capability is not None and torch.version.hip is None:
             if not torch.cuda.is_available():
                 return "no CUDA device is available"
@@ -77,6 +79,14 @@ def missing_package(requirement: str) -> str | None:
         have = importlib.metadata.version(name)
         if _numbers(have) < _numbers(least):
             return f"needs {requirement}, {have} is installed"
+    return None
+
+
+def broken_interpreter() -> str | None:
+    """Why Triton's interpreter cannot work here: that of 3.6 makes numbers of arrays in a way that numpy 2.4 refuses."""
+    triton, numpy = (_numbers(importlib.metadata.version(name)) for name in ("triton", "numpy"))
+    if triton < (3, 7) and numpy >= (2, 4):
+        return "triton 3.6's interpreter cannot use numpy 2.4 or newer: pip install 'triton>=3.7', or 'numpy<2.4'"
     return None
 
 

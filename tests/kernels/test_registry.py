@@ -1,6 +1,7 @@
 """The registry: who decides, what an explicit choice may never do, and that a new file is all a new backend needs."""
 
 import dataclasses
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -129,6 +130,17 @@ def test_registration_refuses_a_duplicate_and_other_parameters(probe: list[str])
     for other in (lambda x, weight, bias: x, lambda x, weight, bias, eps=1e-6: x, lambda x, w, bias, eps=1e-5: x):
         with pytest.raises(TypeError, match="parameters and defaults must be the same"):
             layer_norm.backend("other")(other)
+
+
+def test_an_interpreter_that_cannot_work_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = Needs(devices=("cuda",), interpreter="TRITON_INTERPRET")
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    for triton, numpy, works in (("3.6.0", "2.4.6", False), ("3.6.0", "2.3.5", True), ("3.7.0", "2.4.6", True)):
+        monkeypatch.setattr(importlib.metadata, "version", {"triton": triton, "numpy": numpy}.__getitem__)
+        assert ((reason := needs.why_not("cpu")) is None) == works
+        assert reason is None or "'numpy<2.4'" in reason
+    monkeypatch.setenv("TRITON_INTERPRET", "0")
+    assert "runs on cuda, not cpu" in str(needs.why_not("cpu"))
 
 
 def test_needs_are_told_apart() -> None:
