@@ -1,6 +1,7 @@
 """The command line of training/train_gpt2.py: a preset, then any setting of `TrainConfig` by its name."""
 
 import difflib
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,8 +12,11 @@ import tyro
 
 from gpt_from_scratch.models.pretrained import read_json
 from gpt_from_scratch.training.config import SOURCES, TrainConfig, from_json
+from gpt_from_scratch.training.data.folder import data_folder
+from gpt_from_scratch.training.data.sources import HUB
 from gpt_from_scratch.training.presets import DEFAULT, PRESETS
 
+PROFILED = ("10", "12")
 PROG = "torchrun training/train_gpt2.py"
 
 
@@ -45,7 +49,7 @@ def parse(argv: Sequence[str]) -> Command:
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"no preset {name!r}; there are {', '.join(PRESETS)}.{hint}")
     start = PRESETS[name][1]
-    arguments = _expand_data(arguments)
+    arguments = _expand_profile(_expand_data(arguments))
     if (folder := _value_of("--resume", arguments)) is not None:
         start = read_config(Path(folder) / "config.json")
     elif (file := _value_of("--config", arguments)) is not None:
@@ -86,16 +90,29 @@ def _shorthand(argument: str) -> list[str]:
 
 
 def _expand_data(arguments: list[str]) -> list[str]:
-    """`--data NAME_OR_PATH` is short for --data.source or --data.path."""
+    """`--data NAME_OR_PATH` is short for --data.source or --data.path; a data set's name means the shards made of it."""
     result: list[str] = []
     words = iter(arguments)
     for word in words:
         if word == "--data":
             value = next(words, "")
-            result += ["--data.source" if value in SOURCES else "--data.path", value]
+            if value in HUB:
+                result += ["--data.source", "shards", "--data.path", str(data_folder() / value)]
+            else:
+                result += ["--data.source" if value in SOURCES else "--data.path", value]
         else:
             result.append(word)
     return result
+
+
+def _expand_profile(arguments: list[str]) -> list[str]:
+    """`--profile`, which may be followed by FIRST,LAST, is short for --run.profile-steps."""
+    if "--profile" not in arguments:
+        return arguments
+    place = arguments.index("--profile")
+    given = re.fullmatch(r"(\d+),(\d+)", arguments[place + 1] if place + 1 < len(arguments) else "")
+    rest = arguments[place + (2 if given else 1) :]
+    return [*arguments[:place], "--run.profile-steps", *(given.groups() if given else PROFILED), *rest]
 
 
 def _value_of(option: str, arguments: list[str]) -> str | None:

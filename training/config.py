@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gpt_from_scratch.models.gpt import GPTConfig
+from gpt_from_scratch.training.loggers import names_in
 from gpt_from_scratch.training.optimizers import OptimizerConfig
 from gpt_from_scratch.training.schedule import ScheduleConfig
 
@@ -77,6 +78,14 @@ class RunConfig:
     """Temperature of the samples."""
     top_p: float = 0.95
     """Samples are drawn from the smallest set of tokens with this probability."""
+    hellaswag: Path | None = None
+    """hellaswag_val.jsonl: the model answers its questions at every `hellaswag_every`-th step and at the end."""
+    hellaswag_every: int = 1000
+    """Steps between two rounds of HellaSwag."""
+    loggers: str | None = None
+    """Where figures go beside metrics.jsonl: "tensorboard", "wandb", "trackio", or several, separated by commas."""
+    profile_steps: tuple[int, int] | None = None
+    """First and last step to run under torch.profiler (rank 0); --profile is short for 10 12."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -87,6 +96,7 @@ class RunConfig:
             "keep_every",
             "n_samples",
             "n_final_samples",
+            "hellaswag_every",
         ):
             if getattr(self, name) < 0:
                 raise ValueError(f"run.{name} must be 0 or more, it is {getattr(self, name)}")
@@ -97,6 +107,9 @@ class RunConfig:
             raise ValueError(
                 f"run.name is a folder's name, not a path: {self.name!r}; --run.folder says where runs are kept"
             )
+        names_in(self.loggers)
+        if self.profile_steps is not None and not 1 <= self.profile_steps[0] <= self.profile_steps[1]:
+            raise ValueError(f"run.profile_steps are the first and the last step, from 1 on, not {self.profile_steps}")
         if not self.temperature >= 0:
             raise ValueError(f"run.temperature must be 0 or more, it is {self.temperature}")
         if not 0 < self.top_p <= 1:

@@ -22,6 +22,13 @@ LEARN_FROM = 3_000_000
 """Characters that a byte pair encoding is learned from; more text hardly changes a small vocabulary."""
 
 
+PREPARED = {
+    "fineweb-edu": "fineweb-edu",
+    "tinystories": "tinystories --tokenizer bpe --vocab-size 4096 --pattern tinystories",
+}
+"""How `prepare` makes the shards that the presets read, by their folder's name."""
+
+
 @dataclass(frozen=True)
 class Corpus:
     """Tokenized data, ready to train on."""
@@ -143,7 +150,15 @@ def _shards(config: DataConfig, block_size: int, tokenizer: Tokenizer | None) ->
     from gpt_from_scratch.training.data.shards import read_index
 
     assert config.path is not None
-    index = read_index(config.path)
+    try:
+        index = read_index(config.path)
+    except FileNotFoundError as error:
+        if (command := PREPARED.get(config.path.name)) is None:
+            raise
+        raise FileNotFoundError(
+            f"{config.path} holds no shards yet. Make them once:\n  python -m gpt_from_scratch.training.prepare {command} "
+            f"--out {config.path}"
+        ) from error
     if tokenizer is None:
         tokenizer = load_tokenizer(index.folder)
     if tokenizer.fingerprint != index.tokenizer:

@@ -22,7 +22,10 @@ from gpt_from_scratch.training.data.sampler import rank_part, sample_ids
 from gpt_from_scratch.training.display import Display
 from gpt_from_scratch.training.distributed import Ranks
 from gpt_from_scratch.training.flops import flops_a_token, peak_flops
+from gpt_from_scratch.training.hellaswag import HellaSwag
 from gpt_from_scratch.training.optimizers import optimizer_tensors
+from gpt_from_scratch.training.profiling import StepProfiler
+from gpt_from_scratch.training.report_data import GPT2_HELLASWAG
 from gpt_from_scratch.training.run_folder import RunFolder
 from gpt_from_scratch.training.samples import Sample, draw_samples
 from gpt_from_scratch.training.schedule import rate
@@ -75,6 +78,7 @@ class Trainer:
         display: Display,
         stop: StopRequest,
         progress: Progress | None = None,
+        hellaswag: HellaSwag | None = None,
     ) -> None:
         self.config, self.corpus, self.model, self.optimizers = config, corpus, model, optimizers
         self.choices, self.ranks, self.dtype = choices, ranks, dtype
@@ -92,6 +96,9 @@ class Trainer:
         self.interval_start = time.perf_counter()
         self.eval_choice = without_compiled(choices, self.device)
         self.last_score: Score | None = None
+        self.hellaswag = hellaswag
+        profiled = config.run.profile_steps if ranks.is_first else None
+        self.profiler = StepProfiler(profiled, folder.path / "profile", self.device, display.say)
         self.samples: list[Sample] = []
 
     def run(self) -> bool:
@@ -104,12 +111,16 @@ class Trainer:
                 self.save(wait=last)
             if last or (run.eval_every and step % run.eval_every == 0):
                 self.evaluate()
+            if last or (run.hellaswag_every and step and step % run.hellaswag_every == 0):
+                self.answer_hellaswag()
             if last or (run.sample_every and step and step % run.sample_every == 0):
                 self.sample(run.n_final_samples if last else run.n_samples)
             if last:
                 self.store.finish()
                 return not self.stop.requested
-            if self.train_step(step):
+            with self.profiler.around(step + 1):
+                stops = self.train_step(step)
+            if stops:
                 self.flush()
                 self.save(wait=True)
                 return False
@@ -234,6 +245,21 @@ class Trainer:
             saved = self.store.best()
             if saved is None or score.loss < saved.loss:
                 self.store.mark_best(step, score.loss)
+
+    def answer_hellaswag(self) -> None:
+        """Answer HellaSwag's questions, record and show how many are right."""
+        if self.hellaswag is None:
+            return
+        with use_backend(self.eval_choice), self._autocast():
+            score = self.hellaswag.score(self.model, self.ranks, lambda: self.stop.requested)
+        self.interval_start = time.perf_counter()
+        if score is not None:
+            self.folder.record("hellaswag", self.progress.step, **score._asdict())
+            self.display.say(
+                f"step {self.progress.step}/{self.config.steps}  HellaSwag {score.acc_norm:.4f} of {score.n:,} "
+                f"(GPT-2 124M: {GPT2_HELLASWAG})",
+                style="bold",
+            )
 
     def _saves_at(self, step: int) -> bool:
         every = self.config.run.checkpoint_every

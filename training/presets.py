@@ -5,6 +5,7 @@ from pathlib import Path
 
 from gpt_from_scratch.models.gpt import GPT2_SIZES, GPTConfig
 from gpt_from_scratch.training.config import DataConfig, RunConfig, TrainConfig
+from gpt_from_scratch.training.data.folder import data_folder
 from gpt_from_scratch.training.optimizers import OptimizerConfig
 from gpt_from_scratch.training.schedule import ScheduleConfig
 
@@ -19,7 +20,7 @@ GPT2 = TrainConfig(
     batch_size=512,
     micro_batch=32,
     compile=True,
-    data=DataConfig(source="shards", path=Path("data/fineweb-edu"), tokenizer="gpt2"),
+    data=DataConfig(source="shards", path=data_folder() / "fineweb-edu", tokenizer="gpt2"),
     optimizer=OptimizerConfig(name="adamw", lr=6e-4, weight_decay=0.1),
     schedule=ScheduleConfig(warmup_steps=700, decay_fraction=0.9, final_fraction=0.1),
     run=RunConfig(eval_every=250, sample_every=1000, checkpoint_every=1000, keep_every=5000),

@@ -56,10 +56,31 @@ class Event:
     message: str
 
 
-Record = Train | Eval | Sample | Event
+GPT2_HELLASWAG = 0.2955
+"""acc_norm of OpenAI's GPT-2 124M, completion style (build-nanogpt)."""
+
+
+@dataclass(frozen=True)
+class HellaSwag:
+    """The part of HellaSwag's n questions that is right, by log-probability a token (`acc_norm`) and in all (`acc`)."""
+
+    step: int
+    acc_norm: float
+    acc: float
+    n: int
+    seconds: float
+
+
+Record = Train | Eval | Sample | Event | HellaSwag
 MAX_STEP = 2**53
 """Beyond it a step is not a step, and no longer exact as a float."""
-KINDS: dict[str, type[Record]] = {"train": Train, "eval": Eval, "sample": Sample, "event": Event}
+KINDS: dict[str, type[Record]] = {
+    "train": Train,
+    "eval": Eval,
+    "sample": Sample,
+    "event": Event,
+    "hellaswag": HellaSwag,
+}
 R = TypeVar("R", bound=Record)
 
 
@@ -168,7 +189,7 @@ def latest(records: Iterator[Record]) -> list[Record]:
             stretch += record.step <= furthest
             furthest = record.step
         key = (type(record), record.step)
-        if key not in kept or kept[key][0] < stretch or isinstance(record, Train | Eval):
+        if key not in kept or kept[key][0] < stretch or isinstance(record, Train | Eval | HellaSwag):
             kept[key] = (stretch, [])
         kept[key][1].append(record)
     return [record for _, group in kept.values() for record in group]

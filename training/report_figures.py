@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from gpt_from_scratch.support.html_page import Markup
 from gpt_from_scratch.support.svg import inline
-from gpt_from_scratch.training.report_data import Eval, Record, Run, Train
+from gpt_from_scratch.training.report_data import GPT2_HELLASWAG, Eval, HellaSwag, Record, Run, Train
 
 COLORS = ("#2f7fc1", "#d9730d", "#2e9e6b", "#c2528b", "#8b6fd6", "#a08300", "#6b7f8c", "#c0483c")
 """One for each run, readable on white and on black; the page names them by the same classes."""
@@ -173,6 +173,17 @@ def all_figures(runs: Sequence[Run]) -> list[tuple[str, Markup]]:
                 log=True,
                 floor=1.0 if ratios else None,
                 floor_label="the floor: no model is better on average",
+            ),
+        ),
+        (
+            "HellaSwag",
+            figure(
+                runs,
+                "hellaswag",
+                "part that is right (acc_norm)",
+                [Curve(HellaSwag, lambda r: r.acc_norm if isinstance(r, HellaSwag) else None, marker="o")],
+                floor=GPT2_HELLASWAG,
+                floor_label="OpenAI's GPT-2 124M",
             ),
         ),
         ("Learning rate", _of_train(runs, "lr", "learning rate")),

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from gpt_from_scratch.support.files import write_text
 from gpt_from_scratch.training.config import TrainConfig, as_json
+from gpt_from_scratch.training.loggers import Loggers
 
 
 class RunFolder:
@@ -32,6 +33,8 @@ class RunFolder:
         self._about: dict[str, Any] = {}
         self._start = time.perf_counter()
         self.seconds_before = 0.0
+        self.loggers: Loggers | None = None
+        """They get every recorded line, too."""
 
     @property
     def checkpoints(self) -> Path:
@@ -60,6 +63,8 @@ class RunFolder:
             line = {"kind": kind, "step": step, **fields, "seconds": round(self.seconds, 3)}
             self._metrics.write(json.dumps(line) + "\n")
             self._metrics.flush()
+            if self.loggers is not None:
+                self.loggers.record(kind, step, fields)
 
     def close(self) -> None:
         """Bring the metrics to the disk."""
@@ -67,6 +72,8 @@ class RunFolder:
             os.fsync(self._metrics.fileno())
             self._metrics.close()
             self._metrics = None
+        if self.loggers is not None:
+            self.loggers.close()
 
     def _cut_half_line(self) -> None:
         """A killed process may have left half a line, which would spoil the next one."""

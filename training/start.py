@@ -15,11 +15,13 @@ from gpt_from_scratch.support.private_folder import private_folder
 from gpt_from_scratch.training import backends
 from gpt_from_scratch.training.checkpoints import Checkpoint, CheckpointStore, preflight
 from gpt_from_scratch.training.cli import Command
-from gpt_from_scratch.training.config import TrainConfig, differences, from_json
+from gpt_from_scratch.training.config import TrainConfig, as_json, differences, flat, from_json
 from gpt_from_scratch.training.corpus import Corpus, build_corpus
 from gpt_from_scratch.training.display import Display
 from gpt_from_scratch.training.distributed import Ranks, process_group
 from gpt_from_scratch.training.estimate import checkpoint_bytes, estimate
+from gpt_from_scratch.training.hellaswag import HellaSwag
+from gpt_from_scratch.training.loggers import Loggers, require_packages
 from gpt_from_scratch.training.loop import Progress, Trainer
 from gpt_from_scratch.training.optimizers import load_optimizer_tensors, make_optimizers
 from gpt_from_scratch.training.run_folder import RunFolder, fresh_folder
@@ -44,6 +46,7 @@ class Session:
             state = "finished" if trainer.run() else "interrupted"
         finally:
             trainer.display.close()
+            trainer.profiler.finish()
             folder.describe(state=state)
             if state == "interrupted" and trainer.stop.signal is not None:
                 folder.record(
@@ -94,6 +97,7 @@ def make_trainer(
 ) -> Trainer:
     """The run's data, model, backends and folder, new or as its newest checkpoint has them."""
     config = command.train
+    require_packages(config.run.loggers)
     path = command.resume or Path(ranks.agree(str(fresh_folder(config.run.folder, config.run.name, config.preset))))
     store = CheckpointStore(
         path / "checkpoints", keep_last=config.run.keep_last, keep_every=config.run.keep_every, warn=display.warn
@@ -102,6 +106,7 @@ def make_trainer(
     display.say(f"{'going on with' if resumed else 'run'} {path}")
     corpus = make_corpus(config, resumed, ranks, display)
     config = dataclasses.replace(config, model=fitted(config.model, corpus.tokenizer.n_vocab))
+    questions = HellaSwag(config.run.hellaswag, corpus.tokenizer) if config.run.hellaswag else None
     model = make_model(config, resumed, ranks, device)
     optimizers = make_optimizers(model, config.optimizer)
     rows = config.micro_batch or -(-config.batch_size // ranks.size)
@@ -116,6 +121,8 @@ def make_trainer(
     introduce(config, corpus, model, display)
     if resumed:
         folder.record("event", progress.step, message=f"resumed at step {progress.step}")
+    names = config.run.loggers if ranks.is_first else None
+    folder.loggers = Loggers(names, path, flat(as_json(config)), progress.step, warn=display.warn)
     return Trainer(
         config,
         corpus,
@@ -129,6 +136,7 @@ def make_trainer(
         display=display,
         stop=stop,
         progress=progress,
+        hellaswag=questions,
     )
 
 

@@ -1,5 +1,6 @@
 """A run so small that a test can afford several: one layer, sixteen wide, characters."""
 
+import json
 import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,6 +39,26 @@ def _no_report(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 def text_file(tmp_path: Path) -> Path:
     path = tmp_path / "text.txt"
     path.write_text("".join(SENTENCES[i * i % 3] for i in range(60)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def questions(tmp_path: Path) -> Path:
+    """A HellaSwag of five questions, in the letters of `text_file`."""
+    rows = [
+        {
+            "ind": n,
+            "activity_label": "cats",
+            "ctx_a": ctx,
+            "ctx_b": "",
+            "ctx": ctx,
+            "endings": ["sat on the mat.", "tas no eht tam.", "mmmmmm.", "dog ran on the."],
+            "label": n % 4,
+        }
+        for n, ctx in enumerate(["the cat", "a dog", "the mat on a dog", "the mat", "after the cat"])
+    ]
+    path = tmp_path / "hellaswag_val.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
 
 

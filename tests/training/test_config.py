@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gpt_from_scratch.training import train_gpt2
 from gpt_from_scratch.training.cli import parse, read_config
 from gpt_from_scratch.training.config import DataConfig, TrainConfig, as_json, differences, from_json
 from gpt_from_scratch.training.presets import PRESETS
@@ -54,6 +55,22 @@ def test_data_is_short_for_a_source_or_a_path() -> None:
     for words in (["--data", "my.txt"], ["--data=my.txt"], ["--data.path", "my.txt"]):
         data = parse(words).train.data
         assert (data.source, data.path) == ("text", Path("my.txt"))
+
+
+def test_data_by_the_name_of_a_data_set_is_its_shards(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("GPT_DATA_DIR", raising=False)
+    data = parse(["gpt2-124m", "--data", "fineweb-edu"]).train.data
+    assert (data.source, data.path) == ("shards", Path("data/fineweb-edu"))
+    assert data == PRESETS["gpt2-124m"][1].data
+    monkeypatch.setenv("GPT_DATA_DIR", str(tmp_path))
+    for name, options in (("fineweb-edu", ""), ("tinystories", " --tokenizer bpe --vocab-size 4096")):
+        arguments = ["gpt2-124m", f"--data={name}", "--run.folder", str(tmp_path / "runs"), "--device", "cpu"]
+        assert train_gpt2.main(arguments) == 2
+        error = capsys.readouterr().err
+        assert f"python -m gpt_from_scratch.training.prepare {name}{options}" in error
+        assert f"--out {tmp_path / name}" in error
 
 
 def test_a_source_that_needs_a_path_says_so() -> None:

@@ -6,11 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt_from_scratch.models.gpt import GPT, GPT2_SIZES, GPTConfig
+from gpt_from_scratch.training.cli import parse
 from gpt_from_scratch.training.display import duration
+from gpt_from_scratch.training.distributed import Ranks
 from gpt_from_scratch.training.estimate import estimate
 from gpt_from_scratch.training.flops import flops_a_token, matrix_parameters, peak_flops
 from gpt_from_scratch.training.presets import PRESETS
 from gpt_from_scratch.training.schedule import ScheduleConfig, rate
+from gpt_from_scratch.training.start import train
+
+GPT2_124M = 124_439_808  # parameters, as Hugging Face counts them
 
 
 def test_gpt2_needs_855_mflop_a_token() -> None:
@@ -31,10 +36,35 @@ def test_matrix_parameters_are_the_matrices(config: GPTConfig) -> None:
 
 def test_the_dry_run_of_gpt2_has_its_known_figures() -> None:
     made = estimate(PRESETS["gpt2-124m"][1], 8, torch.device("cpu"), torch.float32)
-    assert made.parameters == 124_439_808
-    assert made.checkpoint == 3 * 4 * 124_439_808  # weights and two moments
+    assert made.parameters == GPT2_124M
+    assert made.checkpoint == 3 * 4 * GPT2_124M  # weights and two moments
     assert made.tokens == pytest.approx(10e9, rel=1e-3)
     assert made.seconds > 0
+    assert made.flops_a_token == pytest.approx(855e6, rel=2e-3)  # nanoGPT's estimate_mfu
+    assert made.flops == made.flops_a_token * made.tokens
+    # fp32 weights and gradients, and AdamW's two moments: 16 bytes a parameter.
+    assert (made.weights, made.gradients, made.optimizer) == (4 * GPT2_124M, 4 * GPT2_124M, 8 * GPT2_124M)
+    assert made.memory - made.activations == 16 * GPT2_124M == 1_991_036_928
+
+
+def test_the_dry_run_of_the_modern_preset() -> None:
+    """Untied head, no positions, no biases: 12 · 12 · 768² of matrices, two tables of 50,257 rows, norms' weights."""
+    config = PRESETS["gpt2-124m-modern"][1]
+    made = estimate(config, 8, torch.device("cpu"), torch.float32)
+    hidden, tables, norms = 12 * 12 * 768**2, 2 * 50_257 * 768, 25 * 768
+    assert made.parameters == hidden + tables + norms == 162_148_608
+    # Muon keeps one moment of the hidden matrices, AdamW two of the rest.
+    assert made.optimizer == 4 * (hidden + 2 * (tables + norms))
+    assert made.flops_a_token == 6 * (hidden + tables / 2) + 12 * 12 * 768 * 1024
+
+
+def test_the_dry_run_prints_what_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command of the README, from its arguments to its lines."""
+    train(parse(["gpt2-124m", "--data", "fineweb-edu", "--dry-run", "--device", "cpu"]), Ranks())
+    printed = capsys.readouterr().out
+    assert "124,439,808" in printed
+    assert "9,999,745,024 in 19,073 steps of 524,288" in printed
+    assert "854.4 M a token" in printed
 
 
 def test_the_peak_of_an_unknown_device_is_unknown() -> None:

@@ -42,7 +42,8 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return dict(GPT.from_pretrained(newest / "model").state_dict())
 
 
-def test_two_ranks_end_where_one_does(arguments: list[str], tmp_path: Path) -> None:
+def test_two_ranks_end_where_one_does(arguments: list[str], questions: Path, tmp_path: Path) -> None:
+    arguments += ["--run.hellaswag", str(questions)]
     runs = [
         torchrun([*arguments, "--steps", "50", "--run.eval-every", "0", "--run.name", f"ranks-{ranks}"], ranks)
         for ranks in (1, 2)
@@ -58,6 +59,13 @@ def test_two_ranks_end_where_one_does(arguments: list[str], tmp_path: Path) -> N
         if '"eval"' in line
     ]
     assert evals[0] == pytest.approx(evals[1], rel=1e-6)
+    answers = [
+        {k: v for k, v in json.loads(line).items() if k != "seconds"}
+        for ranks in (1, 2)
+        for line in (tmp_path / "runs" / f"ranks-{ranks}" / "metrics.jsonl").read_text().splitlines()
+        if '"hellaswag"' in line
+    ]
+    assert len(answers) == 2 and answers[0] == answers[1]
 
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
