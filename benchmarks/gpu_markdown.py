@@ -102,7 +102,7 @@ def steps(report: dict[str, Any]) -> list[str]:
             f"{step['median'] * 1e3:,.2f} ({step['p20'] * 1e3:,.2f}–{step['p80'] * 1e3:,.2f})",
             f"{row['tokens/s']:,.0f}",
             "" if row["MFU"] is None else f"{row['MFU']:.1%}",
-            f"{beside['median']:.3f} × ({beside['p20']:.3f}–{beside['p80']:.3f})",
+            "" if beside is None else f"{beside['median']:.3f} × ({beside['p20']:.3f}–{beside['p80']:.3f})",
             megabytes(row["peak memory, bytes"]),
         )
         lines.append(f"| {row['backends']} | {' | '.join(figures)} |")

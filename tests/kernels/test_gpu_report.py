@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from gpt_from_scratch.benchmarks import goals, gpu_report, gpu_times, kernel_work, roofline, tables
+from gpt_from_scratch.benchmarks import goals, gpu_report, gpu_steps, gpu_times, kernel_work, roofline, tables
+from gpt_from_scratch.benchmarks.clock import Clock
 from gpt_from_scratch.benchmarks.gpu_markdown import failures, markdown
 from gpt_from_scratch.benchmarks.timing import interleaved
 from gpt_from_scratch.kernels.registry import load_ops
@@ -129,6 +130,20 @@ def test_what_refuses_says_so_and_the_others_are_measured() -> None:
     rows = {row["contender"]: row for row in gpu_times.compared(work, functions, "cpu", torch.float32, True)}
     assert rows["theirs"]["error"] == "not on this chip"
     assert rows["mine"]["both"]["median"] > 0
+
+
+@pytest.mark.compile
+def test_a_variant_that_cannot_be_told_from_another_has_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    choices = {"nowhere": "triton", "reference": "reference", "the same": "reference"}
+    monkeypatch.setattr(gpu_steps, "variants", lambda device: choices)
+    found = {row["backends"]: row for row in gpu_steps.steps("cpu", Clock(10), True)}
+    assert found["reference"]["tokens/s"] > 0 and found["reference"]["beside ours"] is None
+    assert found["the same"]["error"] == "ran a graph that another variant had compiled"
+    assert "exception" in found["nowhere"]["error"]
+    empty = {"parity": {"passed": 0, "layouts": {}, "failures": []}, "equal bits": {"runs": 0, "different": []}}
+    empty |= {"model": {"backend": "torch", "failures": []}, "environment": {"device": "a CPU"}, "left out": []}
+    page = markdown({**empty, "times": [], "ceilings": {"TFLOP/s": 1.0, "TB/s": 1.0}, "steps": list(found.values())})
+    assert "| the same | ran a graph that another variant had compiled |" in page
 
 
 def test_a_deterministic_contender_is_so_in_both_passes_and_leaves_the_mode_as_it_was() -> None:
