@@ -13,6 +13,7 @@ from gpt_from_scratch.support.downloads import Progress
 from gpt_from_scratch.tokenizer.files import load_tokenizer
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, NoEndOfTextError, Tokenizer
 from gpt_from_scratch.training.config import DataConfig
+from gpt_from_scratch.training.data.folder import data_folder
 from gpt_from_scratch.training.data.loader import TokenData
 from gpt_from_scratch.training.data.shakespeare import tiny_shakespeare
 from gpt_from_scratch.training.data.text import read_texts, split_texts
@@ -155,9 +156,10 @@ def _shards(config: DataConfig, block_size: int, tokenizer: Tokenizer | None) ->
     except FileNotFoundError as error:
         if (command := PREPARED.get(config.path.name)) is None:
             raise
+        elsewhere = "" if config.path.parent == data_folder() else f" --out {config.path}"
         raise FileNotFoundError(
-            f"{config.path} holds no shards yet. Make them once:\n  python -m gpt_from_scratch.training.prepare {command} "
-            f"--out {config.path}"
+            f"{config.path} holds no shards yet. Make them once:\n"
+            f"  python -m gpt_from_scratch.training.prepare {command}{elsewhere}"
         ) from error
     if tokenizer is None:
         tokenizer = load_tokenizer(index.folder)

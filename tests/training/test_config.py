@@ -70,7 +70,11 @@ def test_data_by_the_name_of_a_data_set_is_its_shards(
         assert train_gpt2.main(arguments) == 2
         error = capsys.readouterr().err
         assert f"python -m gpt_from_scratch.training.prepare {name}{options}" in error
-        assert f"--out {tmp_path / name}" in error
+        assert "--out" not in error
+    elsewhere = tmp_path / "elsewhere" / "fineweb-edu"
+    arguments = ["gpt2-124m", "--data.path", str(elsewhere), "--run.folder", str(tmp_path / "runs"), "--device", "cpu"]
+    assert train_gpt2.main(arguments) == 2
+    assert f"prepare fineweb-edu --out {elsewhere}" in capsys.readouterr().err
 
 
 def test_a_source_that_needs_a_path_says_so() -> None:
