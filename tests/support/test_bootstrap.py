@@ -39,8 +39,9 @@ def test_the_commands_of_the_readme() -> None:
     train = [f"{bin}/python", f"{bin}/torchrun", "training/train_gpt2.py", "--backend", "fastest"]
     assert printed("train") == train
     assert printed("train", "tiny", "--steps", "50", "--help") == [*train, "tiny", "--steps", "50", "--help"]
-    assert printed("test") == [f"{bin}/python", "-m", "pytest"]
-    assert printed("test", "--", "-k", "a or b") == [f"{bin}/python", "-m", "pytest", "-k", "a or b"]
+    test = [f"{bin}/python", "-m", "pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
+    assert printed("test") == test
+    assert printed("test", "--", "-k", "a or b") == [*test, "-k", "a or b"]
     assert printed("run", "--", "ls", "--", "-l") == ["ls", "--", "-l"]
 
 
