@@ -163,6 +163,10 @@ class TrainConfig:
         if self.data.path is None and self.data.source in ("text", "shards"):
             raise ValueError(f"the source {self.data.source!r} needs --data.path")
 
+    def rows(self, n_ranks: int) -> int:
+        """Rows that each of so many ranks computes at a time."""
+        return self.micro_batch or -(-self.batch_size // n_ranks)
+
 
 # What may change when a run goes on: how it is computed (which may round otherwise) and what is written, never what is learned.
 FREE_ON_RESUME = ("backend", "compile", "device", "micro_batch", "init_from", "run")

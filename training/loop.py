@@ -2,28 +2,24 @@
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
 from gpt_from_scratch.kernels.registry import Choice, load_ops, use_backend
-from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.training.checkpoints import CheckpointStore, NonFiniteError
 from gpt_from_scratch.training.config import TrainConfig, as_json
 from gpt_from_scratch.training.corpus import Corpus
 from gpt_from_scratch.training.data.loader import NO_TARGET
 from gpt_from_scratch.training.data.sampler import rank_part, sample_ids
 from gpt_from_scratch.training.display import Display
-from gpt_from_scratch.training.distributed import Ranks
 from gpt_from_scratch.training.flops import flops_a_token, peak_flops
 from gpt_from_scratch.training.hellaswag import HellaSwag
 from gpt_from_scratch.training.optimizers import optimizer_tensors
+from gpt_from_scratch.training.parallel.strategy import Strategy
 from gpt_from_scratch.training.profiling import StepProfiler
 from gpt_from_scratch.training.report_data import GPT2_HELLASWAG
 from gpt_from_scratch.training.run_folder import RunFolder
@@ -67,12 +63,10 @@ class Trainer:
         self,
         config: TrainConfig,
         corpus: Corpus,
-        model: GPT,
+        parallel: Strategy,
         optimizers: list[torch.optim.Optimizer],
         choices: list[Choice],
         *,
-        ranks: Ranks,
-        dtype: torch.dtype,
         folder: RunFolder,
         store: CheckpointStore,
         display: Display,
@@ -80,19 +74,13 @@ class Trainer:
         progress: Progress | None = None,
         hellaswag: HellaSwag | None = None,
     ) -> None:
-        self.config, self.corpus, self.model, self.optimizers = config, corpus, model, optimizers
-        self.choices, self.ranks, self.dtype = choices, ranks, dtype
-        self.folder, self.store, self.display, self.stop = folder, store, display, stop
+        self.config, self.corpus, self.parallel, self.optimizers = config, corpus, parallel, optimizers
+        self.choices, self.folder, self.store, self.display, self.stop = choices, folder, store, display, stop
+        self.model, self.ranks, self.device = parallel.model, parallel.ranks, parallel.device
         self.progress = progress or Progress()
-        self.device = model.wte.weight.device
-        compiled = torch.compile(model) if config.compile else model
-        self.parallel: nn.Module = compiled  # type: ignore[assignment]
-        if ranks.size > 1:
-            devices = [self.device] if self.device.type == "cuda" else None
-            self.parallel = DistributedDataParallel(self.parallel, device_ids=devices)
         self.pending: list[Pending] = []
-        self.flops_a_token = flops_a_token(model.config)
-        self.peak_flops = peak_flops(self.device, dtype)
+        self.flops_a_token = flops_a_token(self.model.config)
+        self.peak_flops = peak_flops(self.device, parallel.dtype)
         self.interval_start = time.perf_counter()
         self.eval_choice = without_compiled(choices, self.device)
         self.last_score: Score | None = None
@@ -130,20 +118,13 @@ class Trainer:
         config = self.config
         ids = sample_ids(config.data.seed, step, config.batch_size, self.corpus.train.n_samples)
         mine = rank_part(ids, self.ranks.rank, self.ranks.size)
-        size = config.micro_batch or len(mine)
+        size = config.rows(self.ranks.size)
         batches = [self.corpus.train.batch(mine[i : i + size]) for i in range(0, len(mine), size)]
         counted = sum(int((targets != NO_TARGET).sum()) for _, targets in batches)
         n_targets, stops = self.ranks.sum(counted, self.stop.requested)
         if stops:
             return True
-        loss = torch.zeros((), device=self.device)
-        for number, (tokens, targets) in enumerate(batches):
-            with self._no_sync(number < len(batches) - 1), self._autocast():
-                nats = self.parallel(self._moved(tokens), self._moved(targets), reduction="sum")
-            # DDP averages over the ranks; the loss is the mean over the targets of all of them.
-            with self._no_sync(number < len(batches) - 1):
-                (nats * (self.ranks.size / n_targets)).backward()
-            loss += nats.detach()
+        loss = self.parallel.accumulate(batches, n_targets)
         grad_norm = self._clip()
         factor = rate(config.schedule, step, config.steps)
         bad = (~torch.isfinite(grad_norm)).float()
@@ -190,9 +171,9 @@ class Trainer:
         self.display.train(pending[-1].step, mean, pending[-1].lr, norms[-1], tokens_per_s, mfu)
 
     def save(self, *, wait: bool) -> None:
-        """Save this step; rank 0 writes."""
+        """Save this step: rank 0 writes, or every rank its part."""
         self.flush()
-        if not self.ranks.is_first:
+        if (saving := self.parallel.saving) is None:
             return
         self.progress.seconds = self.folder.seconds
         tensors = {f"optimizer.{k}": v for k, v in optimizer_tensors(self.optimizers).items()}
@@ -201,18 +182,19 @@ class Trainer:
             "progress": vars(self.progress),
             "config": as_json(self.config),
             "backends": [[c.op, c.backend, c.reason] for c in self.choices],
-            "dtype": str(self.dtype).removeprefix("torch."),
+            "dtype": str(self.parallel.dtype).removeprefix("torch."),
             "data": self.corpus.fingerprint,
         }
         try:
             self.store.save(
                 self.progress.step,
                 config=self.model.config,
-                weights=self.model.state_dict(),
+                weights=self.parallel.part(self.model.state_dict()),
                 tokenizer=self.corpus.tokenizer,
-                tensors=tensors,
+                tensors=self.parallel.part(tensors),
                 state=state,
                 wait=wait,
+                ranks=saving,
             )
         except NonFiniteError as error:
             self.folder.record("event", self.progress.step, message=f"not saved: {error}")
@@ -221,8 +203,8 @@ class Trainer:
     def evaluate(self) -> None:
         """Score the whole validation set, record and show it, and mark the best checkpoint."""
         step = self.progress.step
-        with use_backend(self.eval_choice), self._autocast():
-            score = evaluate(self.model, self.corpus.validation, self.ranks, should_stop=lambda: self.stop.requested)
+        with self.parallel.whole() as model, use_backend(self.eval_choice), self.parallel.autocast():
+            score = evaluate(model, self.corpus.validation, self.ranks, should_stop=lambda: self.stop.requested)
         self.interval_start = time.perf_counter()
         if score is None:
             return
@@ -267,12 +249,18 @@ class Trainer:
 
     def sample(self, count: int) -> None:
         """Draw, record and show samples; the other ranks wait at the next step."""
-        if not self.ranks.is_first or not count:
+        if not count:
             return
         step, run = self.progress.step, self.config.run
-        with use_backend(self.eval_choice), self._autocast():
+        with (
+            self.parallel.whole(self.ranks.is_first) as model,
+            use_backend(self.eval_choice),
+            self.parallel.autocast(),
+        ):
+            if not self.ranks.is_first:
+                return
             self.samples = draw_samples(
-                self.model,
+                model,
                 self.corpus,
                 count,
                 max_tokens=run.sample_tokens,
@@ -302,25 +290,7 @@ class Trainer:
             )
 
     def _clip(self) -> Float[Tensor, ""]:
-        parameters = [p for p in self.model.parameters() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-        if self.config.optimizer.grad_clip:
-            torch.nn.utils.clip_grads_with_norm_(parameters, self.config.optimizer.grad_clip, norm)
-        return norm
-
-    def _moved(self, x: Tensor) -> Tensor:
-        return x.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else x.to(self.device)
-
-    def _no_sync(self, holds: bool) -> Any:
-        """Gradients travel between the ranks only with the last micro-batch."""
-        if holds and isinstance(self.parallel, DistributedDataParallel):
-            return self.parallel.no_sync()
-        return nullcontext()
-
-    @contextmanager
-    def _autocast(self) -> Iterator[None]:
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            yield
+        return self.parallel.clip(self.config.optimizer.grad_clip)
 
 
 def without_compiled(choices: list[Choice], device: torch.device) -> dict[str, str]:

@@ -24,6 +24,7 @@ from gpt_from_scratch.training.hellaswag import HellaSwag
 from gpt_from_scratch.training.loggers import Loggers, require_packages
 from gpt_from_scratch.training.loop import Progress, Trainer
 from gpt_from_scratch.training.optimizers import load_optimizer_tensors, make_optimizers
+from gpt_from_scratch.training.parallel.choice import check_ranks, make_strategy
 from gpt_from_scratch.training.run_folder import RunFolder, fresh_folder
 from gpt_from_scratch.training.stopping import StopRequest
 from gpt_from_scratch.training.summary import describe, finish, introduce, print_estimate
@@ -76,11 +77,7 @@ def prepared(command: Command, ranks: Ranks) -> Iterator[Session]:
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(private_folder("inductor")))
     device = choose_device(config.device, ranks)
     dtype = choose_dtype(config.dtype, device)
-    if config.batch_size < ranks.size:
-        raise ValueError(
-            f"batch_size {config.batch_size} is less than the {ranks.size} ranks, and each needs a row: raise --batch-size or "
-            "lower --nproc-per-node"
-        )
+    check_ranks(config, ranks.size)
     display = Display(config.steps, shows=ranks.is_first)
     if command.dry_run:
         if config.data.tokenizer == "bpe":
@@ -108,9 +105,9 @@ def make_trainer(
     config = dataclasses.replace(config, model=fitted(config.model, corpus.tokenizer.n_vocab))
     questions = HellaSwag(config.run.hellaswag, corpus.tokenizer) if config.run.hellaswag else None
     model = make_model(config, resumed, ranks, device)
+    choices = choose_backends(config, resumed, config.rows(ranks.size), device, dtype, ranks, display)
+    parallel = make_strategy(config, model, ranks, dtype)
     optimizers = make_optimizers(model, config.optimizer)
-    rows = config.micro_batch or -(-config.batch_size // ranks.size)
-    choices = choose_backends(config, resumed, rows, device, dtype, ranks, display)
     progress = restore(resumed, config, corpus, optimizers) if resumed else Progress()
     folder = RunFolder(path, writes=ranks.is_first)
     folder.seconds_before = progress.seconds
@@ -126,11 +123,9 @@ def make_trainer(
     return Trainer(
         config,
         corpus,
-        model,
+        parallel,
         optimizers,
         choices,
-        ranks=ranks,
-        dtype=dtype,
         folder=folder,
         store=store,
         display=display,

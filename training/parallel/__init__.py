@@ -1,0 +1,1 @@
+"""How the gradients of several ranks meet: one strategy a file."""
