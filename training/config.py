@@ -14,6 +14,9 @@ from gpt_from_scratch.training.loggers import names_in
 from gpt_from_scratch.training.optimizers import OptimizerConfig
 from gpt_from_scratch.training.schedule import ScheduleConfig
 
+DETERMINISTIC_PARTS = 8
+"""Micro-batches into which --parallel deterministic cuts a batch that 8 divides, unless told otherwise: for up to 8 ranks."""
+
 SOURCES = ("stories", "shakespeare", "text", "shards")
 
 
@@ -127,7 +130,11 @@ class TrainConfig:
     batch_size: int = 8
     """Rows of block_size tokens a step, over all ranks and micro-batches."""
     micro_batch: int | None = None
-    """Rows a rank computes at a time; the gradients of several add up. Default: its whole part of the batch."""
+    """Rows a rank computes at a time; the gradients of several add up. Default: its whole part of the batch; with --parallel
+    deterministic, where it must not depend on the ranks, the batch's largest division into up to 8 equal ones."""
+    parallel: Literal["ddp", "fsdp", "deterministic"] = "ddp"
+    """How several ranks share the work. "ddp": each has the whole model; "fsdp": each has a slice of every parameter, its
+    gradient and its moments; "deterministic": as ddp, slower, and equal to the last bit for 1, 2, 4, ... ranks."""
     seed: int = 0
     """Seed of the initial weights."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -158,6 +165,11 @@ class TrainConfig:
                 raise ValueError(f"{name} must be at least 1, it is {getattr(self, name)}")
         if self.micro_batch is not None and self.micro_batch < 1:
             raise ValueError(f"micro_batch must be at least 1, it is {self.micro_batch}")
+        if self.parallel == "deterministic" and not _is_power_of_two(self.batch_size / self.rows(1)):
+            raise ValueError(
+                f"--parallel deterministic adds the micro-batches of a step as a binary tree, so batch_size {self.batch_size} "
+                f"must be 1, 2, 4, 8, ... times micro_batch {self.micro_batch}"
+            )
         if self.data.path is not None and self.data.source == "stories":
             object.__setattr__(self, "data", dataclasses.replace(self.data, source="text"))
         if self.data.path is None and self.data.source in ("text", "shards"):
@@ -165,11 +177,15 @@ class TrainConfig:
 
     def rows(self, n_ranks: int) -> int:
         """Rows that each of so many ranks computes at a time."""
-        return self.micro_batch or -(-self.batch_size // n_ranks)
+        if self.micro_batch is not None:
+            return self.micro_batch
+        if self.parallel == "deterministic":
+            return self.batch_size // math.gcd(self.batch_size, DETERMINISTIC_PARTS)
+        return -(-self.batch_size // n_ranks)
 
 
 # What may change when a run goes on: how it is computed (which may round otherwise) and what is written, never what is learned.
-FREE_ON_RESUME = ("backend", "compile", "device", "micro_batch", "init_from", "run")
+FREE_ON_RESUME = ("backend", "compile", "device", "micro_batch", "parallel", "init_from", "run")
 
 
 def differences(saved: TrainConfig, wanted: TrainConfig) -> list[str]:
@@ -180,6 +196,10 @@ def differences(saved: TrainConfig, wanted: TrainConfig) -> list[str]:
         for key in sorted(before.keys() | after.keys())
         if key.split(".")[0] not in FREE_ON_RESUME and before.get(key) != after.get(key)
     ]
+
+
+def _is_power_of_two(x: float) -> bool:
+    return math.frexp(x)[0] == 0.5 and x >= 1
 
 
 def as_json(config: Any) -> dict[str, Any]:

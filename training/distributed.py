@@ -50,6 +50,9 @@ class Ranks:
         self.sum(0.0)
 
 
+ONE_RANK = Ranks()
+
+
 def ranks_from_environment() -> Ranks:
     """Who torchrun says this process is."""
     rank, size, local = (int(os.environ.get(name) or 0) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))

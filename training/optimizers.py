@@ -1,20 +1,19 @@
 """AdamW and Muon, and which parameter goes to which.
 
-Muon (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks") orthogonalises the momentum of each
-hidden matrix; embeddings, the head, norms and biases go to AdamW. Weight decay is decoupled, and only matrices have it.
+Muon takes the hidden matrices; embeddings, the head, norms and biases go to AdamW. Weight decay is decoupled, and only
+matrices have it.
 """
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-# The quintic iteration's coefficients, chosen for the steepest slope at zero (Jordan et al. 2024).
-NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+from gpt_from_scratch.training.distributed import ONE_RANK, Ranks
+from gpt_from_scratch.training.muon import Muon, is_sharded
 
 
 @dataclass(frozen=True)
@@ -54,103 +53,11 @@ class OptimizerConfig:
                 raise ValueError(f"optimizer.{name} must lie in [0, 1), it is {getattr(self, name)}")
 
 
-class Muon(torch.optim.Optimizer):
-    """Muon over matrices, orthogonalised together in stacks of one shape.
-
-    update = √max(1, rows / columns) · orthogonal(momentum · buffer + gradient), after buffer = momentum · buffer + gradient.
-    A matrix that packs several (queries, keys and values) is given as `parts` row blocks, each orthogonalised by itself.
-
-    Where `found_inf` is set to a tensor that is not 0, a step changes nothing (as for torch's fused AdamW): a bad gradient
-    is skipped without asking the device.
-
-    Raises:
-        ValueError: a parameter is no matrix.
-    """
-
-    found_inf: Tensor | None = None
-
-    def __init__(self, parameters: Iterable[dict[str, Any]], lr: float, momentum: float, weight_decay: float) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "parts": None})
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.ndim != 2:
-                    raise ValueError(f"Muon takes matrices, not a parameter of shape {tuple(parameter.shape)}")
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Update every parameter that has a gradient."""
-        loss = None if closure is None else closure()
-        for group in self.param_groups:
-            parameters = [p for p in group["params"] if p.grad is not None]
-            if not parameters:
-                continue
-            buffers = []
-            for parameter in parameters:
-                state = self.state[parameter]
-                if not state:
-                    state["momentum"] = torch.zeros_like(parameter)
-                buffers.append(state["momentum"])
-            gradients = [p.grad for p in parameters]
-            good = None if self.found_inf is None else self.found_inf == 0
-            before = None if good is None else [buffer.clone() for buffer in buffers]
-            torch._foreach_mul_(buffers, group["momentum"])
-            torch._foreach_add_(buffers, gradients)
-            directions = torch._foreach_mul(buffers, group["momentum"])
-            torch._foreach_add_(directions, gradients)
-            parts = group["parts"] or [1] * len(parameters)
-            updates = orthogonalized([block for d, n in zip(directions, parts, strict=True) for block in d.chunk(n)])
-            decay = group["lr"] * group["weight_decay"]
-            if good is not None and before is not None:
-                updates = [torch.where(good, update, 0) for update in updates]
-                for buffer, old in zip(buffers, before, strict=True):
-                    buffer.copy_(torch.where(good, buffer, old))
-                decay = decay * good
-            if group["weight_decay"]:
-                torch._foreach_mul_(parameters, 1 - decay)
-            blocks = [block for p, n in zip(parameters, parts, strict=True) for block in p.chunk(n)]
-            torch._foreach_add_(blocks, updates, alpha=-group["lr"])
-        return loss
-
-
-def orthogonalized(matrices: list[Float[Tensor, "_ _"]]) -> list[Float[Tensor, "_ _"]]:
-    """The nearest (semi-)orthogonal matrix of each, about, times √max(1, rows / columns).
-
-    Matrices of one shape, or one the other's transpose, go through the iteration as one stack: few large products in
-    place of many small ones.
-    """
-    stacks: dict[tuple[int, int], list[int]] = {}
-    for index, matrix in enumerate(matrices):
-        rows, columns = matrix.shape
-        stacks.setdefault((min(rows, columns), max(rows, columns)), []).append(index)
-    results = list(matrices)
-    for members in stacks.values():
-        wide = [matrices[i] if matrices[i].shape[0] <= matrices[i].shape[1] else matrices[i].T for i in members]
-        for i, matrix in zip(members, newton_schulz(torch.stack(wide)), strict=True):
-            rows, columns = matrices[i].shape
-            results[i] = (matrix if rows <= columns else matrix.T) * math.sqrt(max(1.0, rows / columns))
-    return results
-
-
-def newton_schulz(x: Float[Tensor, "n rows columns"], steps: int = 5) -> Float[Tensor, "n rows columns"]:
-    """Push the singular values of wide matrices towards 1: five quintic steps take [0.003, 1] to about [0.7, 1.2].
-
-    On CUDA in bf16, where the product is four times as fast and the result as good; elsewhere in the input's dtype.
-    """
-    a, b, c = NEWTON_SCHULZ
-    dtype = x.dtype
-    if x.is_cuda:
-        x = x.bfloat16()
-    x = x / (torch.linalg.matrix_norm(x, keepdim=True) * 1.02 + 1e-7)  # 1.02: bf16 rounding must not lift it above 1
-    for _ in range(steps):
-        gram = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.to(dtype)
-
-
-def make_optimizers(model: nn.Module, config: OptimizerConfig) -> list[torch.optim.Optimizer]:
+def make_optimizers(model: nn.Module, config: OptimizerConfig, ranks: Ranks = ONE_RANK) -> list[torch.optim.Optimizer]:
     """AdamW for all, or for what Muon does not take; every parameter in exactly one group, in the model's order.
 
     Each group carries its peak rate as "peak_lr" (a schedule multiplies it) and its parameters' names as "names".
+    Among several `ranks`, all of which step together, Muon's work is shared.
     """
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     hidden = [(name, p) for name, p in named if config.name == "muon" and is_hidden_matrix(name, p)]
@@ -177,7 +84,7 @@ def make_optimizers(model: nn.Module, config: OptimizerConfig) -> list[torch.opt
             "names": [name for name, _ in hidden],
             "parts": [packed_parts(p) if name.endswith("c_attn.weight") else 1 for name, p in hidden],
         }
-        optimizers.append(Muon([group], config.muon_lr, config.momentum, config.weight_decay))
+        optimizers.append(Muon([group], config.muon_lr, config.momentum, config.weight_decay, ranks))
     for optimizer in optimizers:
         for made in optimizer.param_groups:
             made["peak_lr"] = made["lr"]
@@ -227,6 +134,19 @@ def load_optimizer_tensors(optimizers: Iterable[torch.optim.Optimizer], tensors:
                             "the checkpoint belongs to another model or optimizer"
                         )
                     device = "cpu" if key == "step" and not group.get("fused") else parameter.device
-                    optimizer.state[parameter][key] = value.to(device, copy=True)
+                    optimizer.state[parameter][key] = (
+                        value.to(device, copy=True) if key == "step" else placed_like(parameter, value)
+                    )
     if left:
         raise ValueError(f"the checkpoint has optimizer state for unknown parameters, e.g. {min(left)}")
+
+
+def placed_like(parameter: Float[Tensor, "*d"], value: Float[Tensor, "*d"]) -> Float[Tensor, "*d"]:
+    """A copy of `value` where the parameter is, sharded if it is."""
+    if not is_sharded(parameter):
+        return value.to(parameter.device, copy=True)
+    from gpt_from_scratch.training.checkpoints.parts import put
+
+    target = torch.empty_like(parameter)
+    put(target, value)
+    return target

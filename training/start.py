@@ -107,7 +107,7 @@ def make_trainer(
     model = make_model(config, resumed, ranks, device)
     choices = choose_backends(config, resumed, config.rows(ranks.size), device, dtype, ranks, display)
     parallel = make_strategy(config, model, ranks, dtype)
-    optimizers = make_optimizers(model, config.optimizer)
+    optimizers = make_optimizers(model, config.optimizer, ranks)
     progress = restore(resumed, config, corpus, optimizers) if resumed else Progress()
     folder = RunFolder(path, writes=ranks.is_first)
     folder.seconds_before = progress.seconds

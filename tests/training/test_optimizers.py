@@ -6,14 +6,12 @@ import pytest
 import torch
 
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.training.muon import Muon, newton_schulz, orthogonalize_
 from gpt_from_scratch.training.optimizers import (
-    Muon,
     OptimizerConfig,
     load_optimizer_tensors,
     make_optimizers,
-    newton_schulz,
     optimizer_tensors,
-    orthogonalized,
 )
 
 CONFIG = GPTConfig(block_size=8, vocab_size=11, n_layer=2, n_head=2, n_embd=16, tie_head=False)
@@ -25,6 +23,12 @@ def model_with_gradients(seed: int = 0) -> GPT:
     for parameter in model.parameters():
         parameter.grad = torch.randn_like(parameter)
     return model
+
+
+def orthogonalized(matrices: list[torch.Tensor]) -> list[torch.Tensor]:
+    copies = [matrix.clone() for matrix in matrices]
+    orthogonalize_(copies)
+    return copies
 
 
 def test_orthogonalized_keeps_the_singular_vectors_and_levels_the_values() -> None:

@@ -24,11 +24,9 @@ from gpt_from_scratch.training.checkpoints import checkpoint
 from gpt_from_scratch.training.checkpoints.checkpoint import Checkpoint, DamagedCheckpointError
 from gpt_from_scratch.training.checkpoints.space import PartError, bytes_of, free_bytes, in_units, is_disk_full
 from gpt_from_scratch.training.checkpoints.staging import NonFiniteError, Staging, require_finite
-from gpt_from_scratch.training.distributed import Ranks
+from gpt_from_scratch.training.distributed import ONE_RANK, Ranks
 
 BEST_FILE = "best.json"
-
-ONE_RANK = Ranks()
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gpt_from_scratch.models.gpt import GPT
-from gpt_from_scratch.training.distributed import Ranks
+from gpt_from_scratch.training.distributed import ONE_RANK, Ranks
 
 Batch = tuple[Int[Tensor, "b t"], Int[Tensor, "b t"]]
 """(tokens, targets) of one micro-batch, on the CPU."""
@@ -63,7 +63,7 @@ class Strategy:
     @property
     def saving(self) -> Ranks | None:
         """The ranks that write a checkpoint together, if this is one of them. Here rank 0 has all, and writes alone."""
-        return Ranks() if self.ranks.is_first else None
+        return ONE_RANK if self.ranks.is_first else None
 
     def part(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Of the running model's or optimizers' tensors those that this rank writes, whole."""

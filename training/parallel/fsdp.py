@@ -1,0 +1,99 @@
+"""Every rank holds a slice of each parameter, its gradient and its moments (FSDP2, `fully_shard`).
+
+A block's weights are gathered for its forward and again for its backward pass, and dropped after each; the embeddings and
+the norms, which a step needs at both of its ends, stay gathered from its first forward to its backward pass.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor
+
+from gpt_from_scratch.models.gpt import GPT, Block
+from gpt_from_scratch.training.checkpoints.parts import own_part
+from gpt_from_scratch.training.distributed import Ranks
+from gpt_from_scratch.training.muon import local
+from gpt_from_scratch.training.parallel.strategy import Strategy
+
+
+class FSDP(Strategy):
+    """Parameters and moments are fp32; with bf16 activations weights travel and compute in bf16, and gradients add in fp32."""
+
+    def __init__(self, model: GPT, ranks: Ranks, dtype: torch.dtype, *, compiles: bool = False) -> None:
+        """Shards `model` in place: its parameters are new ones, for which the optimizers are to be made."""
+        super().__init__(model, ranks, dtype, compiles=compiles)
+        # Linear layers return a view, which must not be changed in place: the residual stream never is.
+        warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
+        policy = MixedPrecisionPolicy()
+        if dtype != torch.float32:
+            policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
+        mesh = init_device_mesh(self.device.type, (ranks.size,))
+        for branches in self._branches():
+            fully_shard(branches, mesh=mesh, mp_policy=policy)
+        fully_shard(model, mesh=mesh, mp_policy=policy)
+
+    def clip(self, limit: float) -> Float[Tensor, ""]:
+        """As `Strategy.clip`, from every rank's slices."""
+        gradients = [local(p.grad) for p in self.model.parameters() if p.grad is not None]
+        squares = torch.nn.utils.get_total_norm(gradients).square()
+        dist.all_reduce(squares)
+        norm = squares.sqrt()
+        if limit:
+            torch._foreach_mul_(gradients, (limit / (norm + 1e-6)).clamp(max=1.0))
+        return norm
+
+    @contextmanager
+    def whole(self, needed: bool = True) -> Iterator[GPT]:
+        """A copy with all weights, in memory while the context lasts: no rank waits for another inside it."""
+        weights = {}
+        for name, tensor in self.model.state_dict().items():
+            gathered = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+            if needed:
+                weights[name] = gathered.detach()
+        if not needed:
+            yield self.model
+            return
+        with torch.device("meta"):
+            model = GPT(self.model.config)
+        model.load_state_dict(weights, assign=True)
+        for name, buffer in self.model.named_buffers():
+            setattr(model, name, buffer)
+        yield model
+
+    @property
+    def saving(self) -> Ranks:
+        """All ranks write, each a part."""
+        return self.ranks
+
+    def part(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """This rank's share of whole tensors."""
+        return own_part(tensors, self.ranks)
+
+    def _compiled(self) -> nn.Module:
+        """Branch by branch, below the hooks that gather weights."""
+        for branches in self._branches():
+            for branch in branches:
+                branch.compile()
+        return self.model
+
+    def _branches(self) -> list[list[nn.Module]]:
+        """What is gathered together: a block has no forward, around which its parameters could be; its branches have."""
+        blocks: list[Block] = list(self.model.h)  # type: ignore[arg-type]
+        return [[block.attn, block.mlp] for block in blocks]
+
+    def _step_of(self, number: int, count: int) -> AbstractContextManager[None]:
+        assert isinstance(self.model, FSDPModule)
+        self.model.set_requires_gradient_sync(number == count - 1)
+        return nullcontext()
+
+    def _nats(self, tokens: Int[Tensor, "b t"], targets: Int[Tensor, "b t"]) -> Float[Tensor, ""]:
+        # No autocast: the weights arrive in the activations' dtype.
+        nats: Tensor = self.module(self._moved(tokens), self._moved(targets), reduction="sum")
+        return nats
