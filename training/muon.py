@@ -17,8 +17,8 @@ from gpt_from_scratch.training.parallel import shared_work
 # The quintic iteration's coefficients, chosen for the steepest slope at zero (Jordan et al. 2024).
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
-# FLOPs of one unit of work: enough for a device's speed, and few enough that the ranks' shares are alike. A CPU needs a stack
-# only for small matrices (measured, benchmarks/LOG.md); for a GPU this is four of 768 × 768, reckoned, not measured.
+# FLOPs of one unit of work: enough for a device's speed, and few enough that the ranks' shares are alike. Less than one unit
+# is not worth a message. Measured on a CPU (benchmarks/LOG.md); for a GPU reckoned: four matrices of 768 × 768.
 UNIT_FLOPS = {"cpu": 0.5e9, "cuda": 50e9}
 
 
@@ -114,10 +114,11 @@ def orthogonalize_(
     device, dtype = matrices[0].device, iteration_dtype(matrices[0])
     whole = tuple((shape[0], shape[1]) for shape in shapes or [matrix.shape for matrix in matrices])
     parts = parts or [1] * len(matrices)
-    units = shared_work.plan(whole, tuple(parts), ranks.size, UNIT_FLOPS["cpu" if device.type == "cpu" else "cuda"])
+    unit_flops = UNIT_FLOPS["cpu" if device.type == "cpu" else "cuda"]
+    units = shared_work.plan(whole, tuple(parts), ranks.size, unit_flops)
     if shapes is not None:
         results = shared_work.sharded(units, matrices, whole, newton_schulz_stack, dtype, ranks)
-    elif ranks.size > 1:
+    elif ranks.size > 1 and sum(unit.flops for unit in units) >= unit_flops:
         results = shared_work.replicated(units, matrices, newton_schulz_stack, dtype, ranks)
     else:
         results = shared_work.alone(units, matrices, newton_schulz_stack)

@@ -105,12 +105,14 @@ def evaluate(
 ) -> Score | None:
     """Score the uncompiled model on the whole set; the ranks share the batches. None if `should_stop` said so.
 
-    Every batch is the same whatever the number of ranks, and the sums are fp64, so the result is too.
+    Every batch is the same whatever the number of ranks, and their sums are added exactly, so the result is too, to the last
+    bit where the model's arithmetic is (the same number of threads).
     """
     device = model.wte.weight.device
-    nats = torch.zeros((), dtype=torch.float64)
+    batches = validation.batches(tokens_a_batch)
+    nats = torch.zeros(len(batches), dtype=torch.float64)
     stopped = False
-    for number, indices in enumerate(validation.batches(tokens_a_batch)):
+    for number, indices in enumerate(batches):
         if number % ranks.size != ranks.rank:
             continue
         if should_stop():
@@ -118,8 +120,8 @@ def evaluate(
             break
         tokens, targets = validation.padded(indices)
         losses = model(tokens.to(device), targets.to(device), reduction="none")
-        nats += losses.cpu().double().sum()
-    total, any_stopped = ranks.sum(float(nats), float(stopped))
+        nats[number] = losses.cpu().double().sum()
+    *sums, any_stopped = ranks.sum(*nats.tolist(), float(stopped))
     if any_stopped:
         return None
-    return Score(total, validation.n_targets, validation.n_bytes, validation.floor_nats)
+    return Score(math.fsum(sums), validation.n_targets, validation.n_bytes, validation.floor_nats)

@@ -48,6 +48,11 @@ class Unit(NamedTuple):
         """Numbers in it."""
         return sum(block.rows * block.columns for block in self.blocks)
 
+    @property
+    def flops(self) -> float:
+        """What it takes to solve it."""
+        return len(self.blocks) * newton_schulz_flops(*self.blocks[0].wide)
+
 
 class Rows(NamedTuple):
     """A block's result, as far as this rank has its rows: `values` belong at row `start` of its piece of the matrix."""
@@ -65,19 +70,16 @@ def plan(shapes: tuple[Shape, ...], parts: tuple[int, ...], n_ranks: int, unit_f
         for part in range(count):
             block = Block(matrix, part * (rows // count), rows // count, columns)
             stacks.setdefault(block.wide, []).append(block)
-    work = []
+    pieces: list[list[Block]] = []
     for shape, blocks in stacks.items():
-        one = newton_schulz_flops(*shape)
-        n_units = max(1, min(len(blocks), math.floor(one * len(blocks) / unit_flops)))
-        for number in range(n_units):
-            some = blocks[number * len(blocks) // n_units : (number + 1) * len(blocks) // n_units]
-            work.append((one * len(some), some))
+        n_units = min(len(blocks), math.floor(newton_schulz_flops(*shape) * len(blocks) / unit_flops)) or 1
+        pieces += [blocks[i * len(blocks) // n_units : (i + 1) * len(blocks) // n_units] for i in range(n_units)]
     load = [0.0] * n_ranks
     units = []
-    for flops, some in sorted(work, key=lambda item: -item[0]):
+    for unit in sorted((Unit(blocks, 0) for blocks in pieces), key=lambda unit: -unit.flops):
         owner = load.index(min(load))
-        load[owner] += flops
-        units.append(Unit(some, owner))
+        load[owner] += unit.flops
+        units.append(unit._replace(owner=owner))
     return units
 
 

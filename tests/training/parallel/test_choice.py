@@ -1,0 +1,41 @@
+"""What each way of sharing needs of the batch and the ranks."""
+
+import dataclasses
+
+import pytest
+
+from gpt_from_scratch.training.config import TrainConfig, differences
+from gpt_from_scratch.training.parallel.choice import check_ranks
+
+
+def test_fsdp_needs_ranks_that_divide_the_batch() -> None:
+    config = TrainConfig(batch_size=10, parallel="fsdp")
+    check_ranks(config, 5)
+    with pytest.raises(ValueError, match=r"4 of them must divide batch_size 10; 8 or 12 would do"):
+        check_ranks(config, 4)
+    check_ranks(TrainConfig(batch_size=10), 4)
+
+
+def test_every_rank_needs_a_row() -> None:
+    with pytest.raises(ValueError, match="less than the 8 ranks"):
+        check_ranks(TrainConfig(batch_size=4), 8)
+
+
+def test_a_tree_needs_powers_of_two() -> None:
+    config = TrainConfig(batch_size=24, parallel="deterministic")
+    assert config.rows(1) == config.rows(8) == 3
+    for n_ranks in (1, 2, 4, 8):
+        check_ranks(config, n_ranks)
+    with pytest.raises(ValueError, match=r"takes 1, 2, 4, 8 ranks, not 3$"):
+        check_ranks(config, 3)
+    with pytest.raises(ValueError, match=r"not 16; a smaller --micro-batch allows more"):
+        check_ranks(config, 16)
+    with pytest.raises(ValueError, match=r"batch_size 24 must be 1, 2, 4, 8, ... times micro_batch 4"):
+        dataclasses.replace(config, micro_batch=4)
+    with pytest.raises(ValueError, match="micro_batch 48"):
+        dataclasses.replace(config, micro_batch=48)
+
+
+def test_the_way_of_sharing_may_change_on_resume() -> None:
+    saved = TrainConfig(batch_size=8)
+    assert differences(saved, dataclasses.replace(saved, parallel="fsdp")) == []
