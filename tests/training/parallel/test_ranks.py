@@ -1,6 +1,7 @@
 """Whole runs on 1, 2 and 4 ranks: what they learn, and that any of them goes on from any other's checkpoint.
 
-A run in pieces goes 2 → 1 → 2 or 2 → 1 → 4 ranks. All are made once, in one torchrun.
+A run in pieces goes 2 → 1 → 2 or 2 → 1 → 4 ranks. All are made once, in one torchrun, and so it is one test: pytest-xdist
+would make them again in each of its workers.
 """
 
 import json
@@ -56,9 +57,26 @@ class Runs:
         return [json.loads(line) for line in (self.root / name / "ids.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    root = tmp_path_factory.mktemp("runs")
+def test_runs_on_one_two_and_four_ranks(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    runs = made(tmp_path)
+    for kind in KINDS:
+        for path in ("2-1-2", "2-1-4"):
+            with subtests.test(f"{kind} {path}"):
+                a_run_goes_on_with_any_number_of_ranks(runs, kind, path)
+    for check in (
+        the_validation_loss_is_the_same_on_any_number_of_ranks,
+        the_modes_learn_the_same,
+        a_rank_may_have_a_row_more_than_another,
+        a_bad_gradient_on_one_rank_is_skipped_by_all,
+        fsdp_computes_in_bf16_and_keeps_fp32,
+        a_sharded_run_opens_as_any_other,
+    ):
+        with subtests.test(check.__name__):
+            check(runs)
+
+
+def made(root: Path) -> Runs:
+    """Every run that the checks look at."""
     text = root / "text.txt"
     text.write_text("".join(SENTENCES[i * i % 3] for i in range(60)), encoding="utf-8")
 
@@ -96,9 +114,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     return Runs(root)
 
 
-@pytest.mark.parametrize("path", ["2-1-2", "2-1-4"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_run_goes_on_with_any_number_of_ranks(runs: Runs, kind: str, path: str) -> None:
+def a_run_goes_on_with_any_number_of_ranks(runs: Runs, kind: str, path: str) -> None:
     name = f"{kind} {path}"
     events = [line["message"] for line in runs.lines(name, "event")]
     assert [event for event in events if "resumed" in event] == ["resumed at step 17", "resumed at step 33"]
@@ -115,7 +131,7 @@ def test_a_run_goes_on_with_any_number_of_ranks(runs: Runs, kind: str, path: str
         assert losses == pytest.approx(whole, rel=1e-5)
 
 
-def test_the_validation_loss_is_the_same_on_any_number_of_ranks(runs: Runs) -> None:
+def the_validation_loss_is_the_same_on_any_number_of_ranks(runs: Runs) -> None:
     for kind in KINDS:
         one = [line["nats"] for line in runs.lines("deterministic on 1" if kind == KINDS[2] else "ddp on 1", "eval")]
         for path in ("2-1-2", "2-1-4"):  # evaluated before step 17 on two ranks, at 25 on one, at 50 on two or four
@@ -123,17 +139,17 @@ def test_the_validation_loss_is_the_same_on_any_number_of_ranks(runs: Runs) -> N
             assert several == (one if kind == "deterministic" else pytest.approx(one, rel=1e-6))
 
 
-def test_the_modes_learn_the_same(runs: Runs) -> None:
+def the_modes_learn_the_same(runs: Runs) -> None:
     assert runs.losses("deterministic on 1") == pytest.approx(runs.losses("ddp on 1"), rel=1e-5)
     assert runs.losses("ddp on 1")[-1] < 0.7 * runs.losses("ddp on 1")[0]
 
 
-def test_a_rank_may_have_a_row_more_than_another(runs: Runs) -> None:
+def a_rank_may_have_a_row_more_than_another(runs: Runs) -> None:
     assert runs.ids("ragged on 2") == runs.ids("ragged on 1")
     assert runs.losses("ragged on 2") == pytest.approx(runs.losses("ragged on 1"), rel=1e-5)
 
 
-def test_a_bad_gradient_on_one_rank_is_skipped_by_all(runs: Runs) -> None:
+def a_bad_gradient_on_one_rank_is_skipped_by_all(runs: Runs) -> None:
     sharded, whole = runs.state("bad step on 2"), runs.state("bad step on 1")
     assert "step 6 skipped" in runs.lines("bad step on 2", "event")[0]["message"]
     assert sharded.keys() == whole.keys()
@@ -141,14 +157,14 @@ def test_a_bad_gradient_on_one_rank_is_skipped_by_all(runs: Runs) -> None:
         torch.testing.assert_close(sharded[key], tensor, rtol=1e-4, atol=1e-5)
 
 
-def test_fsdp_computes_in_bf16_and_keeps_fp32(runs: Runs) -> None:
+def fsdp_computes_in_bf16_and_keeps_fp32(runs: Runs) -> None:
     assert {tensor.dtype for key, tensor in runs.state("bf16 on 2").items() if key != "rng.cpu"} == {torch.float32}
     both = runs.losses("bf16 on 2"), runs.losses("bf16 on 1")
     assert both[0] == pytest.approx(both[1], rel=1e-2)
     assert both[0] != both[1]
 
 
-def test_a_sharded_run_opens_as_any_other(runs: Runs) -> None:
+def a_sharded_run_opens_as_any_other(runs: Runs) -> None:
     newest = max((runs.root / "fsdp 2-1-4" / "checkpoints").glob("step-*"))
     assert len(list((newest / "model").glob("*.safetensors"))) == 4
     assert GPT.from_pretrained(newest / "model").config.n_embd == 10
