@@ -48,14 +48,15 @@ def estimate(config: TrainConfig, n_ranks: int, device: torch.device, dtype: tor
     a_token = flops_a_token(model)
     rate = gemm_rate(model, device, dtype)
     checkpoint = checkpoint_bytes(made, config.optimizer)
+    slices = n_ranks if config.parallel == "fsdp" else 1
     kept = config.run.keep_last + 2  # the best one, and the one being written
     if config.run.keep_every:
         kept += config.steps // config.run.keep_every
     return Estimate(
         parameters=parameters,
-        weights=4 * parameters,
-        gradients=4 * parameters,
-        optimizer=checkpoint - 4 * parameters,
+        weights=4 * parameters // slices,
+        gradients=gradient_copies(config, n_ranks) * 4 * parameters // slices,
+        optimizer=(checkpoint - 4 * parameters) // slices,
         activations=activation_bytes(model, rows, dtype),
         checkpoint=checkpoint,
         disk=kept * checkpoint,
@@ -74,6 +75,14 @@ def checkpoint_bytes(model: GPT, optimizer: OptimizerConfig) -> int:
         moments = 1 if optimizer.name == "muon" and is_hidden_matrix(name, parameter) else 2
         values += (1 + moments) * parameter.numel()
     return 4 * values
+
+
+def gradient_copies(config: TrainConfig, n_ranks: int) -> int:
+    """Buffers as large as the gradients on one rank: one, or those of the deterministic mode's tree and its message."""
+    if config.parallel != "deterministic":
+        return 1
+    leaves = max(config.batch_size // config.rows(n_ranks) // n_ranks, 1)
+    return leaves.bit_length() + (n_ranks > 1)
 
 
 def activation_bytes(config: GPTConfig, rows: int, dtype: torch.dtype) -> int:

@@ -1,5 +1,7 @@
 """FLOPs, memory and schedule against known figures."""
 
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import given
@@ -65,6 +67,17 @@ def test_the_dry_run_prints_what_is_known(capsys: pytest.CaptureFixture[str]) ->
     assert "124,439,808" in printed
     assert "9,999,745,024 in 19,073 steps of 524,288" in printed
     assert "854.4 M a token" in printed
+
+
+def test_slices_and_trees_are_counted() -> None:
+    config = dataclasses.replace(PRESETS["gpt2-124m"][1], batch_size=64, micro_batch=1)
+    ddp, fsdp, tree = (
+        estimate(dataclasses.replace(config, parallel=kind), 8, torch.device("cpu"), torch.float32)
+        for kind in ("ddp", "fsdp", "deterministic")
+    )
+    assert (8 * fsdp.weights, 8 * fsdp.gradients, 8 * fsdp.optimizer) == (ddp.weights, ddp.gradients, ddp.optimizer)
+    assert tree.gradients == 5 * ddp.gradients  # sums of 1, 2, 4 and 8 micro-batches, and what is received
+    assert fsdp.checkpoint == ddp.checkpoint
 
 
 def test_the_peak_of_an_unknown_device_is_unknown() -> None:

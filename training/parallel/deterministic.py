@@ -5,8 +5,9 @@ binary tree, each node the sum of its two children. A rank has neighbouring leav
 subtree. The rest of the tree is recursive doubling (Thakur, Rabenseifner and Gropp 2005): in round k, ranks whose numbers
 differ in bit k exchange their sums, and both compute left + right, which is right + left to the last bit too.
 
-It needs log2(leaves of a rank) + 2 copies of the gradients, and sends log2(ranks) copies a step where a ring sends two. Slower
-than DDP; for finding out whether a difference is a defect or rounding.
+It needs log2(leaves of a rank) + 1 copies of the gradients, and one more for what is received; it sends log2(ranks) copies a
+step, where a ring sends about two, and hides none of it behind the backward pass. For finding out whether a difference
+between two runs is a defect or rounding.
 """
 
 import os
