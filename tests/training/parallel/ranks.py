@@ -76,7 +76,6 @@ def watch(trainer: Trainer, item: dict[str, Any]) -> None:
 
 
 def main(plan: Path) -> None:
-    warnings.simplefilter("error")  # of a gradient's layout, of what is deprecated
     torch.set_num_threads(1)
     muon.UNIT_FLOPS["cpu"] = UNIT_FLOPS
     report.write_report = lambda folders: folders[0] / "report.html"
@@ -86,6 +85,8 @@ def main(plan: Path) -> None:
         ranks = Ranks(rank, item["ranks"], rank)
         if rank < ranks.size:
             start.process_group = partial(group, file=plan.with_name(f"group-{number}"))
+            # A gradient's layout and what is deprecated are errors, but for what torch.compile does itself.
+            warnings.simplefilter("default" if "--compile" in item["arguments"] else "error")
             carry_out(item, ranks)
         if rank == 0:
             done.touch()

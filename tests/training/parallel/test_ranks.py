@@ -7,8 +7,10 @@ would make them again in each of its workers.
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,28 @@ class Runs:
 
     root: Path
 
+    def new(self, ranks: int, name: str, kind: str, *more: str, **plan: int) -> dict[str, Any]:
+        """A run of the plan."""
+        return {"ranks": ranks, "arguments": [*SMALL, *SETTINGS, *self.place(name), "--parallel", kind, *more], **plan}
+
+    def resumed(self, ranks: int, name: str, **plan: int) -> dict[str, Any]:
+        """The same, going on."""
+        return {"ranks": ranks, "arguments": ["--resume", str(self.root / name)], **plan}
+
+    def place(self, name: str) -> list[str]:
+        """What it reads, and where it writes."""
+        text = self.root / "text.txt"
+        text.write_text("".join(SENTENCES[i * i % 3] for i in range(60)), encoding="utf-8")
+        return ["--data.path", str(text), "--run.folder", str(self.root), "--run.name", name]
+
+    def carry_out(self, plan: list[dict[str, Any]]) -> None:
+        """All of it."""
+        file = self.root / "plan.json"
+        file.write_text(json.dumps(plan), encoding="utf-8")
+        process = torchrun(max(item["ranks"] for item in plan), "-m", "tests.training.parallel.ranks", str(file))
+        printed, _ = process.communicate(timeout=280)
+        assert process.returncode == 0, printed
+
     def state(self, name: str) -> dict[str, torch.Tensor]:
         """Weights and the optimizers' state in the newest checkpoint."""
         checkpoint = CheckpointStore(self.root / name / "checkpoints").load()
@@ -57,6 +81,18 @@ class Runs:
         return [json.loads(line) for line in (self.root / name / "ids.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+def torchrun(ranks: int, *command: str) -> "subprocess.Popen[str]":
+    launch = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={ranks}", "--standalone"]
+    return subprocess.Popen(
+        [*launch, *command],
+        cwd=ROOT,
+        env=dict(os.environ, OMP_NUM_THREADS="1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
 def test_runs_on_one_two_and_four_ranks(tmp_path: Path, subtests: pytest.Subtests) -> None:
     runs = made(tmp_path)
     for kind in KINDS:
@@ -77,41 +113,21 @@ def test_runs_on_one_two_and_four_ranks(tmp_path: Path, subtests: pytest.Subtest
 
 def made(root: Path) -> Runs:
     """Every run that the checks look at."""
-    text = root / "text.txt"
-    text.write_text("".join(SENTENCES[i * i % 3] for i in range(60)), encoding="utf-8")
-
-    def new(ranks: int, name: str, kind: str, *more: str, **plan: int) -> dict[str, Any]:
-        place = ["--data.path", str(text), "--run.folder", str(root), "--run.name", name, "--parallel", kind]
-        return {"ranks": ranks, "arguments": [*SMALL, *SETTINGS, *place, *more], **plan}
-
-    def resumed(ranks: int, name: str, **plan: int) -> dict[str, Any]:
-        return {"ranks": ranks, "arguments": ["--resume", str(root / name)], **plan}
-
+    runs = Runs(root)
     short = ("--steps", "12", "--run.checkpoint-every", "0", "--run.eval-every", "0", "--run.sample-every", "0")
-    plan = [new(1, "ddp on 1", "ddp"), new(1, "deterministic on 1", "deterministic")]
+    plan = [runs.new(1, "ddp on 1", "ddp"), runs.new(1, "deterministic on 1", "deterministic")]
     for kind in KINDS:
         for last in (2, 4):
             name = f"{kind} 2-1-{last}"
-            plan += [new(2, name, kind, stop_at=17), resumed(1, name, stop_at=33), resumed(last, name)]
+            plan += [runs.new(2, name, kind, stop_at=17), runs.resumed(1, name, stop_at=33), runs.resumed(last, name)]
     for ranks in (1, 2):
         plan += [
-            new(ranks, f"ragged on {ranks}", "ddp", *short, "--batch-size", "5"),
-            new(ranks, f"bad step on {ranks}", "fsdp", *short, bad_step=5),
-            new(ranks, f"bf16 on {ranks}", "fsdp", *short, "--dtype", "bf16"),
+            runs.new(ranks, f"ragged on {ranks}", "ddp", *short, "--batch-size", "5"),
+            runs.new(ranks, f"bad step on {ranks}", "fsdp", *short, bad_step=5),
+            runs.new(ranks, f"bf16 on {ranks}", "fsdp", *short, "--dtype", "bf16"),
         ]
-    (root / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=4", "--standalone"]
-    done = subprocess.run(
-        [*launch, "-m", "tests.training.parallel.ranks", str(root / "plan.json")],
-        cwd=ROOT,
-        env=dict(os.environ, OMP_NUM_THREADS="1"),
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return Runs(root)
+    runs.carry_out(plan)
+    return runs
 
 
 def a_run_goes_on_with_any_number_of_ranks(runs: Runs, kind: str, path: str) -> None:
@@ -168,3 +184,42 @@ def a_sharded_run_opens_as_any_other(runs: Runs) -> None:
     newest = max((runs.root / "fsdp 2-1-4" / "checkpoints").glob("step-*"))
     assert len(list((newest / "model").glob("*.safetensors"))) == 4
     assert GPT.from_pretrained(newest / "model").config.n_embd == 10
+
+
+@pytest.mark.torture
+def test_compiled_runs_learn_the_same(tmp_path: Path) -> None:
+    runs = Runs(tmp_path)
+    steps = ("--steps", "6", "--run.sample-every", "3", "--run.eval-every", "3")
+    compiled = [(kind, ranks) for kind in KINDS for ranks in (1, 2)]
+    plan = [runs.new(1, "eager", "ddp", *steps)]
+    runs.carry_out(plan + [runs.new(n, f"{kind} on {n}", kind, *steps, "--compile") for kind, n in compiled])
+    for kind, n in compiled:
+        assert runs.losses(f"{kind} on {n}") == pytest.approx(runs.losses("eager"), rel=1e-5)
+    assert runs.losses("deterministic on 1") == runs.losses("deterministic on 2")
+    one, two = runs.state("deterministic on 1"), runs.state("deterministic on 2")
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_torchrun_saves_a_sharded_run_which_goes_on_alone(tmp_path: Path, number: signal.Signals) -> None:
+    runs = Runs(tmp_path)
+    script = "training/train_gpt2.py"
+    arguments = [*SMALL, *SETTINGS, *runs.place("stopped"), "--parallel", "fsdp", "--steps", "2000"]
+    process = torchrun(2, script, *arguments, "--run.checkpoint-every", "0")
+    metrics = tmp_path / "stopped" / "metrics.jsonl"
+    deadline = time.monotonic() + 200
+    while not (metrics.exists() and '"step": 20,' in metrics.read_text(encoding="utf-8")):
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0]
+        time.sleep(0.02)
+    process.send_signal(number)
+    printed, _ = process.communicate(timeout=200)
+    stopped = len(runs.losses("stopped"))
+    assert f"stopped after step {stopped} of 2000" in printed, printed
+    more = torchrun(1, script, "--resume", str(tmp_path / "stopped"), "--device", "cpu")
+    while len(runs.losses("stopped")) < stopped + 20:
+        assert more.poll() is None and time.monotonic() < deadline, more.communicate()[0]
+        time.sleep(0.02)
+    more.send_signal(number)
+    more.communicate(timeout=200)
+    assert f"resumed at step {stopped}" in [line["message"] for line in runs.lines("stopped", "event")]
