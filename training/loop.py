@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -10,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gpt_from_scratch.kernels.registry import Choice, load_ops, use_backend
+from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.training.checkpoints import CheckpointStore, NonFiniteError
 from gpt_from_scratch.training.config import TrainConfig, as_json
 from gpt_from_scratch.training.corpus import Corpus
@@ -85,7 +88,7 @@ class Trainer:
         self.eval_choice = without_compiled(choices, self.device)
         self.last_score: Score | None = None
         self.hellaswag = hellaswag
-        profiled = config.run.profile_steps if ranks.is_first else None
+        profiled = config.run.profile_steps if self.ranks.is_first else None
         self.profiler = StepProfiler(profiled, folder.path / "profile", self.device, display.say)
         self.samples: list[Sample] = []
 
@@ -203,9 +206,8 @@ class Trainer:
     def evaluate(self) -> None:
         """Score the whole validation set, record and show it, and mark the best checkpoint."""
         step = self.progress.step
-        with self.parallel.whole() as model, use_backend(self.eval_choice), self.parallel.autocast():
+        with self._whole_model() as model:
             score = evaluate(model, self.corpus.validation, self.ranks, should_stop=lambda: self.stop.requested)
-        self.interval_start = time.perf_counter()
         if score is None:
             return
         self.last_score = score
@@ -232,9 +234,8 @@ class Trainer:
         """Answer HellaSwag's questions, record and show how many are right."""
         if self.hellaswag is None:
             return
-        with use_backend(self.eval_choice), self._autocast():
-            score = self.hellaswag.score(self.model, self.ranks, lambda: self.stop.requested)
-        self.interval_start = time.perf_counter()
+        with self._whole_model() as model:
+            score = self.hellaswag.score(model, self.ranks, lambda: self.stop.requested)
         if score is not None:
             self.folder.record("hellaswag", self.progress.step, **score._asdict())
             self.display.say(
@@ -252,11 +253,7 @@ class Trainer:
         if not count:
             return
         step, run = self.progress.step, self.config.run
-        with (
-            self.parallel.whole(self.ranks.is_first) as model,
-            use_backend(self.eval_choice),
-            self.parallel.autocast(),
-        ):
+        with self._whole_model(needed=self.ranks.is_first) as model:
             if not self.ranks.is_first:
                 return
             self.samples = draw_samples(
@@ -269,10 +266,16 @@ class Trainer:
                 seed=step,
                 should_stop=lambda: self.stop.requested,
             )
-        self.interval_start = time.perf_counter()
         for sample in self.samples:
             self.folder.record("sample", step, **sample._asdict())
         self.display.samples(step, self.samples)
+
+    @contextmanager
+    def _whole_model(self, needed: bool = True) -> Iterator[GPT]:
+        """The uncompiled model, with plain backends: for evaluation and sampling, whose time is not the training's."""
+        with self.parallel.whole(needed) as model, use_backend(self.eval_choice), self.parallel.autocast():
+            yield model
+        self.interval_start = time.perf_counter()
 
     def _note_skip(self, step: int, loss: float, norm: float) -> None:
         config = self.config
