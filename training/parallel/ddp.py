@@ -16,7 +16,8 @@ class DDP(Strategy):
     """The model is compiled before it is wrapped, so that the wrapper's hooks stay out of the graph.
 
     A rank may have one row, and one micro-batch, more than another: each meets the others once a step, with its last one.
-    `static_graph` stays off: its first pass must not be one without synchronisation, and micro-batches begin with those.
+    `static_graph` stays off: where the first pass is one without synchronisation, as with micro-batches, torch 2.13 stops with
+    an internal assertion.
     """
 
     module: DistributedDataParallel
