@@ -18,6 +18,8 @@ from gpt_from_scratch.training.presets import DEFAULT, PRESETS
 
 PROFILED = ("10", "12")
 PROG = "torchrun training/train_gpt2.py"
+AUTO = Path("auto")
+"""As --resume: go on with the run that --run.name names, if it has begun."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Command:
     train: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
     """The run."""
     resume: Path | None = None
-    """Go on with the run in this folder, exactly where its newest checkpoint stands."""
+    """Go on with the run in this folder, exactly where its newest checkpoint stands. "auto": begin the run --run.name, or go
+    on if it has begun: one command for a job that a scheduler starts again and again."""
     config: Path | None = None
     """Take the settings of an earlier run from its config.json, then those given here."""
     dry_run: bool = False
@@ -50,10 +53,22 @@ def parse(argv: Sequence[str]) -> Command:
             raise ValueError(f"no preset {name!r}; there are {', '.join(PRESETS)}.{hint}")
     start = PRESETS[name][1]
     arguments = _expand_profile(_expand_data(arguments))
-    if (folder := _value_of("--resume", arguments)) is not None:
+    folder = _value_of("--resume", arguments)
+    if folder not in (None, str(AUTO)):
         start = read_config(Path(folder) / "config.json")
     elif (file := _value_of("--config", arguments)) is not None:
         start = read_config(Path(file))
+    command = _parsed(arguments, start)
+    if command.resume == AUTO:
+        run = command.train.run
+        if run.name is None:
+            raise ValueError("--resume auto needs the run's name: --run.name NAME")
+        if (saved := run.folder / run.name / "config.json").exists():
+            return _parsed(arguments, read_config(saved))
+    return command
+
+
+def _parsed(arguments: list[str], start: TrainConfig) -> Command:
     return tyro.cli(
         Command,
         prog=f"{PROG} [PRESET]",

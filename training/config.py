@@ -89,6 +89,10 @@ class RunConfig:
     """Where figures go beside metrics.jsonl: "tensorboard", "wandb", "trackio", or several, separated by commas."""
     profile_steps: tuple[int, int] | None = None
     """First and last step to run under torch.profiler (rank 0); --profile is short for 10 12."""
+    timeout: float = 100.0
+    """Seconds a rank waits for another within training steps, before it says which one is missing and ends."""
+    patience: float = 1800.0
+    """The same while a rank may start, compile, save, evaluate or sample."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -113,6 +117,9 @@ class RunConfig:
         names_in(self.loggers)
         if self.profile_steps is not None and not 1 <= self.profile_steps[0] <= self.profile_steps[1]:
             raise ValueError(f"run.profile_steps are the first and the last step, from 1 on, not {self.profile_steps}")
+        for name in ("timeout", "patience"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"run.{name} is a time in seconds, more than 0; it is {getattr(self, name)}")
         if not self.temperature >= 0:
             raise ValueError(f"run.temperature must be 0 or more, it is {self.temperature}")
         if not 0 < self.top_p <= 1:

@@ -23,6 +23,7 @@ from gpt_from_scratch.training.flops import flops_a_token, peak_flops
 from gpt_from_scratch.training.hellaswag import HellaSwag
 from gpt_from_scratch.training.optimizers import optimizer_tensors
 from gpt_from_scratch.training.parallel.strategy import Strategy
+from gpt_from_scratch.training.peers import TRAINING, Peers
 from gpt_from_scratch.training.profiling import StepProfiler
 from gpt_from_scratch.training.report_data import GPT2_HELLASWAG
 from gpt_from_scratch.training.run_folder import RunFolder
@@ -74,12 +75,13 @@ class Trainer:
         store: CheckpointStore,
         display: Display,
         stop: StopRequest,
+        peers: Peers,
         progress: Progress | None = None,
         hellaswag: HellaSwag | None = None,
     ) -> None:
         self.config, self.corpus, self.parallel, self.optimizers = config, corpus, parallel, optimizers
         self.choices, self.folder, self.store, self.display, self.stop = choices, folder, store, display, stop
-        self.model, self.ranks, self.device = parallel.model, parallel.ranks, parallel.device
+        self.model, self.ranks, self.device, self.peers = parallel.model, parallel.ranks, parallel.device, peers
         self.progress = progress or Progress()
         self.pending: list[Pending] = []
         self.flops_a_token = flops_a_token(self.model.config)
@@ -94,24 +96,30 @@ class Trainer:
 
     def run(self) -> bool:
         """Train to the last step; False if a stop was asked for before."""
-        config, run = self.config, self.config.run
+        config, run, first = self.config, self.config.run, self.progress.step
         while True:
             step = self.progress.step
             last = step == config.steps
             if self._saves_at(step):
+                self.peers.at(step, "saving")
                 self.save(wait=last)
             if last or (run.eval_every and step % run.eval_every == 0):
+                self.peers.at(step, "evaluating")
                 self.evaluate()
             if last or (run.hellaswag_every and step and step % run.hellaswag_every == 0):
+                self.peers.at(step, "answering HellaSwag")
                 self.answer_hellaswag()
             if last or (run.sample_every and step and step % run.sample_every == 0):
+                self.peers.at(step, "sampling")
                 self.sample(run.n_final_samples if last else run.n_samples)
             if last:
                 self.store.finish()
                 return not self.stop.requested
+            self.peers.at(step, "its first step" if step == first else TRAINING)
             with self.profiler.around(step + 1):
                 stops = self.train_step(step)
             if stops:
+                self.peers.at(step, "saving")
                 self.flush()
                 self.save(wait=True)
                 return False

@@ -2,16 +2,19 @@
 
 config.json     the resolved config
 run.json        what ran: device, backends, versions, how it ended
+launchers.json  the torchruns that ran it, one a host: what they start again goes on here
 metrics.jsonl   one line an event: train, eval, sample, event
 checkpoints/    step-00000500/ …
 report.html     drawn from these
 """
 
+import glob
 import json
 import os
 import platform
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,11 +26,12 @@ from gpt_from_scratch.training.loggers import Loggers
 class RunFolder:
     """Rank 0's writer; other ranks hold one with `writes=False`, which writes nothing."""
 
-    def __init__(self, path: Path, writes: bool) -> None:
+    def __init__(self, path: Path, writes: bool, launchers: Sequence[str] = ()) -> None:
         self.path = path
         self._metrics: IO[str] | None = None
         if writes:
             path.mkdir(parents=True, exist_ok=True)
+            _note_launchers(path, launchers)  # first: a run killed from here on is found again
             self._cut_half_line()
             self._metrics = (path / "metrics.jsonl").open("a", encoding="utf-8")
         self._about: dict[str, Any] = {}
@@ -83,6 +87,38 @@ class RunFolder:
                 file.truncate(data.rfind(b"\n") + 1)
 
 
+LAUNCHERS_FILE = "launchers.json"
+
+
+def restarted_folder(root: Path, name: str | None, launchers: Sequence[str]) -> Path | None:
+    """The folder that an earlier attempt of these very torchruns made; None if this is their first.
+
+    Hosts come and go, but one torchrun at least outlives each attempt: one of `launchers` that wrote into a run is enough.
+    """
+    for note in sorted(root.glob(f"{'*' if name is None else glob.escape(name)}/{LAUNCHERS_FILE}")):
+        if set(launchers) & set(_launchers_of(note.parent)):
+            return note.parent
+    return None
+
+
+def is_run(path: Path) -> bool:
+    """Whether a run has begun to write there."""
+    return (path / "metrics.jsonl").exists()
+
+
+def _launchers_of(path: Path) -> list[str]:
+    try:
+        noted = json.loads((path / LAUNCHERS_FILE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return []
+    return [word for word in noted if isinstance(word, str)] if isinstance(noted, list) else []
+
+
+def _note_launchers(path: Path, launchers: Sequence[str]) -> None:
+    if new := sorted({*launchers} - {*(noted := _launchers_of(path))}):
+        write_text(path / LAUNCHERS_FILE, json.dumps([*noted, *new]) + "\n")
+
+
 def fresh_folder(root: Path, name: str | None, preset: str) -> Path:
     """The path of a run that does not exist yet.
 
@@ -93,7 +129,8 @@ def fresh_folder(root: Path, name: str | None, preset: str) -> Path:
         path = root / name
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise FileExistsError(
-                f"{path} already holds something: choose another --run.name, or go on with it by --resume {path}"
+                f"{path} already holds something: choose another --run.name, or go on with it by --resume {path} "
+                "(--resume auto begins or goes on, whichever it is)"
             )
         return path
     stem = f"{preset}-{time.strftime('%Y%m%d-%H%M%S')}"

@@ -1,5 +1,6 @@
 """From a command to a run: device, data, model, backends, resume; then the loop."""
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator
@@ -13,19 +14,20 @@ from gpt_from_scratch.kernels.registry import Choice
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.support.private_folder import private_folder
 from gpt_from_scratch.training import backends
-from gpt_from_scratch.training.checkpoints import Checkpoint, CheckpointStore, preflight
-from gpt_from_scratch.training.cli import Command
+from gpt_from_scratch.training.checkpoints import Checkpoint, CheckpointStore, NonFiniteError, preflight
+from gpt_from_scratch.training.cli import AUTO, Command, read_config
 from gpt_from_scratch.training.config import TrainConfig, as_json, differences, flat, from_json
 from gpt_from_scratch.training.corpus import Corpus, build_corpus
 from gpt_from_scratch.training.display import Display
-from gpt_from_scratch.training.distributed import Ranks, process_group
+from gpt_from_scratch.training.distributed import Ranks, launcher, process_group
 from gpt_from_scratch.training.estimate import checkpoint_bytes, estimate
 from gpt_from_scratch.training.hellaswag import HellaSwag
 from gpt_from_scratch.training.loggers import Loggers, require_packages
 from gpt_from_scratch.training.loop import Progress, Trainer
 from gpt_from_scratch.training.optimizers import load_optimizer_tensors, make_optimizers
 from gpt_from_scratch.training.parallel.choice import check_ranks, make_strategy
-from gpt_from_scratch.training.run_folder import RunFolder, fresh_folder
+from gpt_from_scratch.training.peers import Peers
+from gpt_from_scratch.training.run_folder import RunFolder, fresh_folder, is_run, restarted_folder
 from gpt_from_scratch.training.stopping import StopRequest
 from gpt_from_scratch.training.summary import describe, finish, introduce, print_estimate
 
@@ -35,6 +37,11 @@ class Session:
     """A run that is ready to begin; without a trainer (a dry run) there is nothing to do."""
 
     trainer: Trainer | None = None
+
+    @property
+    def was_told_to_stop(self) -> bool:
+        """Whether this process itself had a signal; the others stop with it."""
+        return self.trainer is not None and self.trainer.stop.requested
 
     def run(self) -> bool:
         """Train; True when the last step was reached. What is wrong from here on is raised as it is, with its traceback."""
@@ -48,6 +55,9 @@ class Session:
         finally:
             trainer.display.close()
             trainer.profiler.finish()
+            if state == "failed":
+                with contextlib.suppress(OSError, NonFiniteError):  # the error at hand is the one to raise
+                    trainer.store.finish()  # a save under way is still a save
             folder.describe(state=state)
             if state == "interrupted" and trainer.stop.signal is not None:
                 folder.record(
@@ -85,21 +95,31 @@ def prepared(command: Command, ranks: Ranks) -> Iterator[Session]:
         print_estimate(estimate(config, ranks.size, device, dtype), config, ranks.size, device, display)
         yield Session()
         return
-    with process_group(ranks, device), StopRequest().listening() as stop:
-        yield Session(make_trainer(command, ranks, device, dtype, display, stop))
+    run = config.run
+    with process_group(ranks, device, run.timeout, run.patience) as peers, StopRequest().listening() as stop:
+        yield Session(make_trainer(command, ranks, device, dtype, display, stop, peers))
 
 
 def make_trainer(
-    command: Command, ranks: Ranks, device: torch.device, dtype: torch.dtype, display: Display, stop: StopRequest
+    command: Command,
+    ranks: Ranks,
+    device: torch.device,
+    dtype: torch.dtype,
+    display: Display,
+    stop: StopRequest,
+    peers: Peers,
 ) -> Trainer:
     """The run's data, model, backends and folder, new or as its newest checkpoint has them."""
+    launchers = sorted({name for name in ranks.gather(launcher()) if name is not None})
+    path, begun = place(command, ranks, launchers)
+    if begun and command.resume is None:  # the same command line as when it began: the config is the one saved then
+        command = dataclasses.replace(command, train=read_config(path / "config.json"))
     config = command.train
     require_packages(config.run.loggers)
-    path = command.resume or Path(ranks.agree(str(fresh_folder(config.run.folder, config.run.name, config.preset))))
     store = CheckpointStore(
         path / "checkpoints", keep_last=config.run.keep_last, keep_every=config.run.keep_every, warn=display.warn
     )
-    resumed = load_resumed(store, command, ranks) if command.resume is not None else None
+    resumed = load_resumed(store, command, ranks) if begun else None
     display.say(f"{'going on with' if resumed else 'run'} {path}")
     corpus = make_corpus(config, resumed, ranks, display)
     config = dataclasses.replace(config, model=fitted(config.model, corpus.tokenizer.n_vocab))
@@ -109,7 +129,7 @@ def make_trainer(
     parallel = make_strategy(config, model, ranks, dtype)
     optimizers = make_optimizers(model, config.optimizer, ranks)
     progress = restore(resumed, config, corpus, optimizers) if resumed else Progress()
-    folder = RunFolder(path, writes=ranks.is_first)
+    folder = RunFolder(path, writes=ranks.is_first, launchers=launchers)
     folder.seconds_before = progress.seconds
     folder.write_config(config)
     describe(folder, config, corpus, model, choices, ranks, device, dtype)
@@ -118,6 +138,8 @@ def make_trainer(
     introduce(config, corpus, model, display)
     if resumed:
         folder.record("event", progress.step, message=f"resumed at step {progress.step}")
+    elif begun:
+        folder.record("event", 0, message="started again: there was no checkpoint yet")
     names = config.run.loggers if ranks.is_first else None
     folder.loggers = Loggers(names, path, flat(as_json(config)), progress.step, warn=display.warn)
     return Trainer(
@@ -130,9 +152,27 @@ def make_trainer(
         store=store,
         display=display,
         stop=stop,
+        peers=peers,
         progress=progress,
         hellaswag=questions,
     )
+
+
+def place(command: Command, ranks: Ranks, launchers: list[str]) -> tuple[Path, bool]:
+    """The run's folder, and whether the run has begun there: --resume says so, or torchrun has restarted its workers.
+
+    Raises:
+        FileExistsError: the name that was asked for is taken by another run.
+    """
+    run = command.train.run
+    if command.resume not in (None, AUTO):
+        return command.resume, True
+    earlier = restarted_folder(run.folder, run.name, launchers)
+    if command.resume == AUTO and run.name is not None and is_run(run.folder / run.name):
+        earlier = run.folder / run.name
+    path = earlier or fresh_folder(run.folder, run.name, command.train.preset)
+    agreed, begun = ranks.agree([str(path), (path / "config.json").exists()])
+    return Path(agreed), begun
 
 
 def choose_device(name: str, ranks: Ranks) -> torch.device:
@@ -167,16 +207,21 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if name == "bf16" else torch.float32
 
 
-def load_resumed(store: CheckpointStore, command: Command, ranks: Ranks) -> Checkpoint:
+def load_resumed(store: CheckpointStore, command: Command, ranks: Ranks) -> Checkpoint | None:
     """The newest whole checkpoint of the run to go on with, checked against the settings that are asked for.
+
+    None if there is none yet, where the folder was not asked for by name: the run then begins again.
 
     Raises:
         FileNotFoundError: no run or no checkpoint there; ValueError: damaged, or other settings.
     """
     checkpoint = store.load()
+    step = ranks.agree(checkpoint.step if checkpoint else None)
+    if step is None and command.resume in (None, AUTO):
+        return None
     if checkpoint is None:
-        raise FileNotFoundError(f"{command.resume} has no checkpoint to go on from: start it again without --resume")
-    step = ranks.agree(checkpoint.step)
+        reason = "start it again without --resume" if step is None else "all hosts of a run must see the same folder"
+        raise FileNotFoundError(f"{store.folder} has no checkpoint to go on from: {reason}")
     if checkpoint.step != step:
         checkpoint = store.load(step)
         assert checkpoint is not None

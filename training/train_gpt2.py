@@ -7,35 +7,65 @@
     torchrun training/train_gpt2.py --resume runs/NAME                  # go on, exactly where it stood
     torchrun --nproc-per-node 8 training/train_gpt2.py gpt2-124m        # GPT-2 on eight GPUs
 
-`--help` lists the presets and every setting.
+`--help` lists the presets and every setting. With `--max-restarts N`, torchrun starts the ranks again when one is lost, and
+they go on from the newest checkpoint; a scheduler that starts the whole command again gives `--run.name NAME --resume auto`.
+Several hosts, each with this line (they share the folder of the run; a host may go and come back):
+
+    torchrun --nnodes 1:4 --nproc-per-node 8 --max-restarts 10 --rdzv-backend c10d --rdzv-endpoint FIRST_HOST:29400 \
+        --rdzv-id NAME training/train_gpt2.py gpt2-124m --run.name NAME --resume auto
+
+Exit status: 0 done, or stopped by a signal and saved; 2 a mistake of the user's; 3 too many steps that were not finite;
+4 another rank was lost; 5 stopped and saved because another host was told to, which torchrun takes as a reason to go on.
 """
 
+import faulthandler
+import signal
 import sys
 from contextlib import ExitStack
 
 from gpt_from_scratch.training.cli import parse
-from gpt_from_scratch.training.distributed import ranks_from_environment
+from gpt_from_scratch.training.distributed import Ranks, ranks_from_environment
 from gpt_from_scratch.training.loop import TooManySkippedStepsError
+from gpt_from_scratch.training.meeting import AbsentRanksError
+from gpt_from_scratch.training.peers import PeerLostError
 from gpt_from_scratch.training.start import prepared
 
-EXIT_USER_ERROR, EXIT_NOT_FINITE = 2, 3
+EXIT_USER_ERROR, EXIT_NOT_FINITE, EXIT_PEER_LOST, EXIT_STOPPED_WITH_OTHERS = 2, 3, 4, 5
 
 
 def main(argv: list[str]) -> int:
-    """Run a command line; returns the exit status: 0 done or stopped and saved, 2 a mistake, 3 too many bad steps."""
+    """Run a command line; returns the exit status."""
     ranks = ranks_from_environment()
+    faulthandler.register(signal.SIGUSR1)  # `kill -USR1` prints where a process stands
+    try:
+        return run(argv, ranks)
+    except (PeerLostError, AbsentRanksError) as error:
+        print(f"error on rank {ranks.rank}: {error}", file=sys.stderr, flush=True)
+        return EXIT_PEER_LOST
+
+
+def run(argv: list[str], ranks: Ranks) -> int:
+    """Prepare and train.
+
+    Raises:
+        PeerLostError, AbsentRanksError: it is another rank's fault; any other error is a defect, with its traceback.
+    """
     with ExitStack() as stack:
         try:
             session = stack.enter_context(prepared(parse(argv), ranks))
+        except (PeerLostError, AbsentRanksError):
+            raise
         except (ValueError, FileNotFoundError, FileExistsError, RuntimeError) as error:
             # What can be wrong before the first step is the user's to change: words, no traceback.
             print(f"error{'' if ranks.size == 1 else f' on rank {ranks.rank}'}: {error}", file=sys.stderr, flush=True)
             return EXIT_USER_ERROR
         try:
-            session.run()
+            done = session.run()
         except TooManySkippedStepsError as error:
             print(f"error: {error}", file=sys.stderr, flush=True)
             return EXIT_NOT_FINITE
+    if not done and ranks.hosts > 1 and not session.was_told_to_stop:
+        return EXIT_STOPPED_WITH_OTHERS
     return 0
 
 
