@@ -36,7 +36,6 @@ EXIT_USER_ERROR, EXIT_NOT_FINITE, EXIT_PEER_LOST, EXIT_STOPPED_WITH_OTHERS = 2, 
 def main(argv: list[str]) -> int:
     """Run a command line; returns the exit status."""
     ranks = ranks_from_environment()
-    faulthandler.register(signal.SIGUSR1)  # `kill -USR1` prints where a process stands
     try:
         return run(argv, ranks)
     except (PeerLostError, AbsentRanksError) as error:
@@ -70,4 +69,5 @@ def run(argv: list[str], ranks: Ranks) -> int:
 
 
 if __name__ == "__main__":
+    faulthandler.register(signal.SIGUSR1)  # `kill -USR1` prints where a process stands
     sys.exit(main(sys.argv[1:]))

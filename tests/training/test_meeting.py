@@ -1,0 +1,54 @@
+"""Ranks find each other in a store that is full of what earlier attempts left."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch.distributed as dist
+
+from gpt_from_scratch.training.meeting import HELLO, HERE, WELCOME, AbsentRanksError, meet
+
+
+@pytest.fixture
+def store() -> Iterator[dist.TCPStore]:
+    yield dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+
+
+def attempt(store: dist.TCPStore, size: int, timeout_s: float = 10.0) -> list[dist.Store]:
+    """All ranks at once, each with a connection of its own."""
+    connections = [dist.TCPStore("127.0.0.1", store.port, is_master=False, wait_for_workers=False) for _ in range(size)]
+    with ThreadPoolExecutor(size) as threads:
+        return list(threads.map(lambda rank: meet(connections[rank], rank, size, timeout_s), range(size)))
+
+
+def test_every_attempt_has_a_part_of_its_own_that_all_its_ranks_share(store: dist.TCPStore) -> None:
+    for number in range(3):
+        parts = attempt(store, 3)
+        assert not parts[2].check(["address"]), "left by an earlier attempt"
+        parts[number].set("address", f"attempt {number}")
+        assert [part.get("address") for part in parts] == [f"attempt {number}".encode()] * 3
+
+
+def test_another_number_of_ranks_meets_too(store: dist.TCPStore) -> None:
+    for size in (2, 4, 1, 3):
+        parts = attempt(store, size)
+        assert len(parts) == size
+        parts[0].set("size", str(size))
+        assert parts[-1].get("size") == str(size).encode()
+
+
+def test_a_rank_that_died_after_its_hello_is_waited_for_until_another_comes(store: dist.TCPStore) -> None:
+    store.set(HELLO.format(1), "the name of a dead rank 1")
+    store.set(WELCOME, json.dumps(["the name of a dead rank 0", "the name of a dead rank 1"]))
+    parts = attempt(store, 2)
+    parts[0].set("here", "yes")
+    assert parts[1].get("here") == b"yes"
+
+
+def test_the_missing_ranks_are_named(store: dist.TCPStore) -> None:
+    with pytest.raises(AbsentRanksError, match=r"rank 0 waited 0\.2 s for all 3 ranks .* missing: rank 1, rank 2"):
+        meet(store, 0, 3, 0.2)
+    with pytest.raises(AbsentRanksError, match=r"rank 1 waited 0\.2 s .* missing: rank 2"):  # rank 0's hello stays
+        meet(store, 1, 3, 0.2)
+    assert not store.check([HERE.format("any", 0)])

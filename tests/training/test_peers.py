@@ -1,0 +1,80 @@
+"""Who is gone, as the signs of life in the store tell it."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import torch
+import torch.distributed as dist
+
+from gpt_from_scratch.training import peers as module
+from gpt_from_scratch.training.distributed import Ranks, process_group
+from gpt_from_scratch.training.peers import PeerLostError, Peers
+
+GLOO = "[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:48558."
+
+
+@pytest.fixture
+def store() -> Iterator[dist.Store]:
+    server = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    yield dist.PrefixStore("peers", server)
+
+
+def test_the_silent_rank_is_named_with_its_step(store: dist.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen, well = Peers(1, 3), Peers(2, 3)
+    frozen._store = store
+    frozen.step, frozen.doing = 37, "training"
+    frozen._beat()  # once, and never again
+    ends = threading.Event()
+
+    def live() -> None:
+        with well.watching(store):
+            ends.wait(10)
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    time.sleep(0.1)
+    with pytest.raises(PeerLostError) as caught, Peers(0, 3).watching(store):
+        raise RuntimeError(GLOO)
+    ends.set()
+    thread.join()
+    text = str(caught.value)
+    assert "rank 1 was last seen at step 37 (training)" in text and "no sign of life since" in text
+    assert "rank 2" not in text
+    assert "torch says: [gloo/transport" in text and caught.value.__cause__ is not None
+
+
+def test_the_last_word_of_a_rank_that_failed_is_told(store: dist.Store) -> None:
+    failing = Peers(1, 2)
+    with pytest.raises(IndexError, match="a defect"), failing.watching(store):
+        failing.step = 5
+        raise IndexError("a defect")
+    with (
+        pytest.raises(PeerLostError, match=r"rank 1 at step 0 .*failed: IndexError: a defect"),
+        Peers(0, 2).watching(store),
+    ):
+        raise RuntimeError(GLOO)
+
+
+def test_a_defect_stays_what_it_is(store: dist.Store) -> None:
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied") as caught, Peers(0, 2).watching(store):
+        torch.zeros(2, 3) @ torch.zeros(2, 3)
+    assert not isinstance(caught.value, PeerLostError)
+
+
+def test_a_rank_that_stands_still_is_told_with_its_stacks(
+    store: dist.Store, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stuck = Peers(0, 1, timeout_s=0.2)
+    stuck.step, stuck.doing = 7, module.TRAINING
+    with stuck.watching(store):
+        time.sleep(1.0)
+    said = capfd.readouterr().err
+    assert said.count("rank 0 has stood at step 7") == 1 and "test_peers.py" in said
+
+
+def test_one_rank_writes_nothing_and_waits_for_nobody() -> None:
+    with process_group(Ranks(), torch.device("cpu")) as alone:
+        alone.at(3, module.TRAINING)
+        assert (alone.step, alone.doing) == (3, module.TRAINING) and not dist.is_initialized()
