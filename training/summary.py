@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -68,10 +69,13 @@ def finish(trainer: Trainer, path: Path, state: str, display: Display) -> None:
     from gpt_from_scratch.training.report import write_report
 
     step, steps = trainer.progress.step, trainer.config.steps
-    report = write_report([path])
+    hurries = state == "interrupted" and trainer.stop.signal != signal.SIGINT  # a scheduler kills what takes long
+    report = None if hurries else write_report([path])
     if state == "interrupted":
         display.say(f"\nstopped after step {step} of {steps}; nothing is lost. Go on with:", style="bold")
         display.say(f"  torchrun training/train_gpt2.py --resume {path}")
+        if report is None:
+            display.say(f"Its report, not drawn in haste: python -m gpt_from_scratch.training.report {path}", style="dim")
         if "TORCHELASTIC_RUN_ID" in os.environ:
             display.say("What torchrun prints below is its own word on the signal.", style="dim")
         return

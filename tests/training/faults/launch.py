@@ -35,13 +35,23 @@ Found = TypeVar("Found")
 class Job:
     """A torchrun in the background; its output goes to a file."""
 
-    def __init__(self, arguments: Sequence[str], output: Path, *, ranks: int = 1, launch: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        output: Path,
+        *,
+        ranks: int = 1,
+        launch: Sequence[str] = (),
+        prefix: Sequence[str] = (),
+    ) -> None:
         """
         Args:
             arguments: of the training script.
-            launch: of torchrun; without, one host whose workers are looked at every 0.1 s.
+            ranks: processes on this host.
+            launch: of torchrun.
+            prefix: what stands before the command, and becomes it (`ip netns exec NAME`).
         """
-        command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={ranks}", *launch, SCRIPT]
+        command = [*prefix, sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={ranks}", *launch, SCRIPT]
         self.output = output
         with output.open("a", encoding="utf-8") as file:
             self.process = subprocess.Popen(
