@@ -10,30 +10,50 @@ report.html     drawn from these
 
 import glob
 import json
+import logging
 import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from gpt_from_scratch.support.files import write_text
+from gpt_from_scratch.training.checkpoints.space import is_disk_full
 from gpt_from_scratch.training.config import TrainConfig, as_json
 from gpt_from_scratch.training.loggers import Loggers
+
+_log = logging.getLogger(__name__)
 
 
 class RunFolder:
     """Rank 0's writer; other ranks hold one with `writes=False`, which writes nothing."""
 
-    def __init__(self, path: Path, writes: bool, launchers: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        writes: bool,
+        launchers: Sequence[str] = (),
+        warn: Callable[[str], None] = _log.warning,
+    ) -> None:
+        """
+        Args:
+            launchers: the torchruns that this run is started by.
+            warn: told of a full disk, which ends no run: lines of metrics wait in memory until there is room.
+        """
         self.path = path
-        self._metrics: IO[str] | None = None
+        self._metrics: FileIO | None = None
+        self._waiting = b""
+        self._warn = warn
         if writes:
             path.mkdir(parents=True, exist_ok=True)
             _note_launchers(path, launchers)  # first: a run killed from here on is found again
             self._cut_half_line()
-            self._metrics = (path / "metrics.jsonl").open("a", encoding="utf-8")
+            self._metrics = (path / "metrics.jsonl").open("ab", buffering=0)
+        self._is_full = False
         self._about: dict[str, Any] = {}
         self._start = time.perf_counter()
         self.seconds_before = 0.0
@@ -59,25 +79,50 @@ class RunFolder:
         """Merge `fields` into run.json."""
         self._about |= fields
         if self._metrics is not None:
-            write_text(self.path / "run.json", json.dumps({**self._about, "seconds": self.seconds}, indent=2) + "\n")
+            with self._spared_a_full_disk("run.json"):
+                write_text(
+                    self.path / "run.json", json.dumps({**self._about, "seconds": self.seconds}, indent=2) + "\n"
+                )
 
     def record(self, kind: str, step: int, **fields: Any) -> None:
         """Append a line to metrics.jsonl."""
         if self._metrics is not None:
             line = {"kind": kind, "step": step, **fields, "seconds": round(self.seconds, 3)}
-            self._metrics.write(json.dumps(line) + "\n")
-            self._metrics.flush()
+            self._waiting += json.dumps(line).encode() + b"\n"
+            self._write_waiting()
             if self.loggers is not None:
                 self.loggers.record(kind, step, fields)
 
     def close(self) -> None:
         """Bring the metrics to the disk."""
         if self._metrics is not None:
+            self._write_waiting()
             os.fsync(self._metrics.fileno())
             self._metrics.close()
             self._metrics = None
         if self.loggers is not None:
             self.loggers.close()
+
+    def _write_waiting(self) -> None:
+        assert self._metrics is not None
+        with self._spared_a_full_disk("metrics.jsonl"):
+            while self._waiting:
+                self._waiting = self._waiting[self._metrics.write(self._waiting) :]
+            self._is_full = False
+
+    @contextmanager
+    def _spared_a_full_disk(self, name: str) -> Iterator[None]:
+        """What cannot be written for want of room is told, once."""
+        try:
+            yield
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            if not self._is_full:
+                self._warn(
+                    f"the disk is full: {self.path / name} cannot be written; the run goes on, and its lines wait"
+                )
+            self._is_full = True
 
     def _cut_half_line(self) -> None:
         """A killed process may have left half a line, which would spoil the next one."""

@@ -129,7 +129,7 @@ def make_trainer(
     parallel = make_strategy(config, model, ranks, dtype)
     optimizers = make_optimizers(model, config.optimizer, ranks)
     progress = restore(resumed, config, corpus, optimizers) if resumed else Progress()
-    folder = RunFolder(path, writes=ranks.is_first, launchers=launchers)
+    folder = RunFolder(path, writes=ranks.is_first, launchers=launchers, warn=display.warn)
     folder.seconds_before = progress.seconds
     folder.write_config(config)
     describe(folder, config, corpus, model, choices, ranks, device, dtype)

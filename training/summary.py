@@ -11,6 +11,7 @@ import torch
 
 from gpt_from_scratch.kernels.registry import Choice
 from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.training.checkpoints.space import is_disk_full
 from gpt_from_scratch.training.config import TrainConfig
 from gpt_from_scratch.training.corpus import Corpus
 from gpt_from_scratch.training.display import Display, duration
@@ -70,12 +71,19 @@ def finish(trainer: Trainer, path: Path, state: str, display: Display) -> None:
 
     step, steps = trainer.progress.step, trainer.config.steps
     hurries = state == "interrupted" and trainer.stop.signal != signal.SIGINT  # a scheduler kills what takes long
-    report = None if hurries else write_report([path])
+    report = None
+    if not hurries:
+        try:
+            report = write_report([path])
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            display.warn(f"the disk is full: {path / 'report.html'} could not be written")
     if state == "interrupted":
         display.say(f"\nstopped after step {step} of {steps}; nothing is lost. Go on with:", style="bold")
         display.say(f"  torchrun training/train_gpt2.py --resume {path}")
         if report is None:
-            display.say(f"Its report, not drawn in haste: python -m gpt_from_scratch.training.report {path}", style="dim")
+            display.say(f"Its report is not drawn yet: python -m gpt_from_scratch.training.report {path}", style="dim")
         if "TORCHELASTIC_RUN_ID" in os.environ:
             display.say("What torchrun prints below is its own word on the signal.", style="dim")
         return
@@ -93,7 +101,7 @@ def finish(trainer: Trainer, path: Path, state: str, display: Display) -> None:
             "and that the training text does not have"
         )
     display.say(
-        f"\nreport       {report}\n"
+        f"\nreport       {report or 'not drawn'}\n"
         f"checkpoint   {trainer.store.path_of(step)}\n"
         f"metrics      {path / 'metrics.jsonl'}\n\n"
         "try next\n"

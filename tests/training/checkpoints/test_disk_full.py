@@ -1,5 +1,6 @@
 """A disk that is really full: a tmpfs of one megabyte."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -7,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from gpt_from_scratch.training import train_gpt2
 from gpt_from_scratch.training.checkpoints import CheckpointStore, bytes_of, preflight
+from gpt_from_scratch.training.loop import Trainer
 from tests.training.checkpoints.run import assert_is_step, saved, state_at
 
 WIDTH = 30_000  # of the optimizer's state: 120 kB a checkpoint
@@ -80,6 +83,31 @@ def test_a_best_mark_on_a_full_disk_is_told(small_disk: Path) -> None:
     fill(small_disk, leave=0)
     assert not store.mark_best(1, loss=1.0)
     assert "the disk is full: best.json could not name step 1" in told[0] and store.best() is None
+
+
+def test_a_whole_run_survives_and_its_metrics_have_every_line(
+    small_disk: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original = Trainer.train_step
+
+    def step(self: Trainer, number: int) -> bool:
+        if number == 5:
+            fill(small_disk, leave=0)
+        if number == 50:
+            (small_disk / "filler").unlink()
+        return original(self, number)
+
+    monkeypatch.setattr(Trainer, "train_step", step)
+    settings = ["--run.folder", str(small_disk), "--run.name", "run", "--steps", "60", "--run.log-every", "1"]
+    assert train_gpt2.main([*arguments, *settings, "--run.checkpoint-every", "20", "--run.sample-every", "0"]) == 0
+    said = capsys.readouterr().out
+    assert "the checkpoint of step 20 needs" in said and "the checkpoint of step 40 needs" in said
+    assert said.count("metrics.jsonl cannot be written") == 1
+    lines = [
+        json.loads(line) for line in (small_disk / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    assert [line["step"] for line in lines if line["kind"] == "train"] == list(range(1, 61))
+    assert CheckpointStore(small_disk / "run" / "checkpoints").steps() == [60]
 
 
 def test_preflight_says_what_is_needed_and_what_is_free(tmp_path: Path) -> None:

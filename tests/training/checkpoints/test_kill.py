@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.training.faults.launch import publish
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -21,3 +23,13 @@ def test_killed_saves_leave_the_last_whole_checkpoint() -> None:
 def test_240_killed_saves_leave_the_last_whole_checkpoint() -> None:
     command = [sys.executable, "-m", "tests.training.checkpoints.killed_saves", "--points", "240"]
     subprocess.run(command, cwd=ROOT, check=True)
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(1800)
+def test_how_long_a_save_holds_training_up() -> None:
+    module = "gpt_from_scratch.benchmarks.checkpoint_stall"
+    printed = subprocess.run(
+        [sys.executable, "-m", module], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    publish("checkpoint_stall", "How long a save holds training up", f"python -m {module}", f"```text\n{printed}```")
