@@ -101,12 +101,10 @@ def process_group(
         backend, store=store, rank=ranks.rank, world_size=ranks.size, timeout=timedelta(seconds=patience_s)
     )
     peers = Peers(ranks.rank, ranks.size, timeout_s, patience_s)
-    try:
-        own = store.clone()  # type: ignore[attr-defined]  # a connection that no other call blocks
-        with peers.watching(PrefixStore("peers", own)):
-            yield peers
-    finally:
-        dist.destroy_process_group()
+    own = store.clone()  # type: ignore[attr-defined]  # a connection that no other call blocks
+    with peers.watching(PrefixStore("peers", own)):
+        yield peers
+    dist.destroy_process_group()  # not after an error: nccl might wait for those that are gone
 
 
 def launcher() -> str | None:

@@ -169,7 +169,7 @@ class Peers:
                 seconds, step = time.monotonic() - self._since, self.step
                 if self.doing == TRAINING and seconds > STUCK * self.timeout_s and told != step:
                     told = step
-                    say = f"rank {self.rank} has stood at step {step} for {seconds:.0f} s:\n{self.report()}\n"
+                    say = f"rank {self.rank} has stood at step {step} for {seconds:.0f} s (--run.timeout):\n{self.report()}\n"
                     print(f"warning: {say}Its threads:", file=sys.stderr, flush=True)
                     faulthandler.dump_traceback(file=sys.stderr)
 

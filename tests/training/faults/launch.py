@@ -73,7 +73,7 @@ class Job:
         """All it has said so far."""
         return self.output.read_text(encoding="utf-8")
 
-    def wait_for(self, find: Callable[[], Found | None], seconds: float = 60.0) -> Found:
+    def wait_for(self, find: Callable[[], Found | None], seconds: float = 120.0) -> Found:
         """What `find` finds, looked for again and again; the job must live meanwhile."""
         deadline = time.monotonic() + seconds
         while True:
@@ -84,7 +84,7 @@ class Job:
                 raise AssertionError(f"{'ended' if ended else 'not in time'}: {self.printed()[-6000:]}")
             time.sleep(0.01)
 
-    def wait_for_words(self, pattern: str, seconds: float = 60.0) -> re.Match[str]:
+    def wait_for_words(self, pattern: str, seconds: float = 120.0) -> re.Match[str]:
         """The first match of a pattern in what it prints."""
         return self.wait_for(lambda: re.search(pattern, self.printed()), seconds)
 
@@ -153,7 +153,7 @@ def spread(seconds: Sequence[float]) -> str:
 def publish(name: str, title: str, command: str, text: str) -> None:
     """Write what a proof has shown to benchmarks/results/NAME.md."""
     cores = os.cpu_count()
-    machine = f"{datetime.now(UTC):%Y-%m-%d}, {cores} cores {platform.machine()}, torch {torch.__version__}, gloo"
+    machine = f"{datetime.now(UTC):%Y-%m-%d}, {cores} cores {platform.machine()}, torch {torch.__version__}"
     busy = f"load average {os.getloadavg()[0]:.1f} when it ended (1 is one busy core: the times of a busy machine are too long)"
     page = f"# {title}\n\n    {command}\n\n{machine}; {busy}.\n\n{text.strip()}\n"
     (RESULTS / f"{name}.md").write_text(page, encoding="utf-8")

@@ -28,6 +28,7 @@ from tests.training.faults.launch import (
     text_file,
 )
 
+RANKS = 2
 PHASES = ("training", "evaluating", "sampling")
 EVERY = 25  # steps between evaluations, and between samples: each takes about a second here
 EVALUATES = (
@@ -66,7 +67,7 @@ def prove(scratch: Path, count: int, seed: int) -> str:
         "--run.folder",
         str(scratch),
     ]
-    whole = Job([*arguments, "--run.name", "whole"], scratch / "whole.txt")
+    whole = Job([*arguments, "--run.name", "whole"], scratch / "whole.txt", ranks=RANKS)
     arguments += ["--run.name", "stopped", "--resume", "auto"]
     folder = scratch / "stopped"
     saved: dict[str, list[float]] = {phase: [] for phase in PHASES}
@@ -75,7 +76,7 @@ def prove(scratch: Path, count: int, seed: int) -> str:
     try:
         whole.finish(600)
         for number in range(count):
-            job = Job(arguments, scratch / f"{number}.txt")
+            job = Job(arguments, scratch / f"{number}.txt", ranks=RANKS)
             phase = PHASES[number % len(PHASES)]
             wait_for_phase(job, folder, phase, draw)
             start = time.monotonic()
@@ -91,16 +92,19 @@ def prove(scratch: Path, count: int, seed: int) -> str:
                     "the signal came too late"
                 )
             saved[phase].append(newest(folder).stat().st_mtime - (time.time() - (time.monotonic() - start)))
-        job = Job(arguments, scratch / "last.txt")
+        job = Job(arguments, scratch / "last.txt", ranks=RANKS)
         job.finish(600)
         assert_same_run(scratch / "whole", folder)
     finally:
         whole.end()
         if job is not None:
             job.end()
-    rows = [f"| SIGTERM to torchrun while {phase}, no step lost | {len(saved[phase])} times |" for phase in PHASES]
+    rows = [
+        f"| SIGTERM to torchrun ({RANKS} ranks) while {phase}, no step lost | {len(saved[phase])} times |"
+        for phase in PHASES
+    ]
     rows += [f"| saved, from the signal, while {phase} | after {spread(saved[phase])} |" for phase in PHASES]
-    rows.append(f"| torchrun has ended, the run's report drawn | after {spread(ended)} |")
+    rows.append(f"| torchrun has ended, from the signal | after {spread(ended)} |")
     rows.append(f"| losses of {EVERY * (count + 1)} steps and final weights | bit-equal to an undisturbed run |")
     return "\n".join(["| | |", "|---|---|", *rows])
 
