@@ -1,8 +1,10 @@
 """Who is gone, as the signs of life in the store tell it."""
 
+import gc
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -21,28 +23,60 @@ def store() -> Iterator[dist.Store]:
     yield dist.PrefixStore("peers", server)
 
 
-def test_the_silent_rank_is_named_with_its_step(store: dist.Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    frozen, well = Peers(1, 3), Peers(2, 3)
-    frozen._store = store
-    frozen.step, frozen.doing = 37, "training"
-    frozen._beat()  # once, and never again
-    ends = threading.Event()
+@contextmanager
+def living(store: dist.Store, rank: int, size: int, step: int = 0) -> Iterator[None]:
+    """Another rank, which gives signs of life meanwhile."""
+    ends, other = threading.Event(), Peers(rank, size)
+    other.step = step
 
     def live() -> None:
-        with well.watching(store):
-            ends.wait(10)
+        with other.watching(store):
+            ends.wait(20)
 
     thread = threading.Thread(target=live)
     thread.start()
-    time.sleep(0.1)
-    with pytest.raises(PeerLostError) as caught, Peers(0, 3).watching(store):
-        raise RuntimeError(GLOO)
+    yield
     ends.set()
     thread.join()
-    text = str(caught.value)
+
+
+def lost(store: dist.Store, size: int) -> str:
+    """What rank 0 says when a collective of its fails."""
+    with pytest.raises(PeerLostError) as caught, Peers(0, size).watching(store):
+        raise RuntimeError(GLOO)
+    assert caught.value.__cause__ is not None
+    return str(caught.value)
+
+
+def test_the_silent_rank_is_named_with_its_step(store: dist.Store) -> None:
+    frozen = Peers(1, 3)
+    frozen._store = store
+    frozen.step, frozen.doing = 37, "training"
+    frozen._beat()  # once, and never again
+    with living(store, 2, 3):
+        text = lost(store, 3)
     assert "rank 1 was last seen at step 37 (training)" in text and "no sign of life since" in text
-    assert "rank 2" not in text
-    assert "torch says: [gloo/transport" in text and caught.value.__cause__ is not None
+    assert "rank 2" not in text and "torch says: [gloo/transport" in text
+
+
+def test_where_all_live_it_is_said_where_each_stands(store: dist.Store) -> None:
+    with living(store, 1, 2, step=5):
+        assert "rank 1 lives, at step 5 (starting) for" in lost(store, 2)
+
+
+def test_ranks_that_noticed_the_same_blame_the_network(store: dist.Store) -> None:
+    with pytest.raises(PeerLostError), Peers(1, 2).watching(store):
+        raise RuntimeError(GLOO)
+    assert "every other rank noticed the same" in lost(store, 2)
+
+
+def test_a_store_that_is_gone_is_said() -> None:
+    server = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    client = dist.TCPStore("127.0.0.1", server.port, is_master=False, wait_for_workers=False)
+    with pytest.raises(PeerLostError, match="the store of the run does not answer"), Peers(0, 2).watching(client):
+        del server
+        gc.collect()
+        raise RuntimeError(GLOO)
 
 
 def test_the_last_word_of_a_rank_that_failed_is_told(store: dist.Store) -> None:
