@@ -1,7 +1,9 @@
 """What a rank knows of the others: a sign of life from each, its step, and its last word; and how long it waits for them.
 
 A thread on every rank of several writes (step, what it does, time) into the store a few times a second: training itself
-only sets two attributes. When a collective fails, the others' signs tell which rank is gone, and where it was.
+only sets two attributes. When a collective fails, the others' signs tell which rank is gone, and where it was. On CUDA,
+NCCL's watchdog ends the process itself at the timeout (torchrun sets TORCH_NCCL_ASYNC_ERROR_HANDLING to 1, see PyTorch's
+"ProcessGroupNCCL environment variables"), and no exception reaches Python: so the thread tells it shortly before.
 """
 
 import contextlib

@@ -9,10 +9,13 @@
 
 `--help` lists the presets and every setting. With `--max-restarts N`, torchrun starts the ranks again when one is lost, and
 they go on from the newest checkpoint; a scheduler that starts the whole command again gives `--run.name NAME --resume auto`.
-Several hosts, each with this line (they share the folder of the run; a host may go and come back):
+Several hosts, each with this line (they share the folder of the run; a host may go and come back; give each its
+`--local-addr` where its own name stands for 127.0.0.1):
 
     torchrun --nnodes 1:4 --nproc-per-node 8 --max-restarts 10 --rdzv-backend c10d --rdzv-endpoint FIRST_HOST:29400 \
         --rdzv-id NAME training/train_gpt2.py gpt2-124m --run.name NAME --resume auto
+
+A rank that hangs is noticed after `--run.timeout`; torchrun then gives it 30 s to end before it kills it and starts all again.
 
 Exit status: 0 done, or stopped by a signal and saved; 2 a mistake of the user's; 3 too many steps that were not finite;
 4 another rank was lost; 5 stopped and saved because another host was told to, which torchrun takes as a reason to go on.
