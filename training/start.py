@@ -15,8 +15,8 @@ from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.support.private_folder import private_folder
 from gpt_from_scratch.training import backends
 from gpt_from_scratch.training.checkpoints import Checkpoint, CheckpointStore, NonFiniteError, preflight
-from gpt_from_scratch.training.cli import AUTO, Command, read_config
-from gpt_from_scratch.training.config import TrainConfig, as_json, differences, flat, from_json
+from gpt_from_scratch.training.cli import Command, read_config
+from gpt_from_scratch.training.config import TrainConfig, as_json, flat, from_json
 from gpt_from_scratch.training.corpus import Corpus, build_corpus
 from gpt_from_scratch.training.display import Display
 from gpt_from_scratch.training.distributed import Ranks, launcher, process_group
@@ -27,7 +27,8 @@ from gpt_from_scratch.training.loop import Progress, Trainer
 from gpt_from_scratch.training.optimizers import load_optimizer_tensors, make_optimizers
 from gpt_from_scratch.training.parallel.choice import check_ranks, make_strategy
 from gpt_from_scratch.training.peers import Peers
-from gpt_from_scratch.training.run_folder import RunFolder, fresh_folder, is_run, restarted_folder
+from gpt_from_scratch.training.resuming import load_resumed, place
+from gpt_from_scratch.training.run_folder import RunFolder
 from gpt_from_scratch.training.stopping import StopRequest
 from gpt_from_scratch.training.summary import describe, finish, introduce, print_estimate
 
@@ -158,23 +159,6 @@ def make_trainer(
     )
 
 
-def place(command: Command, ranks: Ranks, launchers: list[str]) -> tuple[Path, bool]:
-    """The run's folder, and whether the run has begun there: --resume says so, or torchrun has restarted its workers.
-
-    Raises:
-        FileExistsError: the name that was asked for is taken by another run.
-    """
-    run = command.train.run
-    if command.resume not in (None, AUTO):
-        return command.resume, True
-    earlier = restarted_folder(run.folder, run.name, launchers)
-    if command.resume == AUTO and run.name is not None and is_run(run.folder / run.name):
-        earlier = run.folder / run.name
-    path = earlier or fresh_folder(run.folder, run.name, command.train.preset)
-    agreed, begun = ranks.agree([str(path), (path / "config.json").exists()])
-    return Path(agreed), begun
-
-
 def choose_device(name: str, ranks: Ranks) -> torch.device:
     """The device of this rank.
 
@@ -205,32 +189,6 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     if name == "auto":
         name = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     return torch.bfloat16 if name == "bf16" else torch.float32
-
-
-def load_resumed(store: CheckpointStore, command: Command, ranks: Ranks) -> Checkpoint | None:
-    """The newest whole checkpoint of the run to go on with, checked against the settings that are asked for.
-
-    None if there is none yet, where the folder was not asked for by name: the run then begins again.
-
-    Raises:
-        FileNotFoundError: no run or no checkpoint there; ValueError: damaged, or other settings.
-    """
-    checkpoint = store.load()
-    step = ranks.agree(checkpoint.step if checkpoint else None)
-    if step is None and command.resume in (None, AUTO):
-        return None
-    if checkpoint is None:
-        reason = "start it again without --resume" if step is None else "all hosts of a run must see the same folder"
-        raise FileNotFoundError(f"{store.folder} has no checkpoint to go on from: {reason}")
-    if checkpoint.step != step:
-        checkpoint = store.load(step)
-        assert checkpoint is not None
-    if changed := differences(from_json(checkpoint.state["config"]), command.train):
-        raise ValueError(
-            f"{checkpoint.folder} belongs to a run with other settings:\n  " + "\n  ".join(changed) + "\n"
-            f"Resume without them, or start a new run from its weights: --init-from {checkpoint.folder}"
-        )
-    return checkpoint
 
 
 def make_corpus(config: TrainConfig, resumed: Checkpoint | None, ranks: Ranks, display: Display) -> Corpus:
