@@ -56,9 +56,10 @@ class Session:
         finally:
             trainer.display.close()
             trainer.profiler.finish()
-            if state == "failed":
+            alone = trainer.parallel.saving is not None and trainer.parallel.saving.size == 1
+            if state == "failed" and alone:  # a save under way is still a save, unless it waits for ranks that are gone
                 with contextlib.suppress(OSError, NonFiniteError):  # the error at hand is the one to raise
-                    trainer.store.finish()  # a save under way is still a save
+                    trainer.store.finish()
             folder.describe(state=state)
             if state == "interrupted" and trainer.stop.signal is not None:
                 folder.record(
