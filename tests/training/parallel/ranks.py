@@ -26,6 +26,7 @@ from gpt_from_scratch.training import muon, report, start
 from gpt_from_scratch.training.cli import parse
 from gpt_from_scratch.training.distributed import Ranks, ranks_from_environment
 from gpt_from_scratch.training.loop import Trainer
+from gpt_from_scratch.training.peers import Peers
 
 UNIT_FLOPS = 1e4  # small, so that the smallest model's matrices are shared
 
@@ -95,12 +96,12 @@ def main(plan: Path) -> None:
 
 
 @contextmanager
-def group(ranks: Ranks, *arguments: Any, file: Path, **keywords: Any) -> Iterator[None]:
+def group(ranks: Ranks, *arguments: Any, file: Path, **keywords: Any) -> Iterator[Peers]:
     """A process group of the first ranks, which meet in a file: torchrun's store is for all of them."""
     if ranks.size > 1:
         timeout = timedelta(seconds=100)
         dist.init_process_group("gloo", f"file://{file}", timeout, world_size=ranks.size, rank=ranks.rank)
-    yield
+    yield Peers(ranks.rank, ranks.size, timeout_s=100.0, patience_s=100.0)
     if ranks.size > 1:
         dist.destroy_process_group()
 
