@@ -63,6 +63,8 @@ class RunConfig:
     """Steps between two lines of metrics."""
     eval_every: int = 250
     """Steps between two evaluations on the whole validation set."""
+    eval_first: bool = True
+    """Also evaluate before the first step: what the initial weights know."""
     sample_every: int = 250
     """Steps between two sets of samples."""
     checkpoint_every: int = 250

@@ -103,7 +103,7 @@ class Trainer:
             if self._saves_at(step):
                 self.peers.at(step, "saving")
                 self.save(wait=last)
-            if last or (run.eval_every and step % run.eval_every == 0):
+            if last or (run.eval_every and step % run.eval_every == 0 and (step or run.eval_first)):
                 self.peers.at(step, "evaluating")
                 self.evaluate()
             if last or (run.hellaswag_every and step and step % run.hellaswag_every == 0):
