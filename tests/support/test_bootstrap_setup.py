@@ -113,7 +113,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def test_the_first_call_sets_up_and_later_ones_only_run(project: Project) -> None:
     status, out, err = project.call("test", "-k", "some")
     assert status == 7  # the target's own
-    assert json.loads(out) == [["-k", "some"], str(project.root), str(project.venv), str(project.venv)]
+    given, *where = json.loads(out)
+    assert given[-2:] == ["-k", "some"] and where == [str(project.root), str(project.venv), str(project.venv)]
     assert "to download: about" in err and "done: .venv is ready" in err
     assert project.stamp["finished"] is True and project.stamp["extra"] == "test"
     assert (project.root / ".types" / "gpt_from_scratch").resolve() == project.root
