@@ -74,10 +74,30 @@ def machine_code(results: Path) -> list[str]:
     return lines
 
 
+def time_to_loss(results: Path) -> list[str]:
+    """Seconds to a validation loss on Tiny Shakespeare."""
+    report = read(results / "time_to_loss.json")
+    if report is None:
+        return [goals.NOT_MEASURED]
+    lines = [
+        f"Seconds to a validation loss below {report['goal']}: medians of interleaved rounds, {report['machine']}, "
+        f"torch {report['torch']}.",
+        "",
+        "| cores | rounds | ours | plain PyTorch | times less |",
+        "|---:|---:|---:|---:|---:|",
+    ]
+    for cores, found in report["cores"].items():
+        ours, plain = (found["seconds"][name]["median"] for name in ("ours", "plain"))
+        ratio, rounds = found["ratio"]["median"], len(found["loss"]["ours"])
+        lines.append(f"| {cores} | {rounds} | {ours:.1f} | {plain:.1f} | {ratio:.1f} |")
+    return lines
+
+
 TABLES: dict[str, Callable[[Path], list[str]]] = {
     "kernels": kernels,
     "contenders": contenders,
     "machine-code": machine_code,
+    "time-to-loss": time_to_loss,
 }
 
 

@@ -61,16 +61,18 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         ),
     ),
     "shakespeare-char": (
-        "Tiny Shakespeare by characters, validation loss below 1.88 in a minute on two CPU cores",
+        "Tiny Shakespeare by characters, validation loss below 1.88 in seconds, 1.61 in a minute on two CPU cores",
         TrainConfig(
             preset="shakespeare-char",
-            steps=600,
+            steps=400,
             batch_size=12,
             data=DataConfig(source="shakespeare", tokenizer="character"),
-            model=dataclasses.replace(MODERN, block_size=64, n_layer=4, n_head=4, n_embd=128),
+            model=dataclasses.replace(MODERN, block_size=128, n_layer=3, n_head=4, n_embd=128, ngram=4),
             optimizer=OptimizerConfig(name="muon", lr=0.03, muon_lr=0.02, weight_decay=0.0),
-            schedule=ScheduleConfig(warmup_steps=20, decay_fraction=0.7),
-            run=RunConfig(log_every=10, eval_every=100, sample_every=200, checkpoint_every=200, sample_tokens=256),
+            schedule=ScheduleConfig(warmup_steps=10, decay_fraction=0.7),
+            run=RunConfig(
+                log_every=10, eval_every=50, eval_first=False, sample_every=200, checkpoint_every=200, sample_tokens=256
+            ),
         ),
     ),
     "tinystories": (

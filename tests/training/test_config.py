@@ -22,7 +22,7 @@ def test_a_setting_changes_the_preset_it_stands_behind() -> None:
     config = parse(["shakespeare-char", "--model.n-layer", "2", "--optimizer.betas", "0.8", "0.9"]).train
     assert config.model.n_layer == 2
     assert config.optimizer.betas == (0.8, 0.9)
-    assert replace(config.model, n_layer=4) == PRESETS["shakespeare-char"][1].model
+    assert replace(config.model, n_layer=3) == PRESETS["shakespeare-char"][1].model
 
 
 def test_without_a_preset_it_is_tiny() -> None:
