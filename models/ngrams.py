@@ -13,10 +13,16 @@ GOLDEN = -7046029254386353131  # 2^64 / φ as a signed number: Fibonacci hashing
 
 
 class NgramEmbedding(nn.Module):
-    """The sum of one vector for each of the last 2, 3, ..., n tokens together."""
+    """The sum of one vector for each of the last 2, 3, ..., n tokens together: n - 1 tables of (buckets, c).
+
+    Raises:
+        ValueError: n below 2, where there is nothing to embed.
+    """
 
     def __init__(self, n: int, buckets: int, vocab_size: int, width: int) -> None:
         super().__init__()
+        if n < 2:
+            raise ValueError(f"n-grams have at least 2 tokens, not {n}: leave the embedding out")
         self.radix, self.buckets = vocab_size + 1, buckets
         self.tables = nn.ModuleList(nn.Embedding(buckets, width) for _ in range(2, n + 1))
 
@@ -30,7 +36,7 @@ class NgramEmbedding(nn.Module):
         code = known[:, n - 1 :]
         total: Tensor | None = None
         for back, table in enumerate(self.tables, start=1):
-            code = code + known[:, n - 1 - back : n - 1 - back + t] * self.radix**back
+            code = code + known[:, n - 1 - back : n - 1 - back + t] * wrapped(self.radix**back)
             vectors: Tensor = table(self.bucket(code, back + 1))
             total = vectors if total is None else total + vectors
         assert total is not None
@@ -41,3 +47,8 @@ class NgramEmbedding(nn.Module):
         if self.radix**n <= self.buckets:
             return code
         return ((code * GOLDEN) >> 32 & 0x7FFFFFFF) % self.buckets
+
+
+def wrapped(number: int) -> int:
+    """The number as 64-bit arithmetic has it, which wraps around: long n-grams of large vocabularies leave its range."""
+    return (number + 2**63) % 2**64 - 2**63

@@ -41,8 +41,13 @@ def test_bigrams_that_fit_the_table_share_no_row_and_longer_ones_few() -> None:
     assert len(rows.unique()) > 4_000 * 0.6  # 0.63 is what chance gives
 
 
-@pytest.mark.parametrize("vocab_size", [65, 50_257])
-def test_large_vocabularies_stay_inside_the_table(vocab_size: int) -> None:
-    embedding = made(4, 512, vocab_size)
+@pytest.mark.parametrize(("n", "vocab_size"), [(4, 65), (14, 65), (4, 50_257), (7, 50_257)])
+def test_codes_beyond_64_bits_stay_inside_the_table(n: int, vocab_size: int) -> None:
+    embedding = made(n, 512, vocab_size)
     tokens = torch.randint(vocab_size, (2, 50), generator=torch.Generator().manual_seed(0))
     assert embedding(tokens).shape == (2, 50, 4)
+
+
+def test_a_single_token_is_no_ngram() -> None:
+    with pytest.raises(ValueError, match="at least 2 tokens, not 1"):
+        made(1, 512, 65)
