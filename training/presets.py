@@ -1,7 +1,6 @@
 """Where a run begins: `torchrun training/train_gpt2.py PRESET`, and any setting can be changed from there."""
 
 import dataclasses
-from pathlib import Path
 
 from gpt_from_scratch.models.gpt import GPT2_SIZES, GPTConfig
 from gpt_from_scratch.training.config import DataConfig, RunConfig, TrainConfig
@@ -76,12 +75,12 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         ),
     ),
     "tinystories": (
-        "TinyStories with a tokenizer of its own, 8 M parameters: an hour on a GPU (the README has the recipe)",
+        "TinyStories with a tokenizer of its own, 8 M parameters (the README has the recipe)",
         TrainConfig(
             preset="tinystories",
             steps=5_000,
             batch_size=64,
-            data=DataConfig(source="shards", path=Path("data/tinystories")),
+            data=DataConfig(source="shards", path=data_folder() / "tinystories"),
             model=dataclasses.replace(MODERN, block_size=512, n_layer=8, n_head=4, n_embd=256),
             optimizer=OptimizerConfig(name="muon", lr=0.01, embed_lr=0.05, muon_lr=0.02, weight_decay=0.0),
             schedule=ScheduleConfig(warmup_steps=50, decay_fraction=0.7),
