@@ -108,7 +108,7 @@ def main() -> None:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if step % 100 == 0:
-            print(f"step {step}  loss {float(loss):.4f}", flush=True)
+            print(f"step {step}  loss {float(loss.detach()):.4f}", flush=True)
     print(f"step {arguments.steps}  validation loss {validation_loss(model, held_out, block_size):.4f}", flush=True)
 
 

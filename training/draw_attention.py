@@ -48,9 +48,8 @@ def draw(maps: Float[Tensor, "layer h t t"], labels: list[str]) -> bytes:
     for layer in range(layers):
         for head in range(heads):
             axes = grid[layer][head]
-            axes.imshow(
-                maps[layer, head].sqrt().numpy(), cmap="magma", vmin=0, vmax=1
-            )  # the root shows faint looks too
+            faint_too = maps[layer, head].sqrt()
+            axes.imshow(faint_too.numpy(), cmap="magma", vmin=0, vmax=1)
             axes.set_title(f"layer {layer}, head {head}", fontsize=8)
             axes.set_yticks(range(t), labels if head == 0 else [""] * t, fontsize=6)
             axes.set_xticks(range(t), labels if layer == layers - 1 else [""] * t, fontsize=6, rotation=90)

@@ -149,9 +149,8 @@ class Loggers:
     def _guarded(self, name: str, work: Callable[[], object]) -> None:
         try:
             work()
-        except (
-            Exception
-        ) as error:  # whatever a service's client raises: days of training are worth more than its curves
+        # Whatever a service's client raises: days of training are worth more than its curves.
+        except Exception as error:
             self.active.pop(name, None)
             self.warn(
                 f"{name} failed and is left out from here on ({type(error).__name__}: {error}); metrics.jsonl has it all"
