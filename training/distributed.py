@@ -13,9 +13,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch._C._distributed_c10d import PrefixStore
-from torch.distributed.distributed_c10d import _world
 from torch.distributed.rendezvous import rendezvous
 
+from gpt_from_scratch.evals.lm.ranks import leave_group
 from gpt_from_scratch.training.meeting import meet
 from gpt_from_scratch.training.peers import Peers
 
@@ -81,11 +81,6 @@ def ranks_from_environment() -> Ranks:
     return Ranks(rank, size or 1, local, hosts=hosts or 1)
 
 
-_ended: list[dist.ProcessGroup] = []
-"""Groups that were left, kept until the process ends: gloo's destructor joins its threads while it holds Python's lock, for
-which a thread may wait that lets go of the last collective's tensor (torch 2.13: a finished run was seen to hang so)."""
-
-
 @contextmanager
 def process_group(
     ranks: Ranks, device: torch.device, timeout_s: float = 100.0, patience_s: float = 1800.0
@@ -110,8 +105,7 @@ def process_group(
     own = store.clone()  # type: ignore[attr-defined]  # a connection that no other call blocks
     with peers.watching(PrefixStore("peers", own)):
         yield peers
-    _ended.extend(_world.pg_map)
-    dist.destroy_process_group()  # not after an error: nccl might wait for those that are gone
+    leave_group()  # not after an error: nccl might wait for those that are gone
 
 
 def launcher() -> str | None:

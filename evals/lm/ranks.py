@@ -5,6 +5,19 @@ import os
 from collections.abc import Iterator
 
 import torch
+import torch.distributed as dist
+
+_ended: "list[dist.ProcessGroup]" = []
+"""Groups that were left, kept until the process ends: gloo's destructor joins its threads while it holds Python's lock, for
+which a thread may wait that lets go of the last collective's tensor (torch 2.13: a finished run was seen to hang so)."""
+
+
+def leave_group() -> None:
+    """Leave the process group at the end of the work, without the hang that `destroy_process_group` alone may bring."""
+    from torch.distributed.distributed_c10d import _world  # not everywhere: a torch without it runs one process
+
+    _ended.extend(_world.pg_map)
+    dist.destroy_process_group()
 
 
 @contextlib.contextmanager
@@ -18,8 +31,8 @@ def ranks(device: str) -> Iterator[tuple[str, bool]]:
     if cuda:
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)
-    torch.distributed.init_process_group("nccl" if cuda else "gloo")
+    dist.init_process_group("nccl" if cuda else "gloo")
     try:
-        yield device, torch.distributed.get_rank() == 0
+        yield device, dist.get_rank() == 0
     finally:
-        torch.distributed.destroy_process_group()
+        leave_group()
