@@ -17,11 +17,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from gpt_from_scratch.models.attention_maps import attention_maps
-from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.support.files import write_bytes
 from gpt_from_scratch.support.visible import visible
-from gpt_from_scratch.tokenizer.files import load_tokenizer
-from gpt_from_scratch.training.generate import beginning, learned_documents, model_folder
+from gpt_from_scratch.training.generate import beginning, learned_documents, opened
 
 PICTURE_FILE = "attention.png"
 LONGEST = 64  # tokens whose labels can still be told apart
@@ -65,10 +63,8 @@ def run(config: AttentionConfig) -> Path:
     Raises:
         FileNotFoundError, ValueError: no model there, a text that is too long or cannot be encoded.
     """
-    folder = model_folder(config.source, lambda message: print(visible(message), file=sys.stderr))
-    tokenizer = load_tokenizer(folder)
+    folder, model, tokenizer = opened(config.source, lambda message: print(visible(message), file=sys.stderr))
     tokens, _ = beginning(tokenizer, config.text, learned_documents(folder))
-    model = GPT.from_pretrained(folder).eval()
     limit = min(LONGEST, model.config.block_size)
     if len(tokens) > limit:
         raise ValueError(f"the text has {len(tokens)} tokens, the picture takes {limit}: give a shorter --text")

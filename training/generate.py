@@ -98,6 +98,27 @@ def model_folder(source: Path, warn: Callable[[str], None]) -> Path:
     raise FileNotFoundError(f"{source} is neither a run nor a checkpoint nor a model: it has no {WEIGHTS_FILE}.{hint}")
 
 
+def opened(source: Path, warn: Callable[[str], None]) -> tuple[Path, GPT, Tokenizer]:
+    """(its folder, the model, its tokenizer) that `source` names, on the CPU and ready to be asked; see `model_folder`.
+
+    Raises:
+        FileNotFoundError: there is no model, or no tokenizer beside it.
+        ValueError: one of them is damaged, or the two do not belong together.
+    """
+    folder = model_folder(source, warn)
+    if not (folder / TOKENIZER_FILE).is_file():
+        raise FileNotFoundError(
+            f"{folder} has no {TOKENIZER_FILE}: save the model's tokenizer there, tokenizer.save(path)"
+        )
+    model, tokenizer = GPT.from_pretrained(folder).eval(), load_tokenizer(folder)
+    if tokenizer.n_vocab > model.config.vocab_size:
+        raise ValueError(
+            f"{folder}: the tokenizer has {tokenizer.n_vocab} tokens, the model {model.config.vocab_size}: "
+            "they do not belong together"
+        )
+    return folder, model, tokenizer
+
+
 def learned_documents(folder: Path) -> bool:
     """Whether the model in `folder` has seen documents, each behind an end-of-text token, and not one running text.
 
@@ -154,19 +175,9 @@ def run(config: GenerateConfig, warn: Callable[[str], None]) -> None:
     Raises:
         FileNotFoundError, ValueError: The source, the prompt or the device is not what it should be.
     """
-    folder = model_folder(config.source, warn)
-    if not (folder / TOKENIZER_FILE).is_file():
-        raise FileNotFoundError(
-            f"{folder} has no {TOKENIZER_FILE}: save the model's tokenizer there, tokenizer.save(path)"
-        )
-    tokenizer = load_tokenizer(folder)
+    folder, model, tokenizer = opened(config.source, warn)
     prompt, stop = beginning(tokenizer, config.prompt, learned_documents(folder))
-    model = GPT.from_pretrained(folder).eval().to(device_of(config.device))
-    if tokenizer.n_vocab > model.config.vocab_size:
-        raise ValueError(
-            f"{folder}: the tokenizer has {tokenizer.n_vocab} tokens, the model {model.config.vocab_size}: "
-            "they do not belong together"
-        )
+    model.to(device_of(config.device))
     for number in range(config.num):
         if config.num > 1:
             print(f"{'' if number == 0 else chr(10)}--- {number + 1} of {config.num}, seed {config.seed + number}")

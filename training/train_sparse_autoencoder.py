@@ -24,7 +24,6 @@ from torch import Tensor
 
 from gpt_from_scratch.models.dictionary_matching import match_atoms, mean_max_cosine
 from gpt_from_scratch.models.dictionary_synthetic import add_noise, random_dictionary, sparse_codes
-from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.sparse_autoencoder import (
     SparseAutoencoder,
     SparseAutoencoderConfig,
@@ -33,12 +32,11 @@ from gpt_from_scratch.models.sparse_autoencoder import (
 )
 from gpt_from_scratch.models.sparse_autoencoder_sites import collect, splice
 from gpt_from_scratch.support.files import write_bytes, write_text
-from gpt_from_scratch.tokenizer.files import load_tokenizer
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
 from gpt_from_scratch.training.cli import fail
 from gpt_from_scratch.training.data.stories import stories
 from gpt_from_scratch.training.data.text import read_texts
-from gpt_from_scratch.training.generate import model_folder
+from gpt_from_scratch.training.generate import opened
 from gpt_from_scratch.training.sparse_autoencoder_curve import as_json, curve, draw_curve
 from gpt_from_scratch.training.sparse_autoencoder_page import feature_page
 
@@ -130,8 +128,7 @@ def in_a_model(config: AutoencoderTraining, source: Path, console: Console) -> d
     Raises:
         FileNotFoundError, ValueError: no such model, text or layer, or too few tokens for the features.
     """
-    folder = model_folder(source, lambda text: console.print(text, markup=False))
-    model, tokenizer = GPT.from_pretrained(folder).eval(), load_tokenizer(folder)
+    _, model, tokenizer = opened(source, lambda text: console.print(text, markup=False))
     layer = config.layer or f"h.{model.config.n_layer // 2}"
     if config.data is None:
         texts = [made.text for made in stories(STORIES_SEED, range(max(20, config.n_tokens // 50)))]
