@@ -45,6 +45,13 @@ tr.wrong td:first-child { color: var(--wrong); } tr.right td:first-child { color
 tr.error td:first-child { color: var(--error); }
 """
 
+INDEX_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 48rem; padding: 0 1rem; }
+h1 { font-size: 1.4rem; } table { border-collapse: collapse; width: 100%; }
+th, td { border-top: 1px solid #8884; padding: .35rem .5rem; text-align: left; }
+"""
+
 _KINDS = ("error", "wrong", "right")
 
 
@@ -55,6 +62,18 @@ def write_report(result: EvalResult, path: Path, *, title: str, figures: Sequenc
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write_text(path, render(result, title=title, figures=figures))
+
+
+def write_index(path: Path, title: str, heads: Sequence[str], links: Sequence[Sequence[str]]) -> None:
+    """Write the page that leads to a run's pages: a row each, (address, text of the link, the other cells ...)."""
+    rows = [
+        element("tr", element("td", element("a", text, href=address)), *(element("td", cell) for cell in cells))
+        for address, text, *cells in links
+    ]
+    table = element(
+        "table", element("thead", element("tr", *(element("th", head) for head in heads))), element("tbody", *rows)
+    )
+    files.write_text(path, page(title, element("h1", title), table, style=INDEX_STYLE))
 
 
 def render(result: EvalResult, *, title: str, figures: Sequence[tuple[str, bytes]] = ()) -> str:

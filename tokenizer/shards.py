@@ -12,7 +12,8 @@ from numpy.lib import format as npy
 
 from gpt_from_scratch.support.files import atomic_open
 
-BLOCK = 1 << 20
+BLOCK = 17 << 16
+"""Bytes that are read at a time: a piece (see `cutting`) and a little, so that what is left over from a block is little."""
 
 
 def read_texts(path: Path) -> Iterator[str]:

@@ -15,7 +15,7 @@ import torch
 
 from gpt_from_scratch.evals.lm.bits_per_byte import evaluate_bits_per_byte, read_documents
 from gpt_from_scratch.evals.lm.checkpoint import Checkpoint, load_checkpoint
-from gpt_from_scratch.evals.lm.core import evaluate_core
+from gpt_from_scratch.evals.lm.core import Core, evaluate_core
 from gpt_from_scratch.evals.lm.hellaswag import STYLES, HellaSwag, ItemScores, evaluate_hellaswag
 from gpt_from_scratch.evals.lm.loglikelihood import BATCH_TOKENS
 from gpt_from_scratch.evals.lm.ranks import ranks
@@ -50,7 +50,7 @@ def hellaswag(argv: list[str]) -> int:
         rows = (_item_row(style, row) for style, scored in result.scores.items() for row in scored)
         run.finish(figures, rows, lines)
         if run.reports:
-            print(_records(result, run))
+            print(_pages(result, run))
     return 0
 
 
@@ -98,6 +98,8 @@ def core(argv: list[str]) -> int:
             for index, correct in enumerate(task.correct)
         )
         run.finish({name: {"value": result.value, "standard_error": error}, "tasks": tasks}, rows, lines)
+        if run.reports:
+            print(_pages(result, run))
     return 0
 
 
@@ -130,13 +132,16 @@ def bits_per_byte(argv: list[str]) -> int:
     return 0
 
 
-def _records(scored: HellaSwag, run: "_Run") -> str:
-    """Write the run's record and page, where pydantic is; says what was done."""
+def _pages(scored: HellaSwag | Core, run: "_Run") -> str:
+    """Write the run's record and pages, where pydantic is; says what was done."""
     try:
-        from gpt_from_scratch.evals.lm.records import write_records
+        from gpt_from_scratch.evals.lm.records import write_core, write_hellaswag
     except ImportError as error:
         return f"no record to compare and no page: they need {error.name}, pip install 'gpt_from_scratch[evals]'"
-    name = write_records(scored, run.checkpoint.name, run.folder)
+    if isinstance(scored, Core):
+        write_core(scored, run.checkpoint.name, run.folder)
+        return "with a record to compare and a page a task, see report.html"
+    name = write_hellaswag(scored, run.checkpoint.name, run.folder)
     return f"with a page and a record to compare, both of {name}"
 
 

@@ -39,15 +39,53 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Question:
+    """An item as a reader would see it, without the examples before it.
+
+    choices: what may stand after `text`, or, in a schema, before it
+    gold: the choice that is right; None: the one choice must be what the model would say
+    """
+
+    text: str
+    choices: tuple[str, ...]
+    gold: int | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model made of a question: each choice's mean log-probability in nats a token."""
+
+    question: Question
+    means: tuple[float, ...]
+    greedy: bool
+
+    @property
+    def choice(self) -> int | None:
+        """The likeliest choice, the first of equals; where there is but one, None if the model would say something else."""
+        if self.question.gold is None:
+            return 0 if self.greedy else None
+        return self.means.index(max(self.means))
+
+    @property
+    def correct(self) -> bool:
+        """Whether the choice is the right one."""
+        return self.choice == (self.question.gold or 0)
+
+
+@dataclass(frozen=True)
 class TaskResult:
-    """A task's accuracy over `n` items; `centred` is 0 for guessing and 1 for perfection. `correct` is by item, in order."""
+    """A task's accuracy over `n` items; `centred` is 0 for guessing and 1 for perfection. `answers` are in the items' order."""
 
     task: Task
-    correct: tuple[bool, ...]
+    answers: tuple[Answer, ...]
+
+    @property
+    def correct(self) -> tuple[bool, ...]:
+        return tuple(answer.correct for answer in self.answers)
 
     @property
     def n(self) -> int:
-        return len(self.correct)
+        return len(self.answers)
 
     @property
     def accuracy(self) -> float:
@@ -71,17 +109,14 @@ class Core:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What is scored for an item: one request a choice, and the choice that is right (None: the request must be greedy)."""
+    """What is scored for a question: one request a choice."""
 
+    question: Question
     requests: tuple[Continuation, ...]
-    gold: int | None
 
-    def is_correct(self, scores: Sequence[Score]) -> bool:
-        """By the highest mean log-probability, the first of equals; or by whether the model would say just this."""
-        if self.gold is None:
-            return scores[0].greedy
-        means = [score.logprob / score.tokens for score in scores]
-        return means.index(max(means)) == self.gold
+    def answer(self, scores: Sequence[Score]) -> Answer:
+        """What the scores of the requests say."""
+        return Answer(self.question, tuple(score.logprob / score.tokens for score in scores), scores[0].greedy)
 
 
 def evaluate_core(
@@ -117,8 +152,8 @@ def evaluate_core(
             progress(label, done, total)
 
         scores = iter(loglikelihoods(model, requests, batch_tokens=batch_tokens, progress=report))
-        correct = tuple(prompt.is_correct([next(scores) for _ in prompt.requests]) for prompt in prompts)
-        results.append(TaskResult(task, correct))
+        answers = tuple(prompt.answer([next(scores) for _ in prompt.requests]) for prompt in prompts)
+        results.append(TaskResult(task, answers))
     return Core(tuple(results))
 
 
@@ -201,16 +236,19 @@ def _prompt(
         given = (shots + item["context"].strip() + task.delimiter).strip()
         start = len(encode(tokenizer, given))
         whole = encode(tokenizer, shots + item["context"].strip() + task.delimiter + item["continuation"])
-        return Prompt((_cut(whole, start, context),), None)
+        question = Question(item["context"].strip(), (item["continuation"],), None)
+        return Prompt(question, (_cut(whole, start, context),))
     if task.kind == "multiple_choice":
         texts = [shots + item["query"] + task.delimiter + choice for choice in item["choices"]]
         sequences = [encode(tokenizer, text) for text in texts]
         shared = common_prefix(sequences)
-        return Prompt(tuple(_cut(tokens, shared, context) for tokens in sequences), item["gold"])
+        question = Question(item["query"], tuple(item["choices"]), item["gold"])
+        return Prompt(question, tuple(_cut(tokens, shared, context) for tokens in sequences))
     texts = [shots + option + task.delimiter + item["continuation"] for option in item["context_options"]]
     sequences = [encode(tokenizer, text) for text in texts]
     shared = common_prefix([tokens[::-1] for tokens in sequences])
-    return Prompt(tuple(_cut(tokens, len(tokens) - shared, context) for tokens in sequences), item["gold"])
+    question = Question(item["continuation"], tuple(item["context_options"]), item["gold"])
+    return Prompt(question, tuple(_cut(tokens, len(tokens) - shared, context) for tokens in sequences))
 
 
 def _solved(task: Task, example: dict[str, Any]) -> str:

@@ -15,12 +15,6 @@ def kernel(signature: Any, inline: bool = False) -> Any:
 
     `inline` is for small functions that other kernels call for every word; Python cannot call them.
     """
-    return njit(
-        signature,
-        nogil=True,
-        cache=True,
-        error_model="numpy",
-        forceinline=inline,
-        no_cpython_wrapper=inline,
-        no_cfunc_wrapper=True,
-    )
+    if inline:  # compiled within its callers: one that is read from the cache needs no helper
+        return njit(nogil=True, error_model="numpy", forceinline=True)
+    return njit(signature, nogil=True, cache=True, error_model="numpy", no_cfunc_wrapper=True)

@@ -90,19 +90,40 @@ def test_core(
 ) -> None:
     bundle = tmp_path / "bundle"
     (bundle / "eval_data").mkdir(parents=True)
-    task = "{label: t, dataset_uri: t.jsonl, num_fewshot: [2], icl_task_type: multiple_choice}"
-    (bundle / "core.yaml").write_text(f"icl_tasks: [{task}]")
-    (bundle / "eval_meta_data.csv").write_text("Eval Task,Random baseline\nt,50\n")
-    rows = [{"query": f"Is {i} even?", "choices": ["yes", "no"], "gold": i % 2} for i in range(8)]
-    (bundle / "eval_data" / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    tasks = [
+        "{label: t, dataset_uri: t.jsonl, num_fewshot: [2], icl_task_type: multiple_choice}",
+        "{label: ../<s>, dataset_uri: s.jsonl, num_fewshot: [0], icl_task_type: schema}",
+        "{label: say, dataset_uri: say.jsonl, num_fewshot: [0], icl_task_type: language_modeling}",
+    ]
+    (bundle / "core.yaml").write_text(f"icl_tasks: [{', '.join(tasks)}]")
+    (bundle / "eval_meta_data.csv").write_text("Eval Task,Random baseline\nt,50\n../<s>,50\nsay,0\n")
+    bundled: dict[str, list[dict[str, Any]]] = {
+        "t": [{"query": f"Is {i} even?", "choices": ["yes", "no"], "gold": i % 2} for i in range(8)],
+        "s": [{"context_options": [f"It is {i}, not", "It is so"], "continuation": "odd", "gold": 1} for i in range(4)],
+        "say": [{"context": f"Say {i}", "continuation": "<script>"} for i in range(3)],
+    }
+    for name, items in bundled.items():
+        (bundle / "eval_data" / f"{name}.jsonl").write_text("\n".join(map(json.dumps, items)))
     monkeypatch.chdir(tmp_path)
     assert main(["core", "--checkpoint", str(folder), "--data", str(bundle), "--device", "cpu"]) == 0
     (out,) = (tmp_path / "runs" / "evals").glob("core-tiny-run-step-00000020-*")
     summary, rows = results(out)
-    accuracy = sum(row["correct"] for row in rows) / 8
-    assert summary["results"]["tasks"]["t"]["accuracy"] == accuracy
-    assert summary["results"]["CORE"]["value"] == pytest.approx((accuracy - 0.5) / 0.5)
+    assert [sum(row["task"] == task for row in rows) for task in ("t", "../<s>", "say")] == [8, 4, 3]
+    accuracies = {task: figures["accuracy"] for task, figures in summary["results"]["tasks"].items()}
+    assert accuracies["t"] == sum(row["correct"] for row in rows if row["task"] == "t") / 8
+    centred = [(accuracies["t"] - 0.5) / 0.5, (accuracies["../<s>"] - 0.5) / 0.5, accuracies["say"]]
+    assert summary["results"]["CORE"]["value"] == pytest.approx(sum(centred) / 3)
     assert "CORE" in capsys.readouterr().out
+
+    index = (out / "report.html").read_text()
+    pages = {path.name: path.read_text() for path in (out / "report").iterdir()}
+    assert sorted(pages) == ["00-t.html", "01--s-.html", "02-say.html"]  # whatever a label holds
+    assert all(f'href="report/{name}"' in index for name in pages) and "../&lt;s&gt;" in index
+    assert "Is 3 even?" in pages["00-t.html"] and f"{accuracies['t']:.4f}" in index
+    assert "… odd" in pages["01--s-.html"] and "It is so" in pages["01--s-.html"]
+    assert "&lt;script&gt;" in pages["02-say.html"] and "something else" in pages["02-say.html"]
+    assert main(["compare", str(out), str(out)]) == 0
+    assert f"A  {sum(row['correct'] for row in rows) / 15:.4f}" in capsys.readouterr().out
 
 
 def test_missing_data_says_how_to_get_it(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
