@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gpt_from_scratch.benchmarks import goals
+from gpt_from_scratch.benchmarks import goals, tokenizer_tables
 from gpt_from_scratch.support.files import write_text
 
 ROOT = Path(__file__).parents[1]
@@ -98,6 +98,8 @@ TABLES: dict[str, Callable[[Path], list[str]]] = {
     "contenders": contenders,
     "machine-code": machine_code,
     "time-to-loss": time_to_loss,
+    "tokenizer-speed": tokenizer_tables.speed,
+    "tokenizer-adversarial": tokenizer_tables.adversarial,
 }
 
 

@@ -78,6 +78,8 @@ def measured(run: str, name: str, model: Path, seconds: int) -> dict[str, float 
         result = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
         return {"failed": "-"}
+    if "the text is empty" in result.stderr:  # nothing but special tokens: an error is what is right
+        return {"failed": "no words"}
     if result.returncode:
         return {"failed": "panic" if "Panic" in result.stderr else f"failed: {result.stderr.strip()[-60:]}"}
     found: dict[str, float | str] = json.loads(result.stdout.splitlines()[-1])
