@@ -96,10 +96,9 @@ class Op(Generic[R]):
         self.reference = reference
         self.cases, self.scale, self.check = cases, scale, check
         self.parameters = _parameters(reference)
-        compiled = torch.compile(reference, fullgraph=True)
         self.backends = {
             "reference": Backend("reference", Needs(), reference.__module__, reference),
-            "compiled": Backend("compiled", Needs(compiler=True), reference.__module__, compiled),
+            "compiled": Backend("compiled", Needs(compiler=True), reference.__module__, _compiled(reference)),
         }
         self._missing: dict[str, dict[str, str | None]] = {}  # device type -> backend -> why this machine cannot run it
         for backend in _declared_beside(self.name, reference.__module__):
@@ -247,6 +246,21 @@ class Op(Generic[R]):
             )
         self.backends[backend.name] = backend
         self._missing.clear()
+
+
+def _compiled(reference: Callable[..., R]) -> Callable[..., R]:
+    """torch.compile(reference), made at the first call: it imports Dynamo, which would cost every start a second."""
+    made: Callable[..., R] | None = None
+
+    def call(*args: Any, **kwargs: Any) -> R:
+        nonlocal made
+        if torch.compiler.is_compiling():  # part of a larger graph
+            return reference(*args, **kwargs)
+        if made is None:
+            made = torch.compile(reference, fullgraph=True)
+        return made(*args, **kwargs)
+
+    return call
 
 
 def _no_check(*args: Any, **kwargs: Any) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -21,6 +22,7 @@ from gpt_from_scratch.kernels.attention import attention
 from gpt_from_scratch.kernels.layer_norm import layer_norm
 from gpt_from_scratch.kernels.linear_cross_entropy import linear_cross_entropy
 from gpt_from_scratch.kernels.registry import load_ops
+from gpt_from_scratch.models.embedding import Embedding
 from gpt_from_scratch.models.ngrams import NgramEmbedding
 
 if TYPE_CHECKING:
@@ -196,8 +198,8 @@ class GPT(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.config = config
-        self.wte = nn.Embedding(config.vocab_size, config.n_embd)
-        self.wpe = nn.Embedding(config.block_size, config.n_embd) if config.position == "learned" else None
+        self.wte = Embedding(config.vocab_size, config.n_embd)
+        self.wpe = Embedding(config.block_size, config.n_embd) if config.position == "learned" else None
         self.ngrams = (
             NgramEmbedding(config.ngram, config.ngram_buckets, config.vocab_size, config.n_embd)
             if config.ngram > 1
@@ -227,6 +229,8 @@ class GPT(nn.Module):
         untied head          normal, 0.02;  zero with `zero_init`
         biases               0;  norms: weight 1, bias 0
         """
+        if self.wte.weight.is_meta:
+            return
         for name, parameter in self.named_parameters():
             if name.endswith("bias") or name.startswith("ngrams."):
                 nn.init.zeros_(parameter)
@@ -327,10 +331,10 @@ def rms_norm(x: Float[Tensor, "*b d"], eps: float = 1e-6) -> Float[Tensor, "*b d
 
 
 def rotary_table(length: int, head_size: int, base: float = 10_000.0) -> Float[Tensor, "2 t half"]:
-    """Cosines and sines of position · base^(-2i/d)."""
-    frequency = base ** (-torch.arange(0, head_size, 2, dtype=torch.float64) / head_size)
-    angle = torch.outer(torch.arange(length, dtype=torch.float64), frequency)
-    return torch.stack([angle.cos(), angle.sin()]).float()
+    """Cosines and sines of position · base^(-2i/d); made by numpy, which knows nothing of torch's meta device."""
+    frequency = base ** (-np.arange(0, head_size, 2) / head_size)
+    angle = np.outer(np.arange(length), frequency)
+    return torch.tensor(np.stack([np.cos(angle), np.sin(angle)]), dtype=torch.float32)
 
 
 def rotate(x: Float[Tensor, "b h t d"], rotary: Float[Tensor, "2 #b 1 t half"]) -> Float[Tensor, "b h t d"]:

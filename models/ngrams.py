@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from gpt_from_scratch.models.embedding import Embedding
+
 GOLDEN = -7046029254386353131  # 2^64 / φ as a signed number: Fibonacci hashing (Knuth, vol. 3, section 6.4)
 
 
@@ -24,7 +26,7 @@ class NgramEmbedding(nn.Module):
         if n < 2:
             raise ValueError(f"n-grams have at least 2 tokens, not {n}: leave the embedding out")
         self.radix, self.buckets = vocab_size + 1, buckets
-        self.tables = nn.ModuleList(nn.Embedding(buckets, width) for _ in range(2, n + 1))
+        self.tables = nn.ModuleList(Embedding(buckets, width) for _ in range(2, n + 1))
 
     def forward(
         self, tokens: Int[Tensor, "b t"], before: Int[Tensor, "b before"] | None = None

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gpt_from_scratch.training.adamw import Optimizer
 from gpt_from_scratch.training.distributed import ONE_RANK, Ranks
 from gpt_from_scratch.training.parallel import shared_work
 
@@ -22,22 +23,17 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 UNIT_FLOPS = {"cpu": 0.5e9, "cuda": 50e9}
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(Optimizer):
     """Muon over matrices, orthogonalised together in stacks of one shape.
 
     update = √max(1, rows / columns) · orthogonal(momentum · buffer + gradient), after buffer = momentum · buffer + gradient.
     A matrix that packs several (queries, keys and values) is given as `parts` row blocks, each orthogonalised by itself.
-
-    Where `found_inf` is set to a tensor that is not 0, a step changes nothing (as for torch's fused AdamW): a bad gradient
-    is skipped without asking the device.
 
     Parameters may be sharded by FSDP; then every rank holds the momentum of its rows only.
 
     Raises:
         ValueError: a parameter is no matrix.
     """
-
-    found_inf: Tensor | None = None
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gpt_from_scratch.training.adamw import AdamW
 from gpt_from_scratch.training.distributed import ONE_RANK, Ranks
 from gpt_from_scratch.training.muon import Muon, is_sharded
 
@@ -77,7 +78,7 @@ def make_optimizers(model: nn.Module, config: OptimizerConfig, ranks: Ranks = ON
     ]
     optimizers: list[torch.optim.Optimizer] = []
     if groups:
-        optimizers.append(torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=config.eps, fused=True))
+        optimizers.append(AdamW(groups, config.lr, config.betas, config.eps, config.weight_decay))
     if hidden:
         group = {
             "params": [p for _, p in hidden],

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.training.adamw import AdamW
 from gpt_from_scratch.training.muon import Muon, newton_schulz, orthogonalize_
 from gpt_from_scratch.training.optimizers import (
     OptimizerConfig,
@@ -73,6 +74,26 @@ def test_one_step_of_muon_is_its_formula() -> None:
         before = before * (1 - 0.1 * 0.5) - 0.1 * orthogonalized([0.9 * buffer + weight.grad])[0]
         optimizer.step()
     torch.testing.assert_close(weight.detach(), before)
+
+
+@pytest.mark.parametrize("bad", [None, 0.0, 1.0])
+def test_adamw_is_torchs_to_the_last_bit(bad: float | None) -> None:
+    ours, theirs = model_with_gradients(), model_with_gradients()
+    group = {"lr": 3e-3, "weight_decay": 0.1}
+    mine = AdamW([{"params": list(ours.parameters()), **group}], 1.0, (0.9, 0.95), 1e-8, 0.0)
+    other = torch.optim.AdamW(theirs.parameters(), betas=(0.9, 0.95), eps=1e-8, fused=True, **group)
+    for step in range(3):
+        if step == 1 and bad is not None:
+            mine.found_inf = other.found_inf = torch.tensor(bad)
+        mine.step()
+        other.step()
+        for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+            assert torch.equal(a, b)
+            assert all(torch.equal(mine.state[a][key], value) for key, value in other.state[b].items())
+            a.grad, b.grad = a.sin(), b.sin()
+    mine.load_state_dict(other.state_dict())  # the same state, and the same places for it
+    mine.zero_grad()
+    assert all(parameter.grad is None for parameter in ours.parameters())
 
 
 def test_packed_queries_keys_and_values_are_three_matrices() -> None:

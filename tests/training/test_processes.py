@@ -108,3 +108,15 @@ def test_a_mistake_ends_with_words_and_a_status(arguments: list[str]) -> None:
     printed, _ = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "error: " in printed and "did you mean 'triton'" in printed
+
+
+def test_a_run_never_waits_for_dynamo(arguments: list[str]) -> None:
+    """Importing it takes a second of every start, and a save would take that second from the steps beside it."""
+    code = (
+        "import sys\n"
+        "from gpt_from_scratch.training import train_gpt2\n"
+        "assert train_gpt2.main(sys.argv[1:]) in (0, None)\n"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    assert "compile" not in " ".join(arguments)
+    subprocess.run([sys.executable, "-c", code, *arguments, "--optimizer.name", "muon"], env=ENVIRONMENT, check=True)
