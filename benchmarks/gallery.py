@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from gpt_from_scratch.benchmarks import machine, scaling
 from gpt_from_scratch.benchmarks.gallery_terminal import (
     draw_function_calling,
     draw_tinystories_mapping,
@@ -99,6 +100,11 @@ def draw_features(path: Path) -> None:
         write_bytes(path, picture.read_bytes())
 
 
+def draw_scaling(path: Path) -> None:
+    """Cost against work, from the committed figures: benchmarks/scaling.py measures them."""
+    scaling.main(["--draw", str(machine.RESULTS / scaling.FILE), "--image", str(path)])
+
+
 PICTURES: dict[str, Callable[[Path], None]] = {
     "training.png": of_main_run(report_picture.main, report_picture.PICTURE_FILE),
     "attention.png": of_main_run(draw_attention.main, draw_attention.PICTURE_FILE),
@@ -113,6 +119,7 @@ PICTURES: dict[str, Callable[[Path], None]] = {
         train_sparse_autoencoder.main, ["--n-tokens", "20000", "--sae.steps", "1000", "--curve"], "curve.png"
     ),
     "features.png": draw_features,
+    "cpu_scaling.png": draw_scaling,
 }
 """The file of each picture in images/, and what draws it there."""
 

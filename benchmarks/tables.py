@@ -15,7 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gpt_from_scratch.benchmarks import goals, tokenizer_tables
+from gpt_from_scratch.benchmarks import cpu_tables, goals, tokenizer_tables
+from gpt_from_scratch.benchmarks.cpu_tables import read
 from gpt_from_scratch.support.files import write_text
 
 ROOT = Path(__file__).parents[1]
@@ -100,15 +101,11 @@ TABLES: dict[str, Callable[[Path], list[str]]] = {
     "time-to-loss": time_to_loss,
     "tokenizer-speed": tokenizer_tables.speed,
     "tokenizer-adversarial": tokenizer_tables.adversarial,
+    "cpu-steps": cpu_tables.cpu_steps,
+    "generation-speed": cpu_tables.generation_speed,
+    "start-up": cpu_tables.start_up,
+    "scaling": cpu_tables.scaling,
 }
-
-
-def read(path: Path) -> dict[str, Any] | None:
-    """A results file, None where nothing has been measured."""
-    if not path.exists():
-        return None
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
 
 
 def written(text: str, results: Path = RESULTS) -> str:

@@ -1,0 +1,127 @@
+"""What was measured on a CPU as tables, from the files of `cpu_steps`, `generation_speed`, `start_up` and `scaling`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from gpt_from_scratch.benchmarks import goals
+
+
+def cpu_steps(results: Path) -> list[str]:
+    """Training steps on a CPU, ours beside the others'."""
+    report = read(results / "cpu_steps.json")
+    if report is None:
+        return [goals.NOT_MEASURED]
+    lines = [
+        f"Medians (20th to 80th percentile) of interleaved rounds, {measured_on(report)}. Products: the part of the machine's "
+        "own rate of matrix products; memory: the most resident during the steps; compiling: what it adds to the first step.",
+        "",
+        "| step | contender | seconds | ÷ ours | tokens/s | products | memory, GB | compiling, s |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for model, batches in report["models"].items():
+        for batch, found in batches.items():
+            step = f"{model}, {batch} × {found['block_size']}"
+            rows = sorted(found["contenders"].items(), key=lambda item: item[1]["seconds"]["median"])
+            for name, row in rows:
+                beside, memory = row.get("beside ours"), row["peak memory, bytes"]
+                cells = [
+                    spread(row["seconds"], ".3f"),
+                    "" if beside is None else f"{beside['median']:.2f}",
+                    f"{row['tokens/s']['median']:,.0f}",
+                    f"{row['part of products']['median']:.0%}",
+                    "" if memory is None else f"{memory / 1e9:.2f}",
+                    f"{row['compilation, s']:.0f}" if "compilation, s" in row else "",
+                ]
+                lines.append(f"| {step} | {name} | {' | '.join(cells)} |")
+            lines += [f"| {step} | {name} | {reason} | | | | | |" for name, reason in found["left out"].items()]
+    return lines
+
+
+def generation_speed(results: Path) -> list[str]:
+    """Tokens a second in generation, ours beside transformers'."""
+    report = read(results / "generation_speed.json")
+    if report is None:
+        return [goals.NOT_MEASURED]
+    lines = [
+        f"GPT-2 124M, {report['new']} new tokens after {report['prompt']}, always the most likely one, fp32: medians of "
+        f"interleaved rounds, {measured_on(report)}.",
+        "",
+        "| prompts at once | contender | tokens/s | times transformers' | tokens alike |",
+        "|---:|---|---:|---:|---:|",
+    ]
+    for batch, found in report["batches"].items():
+        for name, row in found["contenders"].items():
+            rate, ratio = spread(row["tokens/s"], ",.1f"), row["times transformers'"]["median"]
+            lines.append(f"| {batch} | {name} | {rate} | {ratio:.2f} | {row['tokens that agree']} |")
+    return lines
+
+
+def start_up(results: Path) -> list[str]:
+    """From a command to its first step."""
+    report = read(results / "start_up.json")
+    if report is None:
+        return [goals.NOT_MEASURED]
+    settings = "".join(f" {word}" for word in report["settings"])
+    lines = [
+        f"Seconds from the command until `training/train_gpt2.py tiny{settings}` has taken its first step, and until a script "
+        "that imports torch and builds an optimizer is ready: medians of interleaved rounds, "
+        + measured_on(report)
+        + ".",
+        "",
+        "| started with | ours | the empty script | more | where the time went |",
+        "|---|---:|---:|---:|---|",
+    ]
+    for name, more in report["more than empty"].items():
+        moments = [f"{moment} at {taken['median']:.1f}" for moment, taken in report["moments"][name].items()]
+        ours, empty = (spread(report["seconds"][key], ".2f") for key in (name, f"{name}, empty"))
+        lines.append(f"| {name} | {ours} | {empty} | {spread(more, '.2f')} | {', '.join(moments)} |")
+    return lines
+
+
+def scaling(results: Path) -> list[str]:
+    """Cost against work, and the picture of it."""
+    report = read(results / "scaling.json")
+    if report is None:
+        return [goals.NOT_MEASURED]
+    lines = [
+        "![Tokens a second against length, parameters and processes, beside the ideal line](../images/cpu_scaling.png)",
+        "",
+        f"Medians of {report['rounds']} interleaved rounds, {measured_on(report)}. The ideal is the machine's rate of matrix "
+        "products, by as many processes and threads, over the FLOPs a token.",
+        "",
+        "| parameters | rows × tokens | processes × threads | seconds a step | tokens/s | GFLOP/s | of the ideal |",
+        "|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in [*report["length"], *report["parameters"], *report["processes"]]:
+        shared = f"{row['processes']} × {row['threads']}" if "processes" in row else f"1 × {report['threads']}"
+        cells = [
+            f"{row['parameters'] / 1e6:.1f} M",
+            f"{row['rows']} × {row['length']}",
+            shared,
+            spread(row["seconds"], ".3f"),
+            f"{row['tokens/s']['median']:,.0f}",
+            f"{row['FLOP/s']['median'] / 1e9:.0f}",
+            f"{row['part of products']['median']:.0%}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def measured_on(report: dict[str, Any]) -> str:
+    """Machine and versions, in words."""
+    versions = [f"{name} {version}" for name, version in {"torch": report["torch"], **report["versions"]}.items()]
+    return ", ".join([report["processor"], report["machine"], *versions])
+
+
+def spread(values: dict[str, float], form: str) -> str:
+    """Median (p20–p80)."""
+    return f"{values['median']:{form}} ({values['p20']:{form}}–{values['p80']:{form}})"
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """A results file, None where nothing has been measured."""
+    if not path.exists():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found

@@ -1,0 +1,71 @@
+"""What a figure depends on: the machine, its versions, and the rate at which it multiplies matrices."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gpt_from_scratch.support.files import write_text
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def environment(*packages: str) -> dict[str, Any]:
+    """Cores, processor, threads, and the versions of torch and of those of `packages` that are installed."""
+    installed = {found.metadata["Name"] for found in importlib.metadata.distributions()}
+    return {
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "processor": processor(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "versions": {name: importlib.metadata.version(name) for name in packages if name in installed},
+    }
+
+
+def processor() -> str:
+    """The processor's own name, where the system tells it."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def kept(path: Path | None, environment: dict[str, Any]) -> dict[str, Any]:
+    """What an earlier run with the same environment wrote at `path`; otherwise nothing."""
+    if path is None or not path.exists():
+        return {}
+    earlier: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return earlier if all(earlier.get(key) == value for key, value in environment.items()) else {}
+
+
+def write(path: Path | None, report: dict[str, Any]) -> None:
+    """A results file; nothing without a path."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+
+
+def product_rate(rows: int, inner: int, columns: int, seconds: float) -> float:
+    """FLOP/s of the fp32 product (rows × inner) · (inner × columns), as a linear layer makes it, repeated for so long."""
+    x, weight, out = torch.randn(rows, inner), torch.randn(columns, inner), torch.empty(rows, columns)
+    torch.mm(x, weight.T, out=out)
+    start, count = time.perf_counter(), 0
+    while True:
+        torch.mm(x, weight.T, out=out)
+        count += 1
+        if (taken := time.perf_counter() - start) >= seconds:
+            return 2.0 * rows * inner * columns * count / taken
+
+
+def available_bytes() -> int | None:
+    """Memory that can be had without swapping; None where Linux is not there to tell."""
+    path = Path("/proc/meminfo")
+    if not path.exists():
+        return None
+    lines = (line.partition(":") for line in path.read_text(encoding="utf-8").splitlines())
+    return next(int(value.split()[0]) * 1024 for name, _, value in lines if name == "MemAvailable")
