@@ -1,6 +1,6 @@
 """Draw pictures of the README again, from real runs, into images/.
 
-    python benchmarks/gallery.py                    # all of them: half an hour on two cores, most of it the bigram ladder
+    python benchmarks/gallery.py                    # all of them: two hours on two cores, one of them the large character model
     python benchmarks/gallery.py dictionary         # one
 
 Each is what a command of the project writes; a new picture is one more line of `PICTURES`.
@@ -69,9 +69,9 @@ def written(command: Callable[[list[str]], None], arguments: list[str], file: st
     return draw
 
 
-def of_main_run(command: Callable[[list[str]], None], file: str) -> Callable[[Path], None]:
+def of_main_run(command: Callable[[list[str]], None], file: str, *options: str) -> Callable[[Path], None]:
     """The same, of the main job's run."""
-    return lambda path: written(command, [str(main_run())], file)(path)
+    return lambda path: written(command, [str(main_run()), *options], file)(path)
 
 
 def draw_heatmap(path: Path) -> None:
@@ -92,7 +92,7 @@ def draw_features(path: Path) -> None:
     if browser is None:
         raise NoBrowserError(f"needs a browser to photograph the page: {', '.join(BROWSERS)}")
     with tempfile.TemporaryDirectory() as folder:
-        train_sparse_autoencoder.main([str(main_run()), "--n-tokens", "100000", "--n-shown", "12", "--out", folder])
+        train_sparse_autoencoder.main([str(main_run()), "--n-shown", "12", "--out", folder])
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1200,1500"]
         picture, page = Path(folder) / "page.png", Path(folder) / "features.html"
         command = [browser, *options, f"--user-data-dir={folder}/profile", f"--screenshot={picture}", page.as_uri()]
@@ -114,10 +114,9 @@ PICTURES: dict[str, Callable[[Path], None]] = {
     "heatmap.png": draw_heatmap,
     "bigram_small.png": written(train_bigram.main, [], "curves.png"),
     "bigram_ladder.png": written(train_bigram.main, ["--stage", "all"], "ladder.png"),
+    "bigram_large.png": written(train_bigram.main, ["--preset", "large"], "curves.png"),
     "dictionary.png": written(train_dictionary.main, [], "dictionary.png"),
-    "sparse_autoencoder.png": written(
-        train_sparse_autoencoder.main, ["--n-tokens", "20000", "--sae.steps", "1000", "--curve"], "curve.png"
-    ),
+    "sparse_autoencoder.png": of_main_run(train_sparse_autoencoder.main, "curve.png", "--curve"),
     "features.png": draw_features,
     "cpu_scaling.png": draw_scaling,
 }

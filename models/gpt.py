@@ -154,11 +154,12 @@ class CausalSelfAttention(nn.Module):
         """What attention takes: the projections of x, normed and rotated where the config says so."""
         config = self.config
         heads = self.c_attn(x).view(*x.shape[:2], -1, config.head_size).transpose(1, 2)  # (b, h + 2 hkv, t, d)
-        q, k, v = heads.split([config.n_head, config.kv_heads, config.kv_heads], dim=1)
+        turned, v = heads.split([config.n_head + config.kv_heads, config.kv_heads], dim=1)
         if config.qk_norm:
-            q, k = rms_norm(q), rms_norm(k)
+            turned = rms_norm(turned)
         if rotary is not None:
-            q, k = rotate(q, rotary), rotate(k, rotary)
+            turned = rotate(turned, rotary)
+        q, k = turned.split([config.n_head, config.kv_heads], dim=1)
         return q, k, v
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Integer
 
 from gpt_from_scratch.support.downloads import Progress
 from gpt_from_scratch.tokenizer.files import load_tokenizer
-from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, NoEndOfTextError, Tokenizer
+from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, NoEndOfTextError, Tokenizer, id_dtype
 from gpt_from_scratch.training.config import DataConfig
 from gpt_from_scratch.training.data.folder import data_folder
 from gpt_from_scratch.training.data.loader import TokenData
@@ -117,8 +117,7 @@ def _stories(config: DataConfig, block_size: int, tokenizer: Tokenizer | None) -
     if tokenizer is None:
         tokenizer = make_tokenizer(config, texts, [*texts, *validation])
     eot = tokenizer.eot_token
-    documents = [tokenizer.encode_to_numpy(text) for text in texts]
-    held_out = [tokenizer.encode_to_numpy(text) for text in validation]
+    documents, held_out = _each(texts, tokenizer), _each(validation, tokenizer)
     return Corpus(
         tokenizer,
         TokenData.from_documents(documents, block_size, eot_token=eot),
@@ -176,6 +175,14 @@ def _shards(config: DataConfig, block_size: int, tokenizer: Tokenizer | None) ->
         ValidationSet.of_windows(validation, block_size, int(lengths[validation].sum())),
         prompt=[tokenizer.eot_token],
     )
+
+
+def _each(texts: Sequence[str], tokenizer: Tokenizer) -> list[Integer[np.ndarray, " _"]]:
+    """The tokens of each text; those that can encode many texts at once do, which for short ones is several times as fast."""
+    together = getattr(tokenizer, "encode_batch", None)
+    if together is None:
+        return [tokenizer.encode_to_numpy(text) for text in texts]
+    return [np.array(ids, dtype=id_dtype(tokenizer.n_vocab)) for ids in together(texts, disallowed_special=())]
 
 
 def _joined(texts: Sequence[str], tokenizer: Tokenizer) -> Integer[np.ndarray, " n"]:

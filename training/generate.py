@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 import torch
 import tyro
 
+from gpt_from_scratch.kernels.registry import use_backend
 from gpt_from_scratch.models.generation import Sampling, stream
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.pretrained import INDEX_FILE, WEIGHTS_FILE, read_json
@@ -55,6 +56,9 @@ class GenerateConfig:
     """makes the texts repeatable"""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """"auto" is the accelerator if there is one"""
+    backend: str | None = None
+    """kernels: one backend, or one an op ("attention=torch,..."); default: GPT_BACKEND, else the device's preference: on a
+    CPU the plain definition, where "torch" is faster"""
 
     def __post_init__(self) -> None:
         for name in ("num", "max_new_tokens"):
@@ -173,11 +177,20 @@ def run(config: GenerateConfig, warn: Callable[[str], None]) -> None:
     """Load the model, and print what it writes as it writes it.
 
     Raises:
-        FileNotFoundError, ValueError: The source, the prompt or the device is not what it should be.
+        FileNotFoundError, ValueError: The source, the prompt, the device or the backend is not what it should be.
+        RuntimeError: The backend cannot run here.
     """
     folder, model, tokenizer = opened(config.source, warn)
     prompt, stop = beginning(tokenizer, config.prompt, learned_documents(folder))
     model.to(device_of(config.device))
+    with use_backend(config.backend or {}):
+        print_texts(config, model, tokenizer, prompt, stop)
+
+
+def print_texts(
+    config: GenerateConfig, model: GPT, tokenizer: Tokenizer, prompt: list[int], stop: tuple[int, ...]
+) -> None:
+    """Each text as it is made."""
     for number in range(config.num):
         if config.num > 1:
             print(f"{'' if number == 0 else chr(10)}--- {number + 1} of {config.num}, seed {config.seed + number}")
@@ -212,7 +225,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     try:
         run(tyro.cli(GenerateConfig, prog="generate", description=__doc__, args=arguments), warn)
-    except (FileNotFoundError, ValueError) as error:
+    except (FileNotFoundError, ValueError, RuntimeError) as error:
         sys.exit(visible(f"generate: {error}"))
 
 

@@ -51,6 +51,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
             run=RunConfig(
                 log_every=10,
                 eval_every=140,
+                eval_first=False,
                 sample_every=140,
                 checkpoint_every=140,
                 n_samples=2,

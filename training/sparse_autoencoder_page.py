@@ -6,13 +6,13 @@ Self-contained: no script, nothing loaded; every token is escaped, since a corpu
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from gpt_from_scratch.models.sparse_autoencoder import SparseAutoencoder
 from gpt_from_scratch.models.sparse_autoencoder_sites import Collected
 from gpt_from_scratch.support.html_page import Markup, element, join, page
+from gpt_from_scratch.training.feature_map import ABOUT, Method, plane_of
 
 BEFORE, AFTER = 16, 6
 """Tokens shown around the one on which the feature fires most."""
@@ -61,17 +61,6 @@ def strongest_features(
     return features
 
 
-def principal_plane(directions: Float[Tensor, "m d"]) -> Float[Tensor, "m 2"]:
-    """The directions' coordinates along their two principal components, the largest |coordinate| 1 (PCA)."""
-    centred = directions - directions.mean(dim=0)
-    _, _, axes = torch.linalg.svd(centred, full_matrices=False)
-    # The sign of a component is arbitrary: its largest entry is made positive, so that the map does not flip.
-    top = axes[:2].gather(1, axes[:2].abs().argmax(dim=1, keepdim=True)).sign()
-    plane: Tensor = centred @ (axes[:2] * top).T
-    plane /= plane.abs().amax(dim=0).clamp_min(1e-12)
-    return plane
-
-
 def feature_page(
     title: str,
     figures: Sequence[tuple[str, str]],
@@ -80,23 +69,27 @@ def feature_page(
     collected: Collected,
     decode: Callable[[int], str],
     count: int = 100,
+    method: Method = "pca",
 ) -> str:
-    """The HTML document. `figures` are (name, value) pairs for its head; `decode` gives a token's text."""
+    """The HTML document. `figures` are (name, value) pairs for its head; `decode` gives a token's text.
+
+    Raises what `feature_map.plane_of` raises.
+    """
     features = strongest_features(codes, collected, count)
     table = element("table", *(element("tr", element("th", name), element("td", value)) for name, value in figures))
     shown = [_feature(feature, codes, collected, decode) for feature in features]
     intro = (
         f"The {len(features)} features that fire most often, with the texts on which each fires most. "
-        "Darker: fires more. The map places every feature that fires by its decoder direction (two principal components)."
+        f"Darker: fires more. The map places every feature that fires by its decoder direction ({ABOUT[method]})."
     )
     return page(
-        title, element("h1", title), table, element("p", intro), _map(sae, codes, features), *shown, style=STYLE
+        title, element("h1", title), table, element("p", intro), _map(sae, codes, features, method), *shown, style=STYLE
     )
 
 
-def _map(sae: SparseAutoencoder, codes: Float[Tensor, "n m"], features: list[Feature]) -> Markup:
+def _map(sae: SparseAutoencoder, codes: Float[Tensor, "n m"], features: list[Feature], method: Method) -> Markup:
     """A dot for every feature that fires; those that the page shows are links."""
-    plane = principal_plane(sae.decoder.detach())
+    plane = plane_of(sae.decoder.detach(), method)
     density = (codes > 0).float().mean(dim=0).tolist()
     listed = {feature.index for feature in features}
     dots = []

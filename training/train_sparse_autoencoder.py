@@ -1,7 +1,7 @@
 """Learn a sparse autoencoder: from signals whose true dictionary is known, or from the activations of a trained GPT.
 
     python training/train_sparse_autoencoder.py                          # 128 known features in 64 dimensions
-    python training/train_sparse_autoencoder.py runs/NAME --layer h.2    # the stream after block 2 of a run's model
+    python training/train_sparse_autoencoder.py runs/NAME --layer h.2    # 512 features of the stream after block 2 of a model
     python training/train_sparse_autoencoder.py runs/NAME --layer h.2.mlp --data my.txt --sae.kind l1
     python training/train_sparse_autoencoder.py runs/NAME --curve        # and variance explained over L0
 
@@ -36,6 +36,7 @@ from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
 from gpt_from_scratch.training.cli import fail
 from gpt_from_scratch.training.data.stories import stories
 from gpt_from_scratch.training.data.text import read_texts
+from gpt_from_scratch.training.feature_map import Method, require
 from gpt_from_scratch.training.generate import opened
 from gpt_from_scratch.training.sparse_autoencoder_curve import as_json, curve, draw_curve
 from gpt_from_scratch.training.sparse_autoencoder_page import feature_page
@@ -63,6 +64,8 @@ class AutoencoderTraining:
     """also draw variance explained over L0 for both kinds, K-SVD and random directions"""
     n_shown: int = 100
     """features on the page; 0: all that fire"""
+    map: Method = "pca"
+    """how the page's map places features: two principal components, or UMAP (pip install 'gpt_from_scratch[umap]')"""
     seed: int = 0
     """seed of the signals, the features and the batches"""
     threads: int = 2
@@ -70,7 +73,7 @@ class AutoencoderTraining:
     out: Path | None = None
     """folder for the results (default: runs/sparse-autoencoder-<layer or known>)"""
     sae: SparseAutoencoderConfig = field(default_factory=lambda: KNOWN)
-    """the autoencoder"""
+    """the autoencoder (default for a model: 512 features, of which 32 stay)"""
 
     def __post_init__(self) -> None:
         for name in ("n_tokens", "threads"):
@@ -127,7 +130,9 @@ def in_a_model(config: AutoencoderTraining, source: Path, console: Console) -> d
 
     Raises:
         FileNotFoundError, ValueError: no such model, text or layer, or too few tokens for the features.
+        RuntimeError: the map's package is not installed.
     """
+    require(config.map)
     _, model, tokenizer = opened(source, lambda text: console.print(text, markup=False))
     layer = config.layer or f"h.{model.config.n_layer // 2}"
     if config.data is None:
@@ -150,7 +155,9 @@ def in_a_model(config: AutoencoderTraining, source: Path, console: Console) -> d
         codes = sae.encode(held_out.activations)
     rows = [(name.replace("_", " "), shown(value)) for name, value in figures.items()]
     title = f"Features of {source.name}, {layer}"
-    html = feature_page(title, rows, sae, codes, held_out, lambda token: tokenizer.decode([token]), config.n_shown)
+    html = feature_page(
+        title, rows, sae, codes, held_out, lambda token: tokenizer.decode([token]), config.n_shown, config.map
+    )
     write_text(config.folder / "features.html", html)
     draw(config, figures, train.activations, held_out.activations, title)
     return figures
@@ -188,14 +195,23 @@ def shown(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
+def parse(arguments: list[str] | None) -> AutoencoderTraining:
+    """The command line; a model has other defaults than the known dictionary."""
+    config = tyro.cli(AutoencoderTraining, description=__doc__, args=arguments)
+    if config.source is None:
+        return config
+    default = AutoencoderTraining(sae=SparseAutoencoderConfig())
+    return tyro.cli(AutoencoderTraining, description=__doc__, args=arguments, default=default)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line, learn, write, report."""
-    config = tyro.cli(AutoencoderTraining, description=__doc__, args=arguments)
+    config = parse(arguments)
     torch.set_num_threads(config.threads)
     console = Console()
     try:
         figures = known(config) if config.source is None else in_a_model(config, config.source, console)
-    except (FileNotFoundError, ValueError) as error:
+    except (FileNotFoundError, ValueError, RuntimeError) as error:
         fail(str(error))
     described = {"source": str(config.source or "known dictionary"), "seed": config.seed, "sae": asdict(config.sae)}
     write_text(config.folder / "metrics.json", json.dumps({**described, **figures}, indent=1) + "\n")

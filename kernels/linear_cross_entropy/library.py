@@ -81,10 +81,14 @@ class _GradientInForward(torch.autograd.Function):
             ignored = t == ignore_index
             grad = log_p.exp_()
             grad.scatter_add_(1, t.masked_fill(ignored, 0).unsqueeze(1), grad.new_full((len(t), 1), -1.0))
-            grad.masked_fill_(ignored.unsqueeze(1), 0)
+            if t.is_cuda or ignored.any():  # asking a GPU would wait for it
+                grad.masked_fill_(ignored.unsqueeze(1), 0)
             narrow = grad.to(hidden.dtype)
             torch.mm(narrow, head, out=grad_hidden[start : start + chunk])
-            grad_weight += narrow.T @ h
+            if narrow.dtype == wide:  # added inside the product: no second matrix as large as the weight
+                grad_weight.addmm_(narrow.T, h)
+            else:
+                grad_weight += narrow.T @ h
         ctx.save_for_backward(grad_hidden, grad_weight.to(weight.dtype))
         return loss
 

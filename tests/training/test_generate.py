@@ -187,6 +187,16 @@ def test_settings_that_cannot_be_are_refused(
     assert message in capsys.readouterr().err
 
 
+def test_the_backend_can_be_chosen(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    quick = [str(run), "--num", "1", "--max-new-tokens", "4", "--temperature", "0"]
+    main(quick)
+    plain = capsys.readouterr().out
+    main([*quick, "--backend", "attention=torch,linear_cross_entropy=reference"])
+    assert capsys.readouterr().out == plain
+    with pytest.raises(SystemExit, match="no backend 'torhc'.* did you mean 'torch'"):
+        main([*quick, "--backend", "torhc"])
+
+
 def test_it_runs_as_a_script(run: Path) -> None:
     script = Path(__file__).parents[2] / "training" / "generate.py"
     command = [sys.executable, str(script), str(run), "--num", "1", "--max-new-tokens", "3", "--temperature", "0"]

@@ -16,8 +16,10 @@ from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.sparse_autoencoder import SparseAutoencoder, SparseAutoencoderConfig
 from gpt_from_scratch.models.sparse_autoencoder_sites import Collected
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
-from gpt_from_scratch.training.sparse_autoencoder_page import feature_page, principal_plane, strongest_features
-from gpt_from_scratch.training.train_sparse_autoencoder import main, sequences
+from gpt_from_scratch.training import feature_map
+from gpt_from_scratch.training.feature_map import plane_of
+from gpt_from_scratch.training.sparse_autoencoder_page import feature_page, strongest_features
+from gpt_from_scratch.training.train_sparse_autoencoder import main, parse, sequences
 
 TEXT = "<b>& the cat\x1b[31m sat. " * 60
 QUICK = ["--sae.n-features", "24", "--sae.k", "4", "--sae.steps", "60", "--sae.batch-size", "128", "--threads", "1"]
@@ -162,12 +164,41 @@ def test_the_map_is_the_plane_of_most_variance() -> None:
     plane = torch.tensor([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
     directions = torch.zeros(4, 5)
     directions[:, [1, 4]] = plane
-    found = principal_plane(directions)
+    found = plane_of(directions)
     assert found.abs().amax(dim=0).tolist() == pytest.approx([1, 1])
     torch.testing.assert_close(
         found.abs(), torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]), atol=1e-5, rtol=0
     )
     torch.testing.assert_close(found.sum(dim=0), torch.zeros(2), atol=1e-5, rtol=0)
+
+
+@pytest.mark.harness
+def test_umap_keeps_what_is_alike_together() -> None:
+    generator = torch.Generator().manual_seed(0)
+    directions = torch.randn(40, 8, generator=generator) * 0.1
+    directions[:20, 0], directions[20:, 1] = 1, 1
+    found = plane_of(directions, "umap")
+    torch.testing.assert_close(found, plane_of(directions, "umap"))
+    within = max(float((group - group.mean(dim=0)).norm(dim=1).max()) for group in (found[:20], found[20:]))
+    assert float((found[:20].mean(dim=0) - found[20:].mean(dim=0)).norm()) > 2 * within
+    with pytest.raises(ValueError, match="at least 4 features, there are 3"):
+        plane_of(directions[:3], "umap")
+
+
+def test_without_umap_the_command_says_what_to_do_before_it_learns(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feature_map.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        main([str(checkpoint), "--map", "umap", "--out", str(tmp_path / "out")])
+    assert "pip install 'gpt_from_scratch[umap]'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_has_defaults_of_its_own(checkpoint: Path) -> None:
+    assert parse([]).sae.n_features == 128 and parse([]).sae.k == 5
+    assert parse([str(checkpoint)]).sae == SparseAutoencoderConfig()
+    assert parse(["--sae.k", "7", str(checkpoint)]).sae == SparseAutoencoderConfig(k=7)
 
 
 def test_texts_are_cut_to_the_context_and_to_the_asked_number_of_tokens() -> None:

@@ -166,6 +166,8 @@ class _Documents(TokenData):
     @staticmethod
     def _shuffled(row: list[int]) -> list[int]:
         """A long document opens a new row more often than a short one; any of them may come first."""
+        if len(row) == 1:  # most rows, where documents are long: the permutation would take the start of a run seconds
+            return row
         order = permuted(np.arange(len(row), dtype=np.uint64), len(row), round_keys(row[0], 0))
         return [row[place] for place in order.tolist()]
 
