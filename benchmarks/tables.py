@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gpt_from_scratch.benchmarks import cpu_tables, dictionary_tables, goals, tokenizer_tables
+from gpt_from_scratch.benchmarks import bigram_tables, cpu_tables, dictionary_tables, goals, tokenizer_tables
 from gpt_from_scratch.benchmarks.cpu_tables import read
 from gpt_from_scratch.support.files import write_text
 
@@ -99,6 +99,8 @@ TABLES: dict[str, Callable[[Path], list[str]]] = {
     "contenders": contenders,
     "machine-code": machine_code,
     "time-to-loss": time_to_loss,
+    "ladder": bigram_tables.ladder,
+    "bigram": bigram_tables.large,
     "dictionary": dictionary_tables.recovery,
     "tokenizer-speed": tokenizer_tables.speed,
     "tokenizer-adversarial": tokenizer_tables.adversarial,
