@@ -12,6 +12,7 @@ A feature that has not fired for long is put where the reconstruction is worst, 
 Shapes: n activations (tokens), d their width, m features.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -91,12 +92,15 @@ class SparseAutoencoder(nn.Module):
 
 
 def learn_features(
-    activations: Float[Tensor, "n d"], config: SparseAutoencoderConfig, generator: torch.Generator | None = None
+    activations: Float[Tensor, "n d"],
+    config: SparseAutoencoderConfig,
+    generator: torch.Generator | None = None,
+    progress: Callable[[int], None] = lambda step: None,
 ) -> SparseAutoencoder:
     """Train an autoencoder; deterministic for a given generator (on the CPU) and thread count.
 
     Features begin as centred activations, so there must be at least as many. Raises ValueError if there are fewer, if
-    they are not finite, or if they are all the same.
+    they are not finite, or if they are all the same. `progress` is called after each step with how many there have been.
     """
     if len(activations) < config.n_features:
         raise ValueError(
@@ -147,6 +151,7 @@ def learn_features(
             if (step + 1) % config.dead_after == 0 and step + 1 < 0.85 * config.steps:
                 replace_dead(sae, optimizer, silent >= config.dead_after, residual, generator)
                 silent[silent >= config.dead_after] = 0
+        progress(step + 1)
     return sae
 
 

@@ -1,6 +1,7 @@
 """Variance explained over L0: autoencoders beside K-SVD, whose codes are searched for, and random directions."""
 
 import io
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
@@ -37,8 +38,11 @@ def curve(
     ks: tuple[int, ...],
     penalties: tuple[float, ...],
     seed: int = 0,
+    progress: Callable[[Point], None] = lambda point: None,
 ) -> list[Point]:
     """Every method at every sparsity, dictionaries of one size, measured on activations that none has seen.
+
+    `progress` is called with each point once it is measured.
 
     K-SVD and the random directions see centred activations and get their codes by matching pursuit, so they choose better
     codes than an encoder can: what is left is the dictionary's own worth.
@@ -50,6 +54,7 @@ def curve(
             at = replace(config, kind=kind, **changes)  # type: ignore[arg-type]
             fidelity = measure(learn_features(train, at, torch.Generator().manual_seed(seed)), held_out)
             points.append(Point(at.kind, setting, fidelity.l0, fidelity.variance_explained))
+            progress(points[-1])
     mean = train.mean(dim=0)
     scale = (train - mean).square().sum(dim=1).mean().rsqrt()
     signals, wanted = (train - mean) * scale, (held_out - mean) * scale
@@ -65,6 +70,7 @@ def curve(
         for method, atoms in (("K-SVD", learned), ("random", random)):
             left = wanted - sparse_encode(wanted, atoms, k) @ atoms
             points.append(Point(method, k, float(k), float(1 - left.square().sum() / total)))  # type: ignore[arg-type]
+            progress(points[-1])
     return points
 
 

@@ -38,7 +38,7 @@ from gpt_from_scratch.training.data.stories import stories
 from gpt_from_scratch.training.data.text import read_texts
 from gpt_from_scratch.training.feature_map import Method, require
 from gpt_from_scratch.training.generate import opened
-from gpt_from_scratch.training.sparse_autoencoder_curve import as_json, curve, draw_curve
+from gpt_from_scratch.training.sparse_autoencoder_curve import Point, as_json, curve, draw_curve
 from gpt_from_scratch.training.sparse_autoencoder_page import feature_page
 
 STORIES_SEED = 1_000
@@ -108,20 +108,20 @@ def sequences(texts: list[str], tokenizer: Tokenizer, block_size: int, n_tokens:
     return pieces
 
 
-def known(config: AutoencoderTraining) -> dict[str, Any]:
+def known(config: AutoencoderTraining, console: Console) -> dict[str, Any]:
     """Learn from signals whose dictionary is known; the figures, and the autoencoder's file."""
     generator = torch.Generator().manual_seed(config.seed)
     true = random_dictionary(N_TRUE, WIDTH, generator)
     signals = sparse_codes(config.n_tokens, N_TRUE, MIXED, generator).abs() @ true
     signals = add_noise(signals, generator, std=0.01)
     cut = max(1, len(signals) // 10)
-    sae = fit(config, signals[:-cut], generator)
+    sae = fit(config, signals[:-cut], generator, console)
     learned = sae.decoder.detach()
     figures: dict[str, Any] = {"mean_max_cosine": mean_max_cosine(true, learned)}
     if len(learned) >= N_TRUE:
         figures["recovered"] = f"{match_atoms(true, learned).recovered} of {N_TRUE}"
     figures |= asdict(measure(sae, signals[-cut:]))
-    draw(config, figures, signals[:-cut], signals[-cut:], "a known dictionary")
+    draw(config, figures, signals[:-cut], signals[-cut:], "a known dictionary", console)
     return figures
 
 
@@ -140,9 +140,10 @@ def in_a_model(config: AutoencoderTraining, source: Path, console: Console) -> d
     else:
         texts = read_texts(config.data)
     pieces = sequences(texts, tokenizer, model.config.block_size, config.n_tokens)
+    console.print(f"collecting activations of {layer} ...", markup=False, highlight=False)
     cut = max(1, len(pieces) // 10)
     train, held_out = collect(model, layer, pieces[:-cut]), collect(model, layer, pieces[-cut:])
-    sae = fit(config, train.activations, torch.Generator().manual_seed(config.seed))
+    sae = fit(config, train.activations, torch.Generator().manual_seed(config.seed), console)
     recovered = splice(model, layer, sae, pieces[-cut:])
     figures: dict[str, Any] = {
         "layer": layer,
@@ -159,17 +160,25 @@ def in_a_model(config: AutoencoderTraining, source: Path, console: Console) -> d
         title, rows, sae, codes, held_out, lambda token: tokenizer.decode([token]), config.n_shown, config.map
     )
     write_text(config.folder / "features.html", html)
-    draw(config, figures, train.activations, held_out.activations, title)
+    draw(config, figures, train.activations, held_out.activations, title, console)
     return figures
 
 
 def fit(
-    config: AutoencoderTraining, activations: Float[Tensor, "n d"], generator: torch.Generator
+    config: AutoencoderTraining, activations: Float[Tensor, "n d"], generator: torch.Generator, console: Console
 ) -> SparseAutoencoder:
     """Learn, and write sae.safetensors."""
+    features = f"{config.sae.n_features} features of {len(activations):,} activations"
     start = time.perf_counter()
-    sae = learn_features(activations, config.sae, generator)
+    with console.status(f"learning {features}") as status:
+        sae = learn_features(
+            activations,
+            config.sae,
+            generator,
+            lambda step: status.update(f"learning {features}: step {step} of {config.sae.steps}"),
+        )
     seconds = time.perf_counter() - start
+    console.print(f"learned {features} in {seconds:.0f} s", markup=False, highlight=False)
     config.folder.mkdir(parents=True, exist_ok=True)
     metadata = {"config": json.dumps(asdict(config.sae)), "seconds": f"{seconds:.1f}"}
     write_bytes(config.folder / "sae.safetensors", save(sae.state_dict(), metadata))
@@ -182,11 +191,20 @@ def draw(
     train: Float[Tensor, "n d"],
     held_out: Float[Tensor, "m d"],
     title: str,
+    console: Console,
 ) -> None:
     """The curve, if it was asked for: curve.png, and its points among the figures."""
+
+    def progress(at: Point) -> None:
+        console.print(
+            f"curve: {at.method:<7} L0 {at.l0:7.2f}  variance explained {at.variance_explained:.4f}",
+            markup=False,
+            highlight=False,
+        )
+
     if config.curve:
         ks = tuple(k for k in (2, 4, 8, 16, 32) if k <= config.sae.n_features)
-        points = curve(train, held_out[:5000], config.sae, ks, (0.02, 0.05, 0.1, 0.2, 0.4), config.seed)
+        points = curve(train, held_out[:5000], config.sae, ks, (0.02, 0.05, 0.1, 0.2, 0.4), config.seed, progress)
         figures["curve"] = as_json(points)
         write_bytes(config.folder / "curve.png", draw_curve(points, title))
 
@@ -210,7 +228,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(config.threads)
     console = Console()
     try:
-        figures = known(config) if config.source is None else in_a_model(config, config.source, console)
+        figures = known(config, console) if config.source is None else in_a_model(config, config.source, console)
     except (FileNotFoundError, ValueError, RuntimeError) as error:
         fail(str(error))
     described = {"source": str(config.source or "known dictionary"), "seed": config.seed, "sae": asdict(config.sae)}
