@@ -9,6 +9,7 @@ crash of the library that is not even an Exception, "-" more than the seconds al
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +53,8 @@ def main(config: BenchmarkConfig) -> None:
     for column in ("text", *config.runs):
         table.add_column(column, justify="left" if column == "text" else "right")
     rows = []
-    model = Path(sys.argv[0]).with_name(".adversarial_tokenizer.json")
-    try:
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder, "tokenizer.json")
         BytePairEncodingTokenizer.from_text(corpus(5), VOCABULARY).save(model)
         for name in names:
             row = {run: measured(run, name, model, config.seconds) for run in config.runs}
@@ -63,8 +64,6 @@ def main(config: BenchmarkConfig) -> None:
             assert len(ids) <= 1, f"{name}: the ids differ"
             cells = [f"{one['s']:.2f} ({one['mib']:.0f})" if "s" in one else str(one["failed"]) for one in row.values()]
             table.add_row(name, *cells)
-    finally:
-        model.unlink(missing_ok=True)
     Console(width=140).print(table)
     if not config.only:
         config.out.parent.mkdir(exist_ok=True)
