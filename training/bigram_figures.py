@@ -9,26 +9,26 @@ BLUE, ORANGE, GREY = "#2f7fc1", "#d9730d", "#8a949c"
 
 
 def draw_ladder(stages: list[dict[str, Any]]) -> bytes:
-    """The best validation loss of each stage as a descending bar, with its gain and what it added, as a PNG.
-
-    `stages` is that part of metrics.json.
-    """
+    """The losses of each stage at its best, with what it added and gained, as a PNG. `stages` is part of metrics.json."""
     losses = [stage["best"]["validation"] for stage in stages]
-    low = min(losses) - 0.15
-    figure = Figure(figsize=(11, 0.55 * len(stages) + 1.4), layout="constrained")
+    training = [stage["best"]["train"] for stage in stages]
+    figure = Figure(figsize=(11, 0.5 * len(stages) + 1.4), layout="constrained")
     axis = figure.add_subplot()
     places = range(len(stages))
-    axis.barh(places, [loss - low for loss in losses], left=low, color=BLUE, height=0.62)
-    axis.plot([stage["best"]["train"] for stage in stages], places, "|", color=ORANGE, markersize=18, mew=2.5)
+    axis.hlines(places, training, losses, color=GREY, linewidth=2, zorder=1)
+    axis.scatter(training, places, color=ORANGE, s=50, label="training")
+    axis.scatter(losses, places, color=BLUE, s=70, label="validation")
     for place, (stage, loss) in enumerate(zip(stages, losses, strict=True)):
         gain = "" if place == 0 else f"  ({loss - losses[place - 1]:+.3f})"
-        axis.text(loss, place, f"  {loss:.3f}{gain}  {stage['adds']}", va="center", fontsize=9)
+        axis.text(max(loss, training[place]), place, f"   {loss:.3f}{gain}  {stage['adds']}", va="center", fontsize=9)
     axis.set_yticks(
         places, [stage["stage"] if place == 0 else f"+ {stage['stage']}" for place, stage in enumerate(stages)]
     )
     axis.invert_yaxis()
-    axis.set_xlim(low, max(losses) + (max(losses) - low) * 1.1)
-    axis.set_xlabel("loss, nats a character: validation (bar), training (orange mark)")
+    low, high = min(losses + training), max(losses + training)
+    axis.set_xlim(low - 0.08 * (high - low + 0.1), high + 0.6 * (high - low + 0.1))  # room for the words
+    axis.set_xlabel("loss, nats a character")
+    axis.legend(frameon=False, loc="lower right")
     axis.set_title("From bigram to transformer: each stage keeps all before it and adds one thing")
     axis.spines[["top", "right"]].set_visible(False)
     return _png(figure)
