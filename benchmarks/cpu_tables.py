@@ -1,4 +1,4 @@
-"""What was measured on a CPU as tables, from the files of `cpu_steps`, `generation_speed`, `start_up` and `scaling`."""
+"""What was measured on a CPU as tables, from what the benchmarks of the same names wrote."""
 
 import json
 from pathlib import Path
@@ -105,6 +105,27 @@ def scaling(results: Path) -> list[str]:
             f"{row['part of products']['median']:.0%}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def best_loss(results: Path) -> list[str]:
+    """The lowest validation loss within the minutes, by seed."""
+    report = read(results / "best_loss.json")
+    if report is None:
+        return [goals.NOT_MEASURED]
+    lines = [
+        f"`{report['preset']}`, from the start of the process, {report['minutes']:g} minutes; {report['processor']}, "
+        f"{report['machine']}, torch {report['torch']}.",
+        "",
+        "| seed | best validation loss | step | after, s | the last one within the time |",
+        "|---:|---:|---:|---:|---:|",
+    ]
+    for seed, found in report["seeds"].items():
+        within = [at for at in found if at["seconds"] <= 60 * report["minutes"]]
+        if within:
+            best = min(within, key=lambda at: at["loss"])
+            cells = f"{best['loss']:.4f} | {best['step']} | {best['seconds']:.0f} | {within[-1]['loss']:.4f}"
+            lines.append(f"| {seed} | {cells} |")
     return lines
 
 

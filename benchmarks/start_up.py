@@ -37,7 +37,6 @@ MOMENTS = {
     "prints its first line": "",
     "reads its data": r"^data: ",
     "knows its backends": r"^device ",
-    "has evaluated": r"^step 0/\d+  validation loss ",
     "has taken its first step": FIRST_STEP,
 }
 """What a run has reached when it prints such a line."""

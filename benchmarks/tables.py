@@ -99,6 +99,7 @@ TABLES: dict[str, Callable[[Path], list[str]]] = {
     "contenders": contenders,
     "machine-code": machine_code,
     "time-to-loss": time_to_loss,
+    "best-loss": cpu_tables.best_loss,
     "ladder": bigram_tables.ladder,
     "bigram": bigram_tables.large,
     "dictionary": dictionary_tables.recovery,

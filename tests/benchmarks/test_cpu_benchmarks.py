@@ -15,6 +15,7 @@ import torch
 from rich.console import Console
 
 from gpt_from_scratch.benchmarks import (
+    best_loss,
     cpu_steps,
     cpu_tables,
     generation_speed,
@@ -152,11 +153,41 @@ def test_start_up_of_a_small_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(start_up, "seconds_to", lambda command, moments: dict.fromkeys(moments, float(len(moments))))
     start_up.main(["--rounds", "2", "--out", str(tmp_path), "--", "--steps", "3"])
     (row,) = (line for line in cpu_tables.start_up(tmp_path) if line.startswith("| torchrun | "))
-    assert "| 5.00 (5.00–5.00) | 1.00 (1.00–1.00) | 4.00 (4.00–4.00) | prints its first line at 5.0, " in row
+    assert "| 4.00 (4.00–4.00) | 1.00 (1.00–1.00) | 3.00 (3.00–3.00) | prints its first line at 4.0, " in row
     assert "tiny --steps 3` has" in cpu_tables.start_up(tmp_path)[0]
 
 
-@pytest.mark.parametrize("name", ["cpu-steps", "generation-speed", "start-up", "scaling"])
+def test_the_lowest_loss_within_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("the cat sat on the mat. a dog ran after the cat. " * 40, encoding="utf-8")
+    small = [
+        "--model.n-layer",
+        "1",
+        "--model.n-head",
+        "2",
+        "--model.n-embd",
+        "16",
+        "--model.block-size",
+        "16",
+        "--batch-size",
+        "2",
+        "--steps",
+        "4",
+    ]
+    quick = ["--run.eval-every", "2", "--run.checkpoint-every", "0", "--run.n-final-samples", "0"]
+    best_loss.main([str(text), "--seeds", "3", "--out", str(tmp_path), "--train", *small, *quick])
+    report = json.loads((tmp_path / best_loss.FILE).read_text())
+    found = report["seeds"]["3"]
+    assert [at["step"] for at in found] == [2, 4] and found[0]["loss"] > found[1]["loss"] > 0
+    assert f"seed 3: {found[1]['loss']:.4f} within 15 minutes" in capsys.readouterr().out
+    found[1]["seconds"] = 901  # too late
+    (tmp_path / best_loss.FILE).write_text(json.dumps(report))
+    assert cpu_tables.best_loss(tmp_path)[-1].startswith(f"| 3 | {found[0]['loss']:.4f} | 2 |")
+
+
+@pytest.mark.parametrize("name", ["cpu-steps", "generation-speed", "start-up", "scaling", "best-loss"])
 def test_what_was_not_measured_says_so(name: str, tmp_path: Path) -> None:
     assert tables.TABLES[name](tmp_path) == ["not measured yet"]
 
