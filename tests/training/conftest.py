@@ -15,8 +15,8 @@ from gpt_from_scratch.training.start import train
 SENTENCES = ("the cat sat on the mat. ", "a dog ran after the cat. ", "the mat was red, the dog was not. ")
 SMALL = shlex.split(
     "tiny --model.n-layer 1 --model.n-head 2 --model.n-embd 16 --model.block-size 16 --data.tokenizer character "
-    "--steps 12 --batch-size 4 --run.log-every 3 --run.eval-every 4 --run.eval-first --run.sample-every 6 --run.checkpoint-every 4 "
-    "--run.n-samples 1 --run.n-final-samples 2 --run.sample-tokens 8 --device cpu"
+    "--steps 12 --batch-size 4 --run.log-every 3 --run.eval-every 4 --run.eval-first --run.sample-every 6 "
+    "--run.checkpoint-every 4 --run.n-samples 1 --run.n-final-samples 2 --run.sample-tokens 8 --device cpu"
 )
 
 
