@@ -79,7 +79,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         "Tiny Shakespeare by characters, as low as a quarter of an hour on two CPU cores gets",
         TrainConfig(
             preset="shakespeare-char-long",
-            steps=700,
+            steps=850,
             batch_size=16,
             data=DataConfig(source="shakespeare", tokenizer="character"),
             # The text is read three times: n-grams longer than 3 and weights that nothing pulls back would know it by heart.
