@@ -75,7 +75,6 @@ def _parsed(arguments: list[str], start: TrainConfig) -> Command:
         description=f"{Command.__doc__}\n\n{_presets()}",
         args=arguments,
         default=Command(start),
-        config=(tyro.conf.FlagCreatePairsOff,),
     )
 
 

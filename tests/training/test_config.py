@@ -121,3 +121,12 @@ def test_differences_are_the_settings_that_decide_losses() -> None:
         "optimizer.lr: 0.0006 in the checkpoint, 1.0 asked for",
         "steps: 1000 in the checkpoint, 5 asked for",
     ]
+
+
+@pytest.mark.parametrize("preset", ["tiny", "gpt2-124m"])
+def test_a_switch_can_be_given_whatever_its_default_is(preset: str) -> None:
+    """The same command must go on with the run that it began, whose saved settings are then the defaults."""
+    assert parse([preset, "--compile", "--run.eval-first"]).train.compile
+    assert parse([preset, "--compile", "--run.eval-first"]).train.run.eval_first
+    assert not parse([preset, "--no-compile", "--run.no-eval-first"]).train.compile
+    assert not parse([preset, "--no-compile", "--run.no-eval-first"]).train.run.eval_first
