@@ -1,18 +1,14 @@
 """The character models' losses as tables, from the metrics.json of their runs (`training/train_bigram.py`)."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from gpt_from_scratch.benchmarks import goals
+from gpt_from_scratch.benchmarks.measured import NOT_MEASURED, read, table_of
 
 
-def ladder(results: Path) -> list[str]:
+@table_of("bigram_ladder.json")
+def ladder(metrics: dict[str, Any]) -> list[str]:
     """Every stage with what it adds and its losses at its best."""
-    path = results / "bigram_ladder.json"
-    if not path.exists():
-        return [goals.NOT_MEASURED]
-    metrics = json.loads(path.read_text(encoding="utf-8"))
     config, stages = metrics["config"], metrics["stages"]
     minutes = sum(stage["cpu_seconds"] for stage in stages) / 60
     lines = [
@@ -37,11 +33,10 @@ def large(results: Path) -> list[str]:
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for name, lecture in (("small", "2.0263"), ("large", "1.4678, then 2.1802")):
-        path = results / f"bigram_{name}.json"
-        if not path.exists():
-            lines.append(f"| {name} | {goals.NOT_MEASURED} | | | | | {lecture} |")
+        metrics = read(results / f"bigram_{name}.json")
+        if metrics is None:
+            lines.append(f"| {name} | {NOT_MEASURED} | | | | | {lecture} |")
             continue
-        metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         (stage,) = metrics["stages"]
         best, last = stage["best"], stage["last"]
         lines.append(

@@ -1,17 +1,13 @@
-"""What was measured on a CPU as tables, from what the benchmarks of the same names wrote."""
+"""What was measured on a CPU as tables, from what the benchmarks of the same names wrote into their results files."""
 
-import json
-from pathlib import Path
 from typing import Any
 
-from gpt_from_scratch.benchmarks import goals
+from gpt_from_scratch.benchmarks.measured import table_of
 
 
-def cpu_steps(results: Path) -> list[str]:
+@table_of("cpu_steps.json")
+def cpu_steps(report: dict[str, Any]) -> list[str]:
     """Training steps on a CPU, ours beside the others'."""
-    report = read(results / "cpu_steps.json")
-    if report is None:
-        return [goals.NOT_MEASURED]
     lines = [
         f"Medians (20th to 80th percentile) of interleaved rounds, {measured_on(report)}. Products: the part of the machine's "
         "own rate of matrix products; memory: the most resident during the steps; compiling: what it adds to the first step.",
@@ -38,11 +34,9 @@ def cpu_steps(results: Path) -> list[str]:
     return lines
 
 
-def generation_speed(results: Path) -> list[str]:
+@table_of("generation_speed.json")
+def generation_speed(report: dict[str, Any]) -> list[str]:
     """Tokens a second in generation, ours beside transformers'."""
-    report = read(results / "generation_speed.json")
-    if report is None:
-        return [goals.NOT_MEASURED]
     lines = [
         f"GPT-2 124M, {report['new']} new tokens after {report['prompt']}, always the most likely one, fp32: medians of "
         f"interleaved rounds, {measured_on(report)}.",
@@ -57,11 +51,9 @@ def generation_speed(results: Path) -> list[str]:
     return lines
 
 
-def start_up(results: Path) -> list[str]:
+@table_of("start_up.json")
+def start_up(report: dict[str, Any]) -> list[str]:
     """From a command to its first step."""
-    report = read(results / "start_up.json")
-    if report is None:
-        return [goals.NOT_MEASURED]
     settings = "".join(f" {word}" for word in report["settings"])
     lines = [
         f"Seconds from the command until `training/train_gpt2.py tiny{settings}` has taken its first step, and until a script "
@@ -79,11 +71,9 @@ def start_up(results: Path) -> list[str]:
     return lines
 
 
-def scaling(results: Path) -> list[str]:
+@table_of("scaling.json")
+def scaling(report: dict[str, Any]) -> list[str]:
     """Cost against work, and the picture of it."""
-    report = read(results / "scaling.json")
-    if report is None:
-        return [goals.NOT_MEASURED]
     lines = [
         "![Tokens a second against length, parameters and processes, beside the ideal line](../images/cpu_scaling.png)",
         "",
@@ -108,11 +98,28 @@ def scaling(results: Path) -> list[str]:
     return lines
 
 
-def best_loss(results: Path) -> list[str]:
+@table_of("time_to_loss.json")
+def time_to_loss(report: dict[str, Any]) -> list[str]:
+    """Seconds to a validation loss on Tiny Shakespeare."""
+    lines = [
+        f"Seconds to a validation loss below {report['goal']}, and of plain PyTorch to its end, with the losses there: "
+        f"medians of interleaved rounds, {report['machine']}, torch {report['torch']}.",
+        "",
+        "| cores | rounds | ours | loss | plain PyTorch | loss | times less |",
+        "|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for cores, found in report["cores"].items():
+        cells = [
+            f"{found['seconds'][name]['median']:.1f} | {max(found['loss'][name]):.4f}" for name in ("ours", "plain")
+        ]
+        rounds, ratio = len(found["loss"]["ours"]), found["ratio"]["median"]
+        lines.append(f"| {cores} | {rounds} | {' | '.join(cells)} | {ratio:.1f} |")
+    return lines
+
+
+@table_of("best_loss.json")
+def best_loss(report: dict[str, Any]) -> list[str]:
     """The lowest validation loss within the minutes, by seed."""
-    report = read(results / "best_loss.json")
-    if report is None:
-        return [goals.NOT_MEASURED]
     lines = [
         f"`{report['preset']}`, from the start of the process, {report['minutes']:g} minutes; {report['processor']}, "
         f"{report['machine']}, torch {report['torch']}.",
@@ -138,11 +145,3 @@ def measured_on(report: dict[str, Any]) -> str:
 def spread(values: dict[str, float], form: str) -> str:
     """Median (p20–p80)."""
     return f"{values['median']:{form}} ({values['p20']:{form}}–{values['p80']:{form}})"
-
-
-def read(path: Path) -> dict[str, Any] | None:
-    """A results file, None where nothing has been measured."""
-    if not path.exists():
-        return None
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found

@@ -1,17 +1,13 @@
 """K-SVD beside scikit-learn as a table, from what `dictionary_learning.py` wrote."""
 
-import json
-from pathlib import Path
+from typing import Any
 
-from gpt_from_scratch.benchmarks import goals
+from gpt_from_scratch.benchmarks.measured import table_of
 
 
-def recovery(results: Path) -> list[str]:
+@table_of("dictionary_learning.json")
+def recovery(report: dict[str, Any]) -> list[str]:
     """Atoms found and seconds, at each noise level: all of ours, of scikit-learn's the best, and the best as quick as ours."""
-    path = results / "dictionary_learning.json"
-    if not path.exists():
-        return [goals.NOT_MEASURED]
-    report = json.loads(path.read_text(encoding="utf-8"))
     machine = ", ".join(f"{name} {value}" for name, value in report["machine"].items())
     lines = [
         f"Atoms recovered of 50, mean over {report['n_seeds']} draws (least to most), and median seconds. {machine}.",

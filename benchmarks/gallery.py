@@ -1,6 +1,6 @@
 """Draw pictures of the README again, from real runs, into images/.
 
-    python benchmarks/gallery.py                    # all of them: two hours on two cores, one of them the large character model
+    python benchmarks/gallery.py                    # all of them: hours, 101 core-minutes of them the large character model
     python benchmarks/gallery.py dictionary         # one
 
 Each is what a command of the project writes; a new picture is one more line of `PICTURES`.

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpt_from_scratch.benchmarks.kernel_work import Work, gpt2_step
+from gpt_from_scratch.benchmarks.measured import NOT_MEASURED
 
 Report = dict[str, Any]
 Row = dict[str, Any]
 ATTENTION, LAYER_NORM, ADD_LAYER_NORM, LOSS = (work for _, work in gpt2_step())
-NOT_MEASURED = "not measured yet"
 
 
 @dataclass(frozen=True)

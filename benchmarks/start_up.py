@@ -9,21 +9,18 @@ files are read and kernels compiled as on any but the very first day. In turns; 
 """
 
 import argparse
-import os
 import re
-import signal
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from gpt_from_scratch.benchmarks import machine
+from gpt_from_scratch.benchmarks.timed_lines import timed_lines
 from gpt_from_scratch.benchmarks.timing import summary
 
-ROOT = Path(__file__).parents[1]
 FILE = "start_up.json"
 TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node=1"]
 EMPTY_FILE = "empty.py"
@@ -49,31 +46,16 @@ def seconds_to(command: list[str], moments: Mapping[str, str]) -> dict[str, floa
         RuntimeError: it ended before.
     """
     left, found, said = dict(moments), {}, []
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    started = time.perf_counter()
-    with subprocess.Popen(
-        [sys.executable, *command],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        last = list(moments)[-1]
-        for line in process.stdout:
+    last = list(moments)[-1]
+    with closing(timed_lines([sys.executable, *command])) as lines:
+        for seconds, line in lines:
             said.append(line)
             for moment in [moment for moment, pattern in left.items() if re.search(pattern, line)]:
-                found[moment] = time.perf_counter() - started
+                found[moment] = seconds
                 del left[moment]
             if last in found:
-                break
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)  # torchrun hands it on, and waits for its worker
-        process.communicate()
-    if last not in found:
-        raise RuntimeError(f"{' '.join(command)} ended with status {process.returncode}:\n{''.join(said)}")
-    return found
+                return found
+    raise RuntimeError(f"{' '.join(command)} ended before it {last}:\n{''.join(said)}")
 
 
 def commands(folder: Path, arguments: list[str]) -> dict[str, tuple[list[str], Mapping[str, str]]]:

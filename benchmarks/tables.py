@@ -11,12 +11,11 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from gpt_from_scratch.benchmarks import bigram_tables, cpu_tables, dictionary_tables, goals, tokenizer_tables
-from gpt_from_scratch.benchmarks.cpu_tables import read
+from gpt_from_scratch.benchmarks.measured import Table, read, table_of
 from gpt_from_scratch.support.files import write_text
 
 ROOT = Path(__file__).parents[1]
@@ -36,11 +35,9 @@ def kernels(results: Path) -> list[str]:
     return ["Goals for the Triton kernels on an H200 in bf16. " + about, "", *goals.table(report)]
 
 
-def contenders(results: Path) -> list[str]:
+@table_of("kernels_gpu.json")
+def contenders(report: dict[str, Any]) -> list[str]:
     """Our kernels beside the quickest of the others, at every shape."""
-    report = read(results / "kernels_gpu.json")
-    if report is None:
-        return [goals.NOT_MEASURED]
     lines = [
         "| op | shape | ours, forward + backward, µs | the quickest other | its µs | ours ÷ its |",
         "|---|---|---:|---|---:|---:|",
@@ -75,30 +72,11 @@ def machine_code(results: Path) -> list[str]:
     return lines
 
 
-def time_to_loss(results: Path) -> list[str]:
-    """Seconds to a validation loss on Tiny Shakespeare."""
-    report = read(results / "time_to_loss.json")
-    if report is None:
-        return [goals.NOT_MEASURED]
-    lines = [
-        f"Seconds to a validation loss below {report['goal']}: medians of interleaved rounds, {report['machine']}, "
-        f"torch {report['torch']}.",
-        "",
-        "| cores | rounds | ours | plain PyTorch | times less |",
-        "|---:|---:|---:|---:|---:|",
-    ]
-    for cores, found in report["cores"].items():
-        ours, plain = (found["seconds"][name]["median"] for name in ("ours", "plain"))
-        ratio, rounds = found["ratio"]["median"], len(found["loss"]["ours"])
-        lines.append(f"| {cores} | {rounds} | {ours:.1f} | {plain:.1f} | {ratio:.1f} |")
-    return lines
-
-
-TABLES: dict[str, Callable[[Path], list[str]]] = {
+TABLES: dict[str, Table] = {
     "kernels": kernels,
     "contenders": contenders,
     "machine-code": machine_code,
-    "time-to-loss": time_to_loss,
+    "time-to-loss": cpu_tables.time_to_loss,
     "best-loss": cpu_tables.best_loss,
     "ladder": bigram_tables.ladder,
     "bigram": bigram_tables.large,

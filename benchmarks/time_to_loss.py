@@ -3,92 +3,73 @@
     python -m gpt_from_scratch.benchmarks.time_to_loss tinyshakespeare.txt --out benchmarks/results
 
 Our preset `shakespeare-char` beside nanoGPT's published CPU command in plain PyTorch (plain_gpt.py), which is timed to the end
-of its 2,000 steps, where it is at about 1.88; its one evaluation is there. Both see the first nine tenths of the characters
-and are scored on all of the last tenth. Imports and reading count. In turns, pinned to the same cores: one, then two.
+of its 2,000 steps, where it is a little above 1.88; its one evaluation is there. Both see the first nine tenths of the
+characters and are scored on all of the last tenth. Imports and reading count. In turns, pinned to the same cores: one, then
+two.
 """
 
 import argparse
-import json
 import os
 import platform
 import re
-import subprocess
 import sys
 import tempfile
-import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from gpt_from_scratch.benchmarks import machine
+from gpt_from_scratch.benchmarks.timed_lines import timed_lines
 from gpt_from_scratch.benchmarks.timing import summary
-from gpt_from_scratch.support.files import write_text
 
-ROOT = Path(__file__).parents[1]
+FILE = "time_to_loss.json"
 GOAL = 1.88
 LOSS = re.compile(r"validation loss (\d+\.\d+)")
 
 
-def seconds_to_loss(command: list[str], cores: list[int], goal: float | None) -> tuple[float, float]:
-    """(seconds until the line that shows a loss below `goal`, that loss); without a goal, of the last line that shows one.
+def seconds_to_loss(command: list[str], cores: list[int], goal: float) -> tuple[float, float]:
+    """(seconds until the first line that shows a loss below `goal`, that loss), where the command is ended.
 
     Raises:
-        RuntimeError: the process ended without.
+        RuntimeError: the command ended without, or with an error.
     """
-    environment = os.environ | {"OMP_NUM_THREADS": str(len(cores)), "PYTHONUNBUFFERED": "1"}
-    started = time.perf_counter()
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores),
-    ) as process:
-        assert process.stdout is not None
-        reached, last = None, None
-        for line in process.stdout:
+    last = None
+    with closing(timed_lines(command, cores)) as lines:
+        for seconds, line in lines:
             if found := LOSS.search(line):
-                last = time.perf_counter() - started, float(found[1])
-                if reached is None and goal is not None and last[1] < goal:
-                    reached = last
-    if (result := last if goal is None else reached) is None:
-        raise RuntimeError(f"{' '.join(command)} ended with status {process.returncode} at {last}, not below {goal}")
-    return result
+                last = seconds, float(found[1])
+                if last[1] < goal:
+                    return last
+    raise RuntimeError(f"{' '.join(command)} ended at {last}, not below {goal}")
 
 
 def main() -> None:
     """Measure, print and write time_to_loss.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", type=Path, help="Tiny Shakespeare")
-    parser.add_argument("--out", type=Path, help="folder for time_to_loss.json; other --cores in it are kept")
+    parser.add_argument("--out", type=Path, help=f"folder for {FILE}; other --cores in it are kept")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cores", type=int, nargs="+", default=[1, 2])
     arguments = parser.parse_args()
     text = str(arguments.text.resolve())
-    report: dict[str, Any] = {
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
-        "torch": torch.__version__,
-        "goal": GOAL,
-        "cores": {},
-    }
-    result = None if arguments.out is None else arguments.out / "time_to_loss.json"
-    if result is not None and result.exists():
-        earlier = json.loads(result.read_text(encoding="utf-8"))
-        if all(earlier[key] == report[key] for key in ("machine", "torch", "goal")):
-            report["cores"] = earlier["cores"]
+    path = None if arguments.out is None else arguments.out / FILE
+    about = {"machine": f"{os.cpu_count()} cores, {platform.machine()}", "torch": torch.__version__, "goal": GOAL}
+    report: dict[str, Any] = {**about, "cores": machine.kept(path, about).get("cores", {})}
     with tempfile.TemporaryDirectory() as runs:
         ours = [sys.executable, "training/train_gpt2.py", "shakespeare-char", "--data.path", text]
+        plain = [sys.executable, "-m", "gpt_from_scratch.benchmarks.plain_gpt", text]
+        # The plain one prints a single loss, at its end.
         commands = {
-            "ours": [*ours, "--backend", "torch", "--run.folder", runs],
-            "plain": [sys.executable, "-m", "gpt_from_scratch.benchmarks.plain_gpt", text],
+            "ours": ([*ours, "--backend", "torch", "--run.folder", runs], GOAL),
+            "plain": (plain, float("inf")),
         }
         for n in arguments.cores:
             taken: dict[str, list[float]] = {name: [] for name in commands}
             losses: dict[str, list[float]] = {name: [] for name in commands}
             for turn in range(arguments.rounds):
-                for name, command in commands.items():
-                    goal = GOAL if name == "ours" else None
+                for name, (command, goal) in commands.items():
                     seconds, loss = seconds_to_loss(command, sorted(os.sched_getaffinity(0))[:n], goal)
                     taken[name].append(seconds)
                     losses[name].append(loss)
@@ -96,10 +77,9 @@ def main() -> None:
             medians = {name: summary(values) for name, values in taken.items()}
             ratios = [plain / our for plain, our in zip(taken["plain"], taken["ours"], strict=True)]
             report["cores"][str(n)] = {"seconds": medians, "loss": losses, "ratio": summary(ratios)}
+            report["cores"] = dict(sorted(report["cores"].items()))
+            machine.write(path, report)
             print(f"cores: {n}: {summary(ratios)['median']:.1f} times less time", flush=True)
-    if result is not None:
-        report["cores"] = dict(sorted(report["cores"].items()))
-        write_text(result, json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

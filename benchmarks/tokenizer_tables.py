@@ -1,10 +1,9 @@
 """The tokenizer's figures as tables, from what `tokenizer.py` and `tokenizer_adversarial.py` wrote."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from gpt_from_scratch.benchmarks import goals
+from gpt_from_scratch.benchmarks.measured import NOT_MEASURED, read, table_of
 
 FILES = ("tokenizer_1_1_10.json", "tokenizer_1_100.json", "tokenizer_2_100.json")
 PEERS = ("hugging face", "rustbpe", "tiktoken", "ours in Python")
@@ -12,9 +11,9 @@ PEERS = ("hugging face", "rustbpe", "tiktoken", "ours in Python")
 
 def speed(results: Path) -> list[str]:
     """Ours beside the peers: MB/s, and how many times as long each takes, the median of interleaved rounds."""
-    reports = [json.loads((results / name).read_text(encoding="utf-8")) for name in FILES if (results / name).exists()]
+    reports = [report for name in FILES if (report := read(results / name)) is not None]
     if not reports:
-        return [goals.NOT_MEASURED]
+        return [NOT_MEASURED]
     versions = ", ".join(f"{name} {version}" for name, version in reports[0]["versions"].items() if version)
     lines = [
         f"Times ours: the median of interleaved rounds; processor time with one thread, wall time with two. "
@@ -43,12 +42,9 @@ def speed(results: Path) -> list[str]:
     return lines
 
 
-def adversarial(results: Path) -> list[str]:
+@table_of("tokenizer_adversarial.json")
+def adversarial(rows: list[dict[str, Any]]) -> list[str]:
     """Megabytes made to hurt: seconds and MiB, each in its own process."""
-    path = results / "tokenizer_adversarial.json"
-    if not path.exists():
-        return [goals.NOT_MEASURED]
-    rows = json.loads(path.read_text(encoding="utf-8"))
     runs = [name for name in rows[0] if name != "text"]
     lines = [
         "One megabyte of each; seconds of processor time (MiB above what the process had before).",

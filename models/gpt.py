@@ -229,6 +229,8 @@ class GPT(nn.Module):
         ... into the stream  normal, 0.02 / √(2 n_layer), one for each addition;  zero with `zero_init`
         untied head          normal, 0.02;  zero with `zero_init`
         biases               0;  norms: weight 1, bias 0
+
+        On the meta device, where there is no memory, nothing.
         """
         if self.wte.weight.is_meta:
             return

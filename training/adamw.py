@@ -1,7 +1,4 @@
-"""AdamW (Loshchilov & Hutter 2019) by torch's fused kernel, and what it shares with Muon: a start without Dynamo.
-
-torch.optim's own classes import torch._dynamo when they are made and at each step, which costs every start of a run a second.
-"""
+"""AdamW (Loshchilov & Hutter 2019) by torch's fused kernel."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,32 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-
-class Optimizer(torch.optim.Optimizer):
-    """torch.optim.Optimizer without its guards against being traced by Dynamo: these optimizers are never compiled.
-
-    Where `found_inf` is set to a tensor that is not 0, a step changes nothing: a bad gradient is skipped without asking the
-    device.
-    """
-
-    found_inf: Tensor | None = None
-
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """torch's own, see there."""
-        untraced(torch.optim.Optimizer.add_param_group)(self, param_group)
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """torch's own, see there."""
-        untraced(torch.optim.Optimizer.zero_grad)(self, set_to_none)
+from gpt_from_scratch.training.untraced_optimizer import UntracedOptimizer
 
 
-def untraced(method: Callable[..., Any]) -> Callable[..., Any]:
-    """What `torch._disable_dynamo` wrapped, if it did."""
-    inner: Callable[..., Any] = getattr(method, "__wrapped__", method)
-    return inner
-
-
-class AdamW(Optimizer):
+class AdamW(UntracedOptimizer):
     """torch.optim.AdamW(fused=True), bit for bit: all parameters of a group in one kernel.
 
     m ← β₁ m + (1 - β₁) g,  v ← β₂ v + (1 - β₂) g²,  p ← p - lr (weight_decay p + m̂ / (√v̂ + ε)), with m̂ and v̂ freed from
@@ -50,6 +25,10 @@ class AdamW(Optimizer):
         eps: float,
         weight_decay: float,
     ) -> None:
+        """
+        Args:
+            parameters: groups with "params", and whatever of the other settings is the group's own.
+        """
         # "fused" is read when a state dict is loaded: the step count then stays on the parameter's device.
         defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "fused": True}
         super().__init__(parameters, defaults)

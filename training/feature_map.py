@@ -13,9 +13,9 @@ ABOUT: dict[Method, str] = {"pca": "two principal components", "umap": "UMAP of 
 
 
 def require(method: Method) -> None:
-    """Raise RuntimeError, saying what to do, if the method's package is not installed."""
+    """Raise ValueError, saying what to do, if the method's package is not installed."""
     if method == "umap" and importlib.util.find_spec("umap") is None:
-        raise RuntimeError("--map umap needs umap-learn: pip install 'gpt_from_scratch[umap]', or use --map pca")
+        raise ValueError("--map umap needs umap-learn: pip install 'gpt_from_scratch[umap]', or use --map pca")
 
 
 def plane_of(directions: Float[Tensor, "m d"], method: Method = "pca") -> Float[Tensor, "m 2"]:
@@ -38,7 +38,10 @@ def principal_components(directions: Float[Tensor, "m d"]) -> Float[Tensor, "m 2
 
 
 def umap_embedding(directions: Float[Tensor, "m d"]) -> Float[Tensor, "m 2"]:
-    """McInnes, Healy & Melville 2018: neighbours stay neighbours, distances mean little. The same for the same directions."""
+    """McInnes, Healy & Melville 2018: neighbours stay neighbours, distances mean little. The same for the same directions.
+
+    Raises ValueError for fewer than four directions.
+    """
     if len(directions) < 4:
         raise ValueError(f"a map by UMAP needs at least 4 features, there are {len(directions)}: use --map pca")
     from umap import UMAP  # compiles for half a minute the first time

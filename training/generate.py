@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 import torch
 import tyro
 
-from gpt_from_scratch.kernels.registry import use_backend
+from gpt_from_scratch.kernels.registry import resolve, use_backend
 from gpt_from_scratch.models.generation import Sampling, stream
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.pretrained import INDEX_FILE, WEIGHTS_FILE, read_json
@@ -178,11 +178,16 @@ def run(config: GenerateConfig, warn: Callable[[str], None]) -> None:
 
     Raises:
         FileNotFoundError, ValueError: The source, the prompt, the device or the backend is not what it should be.
-        RuntimeError: The backend cannot run here.
     """
     folder, model, tokenizer = opened(config.source, warn)
     prompt, stop = beginning(tokenizer, config.prompt, learned_documents(folder))
-    model.to(device_of(config.device))
+    device = device_of(config.device)
+    if config.backend is not None:
+        try:
+            resolve(config.backend, device)
+        except RuntimeError as error:
+            raise ValueError(f"--backend {config.backend}: {error}") from error
+    model.to(device)
     with use_backend(config.backend or {}):
         print_texts(config, model, tokenizer, prompt, stop)
 
@@ -225,7 +230,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     try:
         run(tyro.cli(GenerateConfig, prog="generate", description=__doc__, args=arguments), warn)
-    except (FileNotFoundError, ValueError, RuntimeError) as error:
+    except (FileNotFoundError, ValueError) as error:
         sys.exit(visible(f"generate: {error}"))
 
 

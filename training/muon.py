@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gpt_from_scratch.training.adamw import Optimizer
 from gpt_from_scratch.training.distributed import ONE_RANK, Ranks
 from gpt_from_scratch.training.parallel import shared_work
+from gpt_from_scratch.training.untraced_optimizer import UntracedOptimizer
 
 # The quintic iteration's coefficients, chosen for the steepest slope at zero (Jordan et al. 2024).
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
@@ -23,7 +23,7 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 UNIT_FLOPS = {"cpu": 0.5e9, "cuda": 50e9}
 
 
-class Muon(Optimizer):
+class Muon(UntracedOptimizer):
     """Muon over matrices, orthogonalised together in stacks of one shape.
 
     update = √max(1, rows / columns) · orthogonal(momentum · buffer + gradient), after buffer = momentum · buffer + gradient.

@@ -3,7 +3,7 @@
     python training/train_bigram.py                           # the small model with everything, on Tiny Shakespeare
     python training/train_bigram.py --stage head              # a single head of attention, nothing above it
     python training/train_bigram.py --stage all               # every stage: the table, and ladder.png
-    python training/train_bigram.py --preset large            # a model that is worth reading, an hour on two cores
+    python training/train_bigram.py --preset large            # a model that is worth reading, 101 core-minutes
     python training/train_bigram.py --data my.txt             # any UTF-8 text
 
 The first 90 % of the text is for training. The validation loss is that of the whole rest, in nats a character, cut into

@@ -10,6 +10,7 @@ is measured there. features.html shows what each feature fires on.
 """
 
 import json
+import sys
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -129,8 +130,8 @@ def in_a_model(config: AutoencoderTraining, source: Path, console: Console) -> d
     """Learn from a GPT's activations; the figures, the autoencoder's file and the page.
 
     Raises:
-        FileNotFoundError, ValueError: no such model, text or layer, or too few tokens for the features.
-        RuntimeError: the map's package is not installed.
+        FileNotFoundError, ValueError: no such model, text or layer, too few tokens for the features, or a map that needs a
+            package that is not installed.
     """
     require(config.map)
     _, model, tokenizer = opened(source, lambda text: console.print(text, markup=False))
@@ -214,22 +215,24 @@ def shown(value: object) -> str:
 
 
 def parse(arguments: list[str] | None) -> AutoencoderTraining:
-    """The command line; a model has other defaults than the known dictionary."""
-    config = tyro.cli(AutoencoderTraining, description=__doc__, args=arguments)
-    if config.source is None:
-        return config
-    default = AutoencoderTraining(sae=SparseAutoencoderConfig())
-    return tyro.cli(AutoencoderTraining, description=__doc__, args=arguments, default=default)
+    """The command line; a model, which comes first, has other defaults than the known dictionary."""
+    given = sys.argv[1:] if arguments is None else arguments
+    leads = bool(given) and not given[0].startswith("-")
+    default = AutoencoderTraining(sae=SparseAutoencoderConfig() if leads else KNOWN)
+    config = tyro.cli(AutoencoderTraining, description=__doc__, args=given, default=default)
+    if config.source is not None and not leads:
+        raise ValueError(f"name {config.source} first, before the options: a model has other defaults than none")
+    return config
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line, learn, write, report."""
-    config = parse(arguments)
-    torch.set_num_threads(config.threads)
     console = Console()
     try:
+        config = parse(arguments)
+        torch.set_num_threads(config.threads)
         figures = known(config, console) if config.source is None else in_a_model(config, config.source, console)
-    except (FileNotFoundError, ValueError, RuntimeError) as error:
+    except (FileNotFoundError, ValueError) as error:
         fail(str(error))
     described = {"source": str(config.source or "known dictionary"), "seed": config.seed, "sae": asdict(config.sae)}
     write_text(config.folder / "metrics.json", json.dumps({**described, **figures}, indent=1) + "\n")

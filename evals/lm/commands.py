@@ -99,7 +99,7 @@ def core(argv: list[str]) -> int:
         )
         run.finish({name: {"value": result.value, "standard_error": error}, "tasks": tasks}, rows, lines)
         if run.reports:
-            print(_pages(result, run))
+            print(_pages(result, run, name))
     return 0
 
 
@@ -132,17 +132,17 @@ def bits_per_byte(argv: list[str]) -> int:
     return 0
 
 
-def _pages(scored: HellaSwag | Core, run: "_Run") -> str:
-    """Write the run's record and pages, where pydantic is; says what was done."""
+def _pages(scored: HellaSwag | Core, run: "_Run", name: str = "") -> str:
+    """Write the run's record and pages, where pydantic is; says what was done. `name`: what CORE's mean is called."""
     try:
         from gpt_from_scratch.evals.lm.records import write_core, write_hellaswag
     except ImportError as error:
         return f"no record to compare and no page: they need {error.name}, pip install 'gpt_from_scratch[evals]'"
     if isinstance(scored, Core):
-        write_core(scored, run.checkpoint.name, run.folder)
+        write_core(scored, name, run.checkpoint.name, run.folder)
         return "with a record to compare and a page a task, see report.html"
-    name = write_hellaswag(scored, run.checkpoint.name, run.folder)
-    return f"with a page and a record to compare, both of {name}"
+    about = write_hellaswag(scored, run.checkpoint.name, run.folder)
+    return f"with a page and a record to compare, both of {about}"
 
 
 def _item_row(style: str, row: ItemScores) -> dict[str, Any]:

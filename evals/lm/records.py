@@ -28,8 +28,10 @@ def write_hellaswag(scored: HellaSwag, model: str, folder: Path) -> str:
     return name
 
 
-def write_core(scored: Core, model: str, folder: Path) -> None:
+def write_core(scored: Core, name: str, model: str, folder: Path) -> None:
     """Write record.jsonl of all tasks, a page of each, and report.html, which leads to them, into `folder`.
+
+    name: what the mean over the tasks is called, "CORE" only if it is over all of them
 
     A page a task, because the whole bundle has tens of thousands of questions: more than a browser shows at once.
     """
@@ -43,7 +45,7 @@ def write_core(scored: Core, model: str, folder: Path) -> None:
         links.append((page, label, f"{task.n}", f"{task.accuracy:.4f}", f"{task.centred:.4f}"))
     _write_record(everything, model, "core", folder)
     heads = ("task", "questions", "accuracy", "centred")
-    write_index(folder / "report.html", f"CORE of {model}: {scored.value:.4f}", heads, links)
+    write_index(folder / "report.html", f"{name}, of {model}: {scored.value:.4f}", heads, links)
 
 
 def _write_record(rows: list[SampleResult], model: str, scorer: str, folder: Path) -> None:

@@ -140,7 +140,7 @@ def test_a_run_says_when_it_has_taken_its_first_step() -> None:
     waits = f"{script}; import time; time.sleep(60)"
     found = start_up.seconds_to(["-c", waits], start_up.MOMENTS)
     assert list(found) == list(start_up.MOMENTS)
-    with pytest.raises(RuntimeError, match="ended with status 0:\nrun x"):
+    with pytest.raises(RuntimeError, match="ended before it never:\nrun x"):
         start_up.seconds_to(["-c", script], {"never": "^never"})
 
 
@@ -162,22 +162,9 @@ def test_the_lowest_loss_within_the_time(
 ) -> None:
     text = tmp_path / "text.txt"
     text.write_text("the cat sat on the mat. a dog ran after the cat. " * 40, encoding="utf-8")
-    small = [
-        "--model.n-layer",
-        "1",
-        "--model.n-head",
-        "2",
-        "--model.n-embd",
-        "16",
-        "--model.block-size",
-        "16",
-        "--batch-size",
-        "2",
-        "--steps",
-        "4",
-    ]
-    quick = ["--run.eval-every", "2", "--run.checkpoint-every", "0", "--run.n-final-samples", "0"]
-    best_loss.main([str(text), "--seeds", "3", "--out", str(tmp_path), "--train", *small, *quick])
+    small = "--model.n-layer 1 --model.n-head 2 --model.n-embd 16 --model.block-size 16 --batch-size 2"
+    quick = ["--steps", "4", "--run.eval-every", "2", "--run.checkpoint-every", "0", "--run.n-final-samples", "0"]
+    best_loss.main([str(text), "--seeds", "3", "--out", str(tmp_path), "--settings", *small.split(), *quick])
     report = json.loads((tmp_path / best_loss.FILE).read_text())
     found = report["seeds"]["3"]
     assert [at["step"] for at in found] == [2, 4] and found[0]["loss"] > found[1]["loss"] > 0

@@ -1,5 +1,6 @@
 """When the kernels are used, where they are kept, and what happens without numba. In processes of their own."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -125,3 +126,20 @@ def test_an_edited_kernel_is_compiled_into_another_folder(fresh: Path, monkeypat
     (fresh / "kernels" / "splitting.py").write_text("# edited")
     monkeypatch.setattr(acceleration, "_KERNELS", fresh / "kernels")
     assert acceleration.cache_folder() != before
+
+
+def test_numba_infers_what_a_helpers_signature_says() -> None:
+    """A helper is compiled within its callers, without its signature: int64 with uint64 would silently make a float64."""
+    acceleration.load()
+    kernels = "gpt_from_scratch.tokenizer.numba_kernels."
+    helpers = {
+        f"{module}.{name}": value
+        for module in ("words", "encoding", "merging")
+        for name, value in vars(importlib.import_module(kernels + module)).items()
+        if hasattr(value, "declared")
+    }
+    assert len({id(value) for value in helpers.values()}) == 10
+    for name, value in helpers.items():
+        value.compile(value.declared.args)
+        found = value.overloads[value.declared.args].signature.return_type
+        assert str(found) == str(value.declared.return_type), name

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.models.generation import Sampling, generate
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.support.visible import visible
@@ -187,12 +188,24 @@ def test_settings_that_cannot_be_are_refused(
     assert message in capsys.readouterr().err
 
 
-def test_the_backend_can_be_chosen(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_backend_can_be_chosen(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     quick = [str(run), "--num", "1", "--max-new-tokens", "4", "--temperature", "0"]
+    attention = load_ops()["attention"]
+    attention.load("cpu")
+    calls, original = [], attention.backends["torch"].function
+    assert original is not None
+    monkeypatch.setattr(
+        attention.backends["torch"], "function", lambda *args, **kwargs: calls.append(1) or original(*args, **kwargs)
+    )
     main(quick)
     plain = capsys.readouterr().out
+    assert not calls
     main([*quick, "--backend", "attention=torch,linear_cross_entropy=reference"])
-    assert capsys.readouterr().out == plain
+    assert calls and capsys.readouterr().out == plain
+    with pytest.raises(SystemExit, match="--backend triton: .* cannot run here"):
+        main([*quick, "--backend", "triton", "--device", "cpu"])
     with pytest.raises(SystemExit, match="no backend 'torhc'.* did you mean 'torch'"):
         main([*quick, "--backend", "torhc"])
 

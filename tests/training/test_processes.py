@@ -118,5 +118,4 @@ def test_a_run_never_waits_for_dynamo(arguments: list[str]) -> None:
         "assert train_gpt2.main(sys.argv[1:]) in (0, None)\n"
         "assert 'torch._dynamo' not in sys.modules"
     )
-    assert "compile" not in " ".join(arguments)
     subprocess.run([sys.executable, "-c", code, *arguments, "--optimizer.name", "muon"], env=ENVIRONMENT, check=True)

@@ -198,7 +198,9 @@ def test_without_umap_the_command_says_what_to_do_before_it_learns(
 def test_a_model_has_defaults_of_its_own(checkpoint: Path) -> None:
     assert parse([]).sae.n_features == 128 and parse([]).sae.k == 5
     assert parse([str(checkpoint)]).sae == SparseAutoencoderConfig()
-    assert parse(["--sae.k", "7", str(checkpoint)]).sae == SparseAutoencoderConfig(k=7)
+    assert parse([str(checkpoint), "--sae.k", "200"]).sae == SparseAutoencoderConfig(k=200)
+    with pytest.raises(ValueError, match="first, before the options"):
+        parse(["--sae.k", "7", str(checkpoint)])
 
 
 def test_texts_are_cut_to_the_context_and_to_the_asked_number_of_tokens() -> None:

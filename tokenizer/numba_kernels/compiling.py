@@ -1,5 +1,6 @@
 """How a kernel is compiled, and the types that the signatures are made of."""
 
+from collections.abc import Callable
 from typing import Any
 
 from numba import njit, types
@@ -10,11 +11,24 @@ i32, i64, integer = types.int32[::1], types.int64[::1], types.int64
 PADDING = 8
 
 
-def kernel(signature: Any, inline: bool = False) -> Any:
-    """Compile for exactly this signature, at import, to run without the interpreter's lock.
+def kernel(signature: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile for exactly this signature, at import, to run without the interpreter's lock."""
+    made: Callable[[Callable[..., Any]], Any] = njit(
+        signature, nogil=True, cache=True, error_model="numpy", no_cfunc_wrapper=True
+    )
+    return made
 
-    `inline` is for small functions that other kernels call for every word; Python cannot call them.
+
+def helper(signature: Any) -> Callable[[Callable[..., Any]], Any]:
+    """A small function that kernels call for every word; Python cannot call it.
+
+    It is compiled within its callers, so that a kernel read from the cache loads no helper with it. Its types follow from
+    theirs: `signature` says which those are, and a test that numba infers the result from the arguments so.
     """
-    if inline:  # compiled within its callers: one that is read from the cache needs no helper
-        return njit(nogil=True, error_model="numpy", forceinline=True)
-    return njit(signature, nogil=True, cache=True, error_model="numpy", no_cfunc_wrapper=True)
+
+    def made(function: Callable[..., Any]) -> Any:
+        compiled = njit(nogil=True, error_model="numpy", forceinline=True)(function)
+        compiled.declared = signature
+        return compiled
+
+    return made

@@ -11,7 +11,7 @@ from typing import no_type_check
 import numpy as np
 from numba import types
 
-from gpt_from_scratch.tokenizer.numba_kernels.compiling import i32, i64, integer, kernel, u8, u32, u64
+from gpt_from_scratch.tokenizer.numba_kernels.compiling import helper, i32, i64, integer, kernel, u8, u32, u64
 from gpt_from_scratch.tokenizer.numba_kernels.splitting import automaton_type, split_block
 from gpt_from_scratch.tokenizer.numba_kernels.words import home, same_bytes, word_key
 
@@ -32,7 +32,7 @@ LONGEST_SCANNED = 64
 _NEVER = 0x7FFFFFFF
 
 
-@kernel(types.uint64(integer, integer), inline=True)
+@helper(types.uint64(integer, integer))
 @no_type_check
 def pair_key(left, right):
     return np.uint64(left + 1) << np.uint64(32) | np.uint64(right)
@@ -67,7 +67,7 @@ def new_cache():
     )
 
 
-@kernel(integer(u64, i32, integer, integer), inline=True)
+@helper(integer(u64, i32, integer, integer))
 @no_type_check
 def joined(keys, values, left, right):
     """The symbol the pair becomes, or `_NEVER`."""
@@ -109,7 +109,7 @@ def encode_short(data, start, length, merges, scratch, out, used):
     return length
 
 
-@kernel(types.void(i64, integer, integer), inline=True)
+@helper(types.void(i64, integer, integer))
 @no_type_check
 def sift_down(heap, place, size):
     item = heap[place]
@@ -126,7 +126,7 @@ def sift_down(heap, place, size):
     heap[place] = item
 
 
-@kernel(integer(i64, integer, integer), inline=True)
+@helper(integer(i64, integer, integer))
 @no_type_check
 def push(heap, size, item):
     place = size

@@ -12,7 +12,7 @@ from typing import no_type_check
 import numpy as np
 from numba import types
 
-from gpt_from_scratch.tokenizer.numba_kernels.compiling import i32, i64, integer, kernel, u8
+from gpt_from_scratch.tokenizer.numba_kernels.compiling import helper, i32, i64, integer, kernel, u8
 
 LOWEST_IDS, LEXICOGRAPHIC, FIRST = 0, 1, 2
 TIE_BREAKS = {"lowest-ids": LOWEST_IDS, "lexicographic": LEXICOGRAPHIC, "first": FIRST}
@@ -40,7 +40,7 @@ def compare_spelling(letters, starts, a, b):
     return length_a - length_b
 
 
-@kernel(types.boolean(integer, integer, integer, integer, integer, integer, i64, u8, i64, integer), inline=True)
+@helper(types.boolean(integer, integer, integer, integer, integer, integer, i64, u8, i64, integer))
 @no_type_check
 def goes_before(count, tie, slot, other_count, other_tie, other_slot, slots, letters, starts, tie_break):
     """Whether the first of two heap items is to be merged before the second."""
@@ -195,7 +195,7 @@ def file_occurrences(slots, first_slot, stop_slot, born, num_born, chain, arena,
     return arena, used
 
 
-@kernel(types.void(i64, integer, integer), inline=True)
+@helper(types.void(i64, integer, integer))
 @no_type_check
 def new_slot(slots, slot, pair):
     slots[4 * slot + PAIR] = pair

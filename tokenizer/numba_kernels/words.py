@@ -7,13 +7,13 @@ from typing import no_type_check
 import numpy as np
 from numba import types
 
-from gpt_from_scratch.tokenizer.numba_kernels.compiling import integer, kernel, u8
+from gpt_from_scratch.tokenizer.numba_kernels.compiling import helper, integer, u8
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _LONG = np.uint64(0xFF << 56)
 
 
-@kernel(types.uint64(u8, integer), inline=True)
+@helper(types.uint64(u8, integer))
 @no_type_check
 def load(data, i):
     """Eight bytes as one number (the compiler makes one load of it)."""
@@ -25,7 +25,7 @@ def load(data, i):
     return low | high << np.uint64(32)
 
 
-@kernel(types.uint64(u8, integer, integer), inline=True)
+@helper(types.uint64(u8, integer, integer))
 @no_type_check
 def word_key(data, start, length):
     """Up to 7 bytes: the bytes themselves and the length, hence exact. Longer: a hash, to be verified. Never 0."""
@@ -40,7 +40,7 @@ def word_key(data, start, length):
     return mixed >> np.uint64(8) | _LONG
 
 
-@kernel(types.boolean(u8, integer, u8, integer, integer), inline=True)
+@helper(types.boolean(u8, integer, u8, integer, integer))
 @no_type_check
 def same_bytes(data, start, other, other_start, length):
     """Whether two words of at least 8 bytes are equal."""
@@ -50,7 +50,7 @@ def same_bytes(data, start, other, other_start, length):
     return load(data, start + length - 8) == load(other, other_start + length - 8)
 
 
-@kernel(integer(types.uint64, integer), inline=True)
+@helper(integer(types.uint64, integer))
 @no_type_check
 def home(key, size):
     """The slot of a table of `size` (a power of two) at which to begin looking for `key`."""

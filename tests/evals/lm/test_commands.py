@@ -122,8 +122,12 @@ def test_core(
     assert "Is 3 even?" in pages["00-t.html"] and f"{accuracies['t']:.4f}" in index
     assert "… odd" in pages["01--s-.html"] and "It is so" in pages["01--s-.html"]
     assert "&lt;script&gt;" in pages["02-say.html"] and "something else" in pages["02-say.html"]
+    assert "<h1>CORE, of tiny-run-step-00000020: " in index
     assert main(["compare", str(out), str(out)]) == 0
     assert f"A  {sum(row['correct'] for row in rows) / 15:.4f}" in capsys.readouterr().out
+    part = ["--tasks", "say", "--out", str(tmp_path / "part")]
+    assert main(["core", "--checkpoint", str(folder), "--data", str(bundle), "--device", "cpu", *part]) == 0
+    assert "<h1>mean of 1 tasks (not CORE), of tiny-run" in (tmp_path / "part" / "report.html").read_text()
 
 
 def test_missing_data_says_how_to_get_it(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

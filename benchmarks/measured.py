@@ -1,0 +1,28 @@
+"""Results files, and the tables that are made of one."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+NOT_MEASURED = "not measured yet"
+Table = Callable[[Path], list[str]]
+"""The lines of a Markdown table, from the folder of the results."""
+
+
+def read(path: Path) -> Any | None:
+    """What a results file holds, None where nothing has been measured."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def table_of(file: str) -> Callable[[Callable[[Any], list[str]]], Table]:
+    """Make a table of what `file` holds from a function of that; where it is not there yet, the table says so."""
+
+    def made(function: Callable[[Any], list[str]]) -> Table:
+        def table(results: Path) -> list[str]:
+            report = read(results / file)
+            return [NOT_MEASURED] if report is None else function(report)
+
+        return table
+
+    return made
