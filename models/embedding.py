@@ -1,12 +1,39 @@
-"""An embedding that a model on the meta device (shapes without memory) can have at no cost."""
+"""An embedding that costs nothing on the meta device (shapes without memory), and little where it is large and on a CPU."""
 
-from torch import nn
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from gpt_from_scratch.kernels.large_memory import is_large, large_empty
 
 
 class Embedding(nn.Embedding):
-    """nn.Embedding that is not filled where it has no memory: torch would import Dynamo for that, which takes a second."""
+    """nn.Embedding; its gradient, as large as the table and zero but for a few rows, lies in memory that is kept."""
 
     def reset_parameters(self) -> None:
-        """nn.Embedding's, but for meta tensors."""
+        """nn.Embedding's, but for meta tensors: torch would import Dynamo to fill them, which takes a second."""
         if not self.weight.is_meta:
             super().reset_parameters()
+
+    def forward(self, tokens: Int[Tensor, "*b"]) -> Float[Tensor, "*b c"]:
+        """The rows of the tokens."""
+        if torch.is_grad_enabled() and is_large(self.weight.nbytes, self.weight.device):
+            rows: Tensor = _LargeLookup.apply(self.weight, tokens)  # type: ignore[no-untyped-call]
+            return rows
+        return super().forward(tokens)
+
+
+class _LargeLookup(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Float[Tensor, "v c"], tokens: Int[Tensor, "*b"]) -> Float[Tensor, "*b c"]:
+        ctx.save_for_backward(tokens)
+        ctx.shape = weight.shape
+        return nn.functional.embedding(tokens, weight)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (tokens,), (grad,) = ctx.saved_tensors, grads
+        rows = large_empty(ctx.shape, grad.dtype, grad.device).zero_()
+        return rows.index_add_(0, tokens.flatten(), grad.flatten(0, -2)), None

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
+from gpt_from_scratch.kernels.large_memory import LARGE_BYTES
 from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.training.loggers import names_in
 from gpt_from_scratch.training.optimizers import OptimizerConfig
@@ -139,8 +142,9 @@ class TrainConfig:
     batch_size: int = 8
     """Rows of block_size tokens a step, over all ranks and micro-batches."""
     micro_batch: int | None = None
-    """Rows a rank computes at a time; the gradients of several add up. Default: its whole part of the batch; with --parallel
-    deterministic, where it must not depend on the ranks, the batch's largest division into up to 8 equal ones."""
+    """Rows a rank computes at a time, at most; the gradients of several add up. Default: its whole part of the batch; with
+    --parallel deterministic, where it must not depend on the ranks, the batch's largest division into up to 8 equal ones.
+    On a CPU, but for that mode, no more than keep every activation below 32 MiB: larger ones are slower there."""
     parallel: Literal["ddp", "fsdp", "deterministic"] = "ddp"
     """How several ranks share the work. "ddp": each has the whole model; "fsdp": each has a slice of every parameter, its
     gradient and its moments; "deterministic": as ddp, slower, and equal to the last bit for 1, 2, 4, ... ranks."""
@@ -154,7 +158,8 @@ class TrainConfig:
     """A kernel backend for every op ("torch"), one an op ("attention=torch,layer_norm=reference"), or "fastest": time them
     at the start and take the winners. Default: GPT_BACKEND, else the device's preference."""
     compile: bool = False
-    """Compile the whole model with torch.compile (once, some seconds to a minute)."""
+    """Compile the whole model with torch.compile (once, some seconds to a minute). On a CPU it has gained nothing for
+    GPT-2 124M (benchmarks/README.md): --no-compile begins earlier there."""
     init_from: str | None = None
     """Begin with the weights of a checkpoint, a run, a folder in Hugging Face's format, or a GPT-2 by name ("gpt2")."""
     data: DataConfig = field(default_factory=DataConfig)
@@ -184,13 +189,20 @@ class TrainConfig:
         if self.data.path is None and self.data.source in ("text", "shards"):
             raise ValueError(f"the source {self.data.source!r} needs --data.path")
 
-    def rows(self, n_ranks: int) -> int:
-        """Rows that each of so many ranks computes at a time."""
-        if self.micro_batch is not None:
-            return self.micro_batch
+    def rows(self, n_ranks: int, device: torch.device | None = None) -> int:
+        """Rows that each of so many ranks computes at a time, on this device.
+
+        malloc has no memory at hand for large activations (kernels/large_memory.py), so on a CPU there are fewer rows where
+        the widest one, inside the MLP, would be large; parts of a batch then differ by as little as they can.
+        """
         if self.parallel == "deterministic":
-            return self.batch_size // math.gcd(self.batch_size, DETERMINISTIC_PARTS)
-        return -(-self.batch_size // n_ranks)
+            return self.micro_batch or self.batch_size // math.gcd(self.batch_size, DETERMINISTIC_PARTS)
+        part = -(-self.batch_size // n_ranks)
+        if device is None or device.type != "cpu":
+            return self.micro_batch or part
+        widest = 4 * self.model.n_embd * self.model.block_size * torch.float32.itemsize
+        most = min(part, self.micro_batch or part, max(1, (LARGE_BYTES - 1) // widest))
+        return -(-part // -(-part // most))
 
 
 # What may change when a run goes on: how it is computed (which may round otherwise) and what is written, never what is learned.

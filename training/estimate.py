@@ -43,7 +43,7 @@ def estimate(config: TrainConfig, n_ranks: int, device: torch.device, dtype: tor
     with torch.device("meta"):
         made = GPT(model)
     parameters = made.num_parameters()
-    rows = config.rows(n_ranks)
+    rows = config.rows(n_ranks, device)
     tokens = config.steps * config.batch_size * model.block_size
     a_token = flops_a_token(model)
     rate = gemm_rate(model, device, dtype)

@@ -129,7 +129,7 @@ class Trainer:
         config = self.config
         ids = sample_ids(config.data.seed, step, config.batch_size, self.corpus.train.n_samples)
         mine = rank_part(ids, self.ranks.rank, self.ranks.size)
-        size = config.rows(self.ranks.size)
+        size = config.rows(self.ranks.size, self.device)
         batches = [self.corpus.train.batch(mine[i : i + size]) for i in range(0, len(mine), size)]
         counted = sum(int((targets != NO_TARGET).sum()) for _, targets in batches)
         n_targets, stops = self.ranks.sum(counted, self.stop.requested)

@@ -127,7 +127,7 @@ def make_trainer(
     config = dataclasses.replace(config, model=fitted(config.model, corpus.tokenizer.n_vocab))
     questions = HellaSwag(config.run.hellaswag, corpus.tokenizer) if config.run.hellaswag else None
     model = make_model(config, resumed, ranks, device)
-    choices = choose_backends(config, resumed, config.rows(ranks.size), device, dtype, ranks, display)
+    choices = choose_backends(config, resumed, config.rows(ranks.size, device), device, dtype, ranks, display)
     parallel = make_strategy(config, model, ranks, dtype)
     optimizers = make_optimizers(model, config.optimizer, ranks)
     progress = restore(resumed, config, corpus, optimizers) if resumed else Progress()

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gpt_from_scratch.kernels.large_memory import large_empty
 from gpt_from_scratch.kernels.linear_cross_entropy.reference import CHUNK_LOGITS, linear_cross_entropy
 from gpt_from_scratch.kernels.linear_cross_entropy.scaling import scaled
 
@@ -58,7 +59,7 @@ def _by_cross_entropy(
 
 
 class _GradientInForward(torch.autograd.Function):
-    """The summed loss; backward only multiplies the stored gradients by the incoming factor."""
+    """The summed loss; backward only multiplies the gradients that forward formed by the incoming factor."""
 
     @staticmethod
     def forward(
@@ -68,32 +69,49 @@ class _GradientInForward(torch.autograd.Function):
         labels: Int[Tensor, " n"],
         ignore_index: int,
     ) -> Float[Tensor, ""]:
-        wide = torch.promote_types(hidden.dtype, torch.float32)
-        head = weight.to(hidden.dtype)
-        loss = hidden.new_zeros((), dtype=wide)
-        grad_hidden = torch.empty_like(hidden, memory_format=torch.contiguous_format)
-        grad_weight = torch.zeros_like(weight, dtype=wide)  # a bf16 accumulator diverges (Liger-Kernel#512)
-        chunk = max(1, CHUNK_LOGITS // weight.shape[0])
-        for start in range(0, len(hidden), chunk):
-            h, t = hidden[start : start + chunk], labels[start : start + chunk]
-            log_p = torch.log_softmax((h @ head.T).to(wide), dim=-1)
-            loss += F.nll_loss(log_p, t, ignore_index=ignore_index, reduction="sum")
-            ignored = t == ignore_index
-            grad = log_p.exp_()
-            grad.scatter_add_(1, t.masked_fill(ignored, 0).unsqueeze(1), grad.new_full((len(t), 1), -1.0))
-            if t.is_cuda or ignored.any():  # asking a GPU would wait for it
-                grad.masked_fill_(ignored.unsqueeze(1), 0)
-            narrow = grad.to(hidden.dtype)
-            torch.mm(narrow, head, out=grad_hidden[start : start + chunk])
-            if narrow.dtype == wide:  # added inside the product: no second matrix as large as the weight
-                grad_weight.addmm_(narrow.T, h)
-            else:
-                grad_weight += narrow.T @ h
-        ctx.save_for_backward(grad_hidden, grad_weight.to(weight.dtype))
+        loss, *ctx.formed = _loss_and_gradients(hidden, weight, labels, ignore_index)
+        ctx.ignore_index = ignore_index
+        ctx.save_for_backward(hidden, weight, labels)
         return loss
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        grad_hidden, grad_weight = ctx.saved_tensors
-        (grad,) = grads
-        return scaled(grad_hidden, grad), scaled(grad_weight, grad), None, None
+        formed, ctx.formed = ctx.formed, None
+        if formed is None:  # the first pass through a graph that is kept has given its gradients away
+            hidden, weight, labels = ctx.saved_tensors
+            _, *formed = _loss_and_gradients(hidden, weight, labels, ctx.ignore_index)
+        (factor,) = grads
+        grad_hidden, grad_weight = (g.mul_(factor) if g.dtype == factor.dtype else scaled(g, factor) for g in formed)
+        return grad_hidden, grad_weight, None, None
+
+
+def _loss_and_gradients(
+    hidden: Float[Tensor, "n d"], weight: Float[Tensor, "v d"], labels: Int[Tensor, " n"], ignore_index: int
+) -> tuple[Float[Tensor, ""], Float[Tensor, "n d"], Float[Tensor, "v d"]]:
+    """The sum of the losses, and its gradients by hidden and weight."""
+    wide = torch.promote_types(hidden.dtype, torch.float32)
+    head = weight.to(hidden.dtype)
+    loss = hidden.new_zeros((), dtype=wide)
+    grad_hidden = torch.empty_like(hidden, memory_format=torch.contiguous_format)
+    grad_weight = large_empty(weight.shape, wide, weight.device)  # a bf16 accumulator diverges (Liger-Kernel#512)
+    chunk = min(len(hidden), max(1, CHUNK_LOGITS // weight.shape[0]))
+    memory = large_empty((chunk, weight.shape[0]), hidden.dtype, hidden.device)
+    for start in range(0, len(hidden), chunk):
+        h, t = hidden[start : start + chunk], labels[start : start + chunk]
+        logits = torch.mm(h, head.T, out=memory[: len(t)]).to(wide)
+        log_p = torch.log_softmax(logits, dim=-1, out=logits)
+        loss += F.nll_loss(log_p, t, ignore_index=ignore_index, reduction="sum")
+        ignored = t == ignore_index
+        grad = log_p.exp_()
+        grad.scatter_add_(1, t.masked_fill(ignored, 0).unsqueeze(1), grad.new_full((len(t), 1), -1.0))
+        if t.is_cuda or ignored.any():  # asking a GPU would wait for it
+            grad.masked_fill_(ignored.unsqueeze(1), 0)
+        narrow = grad.to(hidden.dtype)
+        torch.mm(narrow, head, out=grad_hidden[start : start + chunk])
+        if narrow.dtype == wide:  # added inside the product: no second matrix as large as the weight
+            torch.addmm(grad_weight, narrow.T, h, beta=float(start > 0), out=grad_weight)
+        elif start == 0:
+            grad_weight.copy_(narrow.T @ h)
+        else:
+            grad_weight += narrow.T @ h
+    return loss, grad_hidden, grad_weight.to(weight.dtype)

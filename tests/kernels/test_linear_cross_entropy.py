@@ -21,3 +21,18 @@ def test_a_factor_too_small_for_fp16_keeps_its_digits(backend: str) -> None:
     )
     assert truth.abs().max() > 1e-4
     assert (gradient.double() - truth).norm() < 0.02 * truth.norm()
+
+
+@pytest.mark.parametrize("backend", ["reference", "torch"])
+def test_a_graph_that_is_kept_gives_the_same_gradients_again(backend: str) -> None:
+    """The first pass may use the memory of what the forward pass formed; the second must not see that."""
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(300, 8, generator=generator).requires_grad_()
+    weight = torch.randn(400, 8, generator=generator).requires_grad_()
+    loss = linear_cross_entropy(hidden, weight, torch.arange(300), backend=backend)
+    first = torch.autograd.grad(3 * loss, [hidden, weight], retain_graph=True)
+    kept = [gradient.clone() for gradient in first]
+    second = torch.autograd.grad(2 * loss, [hidden, weight])
+    for one, copy, other in zip(first, kept, second, strict=True):
+        assert torch.equal(one, copy)
+        torch.testing.assert_close(one / 3, other / 2)

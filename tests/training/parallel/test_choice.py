@@ -3,7 +3,9 @@
 import dataclasses
 
 import pytest
+import torch
 
+from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.training.config import TrainConfig, differences
 from gpt_from_scratch.training.parallel.choice import check_ranks
 
@@ -39,3 +41,18 @@ def test_a_tree_needs_powers_of_two() -> None:
 def test_the_way_of_sharing_may_change_on_resume() -> None:
     saved = TrainConfig(batch_size=8)
     assert differences(saved, dataclasses.replace(saved, parallel="fsdp")) == []
+
+
+def test_a_cpu_computes_no_more_rows_at_a_time_than_keep_activations_small() -> None:
+    """GPT-2's MLP is 12 MiB a row of 1024 tokens wide: two rows stay below 32."""
+    config, cpu = TrainConfig(batch_size=16, micro_batch=8, model=GPTConfig()), torch.device("cpu")
+    assert config.rows(1) == config.rows(1, torch.device("cuda")) == 8
+    assert config.rows(1, cpu) == config.rows(4, cpu) == 2
+    assert dataclasses.replace(config, micro_batch=1).rows(1, cpu) == 1
+    small = GPTConfig(block_size=1024, n_embd=64, n_head=1)
+    assert dataclasses.replace(config, model=small, micro_batch=None).rows(1, cpu) == 16
+    evenly = dataclasses.replace(config, model=small, batch_size=40, micro_batch=None)
+    assert evenly.rows(1, cpu) == 20, "31 would be small enough, but 31 and 9 is no even division"
+    longest = GPTConfig(block_size=65536)
+    assert dataclasses.replace(config, model=longest).rows(1, cpu) == 1
+    assert dataclasses.replace(config, parallel="deterministic").rows(1, cpu) == 8, "must not depend on the machine"
