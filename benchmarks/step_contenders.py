@@ -20,6 +20,9 @@ from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.training.presets import PRESETS
 
 CLIP = 1.0
+RATE = 1e-5
+"""All learning rates: the batch is always the same, and once it is known by heart a product may meet numbers below 1e-38,
+with which processors are slow."""
 
 
 class Stepping:
@@ -38,7 +41,9 @@ class Ours(Stepping):
     """The training loop's own step."""
 
     def __init__(self, folder: str, batch: int, preset: str, compiles: bool) -> None:
-        config = dataclasses.replace(PRESETS[preset][1], batch_size=batch, compile=compiles)
+        config = PRESETS[preset][1]
+        slow = dataclasses.replace(config.optimizer, lr=RATE, embed_lr=RATE, muon_lr=RATE)
+        config = dataclasses.replace(config, batch_size=batch, compile=compiles, optimizer=slow)
         self.trainer = own_trainer(config, GPT.from_pretrained(folder))
 
     def step(self) -> float:
@@ -80,7 +85,7 @@ class Plain(Outside):
         ours = GPT.from_pretrained(folder)
         module = PlainGPT(*sizes(ours))
         module.load_state_dict(plain_names(ours.state_dict()))
-        super().__init__(module, batch, ours, [torch.optim.AdamW(module.parameters(), fused=fused)], compiles)
+        super().__init__(module, batch, ours, [torch.optim.AdamW(module.parameters(), lr=RATE, fused=fused)], compiles)
 
 
 class Modern(Outside):
@@ -93,7 +98,7 @@ class Modern(Outside):
         matrices = [p for name, p in module.named_parameters() if name.startswith("blocks.") and p.ndim == 2]
         taken = set(map(id, matrices))
         rest = [p for p in module.parameters() if id(p) not in taken]
-        optimizers = [torch.optim.AdamW(rest, fused=True), PlainMuon(matrices, lr=0.02)]
+        optimizers = [torch.optim.AdamW(rest, lr=RATE, fused=True), PlainMuon(matrices, lr=RATE)]
         super().__init__(module, batch, ours, optimizers, compiles)
 
 
@@ -105,7 +110,7 @@ class Transformers(Outside):
 
         module = GPT2LMHeadModel.from_pretrained(folder, attn_implementation="sdpa", dtype=torch.float32)
         ours = GPT.from_pretrained(folder)
-        super().__init__(module, batch, ours, [torch.optim.AdamW(module.parameters(), fused=True)])
+        super().__init__(module, batch, ours, [torch.optim.AdamW(module.parameters(), lr=RATE, fused=True)])
 
     def loss(self) -> Float[Tensor, ""]:
         """On our targets, which are shifted already."""
@@ -145,7 +150,7 @@ class LitGPT(Outside):
         module.load_state_dict(litgpt_names(ours.state_dict()))
         module.lm_head.weight = module.transformer.wte.weight
         self.cross_entropy = chunked_cross_entropy
-        super().__init__(module, batch, ours, [torch.optim.AdamW(module.parameters(), fused=True)])
+        super().__init__(module, batch, ours, [torch.optim.AdamW(module.parameters(), lr=RATE, fused=True)])
 
     def loss(self) -> Float[Tensor, ""]:
         """litgpt's own loss, in chunks."""

@@ -24,6 +24,7 @@ from gpt_from_scratch.kernels.linear_cross_entropy import linear_cross_entropy
 from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.models.embedding import Embedding
 from gpt_from_scratch.models.ngrams import NgramEmbedding
+from gpt_from_scratch.models.pointwise import relu_squared, rms_norm, rotate
 
 if TYPE_CHECKING:
     from gpt_from_scratch.models.cache import KVCache
@@ -175,7 +176,7 @@ class MLP(nn.Module):
     def forward(self, x: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c"]:
         """c_proj(activation(c_fc(x)))."""
         hidden = self.c_fc(x)
-        hidden = F.gelu(hidden, approximate="tanh") if self.activation == "gelu" else F.relu(hidden).square()
+        hidden = F.gelu(hidden, approximate="tanh") if self.activation == "gelu" else relu_squared(hidden)
         out: Tensor = self.c_proj(hidden)
         return out
 
@@ -327,21 +328,8 @@ class GPT(nn.Module):
         pretrained.save(self, Path(folder))
 
 
-def rms_norm(x: Float[Tensor, "*b d"], eps: float = 1e-6) -> Float[Tensor, "*b d"]:
-    """x / sqrt(mean(x²) + eps) over the last dimension, in fp32 inside, without a weight."""
-    wide = x.float()
-    return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)).to(x.dtype)
-
-
 def rotary_table(length: int, head_size: int, base: float = 10_000.0) -> Float[Tensor, "2 t half"]:
     """Cosines and sines of position · base^(-2i/d); made by numpy, which knows nothing of torch's meta device."""
     frequency = base ** (-np.arange(0, head_size, 2) / head_size)
     angle = np.outer(np.arange(length), frequency)
     return torch.tensor(np.stack([np.cos(angle), np.sin(angle)]), dtype=torch.float32)
-
-
-def rotate(x: Float[Tensor, "b h t d"], rotary: Float[Tensor, "2 #b 1 t half"]) -> Float[Tensor, "b h t d"]:
-    """Rotate the pairs (x[i], x[i + d/2]) by their positions' angles."""
-    cosine, sine = rotary
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)

@@ -98,8 +98,25 @@ def prepared(command: Command, ranks: Ranks) -> Iterator[Session]:
         yield Session()
         return
     run = config.run
-    with process_group(ranks, device, run.timeout, run.patience) as peers, StopRequest().listening() as stop:
+    with (
+        no_denormals(),
+        process_group(ranks, device, run.timeout, run.patience) as peers,
+        StopRequest().listening() as stop,
+    ):
         yield Session(make_trainer(command, ranks, device, dtype, display, stop, peers))
+
+
+@contextmanager
+def no_denormals() -> Iterator[None]:
+    """Numbers below 1e-38 are 0 while the block runs. A model that is very sure has many, and CPUs are slow with them.
+
+    The threads of an operation are made with the first large one, and keep what holds then.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def make_trainer(

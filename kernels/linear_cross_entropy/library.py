@@ -28,6 +28,10 @@ def linear_cross_entropy_torch(
     Only for "mean" and "sum", whose gradient is known up to a factor; "none" with gradients is the reference.
     """
     rows, labels = hidden.flatten(0, -2), targets.flatten()
+    if reduction != "none" and labels.device.type == "cpu" and not torch.compiler.is_compiling():
+        counted = (labels != ignore_index).nonzero().squeeze(1)  # a GPU would have to be waited for
+        if len(counted) < len(labels):  # what does not count need not be computed: of `tiny`'s rows a fifth is padding
+            rows, labels = rows.index_select(0, counted), labels[counted]
     needs_grad = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
     if not needs_grad or len(rows) * weight.shape[0] <= FEW_LOGITS:
         loss = _by_cross_entropy(rows, weight, labels, ignore_index, "none" if reduction == "none" else "sum")
@@ -104,7 +108,7 @@ def _loss_and_gradients(
         ignored = t == ignore_index
         grad = log_p.exp_()
         grad.scatter_add_(1, t.masked_fill(ignored, 0).unsqueeze(1), grad.new_full((len(t), 1), -1.0))
-        if t.is_cuda or ignored.any():  # asking a GPU would wait for it
+        if t.is_cuda or ignored.any():
             grad.masked_fill_(ignored.unsqueeze(1), 0)
         narrow = grad.to(hidden.dtype)
         torch.mm(narrow, head, out=grad_hidden[start : start + chunk])

@@ -1,0 +1,104 @@
+"""The modern switches' element-wise functions, each with a backward pass of its own: autograd's keep more and pass more often.
+
+A small model spends a third of its step in such passes over memory. Compilers fuse them by themselves, so they are given the
+formulas; so are activations below fp32, whose intermediate values are wider than they are.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+def relu_squared(x: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+    """max(x, 0)² (So et al. 2021)."""
+    return F.relu(x).square() if _by_formula(x) else _ReluSquared.apply(x)  # type: ignore[no-untyped-call]
+
+
+def rms_norm(x: Float[Tensor, "*b d"], eps: float = 1e-6) -> Float[Tensor, "*b d"]:
+    """x / sqrt(mean(x²) + eps) over the last dimension, in fp32 inside, without a weight."""
+    if _by_formula(x):
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)).to(x.dtype)
+    normed: Tensor = _RMSNorm.apply(x, eps)  # type: ignore[no-untyped-call]
+    return normed
+
+
+def rotate(x: Float[Tensor, "b h t d"], rotary: Float[Tensor, "2 #b 1 t half"]) -> Float[Tensor, "b h t d"]:
+    """Rotate the pairs (x[i], x[i + d/2]) by their positions' angles (Su et al. 2021)."""
+    if _by_formula(x):
+        first, second = x.chunk(2, dim=-1)
+        cosine, sine = rotary
+        return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
+    rotated: Tensor = _Rotation.apply(x, rotary)  # type: ignore[no-untyped-call]
+    return rotated
+
+
+def _by_formula(x: Tensor) -> bool:
+    return x.dtype not in (torch.float32, torch.float64) or torch.compiler.is_compiling()
+
+
+class _ReluSquared(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+        positive = x.clamp(min=0)
+        ctx.save_for_backward(positive)
+        return positive * positive
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+        (positive,) = ctx.saved_tensors
+        out: Tensor = (grad * positive).mul_(2)
+        return out
+
+
+class _RMSNorm(torch.autograd.Function):
+    """With y = x r and r = 1 / sqrt(mean(x²) + eps), the gradient is r (g - y mean(g y))."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Float[Tensor, "*b d"], eps: float) -> Float[Tensor, "*b d"]:
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        inverse = length.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+        normed: Tensor = x * inverse
+        ctx.save_for_backward(normed, inverse)
+        return normed
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Float[Tensor, "*b d"]) -> tuple[Float[Tensor, "*b d"], None]:
+        normed, inverse = ctx.saved_tensors
+        along = (grad * normed).mean(-1, keepdim=True)
+        return torch.addcmul(grad, normed, along, value=-1).mul_(inverse), None
+
+
+class _Rotation(torch.autograd.Function):
+    """Its gradient is turned back."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Float[Tensor, "b h t d"], rotary: Float[Tensor, "2 #b 1 t half"]
+    ) -> Float[Tensor, "b h t d"]:
+        ctx.save_for_backward(rotary)
+        cosine, sine = rotary
+        return _turned(x, cosine, sine)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Float[Tensor, "b h t d"]) -> tuple[Float[Tensor, "b h t d"], None]:
+        (rotary,) = ctx.saved_tensors
+        cosine, sine = rotary
+        return _turned(grad, cosine, -sine), None
+
+
+def _turned(
+    x: Float[Tensor, "b h t d"], cosine: Float[Tensor, "#b 1 t half"], sine: Float[Tensor, "#b 1 t half"]
+) -> Float[Tensor, "b h t d"]:
+    out = torch.empty_like(x)
+    (first, second), (left, right) = x.chunk(2, dim=-1), out.chunk(2, dim=-1)
+    torch.mul(first, cosine, out=left).addcmul_(second, sine, value=-1)
+    torch.mul(first, sine, out=right).addcmul_(second, cosine)
+    return out
