@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from gpt_from_scratch.benchmarks import machine
+from gpt_from_scratch.benchmarks.cpu_tables import shares
 from gpt_from_scratch.benchmarks.step_contenders import CONTENDERS, Contender, make_weights
 from gpt_from_scratch.benchmarks.timing import summary
 from gpt_from_scratch.benchmarks.workers import PAUSE_SECONDS, Worker, in_turn
@@ -103,6 +104,7 @@ def measure(preset: str, batch: int, rounds: int, wanted: list[str], smoke: bool
             shown = ", ".join(f"{name} {taken[-1]:.3f} s" for name, taken in seconds.items())
             print(f"  round {turn + 1}: {rates[-1] / 1e9:.0f} GFLOP/s in products; {shown}", flush=True)
         peaks = {name: worker.peak_bytes() for name, worker in started.workers.items()}
+        profile = started.workers["ours"].ask("profile", count=count) if "ours" in started.workers else {}
     return {
         "block_size": config.block_size,
         "parameters": model.num_parameters(),
@@ -117,6 +119,7 @@ def measure(preset: str, batch: int, rounds: int, wanted: list[str], smoke: bool
             | compilation(CONTENDERS[preset][name], started.first[name]["seconds"], seconds[name])
             for name in seconds
         },
+        "profile of ours, s": profile,
         "left out": started.left_out,
     }
 
@@ -171,6 +174,8 @@ def main(arguments: list[str] | None = None) -> None:
         for name, row in sorted(found["contenders"].items(), key=lambda item: item[1]["seconds"]["median"]):
             part, memory = row["part of products"]["median"], (row["peak memory, bytes"] or 0) / 1e9
             print(f"{row['seconds']['median']:9.3f} s  {part:5.1%} of products  {memory:5.2f} GB  {name}", flush=True)
+        if profile := found["profile of ours, s"]:
+            print(f"ours by kind of operation: {shares(profile)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,11 @@ def cpu_steps(report: dict[str, Any]) -> list[str]:
                 ]
                 lines.append(f"| {step} | {name} | {' | '.join(cells)} |")
             lines += [f"| {step} | {name} | {reason} | | | | | |" for name, reason in found["left out"].items()]
+    lines += ["", "Where ours spends its time, by torch's profiler:", ""]
+    for model, batches in report["models"].items():
+        for batch, found in batches.items():
+            if profile := found.get("profile of ours, s"):
+                lines.append(f"- {model}, {batch} × {found['block_size']}: {shares(profile)}")
     return lines
 
 
@@ -134,6 +139,13 @@ def best_loss(report: dict[str, Any]) -> list[str]:
             cells = f"{best['loss']:.4f} | {best['step']} | {best['seconds']:.0f} | {within[-1]['loss']:.4f}"
             lines.append(f"| {seed} | {cells} |")
     return lines
+
+
+def shares(profile: dict[str, float]) -> str:
+    """Each kind of operation with its part of the whole, the largest first; what is below half a percent is left out."""
+    whole = sum(profile.values())
+    parts = sorted(((seconds / whole, kind) for kind, seconds in profile.items()), reverse=True)
+    return ", ".join(f"{kind} {part:.0%}" for part, kind in parts if part >= 0.005)
 
 
 def measured_on(report: dict[str, Any]) -> str:

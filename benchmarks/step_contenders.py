@@ -24,11 +24,29 @@ RATE = 1e-5
 """All learning rates: the batch is always the same, and once it is known by heart a product may meet numbers below 1e-38,
 with which processors are slow."""
 
+KINDS: dict[str, tuple[str, ...]] = {
+    "products": ("aten::mm", "aten::addmm"),
+    "attention": ("aten::_scaled_dot_product",),
+    "products of Muon": ("aten::bmm", "aten::baddbmm"),
+    "AdamW": ("aten::_fused_adamw_",),
+}
+"""Operations by what they are for, by how their names begin; all others are "the rest"."""
+
 
 class Stepping:
     """`steps` takes training steps, each on the same tokens: forward, backward, clipping, optimizer, zero_grad."""
 
     step: Callable[[], Float[Tensor, ""] | float]
+
+    def profile(self, count: int = 1) -> dict[str, float]:
+        """Seconds a step in operations of each kind, by torch's profiler, which itself takes a little."""
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as found:
+            self.steps(count)
+        seconds = dict.fromkeys([*KINDS, "the rest"], 0.0)
+        for event in found.key_averages():
+            kind = next((kind for kind, names in KINDS.items() if event.key.startswith(names)), "the rest")
+            seconds[kind] += event.self_cpu_time_total / 1e6 / count
+        return seconds
 
     def steps(self, count: int = 1) -> dict[str, float]:
         """Seconds a step, and the loss before the first in nats a token."""

@@ -30,7 +30,9 @@ def interleaved(
 
 
 def summary(values: list[float]) -> dict[str, float]:
-    """Median, 20th and 80th percentile."""
+    """Median, 20th and 80th percentile; of a single value itself."""
+    if len(values) == 1:
+        return dict.fromkeys(("median", "p20", "p80"), values[0])
     deciles = statistics.quantiles(values, n=10, method="inclusive")
     return {"median": statistics.median(values), "p20": deciles[1], "p80": deciles[7]}
 

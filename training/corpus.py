@@ -21,6 +21,8 @@ from gpt_from_scratch.training.validation import ValidationSet
 
 LEARN_FROM = 3_000_000
 """Characters that a byte pair encoding is learned from; more text hardly changes a small vocabulary."""
+PYTHON_IS_QUICKER = 16_000_000
+"""Characters of stories, whose few hundred words Python remembers and has encoded before numba is imported."""
 
 
 PREPARED = {
@@ -109,6 +111,7 @@ def make_tokenizer(config: DataConfig, texts: Sequence[str], all_texts: Sequence
 
 
 def _stories(config: DataConfig, block_size: int, tokenizer: Tokenizer | None) -> Corpus:
+    from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
     from gpt_from_scratch.training.data.stories import TRAIN_SEED, VALIDATION_SEED, floor_nats, stories
 
     texts = [made.text for made in stories(TRAIN_SEED, range(config.n_stories))]
@@ -117,6 +120,8 @@ def _stories(config: DataConfig, block_size: int, tokenizer: Tokenizer | None) -
     if tokenizer is None:
         tokenizer = make_tokenizer(config, texts, [*texts, *validation])
     eot = tokenizer.eot_token
+    if isinstance(tokenizer, BytePairEncodingTokenizer) and sum(map(len, texts)) < PYTHON_IS_QUICKER:
+        tokenizer.backend = "python"
     documents, held_out = _each(texts, tokenizer), _each(validation, tokenizer)
     return Corpus(
         tokenizer,

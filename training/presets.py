@@ -82,7 +82,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         dataclasses.replace(
             SHAKESPEARE,
             preset="shakespeare-char-long",
-            steps=850,
+            steps=700,
             batch_size=16,
             # The text is read three times: n-grams longer than 3 and weights that nothing pulls back would know it by heart.
             model=dataclasses.replace(SHAKESPEARE.model, block_size=256, n_layer=6, n_embd=256, ngram=3),

@@ -84,7 +84,10 @@ def test_steps_of_all_contenders_begin_with_one_loss(
     assert {*found["contenders"], *found["left out"]} == {*EAGER[preset]}
     for row in found["contenders"].values():
         assert row["seconds"]["median"] > 0 and row["part of products"]["median"] > 0
+    profile = found["profile of ours, s"]
+    assert profile["products"] > 0 and (profile["products of Muon"] > 0) == (preset == "tiny")
     text = "\n".join(cpu_tables.cpu_steps(tmp_path))
+    assert f"- {preset}, 2 × 16: " in text
     assert f"| {preset}, 2 × 16 | plain PyTorch | " in text
     if importlib.util.find_spec("litgpt") is None and preset == "gpt2-124m":
         assert "| litgpt | litgpt is not installed |" in text
