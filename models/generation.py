@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gpt_from_scratch.models.cache import KVCache
 from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.models.packed import FEWEST_ROWS, FEWEST_TOKENS, PackedGPT, can_pack
 from gpt_from_scratch.models.sampling import Sampling, filtered, sample, sample_rows
 
 __all__ = ["Engine", "Generated", "Sampling", "Scored", "check_prompts", "filtered", "generate", "sample", "stream"]
@@ -101,7 +102,8 @@ class Engine:
 
     `add` gives a prompt a number, `step` makes one more token for every running row, `remove` abandons a row. At most
     `max_rows` run at once, the others wait in line. A row's tokens do not depend on the rows beside it. A row that fills
-    the context goes on with the last half of it: the earlier tokens are forgotten. For one thread at a time.
+    the context goes on with the last half of it: the earlier tokens are forgotten. For one thread at a time, and for
+    weights that stay as they are.
     """
 
     def __init__(self, model: GPT, *, max_rows: int = 64, use_cache: bool = True) -> None:
@@ -113,6 +115,8 @@ class Engine:
         self._waiting: deque[_Row] = deque()
         self._running: list[_Row] = []  # row i has slot i of the cache
         self._cache: KVCache | None = None
+        self._can_pack = can_pack(model)
+        self._packed: PackedGPT | None = None
         self._count = 0
 
     @property
@@ -209,8 +213,19 @@ class Engine:
     def _decode(self) -> Float[Tensor, "b v"]:
         """The logits after one more token in every running row."""
         column = torch.tensor([row.tokens[-1:] for row in self._running], device=self.model.wte.weight.device)
+        assert self._cache is not None
+        if (packed := self._packed_model()) is not None:
+            return packed.logits(column, self._cache)
         logits: Tensor = self.model(column, cache=self._cache)
         return logits[:, -1].float()
+
+    def _packed_model(self) -> PackedGPT | None:
+        """The packed model where it is quicker, made when that has become worth it."""
+        if not self._can_pack or len(self._running) < FEWEST_ROWS or torch.is_autocast_enabled("cpu"):
+            return None
+        if self._packed is None and max(row.left for row in self._running) >= FEWEST_TOKENS:
+            self._packed = PackedGPT(self.model)
+        return self._packed
 
     def _choose(self, logits: Float[Tensor, "b v"], scores: dict[int, tuple[Scored, ...]]) -> list[Generated]:
         """Choose each running row's token; the rows that are done leave."""

@@ -10,6 +10,7 @@ from gpt_from_scratch.models import generation
 from gpt_from_scratch.models.cache import KVCache
 from gpt_from_scratch.models.generation import Engine, Sampling, filtered, generate, stream
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.models.packed import PackedGPT, can_pack
 from gpt_from_scratch.models.sampling import sample, sample_rows
 
 GPT2 = GPTConfig(block_size=24, vocab_size=40, n_layer=2, n_head=4, n_embd=32)
@@ -51,6 +52,47 @@ def test_a_ragged_batch_equals_its_rows_alone_and_no_cache(config: GPTConfig, ba
         uncached = generate(model, PROMPTS, 12, sampling, use_cache=False)
     assert together == alone == uncached
     assert all(len(row) == 12 for row in together)
+
+
+@pytest.mark.parametrize("config", [GPT2, MODERN], ids=["gpt2", "modern"])
+def test_packed_matrices_give_the_same_tokens(config: GPTConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows come and go, so that the engine changes between the model and its packed twin."""
+    model = make(config)
+    lengths = [4, 30, 18, 22, 30]
+    prompts = [[n, n + 1] for n in range(len(lengths))]
+
+    def tokens() -> tuple[list[list[int]], bool]:
+        engine, made = Engine(model, max_rows=4), [[] for _ in lengths]
+        for prompt, length in zip(prompts, lengths, strict=True):
+            engine.add(prompt, length, Sampling(seed=length))
+        while engine.busy:
+            for new in engine.step():
+                made[new.row].append(new.token)
+        return made, engine._packed is not None
+
+    with use_backend("torch"):
+        expected, packed = tokens()
+        assert not packed, "it is far too small"
+        monkeypatch.setattr("gpt_from_scratch.models.packed.LEAST_BYTES", 0)
+        if not can_pack(model):
+            pytest.skip("oneDNN does not pack for this processor")
+        assert tokens() == (expected, True)
+
+
+@pytest.mark.parametrize("config", [GPT2, MODERN], ids=["gpt2", "modern"])
+def test_packed_logits_are_the_models(config: GPTConfig) -> None:
+    model = make(config)
+    rows = torch.randint(40, (5, 6), generator=torch.Generator().manual_seed(1))
+    found = []
+    with use_backend("torch"), torch.inference_mode():
+        if not torch.backends.mkldnn.is_available():
+            pytest.skip("this torch has no oneDNN")
+        packed = PackedGPT(model)
+        for logits in (packed.logits, lambda tokens, cache: model(tokens, cache=cache)[:, -1]):
+            cache = KVCache(config, 5, 24, device=rows.device, dtype=torch.float32)
+            model(rows[:, :5], cache=cache)
+            found.append(logits(rows[:, 5:], cache))
+    torch.testing.assert_close(*found)
 
 
 @pytest.mark.parametrize("garbage", [float("nan"), float("inf"), 3e38])
