@@ -26,7 +26,7 @@ from gpt_from_scratch.benchmarks import machine
 from gpt_from_scratch.benchmarks.cpu_tables import shares
 from gpt_from_scratch.benchmarks.step_contenders import CONTENDERS, Contender, make_weights
 from gpt_from_scratch.benchmarks.timing import summary
-from gpt_from_scratch.benchmarks.workers import PAUSE_SECONDS, Worker, in_turn
+from gpt_from_scratch.benchmarks.workers import PAUSE_SECONDS, Worker
 from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.training.flops import flops_a_token
 from gpt_from_scratch.training.presets import PRESETS
@@ -34,7 +34,7 @@ from gpt_from_scratch.training.presets import PRESETS
 FILE = "cpu_steps.json"
 MODULE = "gpt_from_scratch.benchmarks.step_contenders"
 AGREE = 1e-4  # nats a token
-SPARE_BYTES = 2**30
+SPARE_BYTES = 2**32  # those that run already grow, too, until all have had their turn
 FRESH = {"TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}  # else a second run would find its code compiled
 STEPS_A_TURN = {"gpt2-124m": 1, "tiny": 20}  # many short ones: the first of a turn finds the caches cold
 PRODUCT_SECONDS = 1.0
@@ -65,6 +65,19 @@ class Started:
         print(
             f"  {name}: loss {self.first[name]['loss']:.5f}, first step {self.first[name]['seconds']:.2f} s", flush=True
         )
+
+    def turn(self, count: int) -> dict[str, float]:
+        """Seconds a step of each in turn. One that is killed, as when memory is short, is left out from then on."""
+        seconds = {}
+        for name, worker in list(self.workers.items()):
+            time.sleep(PAUSE_SECONDS)
+            try:
+                seconds[name] = worker.ask("steps", count=count)["seconds"]
+            except RuntimeError as error:
+                del self.workers[name]
+                self.left_out[name] = str(error)
+                print(f"  {name}: left out, {error}", flush=True)
+        return seconds
 
     def _too_large(self) -> str | None:
         available = machine.available_bytes()
@@ -99,9 +112,9 @@ def measure(preset: str, batch: int, rounds: int, wanted: list[str], smoke: bool
             time.sleep(PAUSE_SECONDS)
             length = 0.01 if smoke else PRODUCT_SECONDS
             rates.append(products.ask("rate", rows=shape[0], inner=shape[1], columns=shape[2], seconds=length))
-            for name, found in in_turn(started.workers, "steps", count=count).items():
-                seconds[name].append(found["seconds"])
-            shown = ", ".join(f"{name} {taken[-1]:.3f} s" for name, taken in seconds.items())
+            for name, taken in started.turn(count).items():
+                seconds[name].append(taken)
+            shown = ", ".join(f"{name} {taken[-1]:.3f} s" for name, taken in seconds.items() if name in started.workers)
             print(f"  round {turn + 1}: {rates[-1] / 1e9:.0f} GFLOP/s in products; {shown}", flush=True)
         peaks = {name: worker.peak_bytes() for name, worker in started.workers.items()}
         profile = started.workers["ours"].ask("profile", count=count) if "ours" in started.workers else {}
@@ -117,7 +130,7 @@ def measure(preset: str, batch: int, rounds: int, wanted: list[str], smoke: bool
             name: figures(config, batch, seconds, name, rates)
             | {"peak memory, bytes": peaks[name], "first loss": started.first[name]["loss"]}
             | compilation(CONTENDERS[preset][name], started.first[name]["seconds"], seconds[name])
-            for name in seconds
+            for name in started.workers
         },
         "profile of ours, s": profile,
         "left out": started.left_out,

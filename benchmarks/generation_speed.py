@@ -6,6 +6,7 @@
 weights are random and the same for all. Ours is models/generation.py with the backend `torch`, and once more with the
 device's preference, which training/generate.py takes unless GPT_BACKEND says otherwise. Before anything is timed each must
 write the same tokens as transformers; where two logits are all but equal rounding may decide, but not within the first 32.
+Each step reads all weights. In the same rounds the machine's own rate of reading as much is measured: no engine can be quicker.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from gpt_from_scratch.models.gpt import GPT, GPTConfig
 FILE = "generation_speed.json"
 MODULE = "gpt_from_scratch.benchmarks.generation_speed"
 PROMPT, NEW, MUST_AGREE = 16, 256, 32
+READ_SECONDS = 1.0
 SMALL = GPTConfig(block_size=64, vocab_size=97, n_layer=2, n_head=2, n_embd=32)
 
 
@@ -71,6 +73,14 @@ class Transformers:
         return {"seconds": time.perf_counter() - start, "tokens": tokens}
 
 
+class Reading:
+    """The machine's own rate of reading memory."""
+
+    def rate(self, n_bytes: int, seconds: float) -> float:
+        """Bytes/s."""
+        return machine.read_rate(n_bytes, seconds)
+
+
 CONTENDERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ours": ("Engine", {"backend": "torch"}),
     "transformers": ("Transformers", {}),
@@ -101,24 +111,32 @@ def check_agreement(written: dict[str, list[list[int]]]) -> dict[str, int]:
     return fewest
 
 
-def measure(workers: dict[str, Worker], vocab_size: int, batch: int, rounds: int, new: int) -> dict[str, Any]:
+def measure(
+    workers: dict[str, Worker], reading: Worker, model: GPT, batch: int, rounds: int, new: int, read_seconds: float
+) -> dict[str, Any]:
     """Figures for so many prompts at once; the first turn warms up, and its tokens are compared."""
+    vocab_size, n_bytes = model.config.vocab_size, 4 * model.num_parameters()
     generator = torch.Generator().manual_seed(0)
     prompts = torch.randint(vocab_size, (batch, PROMPT), generator=generator).tolist()
     first = in_turn(workers, "write", prompts=prompts, new=new)
     agree = check_agreement({name: found["tokens"] for name, found in first.items()})
     seconds: dict[str, list[float]] = {name: [] for name in workers}
+    rates: list[float] = []
     for turn in range(rounds):
+        rates.append(reading.ask("rate", n_bytes=n_bytes, seconds=read_seconds))
         for name, found in in_turn(workers, "write", prompts=prompts, new=new).items():
             seconds[name].append(found["seconds"])
         shown = ", ".join(f"{name} {batch * new / taken[-1]:,.1f} tokens/s" for name, taken in seconds.items())
         print(f"{batch} prompts, round {turn + 1}: {shown}", flush=True)
     return {
         "rounds": rounds,
+        "weights, bytes": n_bytes,
+        "read, bytes/s": summary(rates),
         "contenders": {
             name: {
                 "tokens/s": summary([batch * new / s for s in taken]),
                 "times transformers'": summary([b / a for a, b in zip(taken, seconds["transformers"], strict=True)]),
+                "part of reading": summary([n_bytes * new / s / rate for s, rate in zip(taken, rates, strict=True)]),
                 "tokens that agree": agree[name],
             }
             for name, taken in seconds.items()
@@ -140,13 +158,17 @@ def main(arguments: list[str] | None = None) -> None:
     report: dict[str, Any] = {**about, "batches": machine.kept(path, about).get("batches", {})}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         torch.manual_seed(0)
-        GPT(config).save_pretrained(folder)
+        model = GPT(config)
+        model.save_pretrained(folder)
+        reading = stack.enter_context(Worker("reading", f"{MODULE}:Reading", {}))
         workers = {
             name: stack.enter_context(Worker(name, f"{MODULE}:{kind}", {"folder": folder, **given}))
             for name, (kind, given) in CONTENDERS.items()
         }
         for batch in options.batch:
-            report["batches"][str(batch)] = measure(workers, config.vocab_size, batch, options.rounds, new)
+            report["batches"][str(batch)] = measure(
+                workers, reading, model, batch, options.rounds, new, 0.01 if options.smoke else READ_SECONDS
+            )
             machine.write(path, report)
     for batch, found in report["batches"].items():
         for name, row in found["contenders"].items():

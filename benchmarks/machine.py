@@ -62,6 +62,18 @@ def product_rate(rows: int, inner: int, columns: int, seconds: float) -> float:
             return 2.0 * rows * inner * columns * count / taken
 
 
+def read_rate(n_bytes: int, seconds: float) -> float:
+    """Bytes/s at which so large a matrix is read by a product with one vector, repeated for so long."""
+    matrix, x = torch.zeros(n_bytes // 4 // 768, 768), torch.zeros(768)
+    torch.mv(matrix, x)
+    start, count = time.perf_counter(), 0
+    while True:
+        torch.mv(matrix, x)
+        count += 1
+        if (taken := time.perf_counter() - start) >= seconds:
+            return matrix.nbytes * count / taken
+
+
 def available_bytes() -> int | None:
     """Memory that can be had without swapping; None where Linux is not there to tell."""
     path = Path("/proc/meminfo")

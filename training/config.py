@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import torch
 
-from gpt_from_scratch.kernels.large_memory import LARGE_BYTES
 from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.training.loggers import names_in
 from gpt_from_scratch.training.optimizers import OptimizerConfig
@@ -19,6 +18,10 @@ from gpt_from_scratch.training.schedule import ScheduleConfig
 
 DETERMINISTIC_PARTS = 8
 """Micro-batches into which --parallel deterministic cuts a batch that 8 divides, unless told otherwise: for up to 8 ranks."""
+
+CPU_ACTIVATION_BYTES = 2**24
+"""The most that an activation of several rows takes on a CPU. Twice as much is 2 % quicker for GPT-2 124M, for 0.9 GB more
+(benchmarks/LOG.md); from 32 MiB on malloc gives the memory back each time, which is slower (kernels/large_memory.py)."""
 
 SOURCES = ("stories", "shakespeare", "text", "shards")
 
@@ -144,7 +147,7 @@ class TrainConfig:
     micro_batch: int | None = None
     """Rows a rank computes at a time, at most; the gradients of several add up. Default: its whole part of the batch; with
     --parallel deterministic, where it must not depend on the ranks, the batch's largest division into up to 8 equal ones.
-    On a CPU, but for that mode, no more than keep every activation below 32 MiB: larger ones are slower there."""
+    On a CPU, but for that mode, no more than keep every activation within 16 MiB."""
     parallel: Literal["ddp", "fsdp", "deterministic"] = "ddp"
     """How several ranks share the work. "ddp": each has the whole model; "fsdp": each has a slice of every parameter, its
     gradient and its moments; "deterministic": as ddp, slower, and equal to the last bit for 1, 2, 4, ... ranks."""
@@ -192,8 +195,8 @@ class TrainConfig:
     def rows(self, n_ranks: int, device: torch.device | None = None) -> int:
         """Rows that each of so many ranks computes at a time, on this device.
 
-        malloc has no memory at hand for large activations (kernels/large_memory.py), so on a CPU there are fewer rows where
-        the widest one, inside the MLP, would be large; parts of a batch then differ by as little as they can.
+        On a CPU they are fewer where the widest activation, inside the MLP, would be large; parts of a batch then differ by
+        as little as they can.
         """
         if self.parallel == "deterministic":
             return self.micro_batch or self.batch_size // math.gcd(self.batch_size, DETERMINISTIC_PARTS)
@@ -201,7 +204,7 @@ class TrainConfig:
         if device is None or device.type != "cpu":
             return self.micro_batch or part
         widest = 4 * self.model.n_embd * self.model.block_size * torch.float32.itemsize
-        most = min(part, self.micro_batch or part, max(1, (LARGE_BYTES - 1) // widest))
+        most = min(part, self.micro_batch or part, max(1, CPU_ACTIVATION_BYTES // widest))
         return -(-part // -(-part // most))
 
 

@@ -93,6 +93,25 @@ def test_steps_of_all_contenders_begin_with_one_loss(
         assert "| litgpt | litgpt is not installed |" in text
 
 
+def test_a_contender_that_is_killed_takes_no_other_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Dies(Here):
+        def receive(self) -> Any:
+            asked.append(self.name)
+            if self.name == "plain PyTorch" and asked.count(self.name) == 3:  # the first step and one round went well
+                raise RuntimeError("plain PyTorch ended with status -9")
+            return super().receive()
+
+    monkeypatch.setattr(cpu_steps, "Worker", Dies)
+    two = ["--contenders", "ours", "plain PyTorch"]
+    cpu_steps.main(["--smoke", "--rounds", "3", *two, "--batch", "1", "--out", str(tmp_path)])
+    found = json.loads((tmp_path / cpu_steps.FILE).read_text())["models"]["gpt2-124m"]["1"]
+    assert [*found["contenders"]] == ["ours"]
+    assert found["left out"] == {"plain PyTorch": "plain PyTorch ended with status -9"}
+    assert found["contenders"]["ours"]["seconds"]["median"] > 0
+
+
 def test_losses_that_differ_are_told() -> None:
     with pytest.raises(ValueError, match="losses at equal weights differ"):
         cpu_steps.check_agreement({"a": 1.0, "b": 1.001})
