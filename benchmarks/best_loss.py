@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     path = None if options.out is None else options.out / FILE
     about = machine.environment() | {"preset": " ".join([PRESET, *options.settings]), "minutes": options.minutes}
-    report: dict[str, Any] = {**about, "seeds": machine.kept(path, about).get("seeds", {})}
+    report: dict[str, Any] = {"seeds": {}} | machine.continued(path, about)
     for seed in options.seeds:
         print(f"seed {seed}", flush=True)
         with tempfile.TemporaryDirectory() as runs:

@@ -179,7 +179,7 @@ def main(arguments: list[str] | None = None) -> None:
     batches = options.batch or ([PRESETS["tiny"][1].batch_size] if options.model == "tiny" else [1, 4])
     path = None if options.out is None else options.out / FILE
     about = machine.environment("transformers", "litgpt") | {"smoke": options.smoke}
-    report: dict[str, Any] = {**about, "models": machine.kept(path, about).get("models", {})}
+    report: dict[str, Any] = {"models": {}} | machine.continued(path, about)
     for batch in batches:
         found = measure(options.model, batch, options.rounds, names, options.smoke)
         report["models"].setdefault(options.model, {})[str(batch)] = found

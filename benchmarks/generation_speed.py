@@ -155,7 +155,7 @@ def main(arguments: list[str] | None = None) -> None:
     config, new = (SMALL, 8) if options.smoke else (GPTConfig(), NEW)
     path = None if options.out is None else options.out / FILE
     about = {**machine.environment("transformers"), "prompt": PROMPT, "new": new, "smoke": options.smoke}
-    report: dict[str, Any] = {**about, "batches": machine.kept(path, about).get("batches", {})}
+    report: dict[str, Any] = {"batches": {}} | machine.continued(path, about)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         torch.manual_seed(0)
         model = GPT(config)

@@ -35,12 +35,27 @@ def processor() -> str:
     return names[0] if names else platform.processor()
 
 
-def kept(path: Path | None, environment: dict[str, Any]) -> dict[str, Any]:
-    """What an earlier run with the same environment wrote at `path`; otherwise nothing."""
+def continued(path: Path | None, about: dict[str, Any]) -> dict[str, Any]:
+    """What an earlier run under the same conditions wrote at `path`, to go on with, and the conditions themselves.
+
+    A package that is missing in one of the runs is no other condition.
+
+    Raises:
+        ValueError: the conditions were others, so the figures cannot stand side by side; measured ones are never thrown away.
+    """
     if path is None or not path.exists():
-        return {}
+        return about
     earlier: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return earlier if all(earlier.get(key) == value for key, value in environment.items()) else {}
+    versions = about.get("versions", {})
+    before = earlier.get("versions", {})
+    now = about | ({"versions": before | versions} if "versions" in about else {})
+    changed = {key: (earlier.get(key), value) for key, value in now.items() if earlier.get(key) != value}
+    if "versions" in changed and all(before.get(name, version) == version for name, version in versions.items()):
+        del changed["versions"]
+    if changed:
+        said = "; ".join(f"{key} was {old}, is {new}" for key, (old, new) in changed.items())
+        raise ValueError(f"{path} was measured under other conditions: {said}. Give another --out, or delete it.")
+    return earlier | now
 
 
 def write(path: Path | None, report: dict[str, Any]) -> None:

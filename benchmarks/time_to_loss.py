@@ -56,7 +56,7 @@ def main() -> None:
     text = str(arguments.text.resolve())
     path = None if arguments.out is None else arguments.out / FILE
     about = {"machine": f"{os.cpu_count()} cores, {platform.machine()}", "torch": torch.__version__, "goal": GOAL}
-    report: dict[str, Any] = {**about, "cores": machine.kept(path, about).get("cores", {})}
+    report: dict[str, Any] = {"cores": {}} | machine.continued(path, about)
     with tempfile.TemporaryDirectory() as runs:
         ours = [sys.executable, "training/train_gpt2.py", "shakespeare-char", "--data.path", text]
         plain = [sys.executable, "-m", "gpt_from_scratch.benchmarks.plain_gpt", text]

@@ -200,9 +200,15 @@ def test_what_was_not_measured_says_so(name: str, tmp_path: Path) -> None:
     assert tables.TABLES[name](tmp_path) == ["not measured yet"]
 
 
-def test_results_of_another_machine_are_not_kept(tmp_path: Path) -> None:
-    path, about = tmp_path / "x.json", machine.environment()
-    assert machine.kept(path, about) == {}
+def test_results_are_gone_on_with_and_never_thrown_away(tmp_path: Path) -> None:
+    path, about = tmp_path / "x.json", machine.environment("numpy")
+    assert machine.continued(path, about) == machine.continued(None, about) == about
     machine.write(path, {**about, "models": {"tiny": 1}})
-    assert machine.kept(path, about)["models"] == {"tiny": 1}
-    assert machine.kept(path, {**about, "torch": "1.0"}) == {}
+    assert machine.continued(path, about) == {**about, "models": {"tiny": 1}}
+    without = {**about, "versions": {}}
+    assert machine.continued(path, without) == {**about, "models": {"tiny": 1}}, "a package may be missing this time"
+    more = {**about, "versions": {**about["versions"], "litgpt": "1"}}
+    assert machine.continued(path, more)["versions"] == more["versions"]
+    for other in ({**about, "torch": "1.0"}, {**about, "versions": {"numpy": "1.0"}}):
+        with pytest.raises(ValueError, match=r"x\.json was measured under other conditions: .*1\.0.*another --out"):
+            machine.continued(path, other)
