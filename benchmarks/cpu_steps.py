@@ -4,10 +4,10 @@
     python -m gpt_from_scratch.benchmarks.cpu_steps --model tiny --out benchmarks/results     # the preset `tiny`
 
 A step is forward, backward, clipping to norm 1, optimizer and zero_grad, in fp32. Ours is the training loop's own with
---backend torch. All begin with the same weights and tokens, and their first losses must agree to 1e-4. Each first step is
-untimed; what torch.compile adds to it is reported by itself. In the same rounds the machine's own rate of matrix products is
-measured, at the step's shapes, and each contender's part of it given by the FLOPs of training/flops.py. The memory is the
-most that a process had resident during its timed steps.
+--backend torch, and --no-compile unless its name says otherwise. All begin with the same weights and tokens, and their first
+losses must agree to 1e-4. Each first step is untimed; what torch.compile adds to it is reported by itself. In the same rounds
+the machine's own rate of matrix products is measured, at the step's shapes, and each contender's part of it given by the FLOPs
+of training/flops.py. The memory is the most that a process had resident during its timed steps.
 
 litgpt takes part where it can be imported. It asks for other versions than transformers does, so give it a folder of its own:
     pip install --no-deps --target LITGPT litgpt lightning lightning-utilities pytorch-lightning torchmetrics jsonargparse \\

@@ -27,6 +27,7 @@ from gpt_from_scratch.benchmarks import (
 )
 from gpt_from_scratch.benchmarks.plain_modern import zeropower
 from gpt_from_scratch.benchmarks.step_contenders import CONTENDERS
+from gpt_from_scratch.benchmarks.timing import summary
 from gpt_from_scratch.kernels.registry import use_backend
 from gpt_from_scratch.training.display import Display
 from gpt_from_scratch.training.validation import Score
@@ -110,6 +111,10 @@ def test_a_contender_that_is_killed_takes_no_other_with_it(tmp_path: Path, monke
     assert [*found["contenders"]] == ["ours"]
     assert found["left out"] == {"plain PyTorch": "plain PyTorch ended with status -9"}
     assert found["contenders"]["ours"]["seconds"]["median"] > 0
+
+
+def test_one_round_is_its_own_summary() -> None:
+    assert summary([2.0]) == {"median": 2.0, "p20": 2.0, "p80": 2.0}
 
 
 def test_losses_that_differ_are_told() -> None:

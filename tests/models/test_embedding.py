@@ -1,4 +1,4 @@
-"""The embedding that keeps its gradient's memory is nn.Embedding to the last bit."""
+"""The embedding that keeps its gradient's memory gives what nn.Embedding gives."""
 
 import torch
 from torch import nn
