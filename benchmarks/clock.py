@@ -7,7 +7,8 @@ class Clock:
     """How much of the time is left."""
 
     def __init__(self, minutes: float) -> None:
-        self.end = time.monotonic() + 60 * minutes
+        self.seconds = 60 * minutes
+        self.end = time.monotonic() + self.seconds
         self.left_out: list[str] = []
 
     def over(self, what: str, reserve: float = 0.0) -> bool:

@@ -88,7 +88,7 @@ def steps(report: dict[str, Any]) -> list[str]:
     lines = [
         "## Training steps",
         "",
-        "GPT-2 124M, 32 × 1024 tokens, bf16, AdamW, compiled as one graph; the variants take turns, one step each a round.",
+        "GPT-2 124M, 32 × 1024 tokens, bf16, AdamW, compiled block by block; the variants take turns, one step each a round.",
         "",
         "| backends | ms (p20–p80) | tokens/s | MFU | beside all of ours | peak MB |",
         "|---|---:|---:|---:|---:|---:|",

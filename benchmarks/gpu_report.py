@@ -54,7 +54,10 @@ def backend_for(device: str) -> str:
 
 
 def parity(device: str, clock: Clock, tiny: bool) -> Section:
-    """The parity rule of the tests: every odd layout in every dtype, every case in bf16, a part of them in the others."""
+    """The parity rule of the tests: every odd layout in every dtype, every case in bf16, a part of them in the others.
+
+    It may take half of the time. An illegal access ends it, and the report: nothing runs on the device after one.
+    """
     results: dict[str, Any] = {"passed": 0, "layouts": {}, "failures": []}
     for dtype in (torch.bfloat16, torch.float16, torch.float32):
         for made in load_ops().values():
@@ -63,17 +66,28 @@ def parity(device: str, clock: Clock, tiny: bool) -> Section:
             plain = [case for case in cases if layout(case) is None]
             for case in odd + plain[:: 8 if tiny else 1 if dtype == torch.bfloat16 else 4]:
                 name = f"{made.name} {case.name} {dtype}"
-                if clock.over(f"parity: {name} and after", 420):
+                if clock.over(f"parity: {name} and after", clock.seconds / 2):
                     return results
                 try:
                     check_parity(made, backend_for(device), case, dtype, device)
                 except (AssertionError, RuntimeError) as error:
                     results["failures"].append(f"{name}: {error}")
+                    if device_is_lost(device):
+                        sys.exit(f"parity: {name} broke the device, and nothing can run on it any more: {error}")
                     continue
                 results["passed"] += 1
                 if (kind := layout(case)) is not None:
                     results["layouts"][kind] = results["layouts"].get(kind, 0) + 1
     return results
+
+
+def device_is_lost(device: str) -> bool:
+    """Whether an error like an illegal access has ended this process's use of the GPU: every later call fails with it."""
+    try:
+        torch.zeros(1, device=device).cpu()
+    except RuntimeError:
+        return True
+    return False
 
 
 def layout(case: Case) -> str | None:
@@ -115,8 +129,8 @@ SECTIONS: dict[str, Callable[[str, Clock, bool], Section]] = {
     "equal bits": equal_bits,
     "model": gpu_steps.whole_model,
     "ceilings": gpu_times.ceilings,
-    "times": gpu_times.times,
     "steps": gpu_steps.steps,
+    "times": gpu_times.times,
 }
 
 

@@ -19,18 +19,24 @@ def tokens_for(config: GPTConfig, batch: int, device: str) -> torch.Tensor:
     return torch.randint(config.vocab_size, (batch, config.block_size + 1), device=device)
 
 
-def gradients(call: Any, model: GPT, parts: list[torch.Tensor], device: str) -> list[torch.Tensor]:
+def gradients(
+    call: Any, model: GPT, parts: list[torch.Tensor], device: str, dtype: torch.dtype = torch.bfloat16
+) -> list[torch.Tensor]:
     """Gradients of the summed losses of `parts`, accumulated."""
     model.zero_grad()
     for tokens in parts:
-        with torch.autocast(device, dtype=torch.bfloat16):
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
             loss = call(tokens[:, :-1], tokens[:, 1:], reduction="sum")
         loss.backward()
     return [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
 
 
 def whole_model(device: str, clock: Clock, tiny: bool) -> dict[str, Any]:
-    """One graph, the same gradients compiled and in two parts, and torch.library's own checks of our operations."""
+    """One graph, the gradients of eager, compiled and in two parts, and torch.library's own checks of our operations.
+
+    In bf16 a gradient's distance from the reference's in fp32 may be three times that of the reference's own in bf16, and two of
+    bf16's steps more: kernels keep in bf16 what the reference keeps in fp32.
+    """
     failures: list[str] = []
     torch.manual_seed(0)
     config = TINY if tiny else GPTConfig(n_layer=2)
@@ -38,7 +44,8 @@ def whole_model(device: str, clock: Clock, tiny: bool) -> dict[str, Any]:
     tokens = tokens_for(config, 4, device)
     backend = "triton" if device == "cuda" else "torch"
     with use_backend("reference"):
-        expected = gradients(model, model, [tokens], device)
+        exact = gradients(model, model, [tokens], device, torch.float32)
+        own = gradients(model, model, [tokens], device)
     compiled = torch.compile(model, fullgraph=True, backend="eager" if tiny else "inductor")
     ways: dict[str, Any] = {
         "eager": lambda: gradients(model, model, [tokens], device),
@@ -52,10 +59,12 @@ def whole_model(device: str, clock: Clock, tiny: bool) -> dict[str, Any]:
         except RuntimeError as error:
             failures.append(f"{name}: {error}")
             continue
-        for parameter, a, b in zip(dict(model.named_parameters()), expected, found, strict=True):
-            off = float((a - b).norm() / a.norm().clamp(min=1e-12))
-            if not off < 0.03:  # bf16 activations: a few of its 0.4 % steps
-                failures.append(f"{name}: gradient of {parameter} is {off:.3f} of its norm away from the reference's")
+        for parameter, *sides in zip(dict(model.named_parameters()), exact, own, found, strict=True):
+            allowed, off = (float((side - sides[0]).norm() / sides[0].norm()) for side in sides[1:])
+            if not off <= 3 * allowed + 2 * torch.finfo(torch.bfloat16).eps:
+                failures.append(
+                    f"{name}: gradient of {parameter} is {off:.4f} of its norm away from fp32's, the reference's {allowed:.4f}"
+                )
     if device == "cuda":
         failures += operation_checks(device)
     return {"backend": backend, "failures": failures}
@@ -91,8 +100,10 @@ def complaints(checks: list[tuple[Any, tuple[Any, ...]]]) -> list[str]:
     return failures
 
 
-FIRST_COMPILATION = 60.0
+FIRST_COMPILATION = 40.0
 """Seconds that one variant's compilation may take, before one has been seen."""
+BETWEEN_BLOCKS = ("layer_norm", "linear_cross_entropy")
+"""Ops that no compiled block contains."""
 
 
 def variants(device: str) -> dict[str, str]:
@@ -102,14 +113,18 @@ def variants(device: str) -> dict[str, str]:
 
 
 def steps(device: str, clock: Clock, tiny: bool) -> list[dict[str, Any]]:
-    """Training steps of every variant in turn, round after round, on one model and optimizer: an A/B within the step."""
+    """Training steps of every variant in turn, round after round, on one model and optimizer: an A/B within the step.
+
+    Compiled block by block, as the training loop does.
+    """
     config, batch = (TINY, 2) if tiny else (GPTConfig(), 32)
     torch.manual_seed(0)
     torch._dynamo.reset()
     model = GPT(config).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=device == "cuda")
     tokens = tokens_for(config, batch, device)
-    call = torch.compile(model, fullgraph=True, dynamic=False, backend="eager" if tiny else "inductor")
+    for block in model.h:
+        block.compile(fullgraph=True, dynamic=False, backend="eager" if tiny else "inductor")
     usable: dict[str, str] = {}
     peaks: dict[str, int | None] = {}
     failed: list[dict[str, Any]] = []
@@ -122,12 +137,14 @@ def steps(device: str, clock: Clock, tiny: bool) -> list[dict[str, Any]]:
             try:
                 with use_backend(choice):
                     for _ in range(3):
-                        step(call, optimizer, tokens, device)
-                    peaks[name] = peak_of_step(call, optimizer, tokens, device)
+                        step(model, optimizer, tokens, device)
+                    peaks[name] = peak_of_step(model, optimizer, tokens, device)
             except RuntimeError as error:
                 failed.append({"backends": name, "error": str(error)[:1000]})
                 continue
-            if torch._dynamo.utils.counters["stats"]["unique_graphs"] == graphs:  # its time would be the other's
+            made = torch._dynamo.utils.counters["stats"]["unique_graphs"] > graphs
+            changed = choice.rpartition(",")[2].partition("=")[0]
+            if changed not in BETWEEN_BLOCKS and not made:  # its time would be the other's
                 failed.append({"backends": name, "error": "ran a graph that another variant had compiled"})
                 continue
             usable[name], longest = choice, perf_counter() - started if not usable else longest
@@ -135,7 +152,7 @@ def steps(device: str, clock: Clock, tiny: bool) -> list[dict[str, Any]]:
         for _ in range(5 if tiny else 15):
             for name, choice in usable.items():
                 with use_backend(choice):
-                    seconds[name].append(step(call, optimizer, tokens, device))
+                    seconds[name].append(step(model, optimizer, tokens, device))
     ours = seconds.get(next(iter(variants(device))))
     return [figures(model, batch, name, seconds[name], ours, peaks[name], device) for name in usable] + failed
 
@@ -158,22 +175,22 @@ def figures(
     }
 
 
-def peak_of_step(call: Any, optimizer: torch.optim.Optimizer, tokens: torch.Tensor, device: str) -> int | None:
+def peak_of_step(model: GPT, optimizer: torch.optim.Optimizer, tokens: torch.Tensor, device: str) -> int | None:
     """Bytes allocated at the peak of one step; None on a CPU."""
     if device != "cuda":
         return None
     torch.cuda.reset_peak_memory_stats()
-    step(call, optimizer, tokens, device)
+    step(model, optimizer, tokens, device)
     return torch.cuda.max_memory_allocated()
 
 
-def step(call: Any, optimizer: torch.optim.Optimizer, tokens: torch.Tensor, device: str) -> float:
+def step(model: GPT, optimizer: torch.optim.Optimizer, tokens: torch.Tensor, device: str) -> float:
     """Seconds of one step, the device's work included."""
     if device == "cuda":
         torch.cuda.synchronize()
     start = perf_counter()
     with torch.autocast(device, dtype=torch.bfloat16):
-        loss = call(tokens[:, :-1], tokens[:, 1:])
+        loss = model(tokens[:, :-1], tokens[:, 1:])
     loss.backward()
     optimizer.step()
     optimizer.zero_grad()

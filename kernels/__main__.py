@@ -74,8 +74,10 @@ def main() -> None:
     parser.add_argument(
         "--set", choices=("covering", "everything"), default="covering", help="which kernels (default: %(default)s)"
     )
-    parser.add_argument("--out", type=Path, help="also write the table here, as JSON")
+    parser.add_argument("--out", type=Path, help="also write the table into this file, as JSON")
     arguments = parser.parse_args()
+    if arguments.out is not None and arguments.out.is_dir():
+        parser.error(f"--out {arguments.out} is a folder: give the name of a file, as {arguments.out / 'kernels.json'}")
     console = Console() if sys.stdout.isatty() else Console(width=140)
     if arguments.inspect:
         targets = [arguments.target] if arguments.target else list(configs.FAMILIES)

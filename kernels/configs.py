@@ -6,8 +6,8 @@ table's form; $GPT_KERNEL_CONFIGS names a file of such lines, which then come fi
 
 A family stands for what its chips' memories allow: "sm_80" keeps to the 99 KiB of shared memory that an RTX 30, 40 or
 50 has, too; "sm_90" and "sm_100" are H100 and B200; "gfx942" is AMD's MI300, with 64 lanes a warp and 64 KiB.
-No line has been timed yet: each was chosen by what the compiler makes of it (no spills, occupancy, instructions a tile:
-`python -m gpt_from_scratch.kernels --inspect`).
+sm_90's lines were timed on an H200 with triton 3.6 (benchmarks/results/kernels_gpu.md). No other has been: each was chosen by
+what the compiler makes of it (no spills, occupancy, instructions a tile: `python -m gpt_from_scratch.kernels --inspect`).
 """
 
 import contextlib
@@ -55,16 +55,16 @@ sm_80        layer_norm            backward     any    4096   0       1     0   
 sm_80        layer_norm            backward     any    8192   0       1     0        16     1       1
 sm_80        layer_norm            sums         any    8192   0       64    32       4      1       1
 sm_80        linear_cross_entropy  loss         any    0      0       1     4096     8      1       1
-sm_90        attention             forward      half   64     0       128   64       4      3       1
-sm_90        attention             forward      half   128    0       128   128      8      2       1
+sm_90        attention             forward      half   64     0       64    64       4      3       1
+sm_90        attention             forward      half   128    0       64    32       4      3       1
 sm_90        attention             forward      fp32   128    0       32    32       4      1       1
 sm_90        attention             decode       half   128    0       16    64       4      2       2
 sm_90        attention             decode       fp32   128    0       16    32       4      1       2
-sm_90        attention             backward_q   half   64     0       64    128      4      2       1
-sm_90        attention             backward_q   half   128    0       128   64       8      2       1
+sm_90        attention             backward_q   half   64     0       64    64       4      3       1
+sm_90        attention             backward_q   half   128    0       64    64       4      2       1
 sm_90        attention             backward_q   fp32   128    0       32    32       4      1       1
-sm_90        attention             backward_kv  half   64     0       64    128      8      2       1
-sm_90        attention             backward_kv  half   128    0       32    128      8      2       1
+sm_90        attention             backward_kv  half   64     0       32    64       4      3       1
+sm_90        attention             backward_kv  half   128    0       32    64       4      2       1
 sm_90        attention             backward_kv  fp32   128    0       32    32       4      1       1
 sm_90        layer_norm            forward      any    1024   0       4     0        4      1       1
 sm_90        layer_norm            forward      any    4096   0       1     0        4      1       1
@@ -73,11 +73,11 @@ sm_90        layer_norm            backward     any    1024   0       4     0   
 sm_90        layer_norm            backward     any    4096   0       1     0        8      1       2
 sm_90        layer_norm            backward     any    8192   0       1     0        16     1       1
 sm_90        layer_norm            sums         any    8192   0       64    32       4      1       1
-sm_90        linear_cross_entropy  loss         any    0      0       1     4096     8      1       1
+sm_90        linear_cross_entropy  loss         any    0      0       1     2048     4      1       1
 sm_100       attention             forward      half   64     0       128   128      8      2       1
-sm_100       attention             forward      half   128    0       128   128      8      2       1
+sm_100       attention             forward      half   128    0       128   64       8      2       1
 sm_100       attention             forward      fp32   128    0       32    32       4      1       1
-sm_100       attention             decode       half   128    0       16    64       4      2       2
+sm_100       attention             decode       half   128    0       16    128      4      2       2
 sm_100       attention             decode       fp32   128    0       16    32       4      1       2
 sm_100       attention             backward_q   half   64     0       128   64       4      2       1
 sm_100       attention             backward_q   half   128    0       64    64       4      2       1

@@ -182,7 +182,7 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-    """The parameters of one block; `GPT.hidden` runs it, since each addition is fused with the norm that follows."""
+    """Attention and MLP, each added to the residual stream; the addition is fused with the norm that follows it."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -190,6 +190,19 @@ class Block(nn.Module):
         self.attn = CausalSelfAttention(config)
         self.ln_2 = LayerNorm(config)
         self.mlp = MLP(config)
+
+    def forward(
+        self,
+        normed: Float[Tensor, "b t c"],
+        x: Float[Tensor, "b t c"],
+        following: LayerNorm,
+        rotary: Float[Tensor, "2 #b 1 t half"] | None,
+        cache: "KVCache | None" = None,
+        layer: int = 0,
+    ) -> tuple[Float[Tensor, "b t c"], Float[Tensor, "b t c"]]:
+        """(its `following` norm, residual stream) after this block; `normed` is ln_1 of the stream x."""
+        normed, x = self.ln_2.after(self.attn(normed, rotary, cache, layer), x)
+        return following.after(self.mlp(normed), x)
 
 
 class GPT(nn.Module):
@@ -284,10 +297,10 @@ class GPT(nn.Module):
             rotary = rotary.to(x.dtype)
         blocks: list[Block] = list(self.h)  # type: ignore[arg-type]
         normed: Tensor = blocks[0].ln_1(x)
-        for layer, block in enumerate(blocks):
-            normed, x = block.ln_2.after(block.attn(normed, rotary, cache, layer), x)
-            following = blocks[layer + 1].ln_1 if layer + 1 < len(blocks) else self.ln_f
-            normed, x = following.after(block.mlp(normed), x)
+        norms = [block.ln_1 for block in blocks[1:]] + [self.ln_f]
+        for layer, (block, following) in enumerate(zip(blocks, norms, strict=True)):
+            # Without a cache the number says nothing, and a compiled block that sees it would be made once a layer.
+            normed, x = block(normed, x, following, rotary, cache, layer if cache is not None else 0)
         if cache is not None:
             cache.advance(tokens.shape[1])
         return normed

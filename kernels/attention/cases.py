@@ -29,6 +29,7 @@ def attention_cases() -> Iterator[Case]:
     yield case("ragged-grouped-chunk", b=2, hq=4, hkv=2, tq=16, tk=80, lengths=(80, 40))
     yield case("scale", scale=0.25)
     yield case("large-logits", size=8.0)
+    yield case("early-peak", tq=200, tk=200, peak=64.0)
     yield case("no-rows", b=0)
     yield case("no-queries", tq=0, tk=8)
     yield case("packed", packed=True)
@@ -50,10 +51,14 @@ def case(
     scale: float | None = None,
     lengths: tuple[int, ...] | None = None,
     size: float = 1.0,
+    peak: float = 1.0,
     packed: bool = False,
     grad: str = "dense",
 ) -> Case:
-    """One case; `packed` takes q, k and v as strided views of one projection, as the model does; `hkv` 0 is `hq`."""
+    """One case; `packed` takes q, k and v as strided views of one projection, as the model does; `hkv` 0 is `hq`.
+
+    `size` multiplies the queries, `peak` the first keys, whose scores then lie far above or below all others.
+    """
     hkv = hkv or hq
 
     def make(generator: torch.Generator, dtype: torch.dtype) -> dict[str, Any]:
@@ -63,6 +68,7 @@ def case(
         else:
             q = (torch.randn(b, hq, tq, d, generator=generator) * size).to(dtype)
             k, v = (torch.randn(b, hkv, tk, d, generator=generator).to(dtype) for _ in range(2))
+            k[:, :, :3] *= peak
         kv_lengths = None if lengths is None else torch.tensor(lengths)
         return {"q": q, "k": k, "v": v, "causal": causal, "scale": scale, "kv_lengths": kv_lengths}
 

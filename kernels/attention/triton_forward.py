@@ -1,14 +1,20 @@
 """The forward kernels of attention: FlashAttention-2's loop over key blocks (Dao 2023), and split keys for decoding.
 
 Scores are kept in units of log2: scale · log2(e) is folded into one multiply-add before exp2, which is the hardware's
-exponential. Only the key blocks that the causal diagonal or the end of the keys crosses are masked; the loop before
-them checks nothing. A head size that is no power of two is taken as two tiles (80 as 64 + 16), each product twice.
+exponential. Only the key blocks that the causal diagonal or the end of the keys crosses are masked; the loop over the
+others checks nothing. A head size that is no power of two is taken as two tiles (80 as 64 + 16), each product twice.
+
+Softmax needs no running maximum, only some number near it, so that the exponentials neither overflow nor vanish. The masked
+blocks come first, and the maximum that they leave serves all others: no maxima, no rescaling of the output, and no exchange
+between threads there. Should a row's sum then pass LARGEST_SUM, the program does its work again with a running maximum.
 """
 
 from typing import no_type_check
 
 import triton
 import triton.language as tl
+
+LARGEST_SUM = tl.constexpr(2.0**64)  # of exponentials: a row's scores passed the maximum that served by 44 nats or more
 
 
 @triton.jit
@@ -104,12 +110,17 @@ def attend(
     REST: tl.constexpr,
     BLOCK_N: tl.constexpr,
     MASKED: tl.constexpr,
+    RUNNING: tl.constexpr,
     CAUSAL: tl.constexpr,
     CHECK: tl.constexpr,
     PRECISION: tl.constexpr,
+    STAGES: tl.constexpr = None,
 ):
-    """Fold the keys from `first` to `last` into the running maximum, sum and output; `query` is each row's last visible key."""
-    for start in range(first, last, BLOCK_N):
+    """Fold the keys from `first` to `last` into the sum and output, and with RUNNING into the maximum, which else stays.
+
+    `query` is each row's last visible key, STAGES the loop's pipeline where it is not the kernel's.
+    """
+    for start in tl.range(first, last, BLOCK_N, num_stages=STAGES):
         start = tl.multiple_of(start, BLOCK_N)
         k_at = k_base + tl.cast(start, tl.int64) * k_row
         k = load_tile(k_at, k_row, valid - start, D, 0, LEAD, BLOCK_N, CHECK)
@@ -126,19 +137,26 @@ def attend(
             higher = tl.maximum(top, tl.max(s, 1))
             safe = tl.where(higher == float("-inf"), 0.0, higher)  # a row that has seen no key yet
             p = tl.exp2(s - safe[:, None])
-            fade = tl.exp2(top - safe)
-        else:
+        elif RUNNING:
             higher = tl.maximum(top, tl.max(s, 1) * scale)
+            safe = higher
             p = tl.exp2(s * scale - higher[:, None])
-            fade = tl.exp2(top - higher)
-        total = total * fade + tl.sum(p, 1)
+        else:
+            p = tl.exp2(s * scale - top[:, None])
+        if RUNNING:
+            fade = tl.exp2(top - safe)
+            total *= fade
+            acc *= fade[:, None]
+            if REST:
+                acc_rest *= fade[:, None]
+            top = higher
+        total += tl.sum(p, 1)
         v_at = v_base + tl.cast(start, tl.int64) * v_row
         v = load_tile(v_at, v_row, valid - start, D, 0, LEAD, BLOCK_N, CHECK)
-        acc = tl.dot(p.to(v.dtype), v, acc * fade[:, None], input_precision=PRECISION)
+        acc = tl.dot(p.to(v.dtype), v, acc, input_precision=PRECISION)
         if REST:
             v_rest = load_tile(v_at, v_row, valid - start, D, LEAD, REST, BLOCK_N, CHECK)
-            acc_rest = tl.dot(p.to(v.dtype), v_rest, acc_rest * fade[:, None], input_precision=PRECISION)
-        top = higher
+            acc_rest = tl.dot(p.to(v.dtype), v_rest, acc_rest, input_precision=PRECISION)
     return acc, acc_rest, top, total
 
 
@@ -179,11 +197,15 @@ def attention_forward(
     EVEN_Q: tl.constexpr,
     EVEN_K: tl.constexpr,
     SPLIT: tl.constexpr,
+    RUNNING: tl.constexpr,
     PRECISION: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
 ):
-    """Output and log2-sum-exp2 of BLOCK_M queries of one head, over all keys or (SPLIT) over the `span` keys of this split."""
+    """Output and log2-sum-exp2 of BLOCK_M queries of one head, over all keys or (SPLIT) over the `span` keys of this split.
+
+    RUNNING keeps a running maximum throughout: for exponentials that fp16 cannot hold, or where no block may be masked.
+    """
     blocks = tl.cdiv(tq, BLOCK_M)
     block = blocks - 1 - tl.program_id(0) % blocks  # the longest causal rows first: the short ones fill the gaps
     batch = tl.program_id(0) // blocks // heads
@@ -212,15 +234,27 @@ def attention_forward(
     top = tl.full([BLOCK_M], float("-inf"), tl.float32)
     total = tl.zeros([BLOCK_M], tl.float32)
     query = first_row + tl.arange(0, BLOCK_M) + offset
-    acc, acc_rest, top, total = attend(
-        acc, acc_rest, top, total, q, q_rest, k_base, v_base, k_row, v_row, first, full, query, valid, scale,
-        D, LEAD, REST, BLOCK_N, False, CAUSAL, False, PRECISION,
-    )  # fmt: skip
-    if CAUSAL or LENGTHS or not EVEN_K:
+    if not RUNNING:
+        full = tl.minimum(full, tl.maximum(end - 1, 0) // BLOCK_N * BLOCK_N)  # one block at least leaves a maximum
+    if not RUNNING or CAUSAL or LENGTHS or not EVEN_K:
         acc, acc_rest, top, total = attend(
             acc, acc_rest, top, total, q, q_rest, k_base, v_base, k_row, v_row, full, end, query, valid, scale,
-            D, LEAD, REST, BLOCK_N, True, CAUSAL, LENGTHS or not EVEN_K, PRECISION,
+            D, LEAD, REST, BLOCK_N, True, True, CAUSAL, LENGTHS or not EVEN_K, PRECISION,
         )  # fmt: skip
+    acc, acc_rest, top, total = attend(
+        acc, acc_rest, top, total, q, q_rest, k_base, v_base, k_row, v_row, first, full, query, valid, scale,
+        D, LEAD, REST, BLOCK_N, False, RUNNING, CAUSAL, False, PRECISION,
+    )  # fmt: skip
+    if not RUNNING:  # noqa: SIM102 (a constant: without it the branch is not even compiled)
+        if tl.max(total, 0) > LARGEST_SUM:
+            acc = tl.zeros([BLOCK_M, LEAD], tl.float32)
+            acc_rest = tl.zeros([BLOCK_M, REST or LEAD], tl.float32)
+            top = tl.full([BLOCK_M], float("-inf"), tl.float32)
+            total = tl.zeros([BLOCK_M], tl.float32)
+            acc, acc_rest, top, total = attend(
+                acc, acc_rest, top, total, q, q_rest, k_base, v_base, k_row, v_row, 0, end, query, valid, scale,
+                D, LEAD, REST, BLOCK_N // 2, True, True, CAUSAL, LENGTHS or not EVEN_K, PRECISION, 1,
+            )  # fmt: skip
 
     norm = tl.where(total == 0, 1.0, 1 / total)
     out_at = out_ptr + split * out_split + batch.to(tl.int64) * out_batch + head.to(tl.int64) * out_head

@@ -123,6 +123,7 @@ def forward(
         ),
         **constants(q, k, kv_lengths, causal, config),
         SPLIT=splits > 1,
+        RUNNING=splits > 1 or q.dtype == torch.float16,
     )
     if splits > 1:
         launch(
@@ -195,7 +196,7 @@ def backward(
 
 def constants(q: Tensor, k: Tensor, kv_lengths: Tensor | None, causal: bool, config: configs.Config) -> dict[str, Any]:
     """The constexpr arguments that the three kernels share."""
-    lead, rest = tiles(q.shape[3])
+    lead, rest = whole_tile(q.shape[3]) if narrow_tiles_break(q) else tiles(q.shape[3])
     return {
         "D": q.shape[3],
         "LEAD": lead,
@@ -216,6 +217,20 @@ def tiles(head_size: int) -> tuple[int, int]:
     lead = max(16, whole // 2)
     rest = max(16, triton.next_power_of_2(max(1, head_size - lead)))
     return (lead, rest) if head_size > lead and lead + rest < whole else (whole, 0)
+
+
+def whole_tile(head_size: int) -> tuple[int, int]:
+    """A head in one tile of at least 64 columns."""
+    return max(64, triton.next_power_of_2(head_size)), 0
+
+
+def narrow_tiles_break(q: Tensor) -> bool:
+    """Whether a tile of 16 or 32 columns can be read beyond its shared memory.
+
+    Hopper's matrix instructions do that in code of triton 3.6 and 3.7 (triton#10573, #11366): with heads of 40 as 32 + 16 the
+    forward pass ended in an illegal access on an H200. fp32 is multiplied without those instructions.
+    """
+    return configs.family(q) == "sm_90" and q.dtype != torch.float32
 
 
 def addressable(x: Tensor) -> Tensor:

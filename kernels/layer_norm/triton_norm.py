@@ -65,6 +65,15 @@ def norm_forward(
 
 @triton.jit
 @no_type_check
+def load_rows(ptr, stride, row, rows, WIDTH: tl.constexpr, BLOCK: tl.constexpr):
+    """The rows with these numbers; zeros from row `rows` and from column WIDTH on."""
+    column = tl.arange(0, BLOCK)
+    inside = (row < rows)[:, None] & (column < WIDTH)[None, :]
+    return tl.load(ptr + row[:, None] * stride + column[None, :], mask=inside, other=0.0)
+
+
+@triton.jit
+@no_type_check
 def norm_backward(
     dy_ptr,
     dtotal_ptr,
@@ -90,11 +99,18 @@ def norm_backward(
     weight = tl.load(weight_ptr + column, mask=column < WIDTH, other=0.0).to(tl.float32)
     sum_weight = tl.zeros([ROWS, BLOCK], tl.float32)
     sum_bias = tl.zeros([ROWS, BLOCK], tl.float32)
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    next_dy = load_rows(dy_ptr, dy_stride, row, rows, WIDTH, BLOCK)
+    next_x = load_rows(x_ptr, x_stride, row, rows, WIDTH, BLOCK)
     for tile in range(tl.program_id(0), tl.cdiv(rows, ROWS), tl.num_programs(0)):
         row = tl.cast(tile, tl.int64) * ROWS + tl.arange(0, ROWS)
         inside = (row < rows)[:, None] & (column < WIDTH)[None, :]
-        dy = tl.load(dy_ptr + row[:, None] * dy_stride + column[None, :], mask=inside, other=0.0).to(tl.float32)
-        x = tl.load(x_ptr + row[:, None] * x_stride + column[None, :], mask=inside, other=0.0).to(tl.float32)
+        dy = next_dy.to(tl.float32)
+        x = next_x.to(tl.float32)
+        # The next tile is on its way while this one is worked on: else memory would stand idle.
+        next_row = row + tl.num_programs(0).to(tl.int64) * ROWS
+        next_dy = load_rows(dy_ptr, dy_stride, next_row, rows, WIDTH, BLOCK)
+        next_x = load_rows(x_ptr, x_stride, next_row, rows, WIDTH, BLOCK)
         mean = tl.load(mean_ptr + row, mask=row < rows, other=0.0)
         rstd = tl.load(rstd_ptr + row, mask=row < rows, other=0.0)
         normed = tl.where(inside, (x - mean[:, None]) * rstd[:, None], 0.0)
@@ -106,8 +122,7 @@ def norm_backward(
         mean_gx = tl.sum(g * normed, axis=1) / WIDTH
         dx = rstd[:, None] * (g - mean_g[:, None] - normed * mean_gx[:, None])
         if ADD:
-            dtotal = row[:, None] * dtotal_stride + column[None, :]
-            dx += tl.load(dtotal_ptr + dtotal, mask=inside, other=0.0).to(tl.float32)
+            dx += load_rows(dtotal_ptr, dtotal_stride, row, rows, WIDTH, BLOCK).to(tl.float32)
         at = row[:, None] * WIDTH + column[None, :]
         tl.store(dx_ptr + at, dx.to(dx_ptr.dtype.element_ty), mask=inside)
     at = tl.program_id(0) * WIDTH + column
@@ -118,15 +133,22 @@ def norm_backward(
 
 @triton.jit
 @no_type_check
-def column_sums(partial_ptr, sum_ptr, programs, WIDTH: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr):
-    """The second stage: the sum of a (programs, WIDTH) matrix over its rows, for BLOCK columns."""
+def column_sums(
+    partial_ptr, weight_ptr, bias_ptr, programs, WIDTH: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr
+):
+    """The second stage, for BLOCK columns: the sums of one of two (programs, WIDTH) matrices, the weight's and the bias's."""
     column = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    matrix = partial_ptr + tl.program_id(1) * programs * WIDTH
     total = tl.zeros([ROWS, BLOCK], tl.float32)
     for first in range(0, programs, ROWS):
         row = first + tl.arange(0, ROWS)
         inside = (row < programs)[:, None] & (column < WIDTH)[None, :]
-        total += tl.load(partial_ptr + row[:, None] * WIDTH + column[None, :], mask=inside, other=0.0)
-    tl.store(sum_ptr + column, tl.sum(total, axis=0).to(sum_ptr.dtype.element_ty), mask=column < WIDTH)
+        total += tl.load(matrix + row[:, None] * WIDTH + column[None, :], mask=inside, other=0.0)
+    sums = tl.sum(total, axis=0)
+    if tl.program_id(1) == 0:
+        tl.store(weight_ptr + column, sums.to(weight_ptr.dtype.element_ty), mask=column < WIDTH)
+    else:
+        tl.store(bias_ptr + column, sums.to(bias_ptr.dtype.element_ty), mask=column < WIDTH)
 
 
 def why_not(x: Tensor) -> str | None:
@@ -203,13 +225,12 @@ def backward(
     config = configs.find(x, "layer_norm", "backward", width)
     programs = min(triton.cdiv(count, config.rows), config.waves * multiprocessors(x))
     dx, dweight, dbias = backward_shapes(dy, dtotal, x, weight, mean, rstd, bias_dtype)
-    partial_weight = x.new_empty(programs, width, dtype=torch.float32)
-    partial_bias = x.new_empty(programs if bias_dtype is not None else 0, width, dtype=torch.float32)
+    partial = x.new_empty(1 if bias_dtype is None else 2, programs, width, dtype=torch.float32)
     launch(
         norm_backward,
         (programs,),
         config,
-        *(grads, added, rows, weight, mean, rstd, dx, partial_weight, partial_bias),
+        *(grads, added, rows, weight, mean, rstd, dx, partial[0], partial[-1]),
         *(count, grads.stride(0), added.stride(0), rows.stride(0)),
         WIDTH=width,
         ADD=dtotal is not None,
@@ -217,15 +238,14 @@ def backward(
         ROWS=config.rows,
         BLOCK=triton.next_power_of_2(width),
     )
-    add_columns(partial_weight, dweight)
-    if bias_dtype is not None:
-        add_columns(partial_bias, dbias)
-    return dx, dweight, dbias
-
-
-def add_columns(partial: Tensor, total: Tensor) -> None:
-    """Put the column sums of a matrix of partial sums into `total`."""
-    programs, width = partial.shape
     config = configs.find(partial, "layer_norm", "sums", width)
-    grid = (triton.cdiv(width, config.columns),)
-    launch(column_sums, grid, config, partial, total, programs, WIDTH=width, ROWS=config.rows, BLOCK=config.columns)
+    launch(
+        column_sums,
+        (triton.cdiv(width, config.columns), len(partial)),
+        config,
+        *(partial, dweight, dbias, programs),
+        WIDTH=width,
+        ROWS=config.rows,
+        BLOCK=config.columns,
+    )
+    return dx, dweight, dbias

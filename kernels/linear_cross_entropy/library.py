@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gpt_from_scratch.kernels.large_memory import large_empty
+from gpt_from_scratch.kernels.linear_cross_entropy.padding import padded_head
 from gpt_from_scratch.kernels.linear_cross_entropy.reference import CHUNK_LOGITS, linear_cross_entropy
 from gpt_from_scratch.kernels.linear_cross_entropy.scaling import scaled
 
@@ -51,15 +52,19 @@ def _by_cross_entropy(
     ignore_index: int,
     reduction: Literal["sum", "none"],
 ) -> Float[Tensor, "..."]:
-    head, wide = weight.to(hidden.dtype), torch.promote_types(hidden.dtype, torch.float32)
+    head, wide = _head(weight, hidden.dtype), torch.promote_types(hidden.dtype, torch.float32)
     chunk = max(1, CHUNK_LOGITS // weight.shape[0])
     parts = [
-        F.cross_entropy(F.linear(h, head).to(wide), t, ignore_index=ignore_index, reduction=reduction)
+        F.cross_entropy(F.linear(h, head)[:, : len(weight)].to(wide), t, ignore_index=ignore_index, reduction=reduction)
         for h, t in zip(hidden.split(chunk), labels.split(chunk), strict=True)
     ]
     if len(parts) == 1:
         return parts[0]
     return torch.cat(parts) if reduction == "none" else torch.stack(parts).sum()
+
+
+def _head(weight: Float[Tensor, "v d"], dtype: torch.dtype) -> Float[Tensor, "w d"]:
+    return padded_head(weight, dtype) if weight.is_cuda else weight.to(dtype)
 
 
 class _GradientInForward(torch.autograd.Function):
@@ -94,15 +99,16 @@ def _loss_and_gradients(
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "n d"], Float[Tensor, "v d"]]:
     """The sum of the losses, and its gradients by hidden and weight."""
     wide = torch.promote_types(hidden.dtype, torch.float32)
-    head = weight.to(hidden.dtype)
+    head = _head(weight, hidden.dtype)
     loss = hidden.new_zeros((), dtype=wide)
     grad_hidden = torch.empty_like(hidden, memory_format=torch.contiguous_format)
-    grad_weight = large_empty(weight.shape, wide, weight.device)  # a bf16 accumulator diverges (Liger-Kernel#512)
-    chunk = min(len(hidden), max(1, CHUNK_LOGITS // weight.shape[0]))
-    memory = large_empty((chunk, weight.shape[0]), hidden.dtype, hidden.device)
+    grad_weight = large_empty(head.shape, wide, weight.device)  # a bf16 accumulator diverges (Liger-Kernel#512)
+    chunk = min(len(hidden), max(1, CHUNK_LOGITS // len(head)))
+    memory = large_empty((chunk, len(head)), hidden.dtype, hidden.device)
     for start in range(0, len(hidden), chunk):
         h, t = hidden[start : start + chunk], labels[start : start + chunk]
         logits = torch.mm(h, head.T, out=memory[: len(t)]).to(wide)
+        logits[:, len(weight) :] = float("-inf")
         log_p = torch.log_softmax(logits, dim=-1, out=logits)
         loss += F.nll_loss(log_p, t, ignore_index=ignore_index, reduction="sum")
         ignored = t == ignore_index
@@ -118,4 +124,4 @@ def _loss_and_gradients(
             grad_weight.copy_(narrow.T @ h)
         else:
             grad_weight += narrow.T @ h
-    return loss, grad_hidden, grad_weight.to(weight.dtype)
+    return loss, grad_hidden, grad_weight[: len(weight)].to(weight.dtype)

@@ -2,6 +2,9 @@
 
 The matrix products are the library's. Between them one kernel reads a chunk's logits once from memory: a program takes
 a row, finds its log-sum-exp, and writes the gradient over the logits while the row is still in the cache.
+
+The vocabulary is padded (padding.py says why): the kernel leaves out the logits of the added rows and sets their gradients
+to 0.
 """
 
 from typing import no_type_check
@@ -13,8 +16,9 @@ from torch import Tensor
 
 from gpt_from_scratch.kernels import configs
 from gpt_from_scratch.kernels.launch import launch, opaque
+from gpt_from_scratch.kernels.linear_cross_entropy.padding import padded_head
 
-CHUNK_LOGITS = 2**29  # at most so many at a time: 10,682 tokens of GPT-2's vocabulary, 1 GiB in bf16
+CHUNK_LOGITS = 2**29  # at most so many at a time: 10,672 tokens of GPT-2's vocabulary, 1 GiB in bf16
 LOG2E = tl.constexpr(1.4426950408889634)
 LN2 = tl.constexpr(0.6931471805599453)
 
@@ -29,11 +33,15 @@ def loss_rows(
     stride,
     ignore_index,
     VOCABULARY: tl.constexpr,
+    PADDED: tl.constexpr,
     GRAD: tl.constexpr,
     UPSTREAM: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """loss = log Σ exp(logits) - logits[label] of one row; with GRAD, the logits become (softmax - one-hot) [· upstream]."""
+    """loss = log Σ exp(logits) - logits[label] of one row; with GRAD, the logits become (softmax - one-hot) [· upstream].
+
+    A row is PADDED long, of which VOCABULARY are logits; the gradients of the others are 0.
+    """
     row = tl.program_id(0).to(tl.int64)
     label = tl.load(labels_ptr + row)
     logits_ptr += row * stride
@@ -58,12 +66,12 @@ def loss_rows(
         factor = 1.0
         if UPSTREAM:
             factor = tl.load(upstream_ptr + row)
-        for first in range(0, VOCABULARY, BLOCK):
+        for first in range(0, PADDED, BLOCK):
             column = first + tl.arange(0, BLOCK)
             x = tl.load(logits_ptr + column, mask=column < VOCABULARY, other=float("-inf")).to(tl.float32)
             p = tl.exp2((x - lse) * LOG2E)
             grad = tl.where(counts, (p - tl.where(column == label, 1.0, 0.0)) * factor, 0.0)
-            tl.store(logits_ptr + column, grad.to(logits_ptr.dtype.element_ty), mask=column < VOCABULARY)
+            tl.store(logits_ptr + column, grad.to(logits_ptr.dtype.element_ty), mask=column < PADDED)
 
 
 def shapes(
@@ -87,32 +95,32 @@ def losses_and_gradients(
     The gradients are those of Σ upstream · losses, or of Σ losses. `hidden` is (n, d), `labels` is (n).
     """
     losses, grad_hidden, grad_weight = shapes(hidden, weight, labels, upstream, ignore_index, with_grad)
-    head, vocabulary = weight.to(hidden.dtype), len(weight)
+    head, vocabulary = padded_head(weight, hidden.dtype), len(weight)
     config = configs.find(hidden, "linear_cross_entropy", "loss", vocabulary)
-    chunk = chunk_rows(len(hidden), vocabulary)
-    # A row of GPT-2's 50,257 logits would start at any odd element; rows padded to 128 bytes are read in whole sectors.
-    padded = hidden.new_empty(chunk, -(-vocabulary // 64) * 64)
-    total = weight.new_zeros(weight.shape if with_grad else 0, dtype=torch.float32)  # bf16 diverges (Liger-Kernel#512)
+    chunk = chunk_rows(len(hidden), len(head))
+    buffer = hidden.new_empty(chunk, len(head))
+    total = head.new_zeros(head.shape if with_grad else 0, dtype=torch.float32)  # bf16 diverges (Liger-Kernel#512)
     for first in range(0, len(hidden), chunk):
         rows = slice(first, first + chunk)
         h = hidden[rows]
-        logits = padded[: len(h), :vocabulary]
+        logits = buffer[: len(h)]
         torch.mm(h, head.T, out=logits)
         launch(
             loss_rows,
             (len(h),),
             config,
             *(logits, labels[rows], losses if upstream is None else upstream[rows], losses[rows]),
-            *(padded.stride(0), ignore_index),
+            *(len(head), ignore_index),
             VOCABULARY=vocabulary,
+            PADDED=len(head),
             GRAD=with_grad,
             UPSTREAM=upstream is not None,
-            BLOCK=min(config.columns, triton.next_power_of_2(vocabulary)),
+            BLOCK=min(config.columns, triton.next_power_of_2(len(head))),
         )
         if with_grad:
             torch.mm(logits, head, out=grad_hidden[rows])
-            total += wide_product(logits.T, h)
-    return losses, grad_hidden, total.to(weight.dtype) if with_grad else grad_weight
+            add_product(total, logits.T, h)
+    return losses, grad_hidden, total[:vocabulary].to(weight.dtype) if with_grad else grad_weight
 
 
 def chunk_rows(rows: int, vocabulary: int) -> int:
@@ -121,8 +129,11 @@ def chunk_rows(rows: int, vocabulary: int) -> int:
     return max(128, -(-rows // chunks // 128) * 128)
 
 
-def wide_product(a: Tensor, b: Tensor) -> Tensor:
-    """a @ b in fp32, also of half precision tensors: summed and left in fp32 where the library can."""
-    if a.is_cuda and torch.version.hip is None and a.dtype != torch.float32:
-        return torch.mm(a, b, out_dtype=torch.float32)
-    return (a @ b).float()
+def add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
+    """total += a @ b, summed in fp32 also for half precision where the library can: total is fp32, (n, m)."""
+    if a.dtype == torch.float32:
+        total.addmm_(a, b)
+    elif a.is_cuda and torch.version.hip is None:
+        torch.addmm(total, a, b, out_dtype=torch.float32, out=total)
+    else:
+        total += (a @ b).float()

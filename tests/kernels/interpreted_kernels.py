@@ -102,8 +102,8 @@ FAULTS: list[tuple[str, Any, str, str, Op[Any], str]] = [
     (
         "scale",
         triton_forward,
-        "tl.exp2(s * scale - higher",
-        "tl.exp2(s * scale * 1.02 - higher",
+        "tl.exp2(s * scale - top",
+        "tl.exp2(s * scale * 1.02 - top",
         attention,
         "causal-t113",
     ),
@@ -118,7 +118,8 @@ FAULTS: list[tuple[str, Any, str, str, Op[Any], str]] = [
     ("biased", triton_norm, "axis=1) / WIDTH + eps", "axis=1) / (WIDTH - 1) + eps", layer_norm, "width-97"),
     ("natural-log", triton_loss, "tl.log2(total) * LN2", "tl.log2(total)", linear_cross_entropy, "vocabulary-65"),
     # a missing term
-    ("fade", triton_forward, "acc * fade[:, None]", "acc", attention, "causal-t113"),
+    ("fade", triton_forward, "acc *= fade[:, None]", "acc *= 1.0", attention, "causal-113-of-203"),
+    ("once-more", triton_forward, "> LARGEST_SUM", "< 0", attention, "early-peak"),
     (
         "rest",
         triton_forward,

@@ -177,7 +177,7 @@ def test_configurations_of_ones_own_come_first(tmp_path: Path, monkeypatch: pyte
             cached.cache_clear()
         with configs.pretending("sm_90"):
             assert configs.find(q, "attention", "forward", 64, 512) == configs.Config(64, 32, 2, 5)
-            assert configs.find(q, "attention", "forward", 64, 511) == configs.Config(128, 64, 4, 3)
+            assert configs.find(q, "attention", "forward", 64, 511) == configs.Config(64, 64, 4, 3)
     finally:
         for cached in (configs.table, configs._find):
             cached.cache_clear()

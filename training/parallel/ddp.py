@@ -13,7 +13,7 @@ from gpt_from_scratch.training.parallel.strategy import Strategy
 
 
 class DDP(Strategy):
-    """The model is compiled before it is wrapped, so that the wrapper's hooks stay out of the graph.
+    """The blocks are compiled, and the wrapper's hooks stay out of their graphs.
 
     A rank may have one row, and one micro-batch, more than another: each meets the others once a step, with its last one.
     `static_graph` stays off: where the first pass is one without synchronisation, as with micro-batches, torch 2.13 stops with

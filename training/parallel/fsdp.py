@@ -76,15 +76,14 @@ class FSDP(Strategy):
         """This rank's share of whole tensors."""
         return own_part(tensors, self.ranks)
 
-    def _compiled(self) -> nn.Module:
+    def _compile(self) -> None:
         """Branch by branch, below the hooks that gather weights."""
         for branches in self._branches():
             for branch in branches:
                 branch.compile()
-        return self.model
 
     def _branches(self) -> list[list[nn.Module]]:
-        """What is gathered together: a block has no forward, around which its parameters could be; its branches have."""
+        """What is gathered together: all but the norms, of which each block also runs the next one's."""
         blocks: list[Block] = list(self.model.h)  # type: ignore[arg-type]
         return [[block.attn, block.mlp] for block in blocks]
 

@@ -26,7 +26,10 @@ class Strategy:
         """
         self.model, self.ranks, self.dtype = model, ranks, dtype
         self.device = model.wte.weight.device
-        self.module: nn.Module = self._compiled() if compiles else model
+        self.compiles = compiles
+        if compiles:
+            self._compile()
+        self.module: nn.Module = model
 
     def accumulate(self, batches: Sequence[Batch], n_targets: float) -> Float[Tensor, ""]:
         """Run this rank's micro-batches; the parameters' gradients are then those of the mean loss over all ranks' targets.
@@ -58,7 +61,9 @@ class Strategy:
         Args:
             needed: False on a rank that only takes part, and does not use the model.
         """
-        yield self.model
+        # Evaluation and sampling have many shapes, each of which would be compiled.
+        with torch.compiler.set_stance("force_eager") if self.compiles else nullcontext():
+            yield self.model
 
     @property
     def saving(self) -> Ranks | None:
@@ -73,9 +78,10 @@ class Strategy:
         """In this context the activations have their dtype."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
-    def _compiled(self) -> nn.Module:
-        compiled: nn.Module = torch.compile(self.model)  # type: ignore[assignment]
-        return compiled
+    def _compile(self) -> None:
+        """Block by block: the first one's code serves all, where the whole model's takes minutes (benchmarks/LOG.md)."""
+        for block in self.model.h:
+            block.compile()
 
     def _step_of(self, number: int, count: int) -> AbstractContextManager[None]:
         """Around the forward and backward of micro-batch `number` of `count`: gradients travel with the last one only."""
