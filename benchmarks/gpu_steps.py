@@ -34,8 +34,8 @@ def gradients(
 def whole_model(device: str, clock: Clock, tiny: bool) -> dict[str, Any]:
     """One graph, the gradients of eager, compiled and in two parts, and torch.library's own checks of our operations.
 
-    In bf16 a gradient's distance from the reference's in fp32 may be three times that of the reference's own in bf16, and two of
-    bf16's steps more: kernels keep in bf16 what the reference keeps in fp32.
+    In bf16 a gradient's distance from the reference's in fp32 may be three times that of the reference's own in bf16, and two
+    of bf16's steps more: kernels keep in bf16 what the reference keeps in fp32.
     """
     failures: list[str] = []
     torch.manual_seed(0)
@@ -63,7 +63,7 @@ def whole_model(device: str, clock: Clock, tiny: bool) -> dict[str, Any]:
             allowed, off = (float((side - sides[0]).norm() / sides[0].norm()) for side in sides[1:])
             if not off <= 3 * allowed + 2 * torch.finfo(torch.bfloat16).eps:
                 failures.append(
-                    f"{name}: gradient of {parameter} is {off:.4f} of its norm away from fp32's, the reference's {allowed:.4f}"
+                    f"{name}: gradient of {parameter} is {off:.4f} of its norm off, the reference's {allowed:.4f}"
                 )
     if device == "cuda":
         failures += operation_checks(device)

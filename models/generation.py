@@ -51,15 +51,18 @@ def generate(
     max_new_tokens: int,
     sampling: Sampling | Sequence[Sampling] = DEFAULT,
     *,
+    n_vocab: int | None = None,
     use_cache: bool = True,
 ) -> list[list[int]]:
     """Continue each prompt by up to `max_new_tokens` tokens; returns the new tokens alone, one list a prompt.
+
+    n_vocab: the tokenizer's ids, as for `Engine`.
 
     Raises:
         ValueError: an empty prompt, a token that the model does not have, or sampling settings of the wrong number.
     """
     continuations: list[list[int]] = [[] for _ in prompts]
-    for new in stream(model, prompts, max_new_tokens, sampling, use_cache=use_cache):
+    for new in stream(model, prompts, max_new_tokens, sampling, n_vocab=n_vocab, use_cache=use_cache):
         continuations[new.row].append(new.token)
     return continuations
 
@@ -70,16 +73,17 @@ def stream(
     max_new_tokens: int,
     sampling: Sampling | Sequence[Sampling] = DEFAULT,
     *,
+    n_vocab: int | None = None,
     use_cache: bool = True,
 ) -> Iterator[Generated]:
     """`generate`, token by token as they are made."""
     settings = [sampling] * len(prompts) if isinstance(sampling, Sampling) else list(sampling)
     if len(settings) != len(prompts):
         raise ValueError(f"{len(settings)} sampling settings for {len(prompts)} prompts: give one, or one each")
-    check_prompts(model, prompts)
+    check_prompts(model, prompts, n_vocab)
     if max_new_tokens < 1:
         return
-    engine = Engine(model, use_cache=use_cache)
+    engine = Engine(model, n_vocab=n_vocab, use_cache=use_cache)
     for prompt, setting in zip(prompts, settings, strict=True):
         engine.add(prompt, max_new_tokens, setting)
     while engine.busy:
@@ -106,9 +110,15 @@ class Engine:
     weights that stay as they are.
     """
 
-    def __init__(self, model: GPT, *, max_rows: int = 64, use_cache: bool = True) -> None:
+    def __init__(self, model: GPT, *, n_vocab: int | None = None, max_rows: int = 64, use_cache: bool = True) -> None:
+        """
+        Args:
+            n_vocab: the tokenizer's ids. A model may have more (its vocabulary rounded up for speed): they are never made, and
+                the probabilities are those among the tokenizer's. None: all that the model has.
+        """
         if max_rows < 1:
             raise ValueError(f"max_rows must be at least 1, it is {max_rows}")
+        self.n_vocab = n_vocab
         self.model = model
         self.max_rows = max_rows
         self.use_cache = use_cache
@@ -142,7 +152,7 @@ class Engine:
             ValueError: an empty prompt, a token that the model does not have, or a length below 1.
         """
         context = self.model.config.block_size
-        check_prompts(self.model, [prompt])
+        check_prompts(self.model, [prompt], self.n_vocab)
         if max_new_tokens < 1:
             raise ValueError(f"max_new_tokens must be at least 1, it is {max_new_tokens}")
         if score_prompt and len(prompt) > context:
@@ -199,11 +209,15 @@ class Engine:
         self._cache.join(cache)
         for index, row in enumerate(rows):
             if row.score_prompt:
-                logits = torch.nn.functional.linear(hidden[index, : lengths[index] - 1], model.head_weight).float()
+                logits = torch.nn.functional.linear(hidden[index, : lengths[index] - 1], self._head).float()
                 scores[row.number] = tuple(_scored(logits, row.tokens[1:], row.top))
                 row.score_prompt = False
         last = hidden[torch.arange(len(rows), device=device), cache.lengths - 1]
-        return torch.nn.functional.linear(last, model.head_weight).float()
+        return torch.nn.functional.linear(last, self._head).float()
+
+    @property
+    def _head(self) -> Float[Tensor, "v c"]:
+        return self.model.head_weight[: self.n_vocab]
 
     def _capacity(self, rows: list[_Row]) -> int:
         """How many tokens a row the cache needs room for."""
@@ -215,9 +229,9 @@ class Engine:
         column = torch.tensor([row.tokens[-1:] for row in self._running], device=self.model.wte.weight.device)
         assert self._cache is not None
         if (packed := self._packed_model()) is not None:
-            return packed.logits(column, self._cache)
+            return packed.logits(column, self._cache)[:, : self.n_vocab]
         logits: Tensor = self.model(column, cache=self._cache)
-        return logits[:, -1].float()
+        return logits[:, -1, : self.n_vocab].float()
 
     def _packed_model(self) -> PackedGPT | None:
         """The packed model where it is quicker, made when that has become worth it."""
@@ -292,10 +306,12 @@ def _most_likely(logprobs: Float[Tensor, "b v"], count: int) -> list[tuple[tuple
     return [tuple(zip(tokens, logprobs, strict=True)) for tokens, logprobs in pairs]
 
 
-def check_prompts(model: GPT, prompts: Sequence[Sequence[int]]) -> None:
-    """Raise ValueError on an empty prompt or a token outside the model's vocabulary."""
+def check_prompts(model: GPT, prompts: Sequence[Sequence[int]], n_vocab: int | None = None) -> None:
+    """Raise ValueError on an empty prompt or a token outside the model's vocabulary, or the tokenizer's (`n_vocab`)."""
+    size = model.config.vocab_size if n_vocab is None else n_vocab
     for index, prompt in enumerate(prompts):
         if not prompt:
             raise ValueError(f"prompt {index} is empty: begin with the tokenizer's end-of-text token")
-        if (bad := next((t for t in prompt if not 0 <= t < model.config.vocab_size), None)) is not None:
-            raise ValueError(f"prompt {index} has token {bad}, the model has tokens 0 to {model.config.vocab_size - 1}")
+        if (bad := next((t for t in prompt if not 0 <= t < size), None)) is not None:
+            whose = "model" if n_vocab is None else "tokenizer"
+            raise ValueError(f"prompt {index} has token {bad}, the {whose} has tokens 0 to {size - 1}")

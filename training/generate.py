@@ -167,7 +167,7 @@ def write(
 ) -> Iterator[str]:
     """What follows a prompt, in pieces as they are made: whole characters, not yet fit for a terminal."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")  # a character may be spread over several tokens
-    for new in stream(model, [prompt], max_new_tokens, sampling):
+    for new in stream(model, [prompt], max_new_tokens, sampling, n_vocab=tokenizer.n_vocab):
         if new.token not in sampling.stop_tokens:
             yield decoder.decode(tokenizer.decode_bytes([new.token]))
     yield decoder.decode(b"", final=True)

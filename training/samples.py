@@ -40,7 +40,7 @@ def draw_samples(
     ]
     max_tokens = min(max_tokens, model.config.block_size - len(corpus.prompt)) if corpus.stories else max_tokens
     rows: list[list[int]] = [[] for _ in range(count)]
-    for new in stream(model, [corpus.prompt] * count, max_tokens, settings):
+    for new in stream(model, [corpus.prompt] * count, max_tokens, settings, n_vocab=corpus.tokenizer.n_vocab):
         if should_stop():
             return []
         if new.token not in stops:

@@ -34,7 +34,7 @@ def complete(
     """
     lengths = [max_tokens] * len(prompts) if isinstance(max_tokens, int) else list(max_tokens)
     sampling = replace(sampling, stop_tokens=(*sampling.stop_tokens, checkpoint.tokenizer.eot_token))
-    engine = Engine(checkpoint.model, max_rows=max_rows)
+    engine = Engine(checkpoint.model, n_vocab=checkpoint.tokenizer.n_vocab, max_rows=max_rows)
     streams = [TextStream(checkpoint.tokenizer, ends) for ends in stops or [()] * len(prompts)]
     made = [0] * len(prompts)
     done: list[Completion | None] = [None] * len(prompts)

@@ -24,7 +24,7 @@ class SharedEngine:
     def __init__(self, checkpoint: Checkpoint, max_rows: int = 64) -> None:
         self._checkpoint, self._max_rows = checkpoint, max_rows
         self._lock = threading.Lock()
-        self._engine = Engine(checkpoint.model, max_rows=max_rows)
+        self._engine = self._fresh()
         self._rows: dict[int, _Waiting] = {}
         self.steps = 0
 
@@ -48,6 +48,10 @@ class SharedEngine:
         assert row.last is not None
         return [(token, math.exp(logprob)) for token, logprob in row.last.top]
 
+    def _fresh(self) -> Engine:
+        n_vocab = self._checkpoint.tokenizer.n_vocab
+        return Engine(self._checkpoint.model, n_vocab=n_vocab, max_rows=self._max_rows)
+
     def _run(
         self, prompt: Sequence[int], max_tokens: int, sampling: Sampling, *, stops: Sequence[str] = (), top: int = 0
     ) -> _Waiting:
@@ -69,7 +73,7 @@ class SharedEngine:
             for row in self._rows.values():
                 row.failure = error
             self._rows.clear()
-            self._engine = Engine(self._checkpoint.model, max_rows=self._max_rows)
+            self._engine = self._fresh()
             return
         self.steps += 1
         for new in made:

@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
     limits = Limits(max_tokens=args.max_tokens, queue=args.max_queue)
     checkpoint = load_checkpoint(args.checkpoint, device=args.device, tokenizer=args.tokenizer, name=args.name)
     dtype = torch.bfloat16 if args.dtype == "bf16" else None
-    worker = Worker(checkpoint.model, max_rows=args.max_rows, max_queue=limits.queue, dtype=dtype)
+    worker = Worker(checkpoint, max_rows=args.max_rows, max_queue=limits.queue, dtype=dtype)
     app = Server(checkpoint, worker, limits).app(token=token, hosts=(*LOOPBACK_NAMES, args.host, *args.allowed_host))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = SPARE_FILES if hard == resource.RLIM_INFINITY else min(SPARE_FILES, hard)

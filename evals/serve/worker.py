@@ -10,9 +10,9 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 
 import torch
 
+from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
 from gpt_from_scratch.evals.serve.errors import RequestError, overloaded
 from gpt_from_scratch.models.generation import Engine, Generated, Sampling
-from gpt_from_scratch.models.gpt import GPT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +58,10 @@ class Worker:
     dtype: the precision of activations, or None for the weights' own
     """
 
-    def __init__(self, model: GPT, *, max_rows: int = 64, max_queue: int = 1024, dtype: torch.dtype | None = None):
-        self._model, self._max_rows, self._max_queue, self._dtype = model, max_rows, max_queue, dtype
+    def __init__(
+        self, checkpoint: Checkpoint, *, max_rows: int = 64, max_queue: int = 1024, dtype: torch.dtype | None = None
+    ) -> None:
+        self._checkpoint, self._max_rows, self._max_queue, self._dtype = checkpoint, max_rows, max_queue, dtype
         self._numbers = itertools.count()
         self._batches: dict[int, Batch] = {}  # by the number of a row
         self._inbox: queue.SimpleQueue[list[tuple[int, Row | None]] | None] = queue.SimpleQueue()
@@ -136,7 +138,7 @@ class Worker:
     def _run(self) -> None:
         """The thread: take what arrived, make a token for every row, hand them over."""
         try:
-            device = self._model.wte.weight.device.type
+            device = self._checkpoint.model.wte.weight.device.type
             with torch.autocast(device, self._dtype, enabled=self._dtype is not None):
                 while self._serve():
                     pass
@@ -146,7 +148,7 @@ class Worker:
 
     def _serve(self) -> bool:
         """Run one engine until it fails; whether to go on with a fresh one."""
-        engine = Engine(self._model, max_rows=self._max_rows)
+        engine = Engine(self._checkpoint.model, n_vocab=self._checkpoint.tokenizer.n_vocab, max_rows=self._max_rows)
         ours: dict[int, int] = {}  # the engine's number of a row -> the worker's
         theirs: dict[int, int] = {}
         while True:

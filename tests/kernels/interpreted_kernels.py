@@ -135,8 +135,8 @@ FAULTS: list[tuple[str, Any, str, str, Op[Any], str]] = [
     (
         "dtotal",
         triton_norm,
-        "        if ADD:\n            dtotal",
-        "        if False:\n            dtotal",
+        "        if ADD:\n            dx +=",
+        "        if False:\n            dx +=",
         add_layer_norm,
         "width-97",
     ),

@@ -124,7 +124,7 @@ def test_a_recorded_launch_runs_nothing() -> None:
         subjects = list(inspection.norm_subjects("sm_90", "bf16", 768))
     assert launches == []  # the subjects recorded for themselves
     assert [subject.launch.kernel.__name__ for subject in subjects] == ["norm_forward", "norm_backward", "column_sums"]
-    assert subjects[0].launch.config == configs.Config(4, 0, 4, 1)
+    assert subjects[0].launch.config == configs.Config(1, 0, 1, 1)
 
 
 def test_the_table_of_configurations() -> None:

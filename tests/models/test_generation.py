@@ -1,5 +1,7 @@
 """Generation: cached equals uncached on every backend, and each row is its own."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -314,3 +316,20 @@ def test_the_engine_refuses_what_it_cannot_do(arguments: tuple, message: str) ->
 def test_bad_settings_are_refused(setting: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(setting))):
         Sampling(**setting)
+
+
+def test_ids_that_the_tokenizer_lacks_are_never_made() -> None:
+    """A vocabulary rounded up for speed had ended a run at its last samples, with an id that could not be decoded."""
+    model = make(GPT2)
+    with torch.no_grad():
+        model.head_weight[20:] *= 50  # by far the most likely
+    for sampling in (Sampling(temperature=0), Sampling(seed=1)):
+        assert max(max(row) for row in generate(model, PROMPTS, 12, sampling)) >= 20
+        assert max(max(row) for row in generate(model, [[1, 2], [3]], 12, sampling, n_vocab=20)) < 20
+    engine = Engine(model, n_vocab=20)
+    engine.add([1, 2, 3], 2, Sampling(temperature=0), top=30, score_prompt=True)
+    (first,) = engine.step()
+    assert first.prompt is not None
+    for scored in (first, *first.prompt):
+        assert sorted(token for token, _ in scored.top) == list(range(20))
+        assert sum(math.exp(logprob) for _, logprob in scored.top) == pytest.approx(1, abs=1e-5)

@@ -62,7 +62,7 @@ def test_it_answers_the_arithmetic_eval(run: Path) -> None:
 
 def test_the_real_client_reads_what_it_writes(run: Path) -> None:
     checkpoint = load_checkpoint(run, device="cpu")
-    app = Server(checkpoint, Worker(checkpoint.model), Limits()).app()
+    app = Server(checkpoint, Worker(checkpoint), Limits()).app()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
         thread = threading.Thread(target=server.run, args=([listening],))

@@ -96,7 +96,7 @@ def checkpoint() -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def url(checkpoint: Checkpoint) -> Iterator[str]:
-    app = Server(checkpoint, Worker(checkpoint.model), Limits()).app()
+    app = Server(checkpoint, Worker(checkpoint), Limits()).app()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
         thread = threading.Thread(target=server.run, args=([listening],))

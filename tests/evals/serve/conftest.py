@@ -114,7 +114,7 @@ def in_process(checkpoint: Checkpoint) -> Any:
 
     def make(*, max_rows: int = 8, limits: Limits | None = None, **options: Any) -> InProcess:
         limits = limits or Limits()
-        worker = Worker(checkpoint.model, max_rows=max_rows, max_queue=limits.queue)
+        worker = Worker(checkpoint, max_rows=max_rows, max_queue=limits.queue)
         return InProcess(Server(checkpoint, worker, limits), **options)
 
     return make

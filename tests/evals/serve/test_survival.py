@@ -162,7 +162,7 @@ def impatient(checkpoint: Checkpoint) -> Iterator[str]:
         seconds = 0.3
 
     limits = Limits(body_seconds=0.3, max_tokens=200_000)
-    app = Server(checkpoint, Worker(checkpoint.model), limits).app()
+    app = Server(checkpoint, Worker(checkpoint), limits).app()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         server = uvicorn.Server(uvicorn.Config(app, http=Impatient, log_level="error", timeout_graceful_shutdown=1))

@@ -30,7 +30,7 @@ async def tokens_of(worker: Worker, one: Row) -> list[int]:
 
 def test_requests_at_once_share_forward_passes_and_are_as_if_alone(checkpoint: Checkpoint) -> None:
     async def run() -> tuple[list[list[int]], int]:
-        worker = Worker(checkpoint.model, max_rows=8)
+        worker = Worker(checkpoint, max_rows=8)
         worker.start()
         rows = await asyncio.gather(*(tokens_of(worker, row(20 + i, i)) for i in range(8)))
         worker.close()
@@ -46,7 +46,7 @@ def test_a_failure_ends_the_requests_and_not_the_server(
     checkpoint: Checkpoint, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def run() -> None:
-        worker = Worker(checkpoint.model)
+        worker = Worker(checkpoint)
         worker.start()
         expected = await tokens_of(worker, row(5))
         weight = checkpoint.model.wte.weight.data

@@ -16,6 +16,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
+from gpt_from_scratch.evals.lm.ranks import leave_group
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.training.checkpoints import CheckpointStore
 from gpt_from_scratch.training.checkpoints.parts import own_part, put
@@ -71,7 +72,7 @@ def main(folder: Path) -> None:
     for name, tensor in {**model.state_dict(), **state_of(model, optimizer)}.items():
         put(tensor, state[name])  # back to step 2, sharded again
         assert torch.equal(whole(tensor), expected[name]), name
-    dist.destroy_process_group()
+    leave_group()
 
 
 def state_of(model: GPT, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
