@@ -87,8 +87,8 @@ def scaling(report: dict[str, Any]) -> list[str]:
         f"Medians of {report['rounds']} interleaved rounds, {measured_on(report)}. The ideal is the machine's rate of matrix "
         "products, by as many processes and threads, over the FLOPs a token.",
         "",
-        "| parameters | rows × tokens | processes × threads | seconds a step | tokens/s | GFLOP/s | of the ideal |",
-        "|---:|---:|---:|---:|---:|---:|---:|",
+        "| parameters | rows × tokens | processes × threads | seconds a step | tokens/s | GFLOP/s | of the ideal | its time |",
+        "|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
     for row in [*report["length"], *report["parameters"], *report["processes"]]:
         shared = f"{row['processes']} × {row['threads']}" if "processes" in row else f"1 × {report['threads']}"
@@ -100,6 +100,7 @@ def scaling(report: dict[str, Any]) -> list[str]:
             f"{row['tokens/s']['median']:,.0f}",
             f"{row['FLOP/s']['median'] / 1e9:.0f}",
             f"{row['part of products']['median']:.0%}",
+            shares(row["profile, s"]),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines

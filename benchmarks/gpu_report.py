@@ -10,6 +10,7 @@ after every section and DIR/kernels_gpu.md at the end. What did not fit the time
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -30,11 +31,18 @@ from gpt_from_scratch.support.files import write_text
 Section = dict[str, Any] | list[Any]
 
 
+def git(*arguments: str) -> str:
+    """What git says of this code; nothing where it is no repository."""
+    root = Path(__file__).parents[1]
+    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False).stdout.strip()
+
+
 def environment(device: str) -> dict[str, str]:
     """What the figures depend on."""
-    root = Path(__file__).parents[1]
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False).stdout
-    found = {"device": platform.processor() or platform.machine(), "torch": torch.__version__, "commit": commit.strip()}
+    commit = git("rev-parse", "HEAD") + (" with changes" if git("status", "--porcelain") else "")
+    found = {"device": platform.processor() or platform.machine(), "torch": torch.__version__, "commit": commit}
+    if own := os.environ.get("GPT_KERNEL_CONFIGS"):
+        found["kernel configurations"] = f"{own}, then kernels/configs.py"
     if device == "cuda":
         import triton
 
@@ -56,7 +64,7 @@ def backend_for(device: str) -> str:
 def parity(device: str, clock: Clock, tiny: bool) -> Section:
     """The parity rule of the tests: every odd layout in every dtype, every case in bf16, a part of them in the others.
 
-    It may take half of the time. An illegal access ends it, and the report: nothing runs on the device after one.
+    It may take half of the time. After an illegal access nothing runs on the device: its case is then "lost the device".
     """
     results: dict[str, Any] = {"passed": 0, "layouts": {}, "failures": []}
     for dtype in (torch.bfloat16, torch.float16, torch.float32):
@@ -73,7 +81,7 @@ def parity(device: str, clock: Clock, tiny: bool) -> Section:
                 except (AssertionError, RuntimeError) as error:
                     results["failures"].append(f"{name}: {error}")
                     if device_is_lost(device):
-                        sys.exit(f"parity: {name} broke the device, and nothing can run on it any more: {error}")
+                        return results | {"lost the device": name}
                     continue
                 results["passed"] += 1
                 if (kind := layout(case)) is not None:
@@ -155,6 +163,9 @@ def main() -> None:
         report.setdefault("seconds", {})[name] = round(time.monotonic() - started, 1)
         report["left out"] = clock.left_out
         write_text(arguments.out / "kernels_gpu.json", json.dumps(report, indent=1) + "\n")
+        if "lost the device" in report[name]:
+            print(*report[name]["failures"], sep="\n", file=sys.stderr)
+            sys.exit(f"{name}: {report[name]['lost the device']} broke the device, and nothing can run on it any more")
     write_text(arguments.out / "kernels_gpu.md", markdown(report))
     print(markdown(report))
     sys.exit(1 if failures(report) else 0)

@@ -6,8 +6,9 @@
 Training steps (forward, backward, clipping, AdamW) of GPT-2's architecture with a small vocabulary, with the backend `torch`:
 one row of 256 to 8192 tokens through 10 M parameters; one row of 512 tokens through 1 M to 350 M; and four rows of 512 through
 10 M on one process with one thread, one with two, and two with one each, as under torchrun. Round after round each takes a
-step and the products are measured again. The FLOPs are those of training/flops.py, which count the full square of attention;
-a causal kernel can leave out half of it, so long contexts may come closer to the line than they deserve.
+step and the products are measured again; at the end one step more is profiled. The FLOPs are those of training/flops.py, which
+count the full square of attention; a causal kernel can leave out half of it, so long contexts may come closer to the line than
+they deserve.
 """
 
 import argparse
@@ -24,6 +25,7 @@ import torch
 from gpt_from_scratch.benchmarks import machine
 from gpt_from_scratch.benchmarks.own_steps import own_trainer, train_step
 from gpt_from_scratch.benchmarks.scaling_picture import draw
+from gpt_from_scratch.benchmarks.step_contenders import by_kind
 from gpt_from_scratch.benchmarks.timing import summary
 from gpt_from_scratch.benchmarks.workers import PAUSE_SECONDS, Worker
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
@@ -73,6 +75,10 @@ class Steps:
         train_step(self.trainers[key])
         return time.perf_counter() - start
 
+    def profile(self, model: Point) -> dict[str, float]:
+        """Seconds of a step more by kind of operation."""
+        return by_kind(lambda: train_step(self.trainers[json.dumps(model)]))
+
     def rate(self, seconds: float) -> float:
         """FLOP/s of this process in matrix products."""
         return machine.product_rate(*PRODUCT, seconds)
@@ -111,14 +117,21 @@ class Setting:
         """FLOP/s of all together."""
         return sum(self._all("rate", seconds=seconds))
 
-    def _all(self, method: str, **arguments: Any) -> list[float]:
+    def profile(self, model: Point) -> dict[str, float]:
+        """The first one's."""
+        first: dict[str, float] = self._all("profile", model=model)[0]
+        return first
+
+    def _all(self, method: str, **arguments: Any) -> list[Any]:
         time.sleep(PAUSE_SECONDS)
         for worker in self.workers:
             worker.send(method, **arguments)
         return [worker.receive() for worker in self.workers]
 
 
-def figures(model: Point, rows: int, seconds: list[float], rates: list[float]) -> dict[str, Any]:
+def figures(
+    model: Point, rows: int, seconds: list[float], rates: list[float], profile: dict[str, float]
+) -> dict[str, Any]:
     """Of one point; the ideal is what the products measured in the same round would allow."""
     config, tokens = GPTConfig(**model), rows * model["block_size"]
     flops = tokens * flops_a_token(config)
@@ -135,6 +148,7 @@ def figures(model: Point, rows: int, seconds: list[float], rates: list[float]) -
         "FLOP/s": summary([flops / s for s in seconds]),
         "ideal tokens/s": summary([tokens * rate / flops for rate in rates]),
         "part of products": summary([flops / s / rate for s, rate in zip(seconds, rates, strict=True)]),
+        "profile, s": profile,
     }
 
 
@@ -156,8 +170,9 @@ def curves(points: dict[str, list[Point]], rounds: int, product_seconds: float) 
                 f"{shown}: {rate / 1e9:.0f} GFLOP/s in products, {sum(s[-1] for s in seconds.values() if s):.1f} s in steps",
                 flush=True,
             )
+        profiles = {key: setting.profile(model) for key, model in models.items()}
     return {
-        kind: [figures(model, 1, seconds[kind, index], rates) for index, model in enumerate(row)]
+        kind: [figures(model, 1, seconds[kind, i], rates, profiles[kind, i]) for i, model in enumerate(row)]
         for kind, row in points.items()
     }
 
@@ -176,7 +191,11 @@ def processes(model: Point, rows: int, rounds: int, product_seconds: float) -> l
                     taken.append(step)
                     print(f"round {turn}: {setting.processes} × {setting.threads} threads {step:.2f} s", flush=True)
         return [
-            {"processes": setting.processes, "threads": setting.threads, **figures(model, rows, taken, reached)}
+            {
+                "processes": setting.processes,
+                "threads": setting.threads,
+                **figures(model, rows, taken, reached, setting.profile(model)),
+            }
             for setting, taken, reached in zip(settings, seconds, rates, strict=True)
         ]
 

@@ -33,20 +33,26 @@ KINDS: dict[str, tuple[str, ...]] = {
 """Operations by what they are for, by how their names begin; all others are "the rest"."""
 
 
+def by_kind(step: Callable[[], object], count: int = 1) -> dict[str, float]:
+    """Seconds a call in operations of each kind, by torch's profiler, which itself takes a little."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as found:
+        for _ in range(count):
+            step()
+    seconds = dict.fromkeys([*KINDS, "the rest"], 0.0)
+    for event in found.key_averages():
+        kind = next((kind for kind, names in KINDS.items() if event.key.startswith(names)), "the rest")
+        seconds[kind] += event.self_cpu_time_total / 1e6 / count
+    return seconds
+
+
 class Stepping:
     """`steps` takes training steps, each on the same tokens: forward, backward, clipping, optimizer, zero_grad."""
 
     step: Callable[[], Float[Tensor, ""] | float]
 
     def profile(self, count: int = 1) -> dict[str, float]:
-        """Seconds a step in operations of each kind, by torch's profiler, which itself takes a little."""
-        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as found:
-            self.steps(count)
-        seconds = dict.fromkeys([*KINDS, "the rest"], 0.0)
-        for event in found.key_averages():
-            kind = next((kind for kind, names in KINDS.items() if event.key.startswith(names)), "the rest")
-            seconds[kind] += event.self_cpu_time_total / 1e6 / count
-        return seconds
+        """`by_kind` of the steps."""
+        return by_kind(self.step, count)
 
     def steps(self, count: int = 1) -> dict[str, float]:
         """Seconds a step, and the loss before the first in nats a token."""

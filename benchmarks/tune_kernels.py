@@ -51,7 +51,7 @@ def candidates(op: str) -> Iterator[Config]:
         for columns, warps in itertools.product((1024, 2048, 4096, 8192), (4, 8, 16)):
             yield Config(1, columns, warps, 1)
     else:
-        for rows, warps, waves in itertools.product((1, 2, 4, 8), (1, 2, 4, 8), (1, 2, 4)):
+        for rows, warps, waves in itertools.product((1, 2, 4, 8), (1, 2, 4, 8), (1, 2, 4, 8, 12)):
             yield Config(rows, 0, warps, 1, waves)
 
 

@@ -70,6 +70,7 @@ sm_90        layer_norm            forward      any    1024   0       1     0   
 sm_90        layer_norm            forward      any    2048   0       2     0        4      1       1
 sm_90        layer_norm            forward      any    4096   0       1     0        4      1       1
 sm_90        layer_norm            forward      any    8192   0       1     0        16     1       1
+sm_90        layer_norm            backward     fp32   1024   0       4     0        8      1       2
 sm_90        layer_norm            backward     any    1024   0       1     0        1      1       12
 sm_90        layer_norm            backward     any    2048   0       2     0        8      1       2
 sm_90        layer_norm            backward     any    4096   0       1     0        8      1       2

@@ -29,7 +29,7 @@ from gpt_from_scratch.support.files import write_text
 
 KERNELS = Path(__file__).parent
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
-HEADS = (64, 80, 128)  # the lines of configs.TABLE, and the head that is taken as two tiles
+HEADS = (64, 80, 128)  # the lines of configs.TABLE, and a head that is two tiles where that works
 WIDTHS = (768, 1600, 4096, 8192)
 
 

@@ -36,7 +36,7 @@ from gpt_from_scratch.kernels.needs import Needs, needs_of
 
 R = TypeVar("R")
 
-# After these the reference. mps is not measured yet: `make mps-report` on a Mac decides it.
+# After these the reference. mps is not measured yet: on a Mac `--backend fastest` shows what is quickest.
 PREFERENCE: dict[str, tuple[str, ...]] = {
     "cuda": ("triton", "torch"),
     "mps": ("torch", "compiled"),

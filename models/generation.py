@@ -308,7 +308,7 @@ def _most_likely(logprobs: Float[Tensor, "b v"], count: int) -> list[tuple[tuple
 
 def check_prompts(model: GPT, prompts: Sequence[Sequence[int]], n_vocab: int | None = None) -> None:
     """Raise ValueError on an empty prompt or a token outside the model's vocabulary, or the tokenizer's (`n_vocab`)."""
-    size = model.config.vocab_size if n_vocab is None else n_vocab
+    size = model.config.vocab_size if n_vocab is None else min(n_vocab, model.config.vocab_size)
     for index, prompt in enumerate(prompts):
         if not prompt:
             raise ValueError(f"prompt {index} is empty: begin with the tokenizer's end-of-text token")

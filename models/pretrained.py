@@ -46,6 +46,14 @@ def save(model: GPT, folder: Path) -> None:
     save_tensors(folder / WEIGHTS_FILE, tensors)
 
 
+def name_end_of_text(folder: Path, token: int) -> None:
+    """Write a tokenizer's end-of-text token into the GPT-2 in `folder`: by itself a model takes its last id for that."""
+    described = read_json(folder / CONFIG_FILE)
+    if "eos_token_id" in described:
+        described |= {"bos_token_id": token, "eos_token_id": token}
+        write_text(folder / CONFIG_FILE, json.dumps(described, indent=2) + "\n")
+
+
 def export_gpt2(model: GPT, folder: Path) -> None:
     """`save`, but only as GPT-2.
 

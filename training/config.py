@@ -161,8 +161,8 @@ class TrainConfig:
     """A kernel backend for every op ("torch"), one an op ("attention=torch,layer_norm=reference"), or "fastest": time them
     at the start and take the winners. Default: GPT_BACKEND, else the device's preference."""
     compile: bool = False
-    """Compile the model's blocks with torch.compile: one's code serves all, made once in some seconds. On a CPU compiling has
-    gained nothing for GPT-2 124M (benchmarks/README.md): --no-compile begins earlier there."""
+    """Compile the model's blocks with torch.compile: one's code serves all, made once in a quarter of a minute. On a CPU
+    compiling has gained nothing for GPT-2 124M (benchmarks/README.md): --no-compile begins earlier there."""
     init_from: str | None = None
     """Begin with the weights of a checkpoint, a run, a folder in Hugging Face's format, or a GPT-2 by name ("gpt2")."""
     data: DataConfig = field(default_factory=DataConfig)

@@ -63,6 +63,7 @@ def as_json(config: BigramTraining, runs: list[Trained]) -> dict[str, Any]:
             "adds": ADDS[run.stage],
             "parameters": run.parameters,
             "cpu_seconds": round(run.cpu_seconds, 1),
+            "seconds": round(run.seconds, 1),
             "best": asdict(run.best),
             "last": asdict(run.last),
             "evaluations": [asdict(evaluation) for evaluation in run.evaluations],

@@ -49,7 +49,7 @@ class Usage:
 
 def encode(checkpoint: Checkpoint, parameters: Parameters) -> list[tuple[int, ...]]:
     """The prompts' tokens; an empty text is the end-of-text token. Raises RequestError."""
-    tokenizer, size = checkpoint.tokenizer, checkpoint.model.config.vocab_size
+    tokenizer, size = checkpoint.tokenizer, checkpoint.tokenizer.n_vocab
     encoded = []
     for prompt in parameters.prompts:
         try:
@@ -57,7 +57,7 @@ def encode(checkpoint: Checkpoint, parameters: Parameters) -> list[tuple[int, ..
         except ValueError as error:  # a tokenizer that does not know every character
             raise RequestError(f"the prompt cannot be encoded: {error}", param="prompt") from error
         if bad := [token for token in tokens if not 0 <= token < size]:
-            raise RequestError(f"token {str(bad[0])[:30]} is not among the model's {size}", param="prompt")
+            raise RequestError(f"token {str(bad[0])[:30]} is not among the tokenizer's {size}", param="prompt")
         if len(tokens) > checkpoint.context:
             raise RequestError(
                 f"this model's maximum context length is {checkpoint.context} tokens, the prompt has {len(tokens)}",

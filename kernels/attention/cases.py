@@ -18,7 +18,7 @@ def attention_cases() -> Iterator[Case]:
     for d in (16, 32, 40, 64, 80, 128):
         yield case(f"causal-d{d}", d=d)
         yield case(f"full-d{d}", d=d, causal=False)
-    for tq, tk in ((1, 239), (1, 64), (3, 799), (113, 203), (203, 113), (128, 256), (1024, 1023)):
+    for tq, tk in ((1, 239), (1, 64), (3, 799), (65, 128), (113, 203), (203, 113), (128, 256), (1024, 1023)):
         yield case(f"causal-{tq}-of-{tk}", tq=tq, tk=tk)
         yield case(f"full-{tq}-of-{tk}", tq=tq, tk=tk, causal=False)
     yield case("grouped", hq=6, hkv=2)
@@ -30,6 +30,7 @@ def attention_cases() -> Iterator[Case]:
     yield case("scale", scale=0.25)
     yield case("large-logits", size=8.0)
     yield case("early-peak", tq=200, tk=200, peak=64.0)
+    yield case("early-peak-d80", tq=200, tk=200, d=80, causal=False, peak=64.0)
     yield case("no-rows", b=0)
     yield case("no-queries", tq=0, tk=8)
     yield case("packed", packed=True)

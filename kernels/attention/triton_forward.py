@@ -2,7 +2,8 @@
 
 Scores are kept in units of log2: scale · log2(e) is folded into one multiply-add before exp2, which is the hardware's
 exponential. Only the key blocks that the causal diagonal or the end of the keys crosses are masked; the loop over the
-others checks nothing. A head size that is no power of two is taken as two tiles (80 as 64 + 16), each product twice.
+others checks nothing. A head size that is no power of two is taken as two tiles (80 as 64 + 16), each product twice; on
+Hopper as one (triton_kernel.narrow_tiles_break).
 
 Softmax needs no running maximum, only some number near it, so that the exponentials neither overflow nor vanish. The masked
 blocks come first, and the maximum that they leave serves all others: no maxima, no rescaling of the output, and no exchange
@@ -14,7 +15,9 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-LARGEST_SUM = tl.constexpr(2.0**64)  # of exponentials: a row's scores passed the maximum that served by 44 nats or more
+LARGEST_SUM = tl.constexpr(
+    2.0**64
+)  # of a row's exponentials: its scores passed the maximum that served by up to 44 nats
 
 
 @triton.jit
@@ -204,7 +207,7 @@ def attention_forward(
 ):
     """Output and log2-sum-exp2 of BLOCK_M queries of one head, over all keys or (SPLIT) over the `span` keys of this split.
 
-    RUNNING keeps a running maximum throughout: for exponentials that fp16 cannot hold, or where no block may be masked.
+    RUNNING keeps a running maximum throughout.
     """
     blocks = tl.cdiv(tq, BLOCK_M)
     block = blocks - 1 - tl.program_id(0) % blocks  # the longest causal rows first: the short ones fill the gaps
@@ -234,8 +237,11 @@ def attention_forward(
     top = tl.full([BLOCK_M], float("-inf"), tl.float32)
     total = tl.zeros([BLOCK_M], tl.float32)
     query = first_row + tl.arange(0, BLOCK_M) + offset
-    if not RUNNING:
-        full = tl.minimum(full, tl.maximum(end - 1, 0) // BLOCK_N * BLOCK_N)  # one block at least leaves a maximum
+    if not RUNNING:  # every row has a key in the masked blocks, which leave it a maximum
+        last = valid - 1
+        if CAUSAL:
+            last = tl.minimum(last, first_row + offset)
+        full = tl.maximum(last, 0) // BLOCK_N * BLOCK_N
     if not RUNNING or CAUSAL or LENGTHS or not EVEN_K:
         acc, acc_rest, top, total = attend(
             acc, acc_rest, top, total, q, q_rest, k_base, v_base, k_row, v_row, full, end, query, valid, scale,

@@ -123,7 +123,7 @@ def forward(
         ),
         **constants(q, k, kv_lengths, causal, config),
         SPLIT=splits > 1,
-        RUNNING=splits > 1 or q.dtype == torch.float16,
+        RUNNING=splits > 1 or needs_running_maximum(q),
     )
     if splits > 1:
         launch(
@@ -217,6 +217,11 @@ def tiles(head_size: int) -> tuple[int, int]:
     lead = max(16, whole // 2)
     rest = max(16, triton.next_power_of_2(max(1, head_size - lead)))
     return (lead, rest) if head_size > lead and lead + rest < whole else (whole, 0)
+
+
+def needs_running_maximum(q: Tensor) -> bool:
+    """fp16 has no room for exponentials above 1; in fp32 the kernel without would spill, and only the interpreter runs it."""
+    return q.dtype == torch.float16 or (q.dtype == torch.float32 and configs.family(q) != "interpreter")
 
 
 def whole_tile(head_size: int) -> tuple[int, int]:

@@ -3,8 +3,8 @@
 The matrix products are the library's. Between them one kernel reads a chunk's logits once from memory: a program takes
 a row, finds its log-sum-exp, and writes the gradient over the logits while the row is still in the cache.
 
-The vocabulary is padded (padding.py says why): the kernel leaves out the logits of the added rows and sets their gradients
-to 0.
+The vocabulary is padded (padding.py says why). The kernel leaves out the logits of the added rows: for finite hidden states
+they are 0, and so are their gradients.
 """
 
 from typing import no_type_check
@@ -33,15 +33,11 @@ def loss_rows(
     stride,
     ignore_index,
     VOCABULARY: tl.constexpr,
-    PADDED: tl.constexpr,
     GRAD: tl.constexpr,
     UPSTREAM: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """loss = log Σ exp(logits) - logits[label] of one row; with GRAD, the logits become (softmax - one-hot) [· upstream].
-
-    A row is PADDED long, of which VOCABULARY are logits; the gradients of the others are 0.
-    """
+    """loss = log Σ exp(logits) - logits[label] of one row; with GRAD, the logits become (softmax - one-hot) [· upstream]."""
     row = tl.program_id(0).to(tl.int64)
     label = tl.load(labels_ptr + row)
     logits_ptr += row * stride
@@ -66,12 +62,12 @@ def loss_rows(
         factor = 1.0
         if UPSTREAM:
             factor = tl.load(upstream_ptr + row)
-        for first in range(0, PADDED, BLOCK):
+        for first in range(0, VOCABULARY, BLOCK):
             column = first + tl.arange(0, BLOCK)
             x = tl.load(logits_ptr + column, mask=column < VOCABULARY, other=float("-inf")).to(tl.float32)
             p = tl.exp2((x - lse) * LOG2E)
             grad = tl.where(counts, (p - tl.where(column == label, 1.0, 0.0)) * factor, 0.0)
-            tl.store(logits_ptr + column, grad.to(logits_ptr.dtype.element_ty), mask=column < PADDED)
+            tl.store(logits_ptr + column, grad.to(logits_ptr.dtype.element_ty), mask=column < VOCABULARY)
 
 
 def shapes(
@@ -112,10 +108,9 @@ def losses_and_gradients(
             *(logits, labels[rows], losses if upstream is None else upstream[rows], losses[rows]),
             *(len(head), ignore_index),
             VOCABULARY=vocabulary,
-            PADDED=len(head),
             GRAD=with_grad,
             UPSTREAM=upstream is not None,
-            BLOCK=min(config.columns, triton.next_power_of_2(len(head))),
+            BLOCK=min(config.columns, triton.next_power_of_2(vocabulary)),
         )
         if with_grad:
             torch.mm(logits, head, out=grad_hidden[rows])

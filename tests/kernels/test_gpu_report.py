@@ -58,6 +58,22 @@ def test_without_time_everything_is_named_as_left_out(tmp_path: Path, monkeypatc
     assert len(report["left out"]) == 1 + len(kernel_work.small()) + 2 + len(load_ops())
 
 
+def test_an_illegal_access_ends_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After one every call fails: a hundred failures, of which one is a defect."""
+
+    def broken(*arguments: Any) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(gpu_report, "check_parity", broken)
+    assert len(gpu_report.parity("cpu", Clock(10), True)["failures"]) > 20  # an error, and the device still works
+    monkeypatch.setattr(gpu_report, "device_is_lost", lambda device: True)
+    monkeypatch.setattr(sys, "argv", ["gpu_report", "--out", str(tmp_path), "--device", "cpu"])
+    with pytest.raises(SystemExit, match="broke the device, and nothing can run on it any more"):
+        gpu_report.main()
+    (failure,) = json.loads((tmp_path / "kernels_gpu.json").read_text())["parity"]["failures"]
+    assert "illegal memory access" in failure
+
+
 def test_no_gpu_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(sys, "argv", ["gpu_report", "--out", str(tmp_path / "new")])

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from gpt_from_scratch.kernels.linear_cross_entropy import library, linear_cross_entropy
+from gpt_from_scratch.kernels.linear_cross_entropy.padding import padded_head
+from gpt_from_scratch.kernels.parity import check_parity
 
 
 @pytest.mark.parametrize("backend", ["reference", "torch"])
@@ -57,3 +59,15 @@ def test_chunks_add_up(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> N
         # Each chunk's product rounds to bf16 by itself; the largest gradient is the measure.
         tolerance = 1e-5 if dtype == torch.float32 else 1e-2 * float(one.abs().max())
         torch.testing.assert_close(one, many, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_padded_vocabulary_changes_nothing(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the backend does on a GPU, on the CPU."""
+    monkeypatch.setattr(library, "_head", padded_head)
+    for case in linear_cross_entropy.cases():
+        check_parity(linear_cross_entropy, "torch", case, dtype, "cpu")
+    head = padded_head(torch.ones(130, 8), dtype)
+    assert head.shape == (192, 8) and head[:130].eq(1).all() and head[130:].eq(0).all()
+    whole = torch.ones(128, 8, dtype=dtype)
+    assert padded_head(whole, dtype) is whole

@@ -18,6 +18,7 @@ import triton
 from gpt_from_scratch.benchmarks import tune_kernels
 from gpt_from_scratch.benchmarks.kernel_work import attention as attention_work
 from gpt_from_scratch.kernels import configs, inspection
+from gpt_from_scratch.kernels.attention import triton_kernel
 from gpt_from_scratch.kernels.launch import recording
 from gpt_from_scratch.kernels.machine_code import CHIPS, MachineCode, count, main_loop, read
 
@@ -181,3 +182,13 @@ def test_configurations_of_ones_own_come_first(tmp_path: Path, monkeypatch: pyte
     finally:
         for cached in (configs.table, configs._find):
             cached.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "head_size", "tiles"), [("bf16", 40, (64, 0)), ("fp16", 80, (128, 0)), ("fp32", 40, (32, 16))]
+)
+def test_no_narrow_tiles_on_hopper(dtype: str, head_size: int, tiles: tuple[int, int]) -> None:
+    """As 32 + 16 columns heads of 40 were read beyond their shared memory (triton#11366), seen on an H200."""
+    for family, expected in (("sm_90", tiles), ("sm_80", triton_kernel.tiles(head_size))):
+        for subject in inspection.attention_subjects(family, dtype, head_size):
+            assert (subject.launch.constants["LEAD"], subject.launch.constants["REST"]) == expected

@@ -26,8 +26,8 @@ def test_the_model_compiles_to_one_graph(backend: str) -> None:
 
 @pytest.mark.compile
 def test_the_model_compiles_with_inductor() -> None:
-    """What `--compile` does on a CPU: real code. (A target out of range ends the process there: its check lies inside a loop
-    over threads, out of which C++ cannot throw.)"""
+    """Real code, of the whole; `--compile` makes it of a block. (A target out of range ends the process there: its check lies
+    inside a loop over threads, out of which C++ cannot throw.)"""
     torch.manual_seed(0)
     model = GPT(GPTConfig(block_size=24, vocab_size=67, n_layer=1, n_head=2, n_embd=32))
     tokens = torch.randint(67, (2, 25), generator=torch.Generator().manual_seed(1))

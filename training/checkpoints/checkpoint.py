@@ -7,6 +7,7 @@ step-00000100/
     manifest.json           size and SHA-256 of each of these, written last
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from gpt_from_scratch.models import pretrained
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.support.files import sync_folder, write_text
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
-from gpt_from_scratch.tokenizer.protocol import Tokenizer
+from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
 from gpt_from_scratch.training.checkpoints.manifest import damage, files, seal
 
 MODEL_FOLDER, TENSORS_FILE, STATE_FILE = "model", "optimizer.safetensors", "state.json"
@@ -86,6 +87,8 @@ def complete(
 ) -> None:
     """The rest of the files, and the manifest of all; every file is on the disk when this returns."""
     tokenizer.save(folder / MODEL_FOLDER / TOKENIZER_FILE)
+    with contextlib.suppress(NoEndOfTextError):
+        pretrained.name_end_of_text(folder / MODEL_FOLDER, tokenizer.eot_token)
     write_text(folder / STATE_FILE, state_text)
     seal(folder, step, known)
     sync_folder(folder / MODEL_FOLDER)

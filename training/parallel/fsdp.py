@@ -80,7 +80,7 @@ class FSDP(Strategy):
         """Branch by branch, below the hooks that gather weights."""
         for branches in self._branches():
             for branch in branches:
-                branch.compile()
+                branch.compile(dynamic=False)
 
     def _branches(self) -> list[list[nn.Module]]:
         """What is gathered together: all but the norms, of which each block also runs the next one's."""

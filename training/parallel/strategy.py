@@ -81,7 +81,9 @@ class Strategy:
     def _compile(self) -> None:
         """Block by block: the first one's code serves all, where the whole model's takes minutes (benchmarks/LOG.md)."""
         for block in self.model.h:
-            block.compile()
+            block.compile(
+                dynamic=False
+            )  # for sizes that are symbols Dynamo cannot trace our functions (benchmarks/LOG.md)
 
     def _step_of(self, number: int, count: int) -> AbstractContextManager[None]:
         """Around the forward and backward of micro-batch `number` of `count`: gradients travel with the last one only."""

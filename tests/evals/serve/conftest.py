@@ -112,9 +112,11 @@ class InProcess:
 def in_process(checkpoint: Checkpoint) -> Any:
     """Makes an application; its options are those of `Limits`, `Worker` and `Server.app`."""
 
-    def make(*, max_rows: int = 8, limits: Limits | None = None, **options: Any) -> InProcess:
+    def make(
+        *, served: Checkpoint = checkpoint, max_rows: int = 8, limits: Limits | None = None, **options: Any
+    ) -> InProcess:
         limits = limits or Limits()
-        worker = Worker(checkpoint, max_rows=max_rows, max_queue=limits.queue)
-        return InProcess(Server(checkpoint, worker, limits), **options)
+        worker = Worker(served, max_rows=max_rows, max_queue=limits.queue)
+        return InProcess(Server(served, worker, limits), **options)
 
     return make

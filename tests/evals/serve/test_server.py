@@ -164,8 +164,9 @@ def test_errors_have_openais_form(client: openai.OpenAI, checkpoint: Checkpoint)
     ) as caught:
         client.completions.create(model="tiny", prompt=[1] * 65)
     assert caught.value.code == "context_length_exceeded"
-    with pytest.raises(openai.BadRequestError, match=f"token {checkpoint.model.config.vocab_size} is not among"):
-        client.completions.create(model="tiny", prompt=[checkpoint.model.config.vocab_size])
+    size = checkpoint.tokenizer.n_vocab
+    with pytest.raises(openai.BadRequestError, match=f"token {size} is not among the tokenizer's {size}"):
+        client.completions.create(model="tiny", prompt=[size])
     with pytest.raises(openai.BadRequestError, match="tools is not supported"):
         function = {"type": "function", "function": {"name": "f"}}
         client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": "a"}], tools=[function])  # type: ignore[list-item]

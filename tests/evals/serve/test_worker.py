@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from gpt_from_scratch.evals.serve.errors import RequestError
 from gpt_from_scratch.evals.serve.limits import Limits
 from gpt_from_scratch.evals.serve.worker import Row, Worker
 from gpt_from_scratch.models.generation import Sampling, generate
+from gpt_from_scratch.models.gpt import GPT
 
 PROMPT = {"model": "tiny", "prompt": "the cat"}
 # At temperature 0 this model says 2,676 tokens to it, which takes a second; drawn at random, any may be the last.
@@ -170,5 +172,26 @@ def test_pages_of_other_sites_are_refused(in_process: Callable[..., Any], header
         found, sent, _ = await in_process().ask("/v1/models", headers=headers)
         assert found == status
         assert not any(name.startswith("access-control") for name in sent)
+
+    asyncio.run(run())
+
+
+def test_a_model_with_more_ids_than_its_tokenizer(checkpoint: Checkpoint, in_process: Any) -> None:
+    """An id that only the model has is refused, never made, and does not end the generation thread."""
+    size = checkpoint.tokenizer.n_vocab
+    model = GPT(replace(checkpoint.model.config, vocab_size=size + 27, tie_head=False))
+    with torch.no_grad():
+        model.head_weight[size:] *= 100
+    served = replace(checkpoint, model=model)
+
+    async def run() -> None:
+        async with in_process(served=served).running() as server:
+            body = {"model": served.name, "prompt": [size + 5], "max_tokens": 1}
+            status, _, text = await server.ask("/v1/completions", body)
+            assert status == 400 and f"token {size + 5} is not among the tokenizer's {size}" in text.decode()
+            asked = {"prompt": [1, 2], "max_tokens": 9, "temperature": 0, "logprobs": 5}
+            status, _, text = await server.ask("/v1/completions", body | asked)
+            assert status == 200, text
+            assert json.loads(text)["choices"][0]["logprobs"]["tokens"]
 
     asyncio.run(run())

@@ -33,7 +33,7 @@ def main(folder: Path) -> None:
     mesh = init_device_mesh("cpu", (ranks.size,))
     torch.manual_seed(0)
     model = GPT(CONFIG)
-    for block in model.h:  # a block has no forward of its own to gather its parameters in; its branches have
+    for block in model.h:  # branch by branch, as training does
         fully_shard(block.attn, mesh=mesh)
         fully_shard(block.mlp, mesh=mesh)
     fully_shard(model, mesh=mesh)

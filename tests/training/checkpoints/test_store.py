@@ -2,12 +2,14 @@
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.files import load_tokenizer
 from gpt_from_scratch.training.checkpoints import (
     Best,
@@ -236,3 +238,16 @@ def test_no_thread_lives_on_after_a_save(tmp_path: Path) -> None:
         if thread.name.startswith("checkpoint"):
             thread.join(timeout=10)
             assert not thread.is_alive()
+
+
+def test_a_gpt2_ends_texts_with_its_tokenizers_token(tmp_path: Path) -> None:
+    """Of a vocabulary rounded up the last id is no token: transformers' generate would never end."""
+    tokenizer = BytePairEncodingTokenizer.from_merges([], special_tokens=["<|endoftext|>"])
+    config = replace(CONFIG, vocab_size=tokenizer.n_vocab + 7)
+    store = CheckpointStore(tmp_path)
+    store.save(1, **{**state_at(1, config), "tokenizer": tokenizer})
+    described = json.loads((store.path_of(1) / "model" / "config.json").read_text())
+    assert described["eos_token_id"] == described["bos_token_id"] == tokenizer.eot_token == tokenizer.n_vocab - 1
+    store.save(2, **state_at(2))  # its tokenizer has no such token
+    described = json.loads((store.path_of(2) / "model" / "config.json").read_text())
+    assert described["eos_token_id"] == CONFIG.vocab_size - 1

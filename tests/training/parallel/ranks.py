@@ -22,6 +22,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from gpt_from_scratch.evals.lm.ranks import leave_group
 from gpt_from_scratch.training import muon, report, start
 from gpt_from_scratch.training.cli import parse
 from gpt_from_scratch.training.distributed import Ranks, ranks_from_environment
@@ -103,7 +104,7 @@ def group(ranks: Ranks, *arguments: Any, file: Path, **keywords: Any) -> Iterato
         dist.init_process_group("gloo", f"file://{file}", timeout, world_size=ranks.size, rank=ranks.rank)
     yield Peers(ranks.rank, ranks.size, timeout_s=100.0, patience_s=100.0)
     if ranks.size > 1:
-        dist.destroy_process_group()
+        leave_group()
 
 
 if __name__ == "__main__":
