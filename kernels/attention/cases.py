@@ -30,7 +30,8 @@ def attention_cases() -> Iterator[Case]:
     yield case("scale", scale=0.25)
     yield case("large-logits", size=8.0)
     yield case("early-peak", tq=200, tk=200, peak=64.0)
-    yield case("early-peak-d80", tq=200, tk=200, d=80, causal=False, peak=64.0)
+    # Scores of hundreds times a scale that is no power of two would round by more than the rule allows, also torch's.
+    yield case("early-peak-d80", tq=200, tk=200, d=80, causal=False, scale=0.125, peak=64.0)
     yield case("no-rows", b=0)
     yield case("no-queries", tq=0, tk=8)
     yield case("packed", packed=True)
