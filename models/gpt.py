@@ -200,7 +200,10 @@ class Block(nn.Module):
         cache: "KVCache | None" = None,
         layer: int = 0,
     ) -> tuple[Float[Tensor, "b t c"], Float[Tensor, "b t c"]]:
-        """(its `following` norm, residual stream) after this block; `normed` is ln_1 of the stream x."""
+        """(the `following` norm of the stream, the stream) after this block; `normed` is ln_1 of the stream x.
+
+        `following` is the next block's ln_1, or the model's ln_f; `rotary`, `cache` and `layer` go to the attention.
+        """
         normed, x = self.ln_2.after(self.attn(normed, rotary, cache, layer), x)
         return following.after(self.mlp(normed), x)
 

@@ -47,7 +47,13 @@ def save(model: GPT, folder: Path) -> None:
 
 
 def name_end_of_text(folder: Path, token: int) -> None:
-    """Write a tokenizer's end-of-text token into the GPT-2 in `folder`: by itself a model takes its last id for that."""
+    """Write a tokenizer's end-of-text token into the GPT-2 in `folder`: by itself a model takes its last id for that.
+
+    Nothing changes in a model of our own architecture, whose config names no tokens.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no config.json, or it is not a JSON object.
+    """
     described = read_json(folder / CONFIG_FILE)
     if "eos_token_id" in described:
         described |= {"bos_token_id": token, "eos_token_id": token}
