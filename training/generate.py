@@ -20,14 +20,14 @@ import torch
 import tyro
 
 from gpt_from_scratch.kernels.registry import resolve, use_backend
+from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER, STATE_FILE
+from gpt_from_scratch.models.checkpoints.manifest import damage
 from gpt_from_scratch.models.generation import Sampling, stream
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.pretrained import INDEX_FILE, WEIGHTS_FILE, read_json
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
-from gpt_from_scratch.training.checkpoints.checkpoint import MODEL_FOLDER, STATE_FILE
-from gpt_from_scratch.training.checkpoints.manifest import damage
 
 CHECKPOINTS = "checkpoints"
 RUNNING_TEXT = ("shakespeare", "text")

@@ -1,6 +1,6 @@
 """Checkpoints that are whole or absent: full state on disk, proven by SHA-256, written beside the training."""
 
-from gpt_from_scratch.training.checkpoints.checkpoint import Checkpoint, DamagedCheckpointError
+from gpt_from_scratch.models.checkpoints.checkpoint import Checkpoint, DamagedCheckpointError
 from gpt_from_scratch.training.checkpoints.space import bytes_of, preflight
 from gpt_from_scratch.training.checkpoints.staging import NonFiniteError
 from gpt_from_scratch.training.checkpoints.store import Best, CheckpointStore

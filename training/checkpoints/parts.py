@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from gpt_from_scratch.models import pretrained
+from gpt_from_scratch.models.checkpoints.manifest import entry
 from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.support.files import write_text
-from gpt_from_scratch.training.checkpoints.manifest import entry
 from gpt_from_scratch.training.checkpoints.space import PartError
 from gpt_from_scratch.training.distributed import Ranks
 

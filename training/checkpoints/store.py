@@ -17,11 +17,11 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from gpt_from_scratch.models.checkpoints import checkpoint
+from gpt_from_scratch.models.checkpoints.checkpoint import Checkpoint, DamagedCheckpointError
 from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.support.files import sync_folder, write_text
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
-from gpt_from_scratch.training.checkpoints import checkpoint
-from gpt_from_scratch.training.checkpoints.checkpoint import Checkpoint, DamagedCheckpointError
 from gpt_from_scratch.training.checkpoints.space import PartError, bytes_of, free_bytes, in_units, is_disk_full
 from gpt_from_scratch.training.checkpoints.staging import NonFiniteError, Staging, require_finite
 from gpt_from_scratch.training.distributed import ONE_RANK, Ranks

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gpt_from_scratch.training.checkpoints import CheckpointStore, DamagedCheckpointError, manifest
+from gpt_from_scratch.models.checkpoints import manifest
+from gpt_from_scratch.training.checkpoints import CheckpointStore, DamagedCheckpointError
 from tests.training.checkpoints.run import assert_is_step, saved, state_at
 
 FILES = [

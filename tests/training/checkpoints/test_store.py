@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from gpt_from_scratch.models.checkpoints import checkpoint
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.files import load_tokenizer
@@ -16,7 +17,6 @@ from gpt_from_scratch.training.checkpoints import (
     CheckpointStore,
     DamagedCheckpointError,
     NonFiniteError,
-    checkpoint,
 )
 from gpt_from_scratch.training.checkpoints import store as store_module
 from tests.training.checkpoints.run import CONFIG, TOKENIZER, assert_is_step, saved, state_at

@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 
 from gpt_from_scratch.models import pretrained
+from gpt_from_scratch.models.checkpoints.manifest import damage, files, seal
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.support.files import sync_folder, write_text
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
-from gpt_from_scratch.training.checkpoints.manifest import damage, files, seal
 
 MODEL_FOLDER, TENSORS_FILE, STATE_FILE = "model", "optimizer.safetensors", "state.json"
 

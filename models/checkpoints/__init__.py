@@ -1,0 +1,1 @@
+"""Checkpoints on disk: their files, their proof by SHA-256, and the one function that opens a trained model."""
