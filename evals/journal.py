@@ -1,5 +1,6 @@
 """A run's record: one JSON line a row, on disk before the row counts as done, so that a killed run goes on from there."""
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import IO, Any
 
 from gpt_from_scratch.evals.samples import SampleResult
 from gpt_from_scratch.support import files
+from gpt_from_scratch.support.lock import LOCK_FILE, locked
 
 
 class Journal:
@@ -21,6 +23,7 @@ class Journal:
 
     Raises:
         ValueError: the file is of a run with another identity, or not a run's record.
+        HeldError: another run is writing it.
     """
 
     def __init__(self, path: Path, identity: dict[str, Any]) -> None:
@@ -28,12 +31,18 @@ class Journal:
         self.rows: dict[str, SampleResult] = {}
         self.superseded: list[SampleResult] = []
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: IO[bytes] = path.open("ab")
-        _lock(self._file, path)
+        self._held = contextlib.ExitStack()
+        lock = path.with_name(f".{path.name}{LOCK_FILE}")
+        self._held.enter_context(locked(lock, f"another run is writing {path}", "give another resume_path"))
+        self._file: IO[bytes] = self._held.enter_context(path.open("ab"))
         self._header: list[Any] = [{"run": identity}]
         """Written with the first rows: a run that ends before it asks anything leaves no identity behind."""
         if path.stat().st_size > 0:
-            self._read(identity)
+            try:
+                self._read(identity)
+            except BaseException:
+                self._held.close()
+                raise
 
     def append(self, rows: list[tuple[str, SampleResult]]) -> None:
         """Write rows and wait until they are on the disk; one wait however many rows."""
@@ -75,20 +84,7 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._file.close()
-
-
-def _lock(file: IO[bytes], path: Path) -> None:
-    """One run a file, until it is closed. Raises RuntimeError where another process has it (not noticed on Windows)."""
-    if os.name == "nt":
-        return
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise RuntimeError(f"another run is writing {path}: wait for it, or give another resume_path") from error
+        self._held.close()
 
 
 def _check_same(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:

@@ -163,9 +163,15 @@ class _KeepHttps(urllib.request.HTTPRedirectHandler):
 
 
 def _open_locked(part: Path) -> BufferedRandom:
-    """`part`, open for appending and ours alone; opened anew where its last owner moved it into its place meanwhile."""
+    """`part`, open for appending and ours alone; opened anew where its last owner moved it into its place meanwhile.
+
+    A link is not followed: what comes would be written into whatever file it leads to.
+    """
     while True:
-        file = part.open("a+b")
+        file = os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666), "a+b")
+        if os.fstat(file.fileno()).st_nlink > 1:
+            file.close()
+            raise _Refused(f"{part} is another name of a file that lies elsewhere: remove it")
         fcntl.flock(file, fcntl.LOCK_EX)
         if part.exists() and os.path.samestat(os.fstat(file.fileno()), part.stat()):
             return file

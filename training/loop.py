@@ -91,7 +91,7 @@ class Trainer:
         self.last_score: Score | None = None
         self.hellaswag = hellaswag
         profiled = config.run.profile_steps if self.ranks.is_first else None
-        self.profiler = StepProfiler(profiled, folder.path / "profile", self.device, display.say)
+        self.profiler = StepProfiler(profiled, lambda: folder.path, self.device, display.say)
         self.samples: list[Sample] = []
 
     def run(self) -> bool:
@@ -196,6 +196,7 @@ class Trainer:
             "dtype": str(self.parallel.dtype).removeprefix("torch."),
             "data": self.corpus.fingerprint,
         }
+        self.store.folder = self.folder.checkpoints  # wherever the run's folder is now
         try:
             self.store.save(
                 self.progress.step,

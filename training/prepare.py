@@ -9,15 +9,12 @@ and fineweb-edu, which are streamed from the Hugging Face hub. Then train on it:
     torchrun training/train_gpt2.py gpt2-124m --data.source shards --data.path data/NAME
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from gpt_from_scratch.support.files import write_text
+from gpt_from_scratch.support.lock import LOCK_FILE, locked
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer, read_json
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer, id_dtype
 from gpt_from_scratch.training.data.folder import data_folder
@@ -84,12 +82,13 @@ def prepare(config: PrepareConfig, console: Console) -> Index:
 
     Raises:
         FileNotFoundError, ValueError: the source cannot be used, or the folder holds something else.
+        HeldError: another process prepares data there.
     """
     source, folder = open_source(config.source, config.field, config.validation_fraction), config.folder
     n_pieces = min(source.n_pieces, config.pieces or source.n_pieces)
     key = _key(config, source, n_pieces)
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    with locked(folder / LOCK_FILE, f"another process is preparing data in {folder}", "give another --out"):
         if (folder / INDEX_FILE).exists():
             index = read_index(folder)
             _require_same(index.source.get("key"), key, folder)
@@ -201,21 +200,6 @@ def _make_tokenizer(config: PrepareConfig, source: Source, n_pieces: int) -> Tok
         if length >= LEARN_FROM:
             break
     return BytePairEncodingTokenizer.from_text(END_OF_TEXT.join(taken), config.vocab_size, pattern=config.pattern)
-
-
-LOCK_FILE = ".lock"
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    with (folder / LOCK_FILE).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                f"another process is preparing data in {folder}: wait for it, or give another --out"
-            ) from None
-        yield
 
 
 def _cores() -> int:

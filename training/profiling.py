@@ -21,10 +21,19 @@ class StepProfiler:
     """Profiles the steps `first` to `last`, counted from 1 as metrics.jsonl does, on this rank; None: no step."""
 
     def __init__(
-        self, steps: tuple[int, int] | None, folder: Path, device: torch.device, say: Callable[[str], None]
+        self, steps: tuple[int, int] | None, run: Callable[[], Path], device: torch.device, say: Callable[[str], None]
     ) -> None:
-        self.steps, self.folder, self.device, self.say = steps, folder, device, say
+        """
+        Args:
+            run: where the run's folder is; what is measured goes into profile/ there.
+        """
+        self.steps, self._run, self.device, self.say = steps, run, device, say
         self._profile: Any = None
+
+    @property
+    def folder(self) -> Path:
+        """Where the files go."""
+        return self._run() / "profile"
 
     @contextmanager
     def around(self, step: int) -> Iterator[None]:
@@ -39,7 +48,7 @@ class StepProfiler:
             self.finish()
 
     def _start(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(exist_ok=True)
         activities = [ProfilerActivity.CPU]
         if self.device.type == "cuda":
             activities.append(ProfilerActivity.CUDA)

@@ -3,6 +3,7 @@
 config.json     the resolved config
 run.json        what ran: device, backends, versions, how it ended
 launchers.json  the torchruns that ran it, one a host: what they start again goes on here
+.lock           there while a process writes here: who it is
 metrics.jsonl   one line an event: train, eval, sample, event
 checkpoints/    step-00000500/ …
 report.html     drawn from these
@@ -21,7 +22,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from gpt_from_scratch.support.files import write_text
+from gpt_from_scratch.support.files import FoundFolder, new_folder, write_text
+from gpt_from_scratch.support.lock import LOCK_FILE
 from gpt_from_scratch.training.checkpoints.space import is_disk_full
 from gpt_from_scratch.training.config import TrainConfig, as_json
 from gpt_from_scratch.training.loggers import Loggers
@@ -44,12 +46,14 @@ class RunFolder:
             launchers: the torchruns that this run is started by.
             warn: told of a full disk, which ends no run: lines of metrics wait in memory until there is room.
         """
-        self.path = path
         self._metrics: FileIO | None = None
         self._waiting = b""
         self._warn = warn
         if writes:
             path.mkdir(parents=True, exist_ok=True)
+        self._named = path
+        self._found = FoundFolder(path) if path.is_dir() else None  # a host that writes nothing need not see it
+        if writes:
             _note_launchers(path, launchers)  # first: a run killed from here on is found again
             self._cut_half_line()
             self._metrics = (path / "metrics.jsonl").open("ab", buffering=0)
@@ -59,6 +63,15 @@ class RunFolder:
         self.seconds_before = 0.0
         self.loggers: Loggers | None = None
         """They get every recorded line, too."""
+
+    @property
+    def path(self) -> Path:
+        """Where the folder is: a run goes on in it when it is moved or renamed.
+
+        Raises:
+            FileNotFoundError: it was removed, or moved to another disk.
+        """
+        return self._named if self._found is None else self._found.path
 
     @property
     def checkpoints(self) -> Path:
@@ -164,25 +177,32 @@ def _note_launchers(path: Path, launchers: Sequence[str]) -> None:
         write_text(path / LAUNCHERS_FILE, json.dumps([*noted, *new]) + "\n")
 
 
-def fresh_folder(root: Path, name: str | None, preset: str) -> Path:
-    """The path of a run that does not exist yet.
+def make_folder(root: Path, name: str | None, preset: str) -> Path:
+    """The folder of a new run: that of its name, which may be there and must then be empty, or one that nobody else gets.
 
     Raises:
         FileExistsError: `name` is taken.
     """
-    if name is not None:
-        path = root / name
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise FileExistsError(
-                f"{path} already holds something: choose another --run.name, or go on with it by --resume {path} "
-                "(--resume auto begins or goes on, whichever it is)"
-            )
-        return path
-    stem = f"{preset}-{time.strftime('%Y%m%d-%H%M%S')}"
-    path, number = root / stem, 2
-    while path.exists():
-        path, number = root / f"{stem}-{number}", number + 1
+    if name is None:
+        return new_folder(root, f"{preset}-{time.strftime('%Y%m%d-%H%M%S')}")
+    path = root / name
+    if path.exists() and not path.is_dir():
+        raise FileExistsError(f"{path} is a file, and a run needs a folder: choose another --run.name")
+    path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def require_empty(path: Path) -> None:
+    """Refuse a new run's folder that holds more than its lock.
+
+    Raises:
+        FileExistsError: something lies there.
+    """
+    if any(child.name != LOCK_FILE for child in path.iterdir()):
+        raise FileExistsError(
+            f"{path} already holds something: choose another --run.name, or go on with it by --resume {path} "
+            "(--resume auto begins or goes on, whichever it is)"
+        )
 
 
 def versions() -> dict[str, str]:

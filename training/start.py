@@ -19,7 +19,7 @@ from gpt_from_scratch.training.cli import Command, read_config
 from gpt_from_scratch.training.config import TrainConfig, as_json, flat, from_json
 from gpt_from_scratch.training.corpus import Corpus, build_corpus
 from gpt_from_scratch.training.display import Display
-from gpt_from_scratch.training.distributed import Ranks, launcher, process_group
+from gpt_from_scratch.training.distributed import Ranks, process_group
 from gpt_from_scratch.training.estimate import checkpoint_bytes, estimate
 from gpt_from_scratch.training.hellaswag import HellaSwag
 from gpt_from_scratch.training.loggers import Loggers, require_packages
@@ -27,7 +27,7 @@ from gpt_from_scratch.training.loop import Progress, Trainer
 from gpt_from_scratch.training.optimizers import load_optimizer_tensors, make_optimizers
 from gpt_from_scratch.training.parallel.choice import check_ranks, make_strategy
 from gpt_from_scratch.training.peers import Peers
-from gpt_from_scratch.training.resuming import load_resumed, place
+from gpt_from_scratch.training.resuming import Place, load_resumed, placed
 from gpt_from_scratch.training.run_folder import RunFolder
 from gpt_from_scratch.training.stopping import StopRequest
 from gpt_from_scratch.training.summary import describe, finish, introduce, print_estimate
@@ -102,8 +102,9 @@ def prepared(command: Command, ranks: Ranks) -> Iterator[Session]:
         no_denormals(),
         process_group(ranks, device, run.timeout, run.patience) as peers,
         StopRequest().listening() as stop,
+        placed(command, ranks) as place,
     ):
-        yield Session(make_trainer(command, ranks, device, dtype, display, stop, peers))
+        yield Session(make_trainer(command, place, ranks, device, dtype, display, stop, peers))
 
 
 @contextmanager
@@ -121,6 +122,7 @@ def no_denormals() -> Iterator[None]:
 
 def make_trainer(
     command: Command,
+    place: Place,
     ranks: Ranks,
     device: torch.device,
     dtype: torch.dtype,
@@ -129,8 +131,7 @@ def make_trainer(
     peers: Peers,
 ) -> Trainer:
     """The run's data, model, backends and folder, new or as its newest checkpoint has them."""
-    launchers = sorted({name for name in ranks.gather(launcher()) if name is not None})
-    path, begun = place(command, ranks, launchers)
+    path, begun, launchers = place
     if begun and command.resume is None:  # the same command line as when it began: the config is the one saved then
         command = dataclasses.replace(command, train=read_config(path / "config.json"))
     config = command.train

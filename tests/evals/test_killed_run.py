@@ -104,7 +104,7 @@ def test_two_runs_do_not_write_one_record(server: Any, tmp_path: Path) -> None:
     server.script(gate_after=0)
     with start(url, record) as process:
         wait_for(lambda: len(server.log) == 4)
-        with pytest.raises(RuntimeError, match="another run is writing"):
+        with pytest.raises(RuntimeError, match=f"another run is writing {record}: process {process.pid} on"):
             finish(url, record)
         process.send_signal(signal.SIGKILL)
     server.open_gate()

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -241,3 +241,15 @@ def test_other_addresses_are_refused(tmp_path: Path, url: str) -> None:
 def test_a_digest_must_be_one(tmp_path: Path, digest: str) -> None:
     with pytest.raises(ValueError, match="64 hexadecimal digits"):
         fetch("https://example.org/file", tmp_path / "file", digest=digest)
+
+
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
+def test_a_link_in_the_place_of_the_part_keeps_its_target(
+    server: Server, tmp_path: Path, link: Callable[[Path, Path], None]
+) -> None:
+    (tmp_path / "thesis").write_bytes(b"years of work")
+    (tmp_path / "folder").mkdir()
+    link(tmp_path / "folder" / ".file.part", tmp_path / "thesis")
+    with pytest.raises(DownloadError):
+        fetch(f"{server.url}/file", tmp_path / "folder" / "file")
+    assert (tmp_path / "thesis").read_bytes() == b"years of work"

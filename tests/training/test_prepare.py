@@ -1,6 +1,5 @@
 """`prepare` from the command line's side: the same bytes for any number of processes and however often it was killed."""
 
-import fcntl
 import json
 import os
 import signal
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gpt_from_scratch.support.lock import locked
 from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.files import load_tokenizer
 from gpt_from_scratch.training.data.shards import read_index
@@ -62,7 +62,6 @@ def test_each_document_is_there_once_behind_an_end_of_text_token(prepared: tuple
         found += text.removeprefix("<|endoftext|>").split("<|endoftext|>")
     assert sorted(found) == sorted(contents)
     assert sorted(path.name for path in out.iterdir() if not path.name.endswith(".tokens")) == [
-        ".lock",
         "gpt_tokenizer.json",
         "index.json",
     ]
@@ -101,9 +100,9 @@ def test_what_is_done_is_not_done_again(
     prepared: tuple[Path, Path, list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, out, _ = prepared
-    before = {path: path.stat().st_mtime_ns for path in out.iterdir() if path.name != ".lock"}
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
     assert main(arguments(source, out, "--shard-tokens", "1000", "--workers", "7")) == 0
-    assert {path: path.stat().st_mtime_ns for path in out.iterdir() if path.name != ".lock"} == before
+    assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
     assert main(arguments(source, out, "--shard-tokens", "999")) == 1
     assert "holds data from another source or made with other settings" in capsys.readouterr().err
 
@@ -171,10 +170,20 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path, capsys: pyte
 
 def test_two_at_once_in_one_folder(prepared: tuple[Path, Path, list[str]], capsys: pytest.CaptureFixture[str]) -> None:
     source, out, _ = prepared
-    with (out / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(out / ".lock", "a test", "nothing"):
         assert main(arguments(source, out)) == 1
-    assert "another process is preparing data" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"another process is preparing data in {out}: process {os.getpid()} on" in told and "another --out" in told
+
+
+def test_a_link_in_the_locks_place_keeps_its_target(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.txt").write_text("some text\nand more\n" * 100)
+    (tmp_path / "thesis.tex").write_text("years of work")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".lock").symlink_to(tmp_path / "thesis.tex")
+    assert main(arguments(tmp_path / "a.txt", tmp_path / "out")) == 1
+    assert "is a link or a folder, where a lock would lie: remove it" in capsys.readouterr().err
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
 def test_all_of_it_on_one_side_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
