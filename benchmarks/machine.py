@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from gpt_from_scratch.support.files import write_text
+from gpt_from_scratch.support.json_text import json_text
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -62,7 +63,7 @@ def write(path: Path | None, report: dict[str, Any]) -> None:
     """A results file; nothing without a path."""
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+        write_text(path, json_text(report, indent=1, ensure_ascii=False) + "\n")
 
 
 def product_rate(rows: int, inner: int, columns: int, seconds: float) -> float:

@@ -1,6 +1,5 @@
 """A run's result: made from its rows, as a table, and on disk."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ from gpt_from_scratch.evals.journal import read_identity, read_rows
 from gpt_from_scratch.evals.limits import Account
 from gpt_from_scratch.evals.samples import Counts, EvalResult, SampleResult
 from gpt_from_scratch.support import files
+from gpt_from_scratch.support.json_text import json_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,7 +97,7 @@ def summary(result: EvalResult) -> dict[str, Any]:
 def write_summary(result: EvalResult, folder: Path) -> None:
     """`summary.json` in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    files.write_text(folder / "summary.json", json.dumps(summary(result), indent=2) + "\n")
+    files.write_text(folder / "summary.json", json_text(summary(result), indent=2) + "\n")
 
 
 def load(path: Path) -> list[SampleResult]:

@@ -35,6 +35,11 @@ class TiktokenTokenizer(Tokenizer):
         return int(self.encoding.n_vocab)
 
     @property
+    def special_tokens(self) -> dict[str, int]:
+        """Each special token's id."""
+        return {name: self.encoding.encode_single_token(name) for name in sorted(self.encoding.special_tokens_set)}
+
+    @property
     def eot_token(self) -> int:
         if END_OF_TEXT not in self.encoding.special_tokens_set:
             raise NoEndOfTextError(f"tiktoken's {self.encoding.name!r} has no {END_OF_TEXT} token: build it with one")

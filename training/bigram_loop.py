@@ -14,6 +14,7 @@ from torch import Tensor
 from gpt_from_scratch.models.bigram import BigramConfig, BigramLanguageModel, Stage
 from gpt_from_scratch.training.optimizers import OptimizerConfig, make_optimizers
 from gpt_from_scratch.training.schedule import ScheduleConfig, rate
+from gpt_from_scratch.training.validation import comparable
 
 EVAL_TOKENS = 16_384
 """Tokens that an evaluation takes at a time."""
@@ -112,7 +113,7 @@ class Trained:
 
     @property
     def best(self) -> Evaluation:
-        return min(self.evaluations, key=lambda evaluation: evaluation.validation)
+        return min(self.evaluations, key=lambda evaluation: comparable(evaluation.validation))
 
     @property
     def last(self) -> Evaluation:
@@ -168,7 +169,7 @@ def train(
             losses = evaluate(model, inputs[seen], targets[seen]), evaluate(model, *held_out)
             evaluations.append(Evaluation(step, *losses))
             progress(evaluations[-1])
-            best = min(range(len(evaluations)), key=lambda i: evaluations[i].validation)
+            best = min(range(len(evaluations)), key=lambda i: comparable(evaluations[i].validation))
             if best == len(evaluations) - 1:
                 best_weights = copy.deepcopy(model.state_dict())
             if step == config.steps or 0 < config.patience <= len(evaluations) - 1 - best:

@@ -1,5 +1,6 @@
 """The command line of training/train_gpt2.py: a preset, then any setting of `TrainConfig` by its name."""
 
+import dataclasses
 import difflib
 import re
 import sys
@@ -69,13 +70,16 @@ def parse(argv: Sequence[str]) -> Command:
 
 
 def _parsed(arguments: list[str], start: TrainConfig) -> Command:
-    return tyro.cli(
+    command = tyro.cli(
         Command,
         prog=f"{PROG} [PRESET]",
         description=f"{Command.__doc__}\n\n{_presets()}",
         args=arguments,
         default=Command(start),
     )
+    if any(_value_of(f"--model.vocab{mark}size", arguments) is not None for mark in "-_"):
+        command = dataclasses.replace(command, train=dataclasses.replace(command.train, keep_vocab_size=True))
+    return command
 
 
 def read_config(path: Path) -> TrainConfig:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+import tyro
 
 from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.training.loggers import names_in
@@ -168,7 +169,9 @@ class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     """What is read."""
     model: GPTConfig = field(default_factory=GPTConfig)
-    """The architecture; its vocab_size comes from the tokenizer."""
+    """The architecture; its vocab_size comes from the tokenizer, unless --model.vocab-size gives a larger one."""
+    keep_vocab_size: tyro.conf.Suppress[bool] = False
+    """model.vocab_size was given, so it stays as it is (GPT-2's 50257, which is also the default, too)."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """How parameters are updated."""
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
@@ -209,7 +212,7 @@ class TrainConfig:
 
 
 # What may change when a run goes on: how it is computed (which may round otherwise) and what is written, never what is learned.
-FREE_ON_RESUME = ("backend", "compile", "device", "micro_batch", "parallel", "init_from", "run")
+FREE_ON_RESUME = ("backend", "compile", "device", "micro_batch", "parallel", "init_from", "keep_vocab_size", "run")
 
 
 def differences(saved: TrainConfig, wanted: TrainConfig) -> list[str]:

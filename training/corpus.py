@@ -1,6 +1,8 @@
 """What a run reads: its tokenizer, the samples to train on, the validation set, and how its samples are judged."""
 
 import contextlib
+import dataclasses
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,27 +11,40 @@ from typing import Any
 import numpy as np
 from jaxtyping import Integer
 
+from gpt_from_scratch.evals.lm.bits_per_byte import before_text, counted_bytes
 from gpt_from_scratch.support.downloads import Progress
 from gpt_from_scratch.tokenizer.files import load_tokenizer
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, NoEndOfTextError, Tokenizer, id_dtype
 from gpt_from_scratch.training.config import DataConfig
 from gpt_from_scratch.training.data.folder import data_folder
 from gpt_from_scratch.training.data.loader import TokenData
-from gpt_from_scratch.training.data.shakespeare import tiny_shakespeare
+from gpt_from_scratch.training.data.shakespeare import N_CHARACTERS, is_downloaded, tiny_shakespeare
+from gpt_from_scratch.training.data.shards import Index, read_index
 from gpt_from_scratch.training.data.text import read_texts, split_texts
 from gpt_from_scratch.training.validation import ValidationSet
 
 LEARN_FROM = 3_000_000
 """Characters that a byte pair encoding is learned from; more text hardly changes a small vocabulary."""
+ENOUGH_STORIES = 1000
+"""Stories that have enough pairs to merge for a vocabulary of a few thousand."""
 PYTHON_IS_QUICKER = 16_000_000
 """Characters of stories, whose few hundred words Python remembers and has encoded before numba is imported."""
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How `prepare` makes shards, and the ids that their tokenizer will have."""
+
+    command: str
+    n_vocab: int
+
+
+GPT2_VOCABULARY = 50_257
 PREPARED = {
-    "fineweb-edu": "fineweb-edu",
-    "tinystories": "tinystories --tokenizer bpe --vocab-size 4096 --pattern tinystories",
+    "fineweb-edu": Recipe("fineweb-edu", GPT2_VOCABULARY),
+    "tinystories": Recipe("tinystories --tokenizer bpe --vocab-size 4096 --pattern tinystories", 4096),
 }
-"""How `prepare` makes the shards that the presets read, by their folder's name."""
+"""The shards that the presets read, by their folder's name."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +56,8 @@ class Corpus:
     validation: ValidationSet
     prompt: list[int]
     """What samples begin with."""
+    validation_tokens: int
+    """Tokens of the validation text but the first, ends of documents included: part of what tells data apart."""
     stories: frozenset[str] | None = field(default=None, repr=False)
     """The training stories, where the text is `stories`: a sample can be judged."""
 
@@ -51,7 +68,7 @@ class Corpus:
             "tokenizer": self.tokenizer.fingerprint,
             "samples": self.train.n_samples,
             "tokens": self.train.n_targets,
-            "validation_tokens": self.validation.n_targets,
+            "validation_tokens": self.validation_tokens,
         }
 
     def judge(self, text: str) -> tuple[bool, bool] | None:
@@ -75,16 +92,70 @@ def build_corpus(
     Raises:
         FileNotFoundError, ValueError, DownloadError: data that is missing, empty, not UTF-8, or too short for the context.
     """
-    if config.source == "stories":
-        return _stories(config, block_size, tokenizer)
     if config.source == "shards":
         return _shards(config, block_size, tokenizer)
+    train, validation = read_split(config, progress=progress)
+    if tokenizer is None:
+        tokenizer = make_tokenizer(config, train, [*train, *validation])
+    if config.source == "stories":
+        return _stories(train, validation, block_size, tokenizer)
+    return _texts(train, validation, block_size, tokenizer)
+
+
+def read_split(config: DataConfig, *, progress: Progress | None = None) -> tuple[list[str], list[str]]:
+    """The texts to train on and those to validate on, made, downloaded or read; any source but shards.
+
+    Raises:
+        FileNotFoundError, ValueError, DownloadError: as `build_corpus`.
+    """
+    if config.source == "stories":
+        from gpt_from_scratch.training.data.stories import TRAIN_SEED, VALIDATION_SEED, stories
+
+        return (
+            [made.text for made in stories(TRAIN_SEED, range(config.n_stories))],
+            [made.text for made in stories(VALIDATION_SEED, range(config.n_validation))],
+        )
     if config.source == "shakespeare" and config.path is None:
         texts = [tiny_shakespeare(progress=progress)]
     else:
         assert config.path is not None
         texts = read_texts(config.path)
-    return _texts(texts, config, block_size, tokenizer)
+    train, validation = split_texts(texts, 1 - config.validation_fraction)
+    if not validation:
+        raise ValueError(
+            f"the last {config.validation_fraction:.0%} of the text, for validation, are empty: give more text"
+        )
+    return train, validation
+
+
+def vocabulary(config: DataConfig) -> int:
+    """The ids that the tokenizer of a run on this data will have; it is learned here where that decides it.
+
+    What is not on this machine yet is known by what it will be: Tiny Shakespeare, and the shards of the presets.
+
+    Raises:
+        FileNotFoundError, ValueError: as `build_corpus`.
+    """
+    if config.source == "shards":
+        assert config.path is not None
+        if config.path.name in PREPARED and not config.path.exists():
+            return PREPARED[config.path.name].n_vocab
+        return _index(config.path).n_vocab
+    if config.tokenizer == "gpt2":
+        return GPT2_VOCABULARY
+    if config.tokenizer not in ("bpe", "character"):
+        return make_tokenizer(config, [], []).n_vocab
+    if config.source == "shakespeare" and config.path is None and not is_downloaded():
+        return N_CHARACTERS + 1 if config.tokenizer == "character" else config.vocab_size
+    few = dataclasses.replace(config, n_stories=min(config.n_stories, ENOUGH_STORIES), n_validation=1)
+    if config.tokenizer == "bpe" and config.source == "stories" and few.n_stories < config.n_stories:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of too few pairs: all stories may have more
+            found = make_tokenizer(config, read_split(few)[0], []).n_vocab
+        if found == config.vocab_size:  # more stories have no fewer pairs to merge
+            return found
+    train, validation = read_split(config)
+    return make_tokenizer(config, train, [*train, *validation]).n_vocab
 
 
 def make_tokenizer(config: DataConfig, texts: Sequence[str], all_texts: Sequence[str]) -> Tokenizer:
@@ -110,15 +181,11 @@ def make_tokenizer(config: DataConfig, texts: Sequence[str], all_texts: Sequence
     return load_tokenizer(config.tokenizer)
 
 
-def _stories(config: DataConfig, block_size: int, tokenizer: Tokenizer | None) -> Corpus:
+def _stories(texts: Sequence[str], validation: Sequence[str], block_size: int, tokenizer: Tokenizer) -> Corpus:
     from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
-    from gpt_from_scratch.training.data.stories import TRAIN_SEED, VALIDATION_SEED, floor_nats, stories
+    from gpt_from_scratch.training.data.stories import VALIDATION_SEED, floor_nats
 
-    texts = [made.text for made in stories(TRAIN_SEED, range(config.n_stories))]
-    validation = [made.text for made in stories(VALIDATION_SEED, range(config.n_validation))]
-    floor = floor_nats(VALIDATION_SEED, range(config.n_validation))
-    if tokenizer is None:
-        tokenizer = make_tokenizer(config, texts, [*texts, *validation])
+    floor = floor_nats(VALIDATION_SEED, range(len(validation)))
     eot = tokenizer.eot_token
     if isinstance(tokenizer, BytePairEncodingTokenizer) and sum(map(len, texts)) < PYTHON_IS_QUICKER:
         tokenizer.backend = "python"
@@ -126,45 +193,36 @@ def _stories(config: DataConfig, block_size: int, tokenizer: Tokenizer | None) -
     return Corpus(
         tokenizer,
         TokenData.from_documents(documents, block_size, eot_token=eot),
-        ValidationSet.of_documents(held_out, eot, sum(len(text.encode()) for text in validation), floor),
+        ValidationSet.of_documents(
+            held_out, eot, sum(len(text.encode()) for text in validation), floor, block_size=block_size
+        ),
         prompt=[eot],
+        validation_tokens=sum(len(document) + 1 for document in held_out),
         stories=frozenset(texts),
     )
 
 
-def _texts(texts: Sequence[str], config: DataConfig, block_size: int, tokenizer: Tokenizer | None) -> Corpus:
-    train, validation = split_texts(texts, 1 - config.validation_fraction)
-    if not validation:
-        raise ValueError(
-            f"the last {config.validation_fraction:.0%} of the text, for validation, are empty: give more text"
-        )
-    if tokenizer is None:
-        tokenizer = make_tokenizer(config, train, texts)
+def _texts(train: Sequence[str], validation: Sequence[str], block_size: int, tokenizer: Tokenizer) -> Corpus:
     tokens = _joined(train, tokenizer)
-    held_out = _joined(validation, tokenizer)
+    held_out, before = _each(validation, tokenizer), before_text(tokenizer)
     prompt = tokenizer.encode_ordinary("\n" if "\n" in train[0] else train[0][0])
     return Corpus(
         tokenizer,
         TokenData.from_tokens(tokens, block_size),
-        ValidationSet.of_windows(held_out, block_size, sum(len(text.encode()) for text in validation)),
+        ValidationSet.of_texts(
+            held_out,
+            before,
+            block_size,
+            sum(counted_bytes(tokenizer, text, int(ids[0])) for text, ids in zip(validation, held_out, strict=True)),
+        ),
         prompt=prompt,
+        validation_tokens=sum(map(len, held_out)) + len(before) * (len(held_out) - 1) - 1,
     )
 
 
 def _shards(config: DataConfig, block_size: int, tokenizer: Tokenizer | None) -> Corpus:
-    from gpt_from_scratch.training.data.shards import read_index
-
     assert config.path is not None
-    try:
-        index = read_index(config.path)
-    except FileNotFoundError as error:
-        if (command := PREPARED.get(config.path.name)) is None:
-            raise
-        elsewhere = "" if config.path.parent == data_folder() else f" --out {config.path}"
-        raise FileNotFoundError(
-            f"{config.path} holds no shards yet. Make them once:\n"
-            f"  python -m gpt_from_scratch.training.prepare {command}{elsewhere}"
-        ) from error
+    index = _index(config.path)
     if tokenizer is None:
         tokenizer = load_tokenizer(index.folder)
     if tokenizer.fingerprint != index.tokenizer:
@@ -173,13 +231,52 @@ def _shards(config: DataConfig, block_size: int, tokenizer: Tokenizer | None) ->
             f"{tokenizer.fingerprint[:12]}…): prepare the data again with this tokenizer, or use theirs"
         )
     validation = np.concatenate(index.open("validation"))
-    lengths = np.array([len(tokenizer.decode_bytes([token])) for token in range(tokenizer.n_vocab)])
+    documents, before = documents_of(validation, tokenizer), before_text(tokenizer)
+    lengths, special = text_lengths(tokenizer)
+    unpredicted = 0 if before else sum(int(lengths[document[0]]) for document in documents)
     return Corpus(
         tokenizer,
         TokenData.from_tokens(index.open("train"), block_size),
-        ValidationSet.of_windows(validation, block_size, int(lengths[validation].sum())),
-        prompt=[tokenizer.eot_token],
+        ValidationSet.of_texts(
+            documents, before, block_size, int(lengths[validation].sum()) - unpredicted, special=special
+        ),
+        prompt=list(before) or [int(validation[0])],
+        validation_tokens=len(validation) - 1,
     )
+
+
+def _index(path: Path) -> Index:
+    """The shards' index; where it is missing and a preset wants it, the error says how it is made."""
+    try:
+        return read_index(path)
+    except FileNotFoundError as error:
+        if (recipe := PREPARED.get(path.name)) is None:
+            raise
+        elsewhere = "" if path.parent == data_folder() else f" --out {path}"
+        raise FileNotFoundError(
+            f"{path} holds no shards yet. Make them once:\n"
+            f"  python -m gpt_from_scratch.training.prepare {recipe.command}{elsewhere}"
+        ) from error
+
+
+def documents_of(tokens: Integer[np.ndarray, " n"], tokenizer: Tokenizer) -> list[Integer[np.ndarray, " _"]]:
+    """The documents of a stream of tokens, between its end-of-text tokens; without such a token all of it is one."""
+    if not (before := before_text(tokenizer)):
+        return [tokens]
+    ends = np.flatnonzero(tokens == before[0]).tolist()
+    pieces = zip([0, *(end + 1 for end in ends)], [*ends, len(tokens)], strict=True)
+    return [tokens[start:stop] for start, stop in pieces if start < stop]
+
+
+def text_lengths(tokenizer: Tokenizer) -> tuple[Integer[np.ndarray, " n_vocab"], frozenset[int]]:
+    """The bytes of text that each id stands for, and the special ids, which stand for none."""
+    special = frozenset(getattr(tokenizer, "special_tokens", {}).values()) | {*before_text(tokenizer)}
+    lengths = np.zeros(tokenizer.n_vocab, dtype=np.int64)
+    for token in range(tokenizer.n_vocab):
+        if token not in special:
+            with contextlib.suppress(ValueError):  # an id that the tokenizer leaves out is in no text
+                lengths[token] = len(tokenizer.decode_bytes([token]))
+    return lengths, special
 
 
 def _each(texts: Sequence[str], tokenizer: Tokenizer) -> list[Integer[np.ndarray, " _"]]:

@@ -21,7 +21,7 @@ from gpt_from_scratch.training.data.sampler import rank_part, sample_ids
 from gpt_from_scratch.training.display import Display
 from gpt_from_scratch.training.flops import flops_a_token, peak_flops
 from gpt_from_scratch.training.hellaswag import HellaSwag
-from gpt_from_scratch.training.optimizers import optimizer_tensors
+from gpt_from_scratch.training.optimizers import leading_group, optimizer_tensors
 from gpt_from_scratch.training.parallel.strategy import Strategy
 from gpt_from_scratch.training.peers import TRAINING, Peers
 from gpt_from_scratch.training.profiling import StepProfiler
@@ -30,7 +30,7 @@ from gpt_from_scratch.training.run_folder import RunFolder
 from gpt_from_scratch.training.samples import Sample, draw_samples
 from gpt_from_scratch.training.schedule import rate
 from gpt_from_scratch.training.stopping import StopRequest
-from gpt_from_scratch.training.validation import Score, evaluate
+from gpt_from_scratch.training.validation import Score, comparable, evaluate
 
 SKIP_BUDGET, SKIP_WINDOW = 3, 100  # so many bad steps in so many are skipped; one more ends the run
 
@@ -84,6 +84,7 @@ class Trainer:
         self.model, self.ranks, self.device, self.peers = parallel.model, parallel.ranks, parallel.device, peers
         self.progress = progress or Progress()
         self.pending: list[Pending] = []
+        self.leading = leading_group(optimizers)
         self.flops_a_token = flops_a_token(self.model.config)
         self.peak_flops = peak_flops(self.device, parallel.dtype)
         self.interval_start = time.perf_counter()
@@ -145,7 +146,7 @@ class Trainer:
                 group["lr"] = group["peak_lr"] * factor
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        lr = self.optimizers[0].param_groups[0]["lr"]
+        lr = self.leading[1]["lr"]
         self.pending.append(Pending(step + 1, loss, grad_norm, lr, int(n_targets)))
         self.progress.step = step + 1
         self.progress.tokens += int(n_targets)
@@ -174,7 +175,14 @@ class Trainer:
             loss = nats / p.n_targets
             if math.isfinite(norm):
                 self.folder.record(
-                    "train", p.step, loss=loss, lr=p.lr, grad_norm=norm, tokens_per_s=round(tokens_per_s, 1), mfu=mfu
+                    "train",
+                    p.step,
+                    loss=loss,
+                    lr=p.lr,
+                    lr_of=self.leading[0],
+                    grad_norm=norm,
+                    tokens_per_s=round(tokens_per_s, 1),
+                    mfu=mfu,
                 )
             else:
                 self._note_skip(p.step, loss, norm)
@@ -229,14 +237,13 @@ class Trainer:
             ratio=score.ratio,
             bits_per_byte=score.bits_per_byte,
         )
-        best = self.progress.best_loss
-        is_best = best is None or score.loss < best
+        is_best = comparable(score.loss) < comparable(self.progress.best_loss)
         if is_best:
             self.progress.best_loss = score.loss
         self.display.evaluation(step, score, is_best)
         if self.ranks.is_first and self._saves_at(step):  # the best of those that can be opened again
             saved = self.store.best()
-            if saved is None or score.loss < saved.loss:
+            if comparable(score.loss) < comparable(saved.loss if saved else None):
                 self.store.mark_best(step, score.loss)
 
     def answer_hellaswag(self) -> None:

@@ -6,7 +6,7 @@ matrices have it.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -90,6 +90,22 @@ def make_optimizers(model: nn.Module, config: OptimizerConfig, ranks: Ranks = ON
         for made in optimizer.param_groups:
             made["peak_lr"] = made["lr"]
     return optimizers
+
+
+def leading_group(optimizers: Iterable[torch.optim.Optimizer]) -> tuple[str, dict[str, Any]]:
+    """The group that moves the model most, whose rate a log gives, and the name of its optimizer.
+
+    That is Muon's where Muon is used, else AdamW's largest group of matrices inside the blocks (of any, if there is none).
+    """
+
+    def weight(found: tuple[str, dict[str, Any]]) -> tuple[bool, bool, int]:
+        name, group = found
+        inside = all(map(is_hidden_matrix, group["names"], group["params"]))
+        return name == "Muon", inside, sum(parameter.numel() for parameter in group["params"])
+
+    return max(
+        ((type(optimizer).__name__, group) for optimizer in optimizers for group in optimizer.param_groups), key=weight
+    )
 
 
 def is_hidden_matrix(name: str, parameter: Float[Tensor, "..."]) -> bool:

@@ -22,6 +22,8 @@ class Train:
     tokens_per_s: float
     mfu: float | None
     seconds: float
+    lr_of: str | None = None
+    """The optimizer whose rate `lr` is: the one that moves the model most. Older runs do not say (and gave AdamW's first)."""
 
 
 @dataclass(frozen=True)

@@ -186,12 +186,18 @@ def all_figures(runs: Sequence[Run]) -> list[tuple[str, Markup]]:
                 floor_label="OpenAI's GPT-2 124M",
             ),
         ),
-        ("Learning rate", _of_train(runs, "lr", "learning rate")),
+        ("Learning rate", _of_train(runs, "lr", learning_rate(runs))),
         ("Gradient norm", _of_train(runs, "grad_norm", "norm before clipping", log=True)),
         ("Throughput", _of_train(runs, "tokens_per_s", "tokens/s")),
         ("Model FLOPs utilisation", _of_train(runs, "mfu", "MFU")),
     ]
     return [(title, panel) for title, panel in panels if panel is not None]
+
+
+def learning_rate(runs: Sequence[Run]) -> str:
+    """The label of the learning rate's axis: whose it is, where all runs say the same."""
+    names = {record.lr_of for run in runs for record in run.of(Train)}
+    return f"learning rate ({name})" if len(names) == 1 and (name := names.pop()) else "learning rate"
 
 
 def _of_train(runs: Sequence[Run], field: str, label: str, *, log: bool = False) -> Markup | None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from gpt_from_scratch.support.files import FoundFolder, new_folder, write_text
+from gpt_from_scratch.support.json_text import json_text
 from gpt_from_scratch.support.lock import LOCK_FILE
 from gpt_from_scratch.training.checkpoints.space import is_disk_full
 from gpt_from_scratch.training.config import TrainConfig, as_json
@@ -86,22 +87,20 @@ class RunFolder:
     def write_config(self, config: TrainConfig) -> None:
         """Write config.json."""
         if self._metrics is not None:
-            write_text(self.path / "config.json", json.dumps(as_json(config), indent=2) + "\n")
+            write_text(self.path / "config.json", json_text(as_json(config), indent=2) + "\n")
 
     def describe(self, **fields: Any) -> None:
         """Merge `fields` into run.json."""
         self._about |= fields
         if self._metrics is not None:
             with self._spared_a_full_disk("run.json"):
-                write_text(
-                    self.path / "run.json", json.dumps({**self._about, "seconds": self.seconds}, indent=2) + "\n"
-                )
+                write_text(self.path / "run.json", json_text({**self._about, "seconds": self.seconds}, indent=2) + "\n")
 
     def record(self, kind: str, step: int, **fields: Any) -> None:
         """Append a line to metrics.jsonl."""
         if self._metrics is not None:
             line = {"kind": kind, "step": step, **fields, "seconds": round(self.seconds, 3)}
-            self._waiting += json.dumps(line).encode() + b"\n"
+            self._waiting += json_text(line).encode() + b"\n"
             self._write_waiting()
             if self.loggers is not None:
                 self.loggers.record(kind, step, fields)

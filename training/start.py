@@ -17,7 +17,7 @@ from gpt_from_scratch.training import backends
 from gpt_from_scratch.training.checkpoints import Checkpoint, CheckpointStore, NonFiniteError, preflight
 from gpt_from_scratch.training.cli import Command, read_config
 from gpt_from_scratch.training.config import TrainConfig, as_json, flat, from_json
-from gpt_from_scratch.training.corpus import Corpus, build_corpus
+from gpt_from_scratch.training.corpus import Corpus, build_corpus, vocabulary
 from gpt_from_scratch.training.display import Display
 from gpt_from_scratch.training.distributed import Ranks, process_group
 from gpt_from_scratch.training.estimate import checkpoint_bytes, estimate
@@ -92,8 +92,7 @@ def prepared(command: Command, ranks: Ranks) -> Iterator[Session]:
     check_ranks(config, ranks.size)
     display = Display(config.steps, shows=ranks.is_first)
     if command.dry_run:
-        if config.data.tokenizer == "bpe":
-            config = dataclasses.replace(config, model=fitted(config.model, config.data.vocab_size))
+        config = fitted(config, vocabulary(config.data))
         print_estimate(estimate(config, ranks.size, device, dtype), config, ranks.size, device, display)
         yield Session()
         return
@@ -142,7 +141,7 @@ def make_trainer(
     resumed = load_resumed(store, command, ranks) if begun else None
     display.say(f"{'going on with' if resumed else 'run'} {path}")
     corpus = make_corpus(config, resumed, ranks, display)
-    config = dataclasses.replace(config, model=fitted(config.model, corpus.tokenizer.n_vocab))
+    config = fitted(config, corpus.tokenizer.n_vocab)
     questions = HellaSwag(config.run.hellaswag, corpus.tokenizer) if config.run.hellaswag else None
     model = make_model(config, resumed, ranks, device)
     choices = choose_backends(config, resumed, config.rows(ranks.size, device), device, dtype, ranks, display)
@@ -228,20 +227,21 @@ def make_corpus(config: TrainConfig, resumed: Checkpoint | None, ranks: Ranks, d
     return build()
 
 
-def fitted(model: GPTConfig, n_vocab: int) -> GPTConfig:
-    """The architecture with the tokenizer's vocabulary; one that was chosen must be large enough, and may be larger.
+def fitted(config: TrainConfig, n_vocab: int) -> TrainConfig:
+    """The config with the tokenizer's vocabulary; one that was chosen must be large enough, and may be larger.
 
     Raises:
         ValueError: the tokenizer has more ids than the model.
     """
-    if model.vocab_size == GPTConfig().vocab_size:
-        return dataclasses.replace(model, vocab_size=n_vocab)
+    model = config.model
+    if model.vocab_size == GPTConfig().vocab_size and not config.keep_vocab_size:
+        return dataclasses.replace(config, model=dataclasses.replace(model, vocab_size=n_vocab))
     if n_vocab > model.vocab_size:
         raise ValueError(
             f"the tokenizer has {n_vocab} ids, model.vocab_size is {model.vocab_size}: leave --model.vocab-size out, or "
             f"give at least {n_vocab}"
         )
-    return model
+    return config
 
 
 def make_model(config: TrainConfig, resumed: Checkpoint | None, ranks: Ranks, device: torch.device) -> GPT:

@@ -13,7 +13,6 @@ windows of the context's size. The weights of the best evaluation are kept, and 
 import argparse
 import copy
 import functools
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from gpt_from_scratch.kernels.registry import use_backend
 from gpt_from_scratch.models.bigram import ADDS, STAGES, Stage
 from gpt_from_scratch.support.downloads import DownloadError
 from gpt_from_scratch.support.files import write_bytes, write_text
+from gpt_from_scratch.support.json_text import json_text
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.training.bigram_figures import draw_curves, draw_ladder
@@ -81,7 +81,7 @@ def write(config: BigramTraining, runs: list[Trained], tokenizer: CharacterToken
     folder, top = config.folder, runs[-1]
     folder.mkdir(parents=True, exist_ok=True)
     metrics = as_json(config, runs)
-    write_text(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+    write_text(folder / "metrics.json", json_text(metrics, indent=1) + "\n")
     if len(runs) > 1:
         write_bytes(folder / "ladder.png", draw_ladder(metrics["stages"]))
     else:

@@ -10,7 +10,6 @@ nearly all variance can be explained while most atoms are wrong.
 """
 
 import io
-import json
 import math
 import time
 from dataclasses import asdict, dataclass, field
@@ -29,6 +28,7 @@ from gpt_from_scratch.models.dictionary_learning import KSVDConfig, learn_dictio
 from gpt_from_scratch.models.dictionary_matching import RECOVERED, match_atoms, mean_max_cosine, variance_explained
 from gpt_from_scratch.models.dictionary_synthetic import SHAPES, SIDE, add_noise, image_dictionary, sparse_codes
 from gpt_from_scratch.support.files import write_bytes, write_text
+from gpt_from_scratch.support.json_text import json_text
 
 COLUMNS = 5
 """Images in a row of the picture."""
@@ -178,7 +178,7 @@ def write(config: DictionaryConfig, results: list[Result]) -> None:
         "n_atoms": config.n_true,
         "seeds": [asdict(result.score) for result in results],
     }
-    write_text(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    write_text(folder / "metrics.json", json_text(metrics, indent=2) + "\n")
     atoms = {"true": results[0].true, "learned": results[0].learned.contiguous()}
     write_bytes(folder / "dictionary.safetensors", safetensors.torch.save(atoms))
     write_bytes(folder / "dictionary.png", draw(results[0]))

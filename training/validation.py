@@ -1,7 +1,11 @@
-"""The validation loss over a fixed, whole set: the same rows for any number of ranks, each target counted once."""
+"""The validation loss over a fixed, whole set: the same rows for any number of ranks, each target counted once.
+
+Documents are cut as evals/lm/bits_per_byte.py cuts them, and bits a byte are what it defines: training and
+`evals bits-per-byte` give one figure for one model and text.
+"""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +13,7 @@ import torch
 from jaxtyping import Int, Integer
 from torch import Tensor
 
+from gpt_from_scratch.evals.lm.bits_per_byte import bits, spans
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.training.data.loader import NO_TARGET
 from gpt_from_scratch.training.distributed import Ranks
@@ -22,8 +27,11 @@ class Score:
     """-log p of all targets together."""
     n_targets: int
     n_bytes: int
+    """Of the targets that are text."""
     floor_nats: float | None
     """What no model can go below on average, where that is known exactly."""
+    text_nats: float | None = None
+    """-log p of the targets that are text; None: all are."""
 
     @property
     def loss(self) -> float:
@@ -32,8 +40,8 @@ class Score:
 
     @property
     def bits_per_byte(self) -> float:
-        """The same for every tokenizer."""
-        return self.nats / math.log(2) / self.n_bytes
+        """The same for every tokenizer: bits of the text's tokens a byte of text."""
+        return bits(self.nats if self.text_nats is None else self.text_nats, self.n_bytes)
 
     @property
     def ratio(self) -> float | None:
@@ -41,37 +49,79 @@ class Score:
         return None if self.floor_nats is None else self.nats / self.floor_nats
 
 
+def comparable(loss: float | None) -> float:
+    """A loss by which to find the lowest: one that is not finite, or not known, is beyond every other."""
+    return loss if loss is not None and math.isfinite(loss) else math.inf
+
+
+Row = tuple[Integer[np.ndarray, " _"], int]
+"""Tokens, and how many of the last of them are targets."""
+
+
 class ValidationSet:
-    """Rows of tokens, each but the first of a row a target, and the bytes of text that they stand for."""
+    """Rows of tokens, the targets at their ends, and the bytes of text that the targets stand for."""
 
     def __init__(
-        self, rows: Sequence[Integer[np.ndarray, " _"]], n_bytes: int, floor_nats: float | None = None
+        self,
+        rows: Iterable[Row],
+        n_bytes: int,
+        floor_nats: float | None = None,
+        *,
+        special: Collection[int] = (),
     ) -> None:
-        if not rows or max(map(len, rows)) < 2:
-            raise ValueError("the validation text is too short to predict anything: give more text")
+        """
+        Args:
+            special: the ids that are no text: as targets they count in the loss, and not in bits a byte.
+        """
         # By length, so that a batch pads little; a stable sort, so that the batches are the same everywhere.
-        self.rows = sorted(rows, key=len, reverse=True)
-        self.n_targets = sum(len(row) - 1 for row in rows)
+        ordered = sorted(rows, key=lambda row: len(row[0]), reverse=True)
+        self.rows = [tokens for tokens, _ in ordered]
+        self.scored = [scored for _, scored in ordered]
+        self.n_targets = sum(self.scored)
+        if self.n_targets == 0 or n_bytes == 0:
+            raise ValueError("the validation text is too short to predict anything: give more text")
         self.n_bytes = n_bytes
         self.floor_nats = floor_nats
+        self.special = torch.tensor(sorted(special), dtype=torch.int64)
 
     @classmethod
-    def of_windows(cls, tokens: Integer[np.ndarray, " n"], block_size: int, n_bytes: int) -> "ValidationSet":
-        """All tokens but the first are targets, in windows that do not overlap."""
-        starts = range(0, max(len(tokens) - 1, 1), block_size)
-        return cls([tokens[start : start + block_size + 1] for start in starts], n_bytes)
+    def of_texts(
+        cls,
+        documents: Iterable[Integer[np.ndarray, " _"]],
+        before: Sequence[int],
+        block_size: int,
+        n_bytes: int,
+        *,
+        special: Collection[int] = (),
+    ) -> "ValidationSet":
+        """Documents of any length after `before` (the end-of-text token, or nothing), in windows of the context."""
+        return cls(
+            (row for document in documents for row in _windows(document, before, block_size)), n_bytes, special=special
+        )
 
     @classmethod
     def of_documents(
         cls,
-        documents: Sequence[Integer[np.ndarray, " _"]],
+        documents: Iterable[Integer[np.ndarray, " _"]],
         eot_token: int,
         n_bytes: int,
         floor_nats: float | None = None,
+        *,
+        block_size: int | None = None,
     ) -> "ValidationSet":
-        """One document a row, with the end-of-text token before it and, as its last target, behind it."""
-        eot = np.array([eot_token])
-        return cls([np.concatenate([eot, document, eot]) for document in documents], n_bytes, floor_nats)
+        """The same, where a document's end is a target, too: the end-of-text token behind it, which is no text.
+
+        A document that does not fit `block_size` (None: any does) is cut, and has a row of its own for its end.
+        """
+        rows: list[Row] = []
+        end = np.array([eot_token])
+        for document in documents:
+            if block_size is None or len(document) < block_size:
+                rows.append((np.concatenate([end, document, end]), len(document) + 1))
+            else:
+                rows += _windows(document, (eot_token,), block_size)
+                rows.append((np.concatenate([document[len(document) - block_size :], end]), 1))
+        return cls(rows, n_bytes, floor_nats, special=(eot_token,))
 
     def batches(self, tokens_a_batch: int) -> list[list[int]]:
         """Indices of neighbouring rows, with about so many tokens together."""
@@ -88,10 +138,17 @@ class ValidationSet:
         tokens = torch.zeros(len(indices), longest, dtype=torch.int64)
         targets = torch.full((len(indices), longest), NO_TARGET)
         for place, index in enumerate(indices):
-            row = torch.from_numpy(self.rows[index].astype(np.int64))
+            row, scored = torch.from_numpy(self.rows[index].astype(np.int64)), self.scored[index]
             tokens[place, : len(row) - 1] = row[:-1]
-            targets[place, : len(row) - 1] = row[1:]
+            targets[place, len(row) - 1 - scored : len(row) - 1] = row[len(row) - scored :]
         return tokens, targets
+
+
+def _windows(document: Integer[np.ndarray, " _"], before: Sequence[int], block_size: int) -> Iterable[Row]:
+    if before:
+        document = np.concatenate([np.array(before, dtype=document.dtype), document])
+    for start, predicted, end in spans(len(document), block_size, block_size):
+        yield document[start:end], end - predicted
 
 
 @torch.inference_mode()
@@ -110,7 +167,7 @@ def evaluate(
     """
     device = model.wte.weight.device
     batches = validation.batches(tokens_a_batch)
-    nats = torch.zeros(len(batches), dtype=torch.float64)
+    nats, text_nats = torch.zeros(2, len(batches), dtype=torch.float64)
     stopped = False
     for number, indices in enumerate(batches):
         if number % ranks.size != ranks.rank:
@@ -119,9 +176,11 @@ def evaluate(
             stopped = True
             break
         tokens, targets = validation.padded(indices)
-        losses = model(tokens.to(device), targets.to(device), reduction="none")
-        nats[number] = losses.cpu().double().sum()
-    *sums, any_stopped = ranks.sum(*nats.tolist(), float(stopped))
+        losses = model(tokens.to(device), targets.to(device), reduction="none").cpu().double()
+        nats[number] = losses.sum()
+        text_nats[number] = losses.masked_fill(torch.isin(targets, validation.special), 0).sum()
+    *sums, any_stopped = ranks.sum(*nats.tolist(), *text_nats.tolist(), float(stopped))
     if any_stopped:
         return None
-    return Score(math.fsum(sums), validation.n_targets, validation.n_bytes, validation.floor_nats)
+    every, text = math.fsum(sums[: len(batches)]), math.fsum(sums[len(batches) :])
+    return Score(every, validation.n_targets, validation.n_bytes, validation.floor_nats, text)

@@ -1,13 +1,22 @@
-"""Bits per byte: how well a model predicts a text, in a unit that does not depend on its tokenizer."""
+"""Bits per byte: how well a model predicts a text, in a unit that does not depend on its tokenizer.
+
+This is the project's one definition; training's validation (training/validation.py) is made of the same pieces.
+
+    documents   each is read by itself, after an end-of-text token, which is given and not predicted
+    windows     as long as the model's context; the last one reaches back as far as the context allows (`spans`)
+    nats        of the tokens of text, each predicted once; special tokens are no text, whether or not they are predicted
+    bytes       of exactly those tokens: a tokenizer without an end-of-text token cannot predict a document's first token,
+                and then neither its nats nor its bytes count
+"""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gpt_from_scratch.evals.lm.data import read_jsonl, require, take
 from gpt_from_scratch.evals.lm.loglikelihood import BATCH_TOKENS, Continuation, Scorable, loglikelihoods
-from gpt_from_scratch.tokenizer.protocol import Tokenizer, well_formed
+from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer, well_formed
 
 HOW_TO_GET = (
     "Name a text file (UTF-8, one document), a folder of .txt files (each a document), or a .jsonl file whose lines "
@@ -27,7 +36,7 @@ class BitsPerByte:
     @property
     def value(self) -> float:
         """Bits per byte: nats / (ln 2 · bytes)."""
-        return self.nats / (math.log(2) * self.bytes)
+        return bits(self.nats, self.bytes)
 
     @property
     def loss(self) -> float:
@@ -40,6 +49,25 @@ class BitsPerByte:
         return math.exp(self.loss)
 
 
+def bits(nats: float, n_bytes: int) -> float:
+    """Bits a byte: nats / (ln 2 · bytes)."""
+    return nats / (math.log(2) * n_bytes)
+
+
+def before_text(tokenizer: Tokenizer) -> tuple[int, ...]:
+    """What a document is read after: the end-of-text token, or nothing where the tokenizer has none."""
+    try:
+        return (tokenizer.eot_token,)
+    except NoEndOfTextError:
+        return ()
+
+
+def counted_bytes(tokenizer: Tokenizer, document: str, first: int | None) -> int:
+    """The bytes of a document's tokens that are predicted; `first` is the first of its tokens (None: it has none)."""
+    unpredicted = 0 if first is None or before_text(tokenizer) else len(tokenizer.decode_bytes([first]))
+    return len(well_formed(document).encode()) - unpredicted
+
+
 def evaluate_bits_per_byte(
     model: Scorable,
     tokenizer: Tokenizer,
@@ -49,7 +77,7 @@ def evaluate_bits_per_byte(
     batch_tokens: int = BATCH_TOKENS,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> BitsPerByte:
-    """Score every token of every document once, each document by itself after an end-of-text token.
+    """Score every token of every document once, as this module defines it.
 
     stride: how many tokens each window scores. By default a window scores all it reads, as training does; a smaller
         stride gives each token at least (context - stride) tokens before it, and costs context / stride as much.
@@ -61,11 +89,11 @@ def evaluate_bits_per_byte(
     stride = size if stride is None else stride
     if not 1 <= stride <= size:
         raise ValueError(f"stride must be from 1 to the model's context of {size}, it is {stride}")
-    requests = []
+    requests, count = [], 0
     for document in documents:
-        tokens = (tokenizer.eot_token, *tokenizer.encode_ordinary(document))
-        requests += rolling(tokens, size, stride)
-    count = sum(len(well_formed(document).encode()) for document in documents)
+        tokens = tokenizer.encode_ordinary(document)
+        requests += rolling((*before_text(tokenizer), *tokens), size, stride)
+        count += counted_bytes(tokenizer, document, tokens[0] if tokens else None)
     if not requests:
         raise ValueError("there is no text to score")
     scores = loglikelihoods(model, requests, batch_tokens=batch_tokens, progress=progress)
@@ -74,17 +102,24 @@ def evaluate_bits_per_byte(
 
 
 def rolling(tokens: Sequence[int], size: int, stride: int) -> list[Continuation]:
-    """Cut tokens so that each but the first is predicted once: the first window predicts up to `size`, the others `stride`.
+    """Cut tokens so that each but the first is predicted once, in the windows of `spans`."""
+    return [
+        Continuation(tuple(tokens[start:predicted]), tuple(tokens[predicted:end]))
+        for start, predicted, end in spans(len(tokens), size, stride)
+    ]
 
-    Each window's context reaches back as far as the model's context of `size` allows.
+
+def spans(length: int, size: int, stride: int) -> Iterator[tuple[int, int, int]]:
+    """Windows over `length` tokens, as (start, first predicted, end): each token but the first is predicted once.
+
+    The first window predicts up to `size` tokens, the others `stride`; each reaches back as far as the model's context of
+    `size` allows.
     """
-    windows, predicted = [], 1
-    while predicted < len(tokens):
-        end = min(len(tokens), predicted + (size if predicted == 1 else stride))
-        start = max(0, end - 1 - size)
-        windows.append(Continuation(tuple(tokens[start:predicted]), tuple(tokens[predicted:end])))
+    predicted = 1
+    while predicted < length:
+        end = min(length, predicted + (size if predicted == 1 else stride))
+        yield max(0, end - 1 - size), predicted, end
         predicted = end
-    return windows
 
 
 def read_documents(path: Path) -> list[str]:

@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import dataclasses
 import datetime
-import json
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -21,6 +20,7 @@ from gpt_from_scratch.evals.lm.loglikelihood import BATCH_TOKENS
 from gpt_from_scratch.evals.lm.ranks import ranks
 from gpt_from_scratch.evals.stats import clustered_standard_error, wilson_interval
 from gpt_from_scratch.support.files import write_text
+from gpt_from_scratch.support.json_text import json_text
 
 
 def hellaswag(argv: list[str]) -> int:
@@ -218,9 +218,9 @@ class _Run:
             "seconds": round(time.monotonic() - self.started, 3),
             "results": figures,
         }
-        if text := "".join(json.dumps(row) + "\n" for row in rows):
+        if text := "".join(json_text(row) + "\n" for row in rows):
             write_text(self.folder / "rows.jsonl", text)
-        write_text(self.folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+        write_text(self.folder / "summary.json", json_text(summary, indent=2) + "\n")
         print(f"{self.command} of {self.checkpoint.name}", *lines, f"written to {self.folder}", sep="\n")
 
 

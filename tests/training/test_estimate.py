@@ -1,6 +1,9 @@
 """FLOPs, memory and schedule against known figures."""
 
 import dataclasses
+import json
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,13 +12,14 @@ from hypothesis import strategies as st
 
 from gpt_from_scratch.models.gpt import GPT, GPT2_SIZES, GPTConfig
 from gpt_from_scratch.training.cli import parse
+from gpt_from_scratch.training.corpus import vocabulary
 from gpt_from_scratch.training.display import duration
 from gpt_from_scratch.training.distributed import Ranks
 from gpt_from_scratch.training.estimate import estimate
 from gpt_from_scratch.training.flops import flops_a_token, matrix_parameters, peak_flops
 from gpt_from_scratch.training.presets import PRESETS
 from gpt_from_scratch.training.schedule import ScheduleConfig, rate
-from gpt_from_scratch.training.start import train
+from gpt_from_scratch.training.start import fitted, train
 
 GPT2_124M = 124_439_808  # parameters, as Hugging Face counts them
 
@@ -67,6 +71,40 @@ def test_the_dry_run_prints_what_is_known(capsys: pytest.CaptureFixture[str]) ->
     assert "124,439,808" in printed
     assert "9,999,745,024 in 19,073 steps of 524,288" in printed
     assert "854.4 M a token" in printed
+
+
+VOCABULARIES = {"tiny": 1700, "shakespeare-char": 66, "shakespeare-char-long": 66, "tinystories": 4096}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_dry_run_counts_the_vocabulary_that_the_run_will_have(
+    preset: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Also where the data is not on this machine yet."""
+    monkeypatch.setenv("GPT_DATA_DIR", str(tmp_path))
+    config = parse([preset]).train
+    if config.data.source == "shards":
+        config = dataclasses.replace(
+            config, data=dataclasses.replace(config.data, path=tmp_path / config.data.path.name)
+        )
+    wanted = VOCABULARIES.get(preset, 50_257)
+    assert fitted(config, vocabulary(config.data)).model.vocab_size == wanted
+
+
+def test_the_dry_run_counts_what_the_run_has(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A character tokenizer's ids, and a byte pair encoding that the text is too short for."""
+    for number, more in enumerate(([], ["--data.tokenizer", "bpe"], ["--model.vocab-size", "50257"])):
+        train(parse([*arguments, *more, "--dry-run"]), Ranks())
+        told = re.search(r"parameters +([\d,]+)", capsys.readouterr().out)
+        train(parse([*arguments, *more, "--steps", "1", "--run.name", str(number)]), Ranks())
+        ran = json.loads((tmp_path / "runs" / str(number) / "run.json").read_text())["parameters"]
+        assert told is not None and int(told[1].replace(",", "")) == ran
+    assert json.loads((tmp_path / "runs" / "2" / "config.json").read_text())["model"]["vocab_size"] == 50_257
+    capsys.readouterr()
+    train(parse(["--resume", str(tmp_path / "runs" / "2")]), Ranks())  # goes on with the table that was asked for
+    assert "vocabulary 50,257" in capsys.readouterr().out
 
 
 def test_slices_and_trees_are_counted() -> None:

@@ -1,5 +1,6 @@
 """A run in this process, from its folder to its last step: exact resume, bad steps, and every mistake a user can make."""
 
+import dataclasses
 import json
 import math
 import random
@@ -16,6 +17,7 @@ from gpt_from_scratch.training.cli import parse
 from gpt_from_scratch.training.distributed import Ranks
 from gpt_from_scratch.training.loop import Trainer
 from gpt_from_scratch.training.start import train
+from gpt_from_scratch.training.validation import Score
 
 Run = Callable[..., Path]
 
@@ -53,6 +55,26 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
         return original(self, number)
 
     monkeypatch.setattr(Trainer, "train_step", step)
+
+
+def test_a_first_evaluation_that_is_not_a_number_can_be_bettered(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    original, losses = loop.evaluate, iter([math.nan, math.inf, 2.0, math.nan])
+
+    def evaluate(*arguments: Any, **options: Any) -> Score:
+        score = original(*arguments, **options)
+        return dataclasses.replace(score, nats=next(losses) * score.n_targets)
+
+    monkeypatch.setattr(loop, "evaluate", evaluate)
+    folder = run("nan")
+    assert [fields["loss"] for fields in lines(folder, "eval").values()] == [None, None, 2.0, None]
+    assert json.loads((folder / "checkpoints" / "best.json").read_text()) == {"step": 8, "loss": 2.0}
+
+
+@pytest.mark.parametrize(("optimizer", "of", "rate"), [("muon", "Muon", 0.02), ("adamw", "AdamW", 0.05)])
+def test_the_logged_rate_is_of_the_optimizer_that_moves_most(run: Run, optimizer: str, of: str, rate: float) -> None:
+    shape = ["--optimizer.embed-lr", "0.2", "--schedule.warmup-steps", "0", "--schedule.decay-fraction", "0"]
+    folder = run(optimizer, "--steps", "2", "--optimizer.name", optimizer, *shape)
+    assert [(fields["lr_of"], fields["lr"]) for fields in lines(folder, "train").values()] == [(of, rate)] * 2
 
 
 @pytest.mark.report

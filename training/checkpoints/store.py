@@ -21,6 +21,7 @@ from gpt_from_scratch.models.checkpoints import checkpoint
 from gpt_from_scratch.models.checkpoints.checkpoint import Checkpoint, DamagedCheckpointError
 from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.support.files import sync_folder, write_text
+from gpt_from_scratch.support.json_text import json_text
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 from gpt_from_scratch.training.checkpoints.space import PartError, bytes_of, free_bytes, in_units, is_disk_full
 from gpt_from_scratch.training.checkpoints.staging import NonFiniteError, Staging, require_finite
@@ -185,7 +186,7 @@ class CheckpointStore:
         if step not in self.steps():
             return False
         try:
-            write_text(self.folder / BEST_FILE, json.dumps(asdict(Best(step, loss))) + "\n")
+            write_text(self.folder / BEST_FILE, json_text(asdict(Best(step, loss))) + "\n")
         except OSError as error:
             if not is_disk_full(error):
                 raise

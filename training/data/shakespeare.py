@@ -10,6 +10,9 @@ URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshake
 SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 SIZE = 1_115_394
 """Bytes."""
+N_CHARACTERS = 65
+"""Distinct characters."""
+FILE = "tinyshakespeare.txt"
 
 
 def tiny_shakespeare(folder: Path | None = None, *, progress: Progress | None = None, url: str = URL) -> str:
@@ -20,5 +23,10 @@ def tiny_shakespeare(folder: Path | None = None, *, progress: Progress | None = 
     Raises:
         DownloadError: it cannot be had; says where to put the file by other means.
     """
-    path = (data_folder() if folder is None else folder) / "tinyshakespeare.txt"
+    path = (data_folder() if folder is None else folder) / FILE
     return read_text(download(url, path, digest=SHA256, size_limit=SIZE, progress=progress))
+
+
+def is_downloaded(folder: Path | None = None) -> bool:
+    """Whether `tiny_shakespeare` would find it without a download."""
+    return ((data_folder() if folder is None else folder) / FILE).is_file()

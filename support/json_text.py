@@ -1,0 +1,26 @@
+"""JSON that every reader can read: what is not finite (NaN and the infinities are no JSON) is written as null."""
+
+import json
+import math
+from typing import Any
+
+
+def json_text(value: Any, **options: Any) -> str:
+    """`value` as JSON; `options` are those of `json.dumps`.
+
+    Raises:
+        TypeError: something that JSON does not have.
+    """
+    try:
+        return json.dumps(value, allow_nan=False, **options)
+    except ValueError:  # rare, so that a line of metrics is not walked through twice
+        return json.dumps(finite(value), allow_nan=False, **options)
+
+
+def finite(value: Any) -> Any:
+    """The same value with None in place of every number, in any depth, that is not finite."""
+    if isinstance(value, dict):
+        return {finite(key) if isinstance(key, float) else key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
