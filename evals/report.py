@@ -128,6 +128,8 @@ def _facts(result: EvalResult, shared: str) -> list[tuple[str, str]]:
     if result.accuracy is not None:
         facts.append(("score", f"{result.accuracy:.4f}, 95 % interval {low:.4f} to {high:.4f}"))
     facts.append(("answers", f"{figures['answered']} of {result.requested}, {figures['errors']} failed"))
+    if figures["unread"]:
+        facts.append(("unread answers", f"{figures['unread']}, counted as wrong"))
     facts.append(("tokens", f"{result.input_tokens} read, {result.output_tokens} written"))
     facts.append(("cost", "not known" if result.cost is None else f"${result.cost:.4f}"))
     if result.retries:
@@ -158,6 +160,7 @@ def _row(row: SampleResult, shared: str) -> Markup:
     about += [f"{row.retries} retries"] if row.retries else []
     about += ["cached"] if row.cached else []
     about += [f"read as {row.output_parsed}"] if row.output_parsed not in (None, row.output) else []
+    about += ["not read"] if row.output_parsed is None and row.score == 0 else []
     about += [row.finish_reason] if row.finish_reason not in (None, "stop", "end_turn") else []
     score = "error" if row.score is None else f"{row.score:g}"
     cells = (score, _question(row.input, shared), answer or "", correct, "\n".join(about))

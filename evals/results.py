@@ -76,9 +76,10 @@ def to_dataframe(result: EvalResult) -> "pd.DataFrame":
 
 
 def summary(result: EvalResult) -> dict[str, Any]:
-    """The figures of a run, with 95 % intervals: Wilson's where every score is 0 or 1, else by resampling the samples.
+    """The figures of a run, with the 95 % interval of the score (`stats.interval`).
 
-    Epochs of one sample are not independent: with more than one the interval comes from the clustered standard error.
+    Epochs of one sample are not independent: they count as one observation. A single sample has no standard error.
+    `unread` counts the answers from which the scorer could read nothing; they are scored 0.
     """
     from gpt_from_scratch.evals import stats
 
@@ -88,8 +89,10 @@ def summary(result: EvalResult) -> dict[str, Any]:
     figures: dict[str, Any] = result.model_dump(exclude={"sample_results", "confusion_table", "confusion_table_legend"})
     figures["answered"] = len(rows)
     figures["errors"] = len(result.errors)
+    figures["unread"] = result.counts.incorrect_and_unparsable
     if scores:
-        figures["standard_error"] = stats.clustered_standard_error(scores, clusters)
+        several = len(set(clusters)) > 1
+        figures["standard_error"] = stats.clustered_standard_error(scores, clusters) if several else None
         figures["interval_95"] = list(stats.interval(scores, clusters))
     return figures
 

@@ -16,13 +16,23 @@ from gpt_from_scratch.evals.provider import Provider, ProviderError
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """value: 0 to 1; parsed: what was read from the answer, None where nothing could be; detail: why, for the report."""
+    """A judgement: `value` from 0 to 1, else ValueError; `parsed` is what was read from the answer.
+
+    parsed: None where nothing could be read with certainty: such an answer counts as wrong, and results say how many are
+    detail: why, for the report
+    """
 
     value: float
     parsed: str | None
     detail: str | None = None
     usage: Usage = dataclasses.field(default_factory=Usage)
     cost: float | None = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.value <= 1:  # not a number fails too
+            raise ValueError(
+                f"a score is from 0 to 1, this scorer gave {self.value}: divide by the most that it can give"
+            )
 
 
 @runtime_checkable

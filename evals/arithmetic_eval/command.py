@@ -98,6 +98,10 @@ def _print(result: EvalResult, folder: Path) -> None:
     if result.accuracy is not None:
         low, high = figures["interval_95"]
         print(f"score {result.accuracy:.4f}, 95 % interval {low:.4f} to {high:.4f}, of {figures['answered']} answers")
+    if figures["unread"]:
+        print(
+            f"unread answers: {figures['unread']} (no number could be read from them with certainty; they count as wrong)"
+        )
     if result.errors:
         print(f"{len(result.errors)} answers failed; run the command again to retry them", file=sys.stderr)
     if result.cost:

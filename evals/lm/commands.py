@@ -18,7 +18,6 @@ from gpt_from_scratch.evals.lm.core import Core, evaluate_core
 from gpt_from_scratch.evals.lm.hellaswag import STYLES, HellaSwag, ItemScores, evaluate_hellaswag
 from gpt_from_scratch.evals.lm.loglikelihood import BATCH_TOKENS
 from gpt_from_scratch.evals.lm.ranks import ranks
-from gpt_from_scratch.evals.stats import clustered_standard_error, wilson_interval
 from gpt_from_scratch.support.files import write_text
 from gpt_from_scratch.support.json_text import json_text
 
@@ -76,10 +75,10 @@ def core(argv: list[str]) -> int:
             batch_tokens=args.batch_tokens,
             progress=lambda task, done, total: run.progress(done, total, task),
         )
-        lines = [f"{'':<34}{'accuracy':>10}{'centred':>10}  95 % interval of the accuracy"]
-        tasks, variance = {}, 0.0
+        lines = [f"{'':<34}{'accuracy':>10}{'centred':>10}  95 % interval of the accuracy (of the mean, at the end)"]
+        tasks = {}
         for task in result.tasks:
-            low, high = wilson_interval(sum(task.correct), task.n)
+            low, high = task.interval
             tasks[task.task.label] = {
                 "accuracy": task.accuracy,
                 "centred": task.centred,
@@ -87,17 +86,16 @@ def core(argv: list[str]) -> int:
                 "n": task.n,
                 "baseline": task.task.baseline,
             }
-            variance += (clustered_standard_error(task.correct) / (1 - task.task.baseline)) ** 2
             lines.append(f"{task.task.label:<34}{task.accuracy:>10.4f}{task.centred:>10.4f}  {low:.4f} to {high:.4f}")
-        error = variance**0.5 / len(result.tasks)
+        low, high = result.interval
         name = "CORE" if not args.tasks else f"mean of {len(result.tasks)} tasks (not CORE)"
-        lines.append(f"{name:<44}{result.value:>10.4f}  ± {1.96 * error:.4f} (95 %)")
+        lines.append(f"{name:<44}{result.value:>10.4f}  {low:.4f} to {high:.4f}")
         rows = (
             {"task": task.task.label, "item": index, "correct": correct}
             for task in result.tasks
             for index, correct in enumerate(task.correct)
         )
-        run.finish({name: {"value": result.value, "standard_error": error}, "tasks": tasks}, rows, lines)
+        run.finish({name: {"value": result.value, "interval": [low, high]}, "tasks": tasks}, rows, lines)
         if run.reports:
             print(_pages(result, run, name))
     return 0

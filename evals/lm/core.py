@@ -17,6 +17,7 @@ from typing import Any
 
 from gpt_from_scratch.evals.lm.data import Place, read_jsonl, require, take, take_index, take_texts
 from gpt_from_scratch.evals.lm.loglikelihood import BATCH_TOKENS, Continuation, Scorable, Score, loglikelihoods
+from gpt_from_scratch.evals.stats import interval_of_sum, proportion_interval
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
 HOW_TO_GET = (
@@ -93,7 +94,16 @@ class TaskResult:
 
     @property
     def centred(self) -> float:
-        return (self.accuracy - self.task.baseline) / (1 - self.task.baseline)
+        return self.centre(self.accuracy)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The exact 95 % interval of the accuracy."""
+        return proportion_interval(sum(self.correct), self.n)
+
+    def centre(self, accuracy: float) -> float:
+        """An accuracy of this task on the scale of `centred`."""
+        return (accuracy - self.task.baseline) / (1 - self.task.baseline)
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,13 @@ class Core:
     @property
     def value(self) -> float:
         return sum(result.centred for result in self.tasks) / len(self.tasks)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of `value`, from the intervals of the tasks."""
+        ends = [(task.centred, (task.centre(task.interval[0]), task.centre(task.interval[1]))) for task in self.tasks]
+        low, high = interval_of_sum(ends)
+        return low / len(self.tasks), high / len(self.tasks)
 
 
 @dataclass(frozen=True)

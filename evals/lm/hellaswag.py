@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gpt_from_scratch.evals.lm.data import read_jsonl, require, take, take_index, take_texts
 from gpt_from_scratch.evals.lm.loglikelihood import BATCH_TOKENS, Continuation, Scorable, encode_pair, loglikelihoods
-from gpt_from_scratch.evals.stats import wilson_interval
+from gpt_from_scratch.evals.stats import proportion_interval
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
 STYLES = ("completion", "lm_eval")
@@ -60,7 +60,7 @@ NORMS = {"sum": "", "token": "tokens", "char": "chars", "byte": "bytes"}
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How many of `n` are right, with Wilson's 95 % interval."""
+    """How many of `n` are right, with the exact 95 % interval."""
 
     correct: int
     n: int
@@ -71,7 +71,7 @@ class Accuracy:
 
     @property
     def interval(self) -> tuple[float, float]:
-        return wilson_interval(self.correct, self.n)
+        return proportion_interval(self.correct, self.n)
 
 
 @dataclass(frozen=True)
