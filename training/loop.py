@@ -25,7 +25,7 @@ from gpt_from_scratch.training.optimizers import leading_group, optimizer_tensor
 from gpt_from_scratch.training.parallel.strategy import Strategy
 from gpt_from_scratch.training.peers import TRAINING, Peers
 from gpt_from_scratch.training.profiling import StepProfiler
-from gpt_from_scratch.training.report_data import GPT2_HELLASWAG
+from gpt_from_scratch.training.records import GPT2_HELLASWAG
 from gpt_from_scratch.training.run_folder import RunFolder
 from gpt_from_scratch.training.samples import Sample, draw_samples
 from gpt_from_scratch.training.schedule import rate

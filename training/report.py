@@ -19,15 +19,12 @@ from typing import Any
 from gpt_from_scratch.support.files import write_text
 from gpt_from_scratch.support.html_page import Markup, element, join, page
 from gpt_from_scratch.support.visible import visible
+from gpt_from_scratch.training.records import Eval, Event, Sample, Train
 from gpt_from_scratch.training.report_data import (
     CONFIG_FILE,
     METRICS_FILE,
     RUN_FILE,
-    Eval,
-    Event,
     Run,
-    Sample,
-    Train,
     differences,
     flatten,
     read_run,

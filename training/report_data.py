@@ -1,88 +1,17 @@
 """What a run's folder says of the run, read for its report: config.json, run.json and metrics.jsonl, each line checked."""
 
 import json
-import types
-import typing
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+from gpt_from_scratch.training.history import history
+from gpt_from_scratch.training.records import Record, parse
 
 CONFIG_FILE, RUN_FILE, METRICS_FILE = "config.json", "run.json", "metrics.jsonl"
 
 
-@dataclass(frozen=True)
-class Train:
-    """A logged training step. Losses are nats a token."""
-
-    step: int
-    loss: float | None
-    lr: float
-    grad_norm: float | None
-    tokens_per_s: float
-    mfu: float | None
-    seconds: float
-    lr_of: str | None = None
-    """The optimizer whose rate `lr` is: the one that moves the model most. Older runs do not say (and gave AdamW's first)."""
-
-
-@dataclass(frozen=True)
-class Eval:
-    """A validation: loss in nats a token, nats in total, the floor's nats for the same stories, their ratio."""
-
-    step: int
-    loss: float | None
-    nats: float | None
-    floor_nats: float | None
-    ratio: float | None
-    bits_per_byte: float | None
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What the model wrote after a prompt; whether the grammar accepts it and the training text lacks it, if known."""
-
-    step: int
-    text: str
-    prompt: str
-    grammatical: bool | None
-    novel: bool | None
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened: a resume, a skipped step, an interruption."""
-
-    step: int
-    message: str
-
-
-GPT2_HELLASWAG = 0.2955
-"""acc_norm of OpenAI's GPT-2 124M, completion style (build-nanogpt)."""
-
-
-@dataclass(frozen=True)
-class HellaSwag:
-    """The part of HellaSwag's n questions that is right, by log-probability a token (`acc_norm`) and in all (`acc`)."""
-
-    step: int
-    acc_norm: float
-    acc: float
-    n: int
-    seconds: float
-
-
-Record = Train | Eval | Sample | Event | HellaSwag
-MAX_STEP = 2**53
-"""Beyond it a step is not a step, and no longer exact as a float."""
-KINDS: dict[str, type[Record]] = {
-    "train": Train,
-    "eval": Eval,
-    "sample": Sample,
-    "event": Event,
-    "hellaswag": HellaSwag,
-}
 R = TypeVar("R", bound=Record)
 
 
@@ -121,7 +50,7 @@ def read_run(folder: Path) -> Run:
         )
     warnings: list[str] = []
     config, facts = (_read_object(folder / name, warnings) for name in (CONFIG_FILE, RUN_FILE))
-    records = tuple(latest(_read_records(folder / METRICS_FILE, warnings)))
+    records = history(read_records(folder / METRICS_FILE, warnings)).records
     if not records:
         warnings.append(f"{METRICS_FILE} holds no measurement yet")
     return Run(folder, config, facts, records, tuple(warnings))
@@ -142,7 +71,8 @@ def _read_object(path: Path, warnings: list[str]) -> dict[str, Any]:
     return found
 
 
-def _read_records(path: Path, warnings: list[str]) -> Iterator[Record]:
+def read_records(path: Path, warnings: list[str]) -> Iterator[Record]:
+    """Every line of metrics.jsonl as it was written; what is damaged is left out and named in `warnings`."""
     for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
         if not line.strip():
             continue
@@ -150,51 +80,6 @@ def _read_records(path: Path, warnings: list[str]) -> Iterator[Record]:
             yield parse(json.loads(line.decode("utf-8")))
         except (ValueError, RecursionError, OverflowError) as error:
             warnings.append(f"{path.name}, line {number}, is left out: {error}")
-
-
-def parse(found: object) -> Record:
-    """A line of metrics.jsonl as a record.
-
-    Raises:
-        ValueError: It is not an object, of no known kind, or a field is missing or of a wrong type.
-    """
-    if not isinstance(found, dict):
-        raise ValueError(f"it holds a {type(found).__name__}, expected an object")
-    kind = KINDS.get(str(found.get("kind")))
-    if kind is None:
-        raise ValueError(f"its kind is {found.get('kind')!r}, expected one of {', '.join(KINDS)}")
-    values: dict[str, Any] = {}
-    for field in fields(kind):
-        allowed = typing.get_args(field.type) if isinstance(field.type, types.UnionType) else (field.type,)
-        value = found.get(field.name)
-        if float in allowed and type(value) is int:
-            value = float(value)
-        if type(value) not in allowed:
-            names = " or ".join(one.__name__ for one in allowed if one is not types.NoneType)
-            raise ValueError(f"{field.name} is {value!r}, expected {names}")
-        values[field.name] = value
-    if not 0 <= values["step"] <= MAX_STEP:
-        raise ValueError(f"step is {values['step']}, expected 0 to {MAX_STEP}")
-    return kind(**values)
-
-
-def latest(records: Iterator[Record]) -> list[Record]:
-    """The records that count where a resumed run has logged steps again.
-
-    A training line whose step has been seen begins a new stretch; of one kind and step only the lines of the last stretch
-    count, of training and validation only the last. A step may have several samples and events.
-    """
-    stretch, furthest = 0, -1
-    kept: dict[tuple[type[Record], int], tuple[int, list[Record]]] = {}
-    for record in records:
-        if isinstance(record, Train):
-            stretch += record.step <= furthest
-            furthest = record.step
-        key = (type(record), record.step)
-        if key not in kept or kept[key][0] < stretch or isinstance(record, Train | Eval | HellaSwag):
-            kept[key] = (stretch, [])
-        kept[key][1].append(record)
-    return [record for _, group in kept.values() for record in group]
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 
 from gpt_from_scratch.support.html_page import Markup
 from gpt_from_scratch.support.svg import inline
-from gpt_from_scratch.training.report_data import GPT2_HELLASWAG, Eval, HellaSwag, Record, Run, Train
+from gpt_from_scratch.training.records import GPT2_HELLASWAG, Eval, HellaSwag, Record, Train
+from gpt_from_scratch.training.report_data import Run
 
 COLORS = ("#2f7fc1", "#d9730d", "#2e9e6b", "#c2528b", "#8b6fd6", "#a08300", "#6b7f8c", "#c0483c")
 """One for each run, readable on white and on black; the page names them by the same classes."""

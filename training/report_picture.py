@@ -11,7 +11,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from gpt_from_scratch.support.files import write_bytes
-from gpt_from_scratch.training.report_data import Eval, Run, Train, read_run
+from gpt_from_scratch.training.records import Eval, Train
+from gpt_from_scratch.training.report_data import Run, read_run
 from gpt_from_scratch.training.report_figures import COLORS, series
 
 PICTURE_FILE = "training.png"

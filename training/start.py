@@ -22,11 +22,13 @@ from gpt_from_scratch.training.display import Display
 from gpt_from_scratch.training.distributed import Ranks, process_group
 from gpt_from_scratch.training.estimate import checkpoint_bytes, estimate
 from gpt_from_scratch.training.hellaswag import HellaSwag
+from gpt_from_scratch.training.history import STARTED_AGAIN, history, resumed_at
 from gpt_from_scratch.training.loggers import Loggers, require_packages
 from gpt_from_scratch.training.loop import Progress, Trainer
 from gpt_from_scratch.training.optimizers import load_optimizer_tensors, make_optimizers
 from gpt_from_scratch.training.parallel.choice import check_ranks, make_strategy
 from gpt_from_scratch.training.peers import Peers
+from gpt_from_scratch.training.report_data import METRICS_FILE, read_records
 from gpt_from_scratch.training.resuming import Place, load_resumed, placed
 from gpt_from_scratch.training.run_folder import RunFolder
 from gpt_from_scratch.training.stopping import StopRequest
@@ -156,11 +158,12 @@ def make_trainer(
         preflight(2 * checkpoint_bytes(model, config.optimizer), store.folder)
     introduce(config, corpus, model, display)
     if resumed:
-        folder.record("event", progress.step, message=f"resumed at step {progress.step}")
+        folder.record("event", progress.step, message=resumed_at(progress.step))
     elif begun:
-        folder.record("event", 0, message="started again: there was no checkpoint yet")
+        folder.record("event", 0, message=STARTED_AGAIN)
     names = config.run.loggers if ranks.is_first else None
-    folder.loggers = Loggers(names, path, flat(as_json(config)), progress.step, warn=display.warn)
+    earlier = history(read_records(path / METRICS_FILE, [])) if names and begun else None
+    folder.loggers = Loggers(names, path, flat(as_json(config)), progress.step, warn=display.warn, earlier=earlier)
     return Trainer(
         config,
         corpus,

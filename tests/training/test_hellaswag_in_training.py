@@ -10,7 +10,8 @@ from gpt_from_scratch.evals.lm.hellaswag import evaluate_hellaswag
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.tokenizer.files import load_tokenizer
 from gpt_from_scratch.training import hellaswag, train_gpt2
-from gpt_from_scratch.training.report_data import HellaSwag, read_run
+from gpt_from_scratch.training.records import HellaSwag
+from gpt_from_scratch.training.report_data import read_run
 from gpt_from_scratch.training.report_figures import all_figures
 
 Run = Callable[..., Path]

@@ -15,6 +15,8 @@ from gpt_from_scratch.training.cli import parse
 from gpt_from_scratch.training.distributed import Ranks
 from gpt_from_scratch.training.loggers import Loggers, names_in
 from gpt_from_scratch.training.loop import Trainer
+from gpt_from_scratch.training.records import Eval, Train
+from gpt_from_scratch.training.report_data import read_run
 from gpt_from_scratch.training.start import train
 
 Run = Callable[..., Path]
@@ -59,6 +61,57 @@ def test_tensorboard_shows_what_metrics_jsonl_has(run: Run, monkeypatch: pytest.
     assert [step for step, _ in found["train/loss"]] == list(range(1, 13))
     assert found["eval/bits_per_byte"] == recorded(folder, "eval", "bits_per_byte")
     assert "train/mfu" not in found  # None on a CPU
+
+
+def killed_at(monkeypatch: pytest.MonkeyPatch, run: Run, step: int, *options: str) -> None:
+    """Train until so many steps are done, and lose the process there."""
+    original = Trainer.train_step
+
+    def train_step(self: Trainer, number: int) -> bool:
+        if number == step:
+            raise KeyboardInterrupt
+        return original(self, number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_step", train_step)
+        with pytest.raises(KeyboardInterrupt):
+            run("again", *options)
+
+
+EVERY_STEP = ["--run.log-every", "1", "--run.eval-every", "1"]
+
+
+@pytest.mark.parametrize(("stop", "begins"), [(3, 0), (7, 4)])
+def test_tensorboard_and_the_report_see_one_history(
+    run: Run, monkeypatch: pytest.MonkeyPatch, stop: int, begins: int
+) -> None:
+    """Killed before the first checkpoint (every 4 steps) or after it, and begun again where that stands."""
+    options = ["--run.loggers", "tensorboard", *EVERY_STEP]
+    killed_at(monkeypatch, run, stop, *options)
+    folder = run("again", *options, "--resume", "auto")
+    assert f"resumed at step {begins}" in (folder / "metrics.jsonl").read_text() or begins == 0
+    found, seen = figures(folder), read_run(folder)
+    for tag, kind in (("train/loss", Train), ("eval/loss", Eval)):
+        assert found[tag] == [(record.step, pytest.approx(record.loss)) for record in seen.of(kind)]
+    assert [step for step, _ in found["train/loss"]] == list(range(1, 13))
+    assert [step for step, _ in found["eval/loss"]] == list(range(13))
+
+
+@pytest.mark.parametrize("name", ["wandb", "trackio"])
+def test_a_service_that_takes_nothing_back_gets_a_run_of_its_own(
+    name: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fake").mkdir()
+    (tmp_path / "fake" / f"{name}.py").write_text(FAKE)
+    monkeypatch.syspath_prepend(tmp_path / "fake")
+    killed_at(monkeypatch, run, 7, "--run.loggers", name, *EVERY_STEP)
+    sys.modules.pop(name)
+    folder = run("again", "--run.loggers", name, *EVERY_STEP, "--resume", "auto")
+    (_, options), *calls, _ = sys.modules.pop(name).calls
+    assert options["name"] == "again-2"
+    for tag, kind in (("train/loss", Train), ("eval/loss", Eval)):
+        told = [(step, values[tag]) for _, values, step in calls if tag in values]
+        assert told == [(record.step, record.loss) for record in read_run(folder).of(kind)]
 
 
 @pytest.mark.parametrize("name", ["wandb", "trackio"])

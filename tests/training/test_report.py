@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gpt_from_scratch.training.history import STARTED_AGAIN, history, resumed_at
+from gpt_from_scratch.training.records import Eval, Event, Sample, Train, parse
 from gpt_from_scratch.training.report import main, write_report
-from gpt_from_scratch.training.report_data import Eval, Event, Sample, Train, differences, latest, parse, read_run
+from gpt_from_scratch.training.report_data import differences, read_run
 from gpt_from_scratch.training.report_figures import POINTS, series
 
 CONFIG = {"seed": 1, "model": {"n_layer": 4, "n_embd": 128}, "data": {"source": "stories"}}
@@ -281,26 +285,60 @@ def test_no_run_is_refused() -> None:
         write_report([])
 
 
-def test_lines_that_a_resumed_run_repeats_count_once() -> None:
-    first = [
-        train(1),
-        train(2),
-        evaluation(2, 0.9),
-        sample(2, "old"),
-        event(2, "interrupted"),
-        train(3, 9.0),
-        sample(3, "gone?"),
+def test_lines_that_a_resume_has_undone_do_not_count() -> None:
+    """Logged again or not; one that did not say from where it went on is known by the first step that it repeats."""
+    first = [train(1), train(2), evaluation(2, 0.9), sample(2, "old"), event(2, "interrupted"), train(3, 9.0)]
+    first += [evaluation(4, 0.1), sample(3, "gone")]
+    again = [train(2, 5.0), evaluation(2, 0.8), sample(2, "new"), sample(2, "newer")]
+    for note in ([event(1, resumed_at(1))], []):
+        found = history(map(parse, [*first, *note, *again]))
+        assert [(record.step, record.loss) for record in found.records if isinstance(record, Train)] == [
+            (1, 1.0),
+            (2, 5.0),
+        ]
+        assert [record.loss for record in found.records if isinstance(record, Eval)] == [0.8]
+        assert [record.text for record in found.records if isinstance(record, Sample)] == ["new", "newer"]
+        messages = [record.message for record in found.records if isinstance(record, Event)]
+        assert messages == ["interrupted", *(str(one["message"]) for one in note)]
+        assert (found.restarts, found.just_went_back) == (1, True)
+
+
+def test_a_run_that_only_went_on_has_lost_nothing() -> None:
+    lines = [train(1), train(2), evaluation(2, 0.9), sample(2, "a"), event(2, "resumed at step 2")]
+    lines += [evaluation(2, 0.9), sample(2, "a"), train(3)]
+    found = history(map(parse, lines))
+    assert [(type(record), record.step) for record in found.records] == [
+        (Train, 1),
+        (Train, 2),
+        (Event, 2),
+        (Eval, 2),
+        (Sample, 2),
+        (Train, 3),
     ]
-    second = [event(1, "resumed from step 1"), train(2, 5.0), evaluation(2, 0.8), sample(2, "new"), sample(2, "newer")]
-    kept = latest(map(parse, [*first, *second]))
-    assert [(record.step, record.loss) for record in kept if isinstance(record, Train)] == [
-        (1, 1.0),
-        (2, 5.0),
-        (3, 9.0),
-    ]
-    assert [record.loss for record in kept if isinstance(record, Eval)] == [0.8]
-    assert [record.text for record in kept if isinstance(record, Sample)] == ["new", "newer", "gone?"]
-    assert [record.message for record in kept if isinstance(record, Event)] == ["interrupted", "resumed from step 1"]
+    assert (found.restarts, found.just_went_back) == (0, False)
+
+
+@given(st.lists(st.integers(0, 12), max_size=6), st.integers(1, 5), st.booleans())
+def test_any_history_is_that_of_a_run_that_never_went_back(back: list[int], every: int, said: bool) -> None:
+    """A simulated run, which is killed somewhere and goes on from its newest checkpoint, again and again."""
+    lines: list[dict[str, object]] = []
+    begin = 0
+    for attempt, stop in enumerate([*back, 12]):
+        if attempt and said:
+            lines.append(event(begin, resumed_at(begin) if begin else STARTED_AGAIN))
+        for step in range(begin, max(stop, begin) + 1):
+            if step > begin:
+                lines.append(train(step, float(attempt)))
+            if step % 2 == 0:
+                lines.append(evaluation(step, float(attempt)))
+        begin = max(begin, max(stop, begin) // every * every)
+    found = history(map(parse, lines)).records
+    trained = [record.step for record in found if isinstance(record, Train)]
+    evaluated = [record.step for record in found if isinstance(record, Eval)]
+    assert trained == sorted(set(trained)) and evaluated == sorted(set(evaluated))
+    last = {line["step"]: line["loss"] for line in lines if line["kind"] == "train"}
+    assert all(record.loss == last[record.step] for record in found if isinstance(record, Train))
+    assert trained == list(range(1, max(last, default=0) + 1))
 
 
 def test_long_curves_are_drawn_as_means() -> None:
