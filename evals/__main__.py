@@ -1,10 +1,14 @@
 """python -m gpt_from_scratch.evals COMMAND: each command lives in its own module, imported only when it is asked for."""
 
+if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
+    from gpt_from_scratch.support.command import run_command
+
+    run_command("evals", "gpt_from_scratch.evals.__main__:main")
+
+
 import difflib
 import importlib
 import sys
-
-from gpt_from_scratch.support.visible import visible
 
 COMMANDS = {
     "arithmetic": "gpt_from_scratch.evals.arithmetic_eval.command:main",
@@ -54,10 +58,3 @@ def main(argv: list[str]) -> int:
     module, function = COMMANDS[name].split(":")
     code: int = getattr(importlib.import_module(module), function)(arguments)
     return code
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except (ValueError, RuntimeError, FileNotFoundError) as problem:  # what a user can put right; a defect shows itself
-        sys.exit(f"error: {visible(str(problem))}")

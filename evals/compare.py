@@ -1,21 +1,20 @@
 """python -m gpt_from_scratch.evals compare A B: the paired difference of two runs over the same samples."""
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from gpt_from_scratch.evals import results, stats
 from gpt_from_scratch.evals.samples import SampleResult
+from gpt_from_scratch.support.arguments import ArgumentParser, a_path
 
 
 def main(argv: list[str]) -> int:
     """Print the difference; 0."""
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog="python -m gpt_from_scratch.evals compare",
         description="How much better B is than A, sample by sample. Samples that only one of them answered are left out.",
     )
-    parser.add_argument("a", type=Path, help="folder of a run, or its record.jsonl")
-    parser.add_argument("b", type=Path)
+    parser.add_argument("a", type=a_path, help="folder of a run, or its record.jsonl")
+    parser.add_argument("b", type=a_path)
     options = parser.parse_args(argv)
     scorers = [results.load_identity(path)["scorer"] for path in (options.a, options.b)]
     if scorers[0] != scorers[1]:

@@ -7,19 +7,26 @@ ignores it, and nothing here opens a file of questions. Its answers stay in the 
     python -m gpt_from_scratch.evals sad run   --model NAME
 """
 
+if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
+    from gpt_from_scratch.support.command import run_command
+
+    run_command("sad", "gpt_from_scratch.evals.sad:main")
+
+
 import argparse
 import importlib.util
 import json
 import os
 import re
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from gpt_from_scratch.support.arguments import ArgumentParser, a_path
 
 PREFIX = "gptfs/"
 TASKS = (
@@ -214,21 +221,16 @@ def run(clone: Path, python: Path, model: str, url: str, tasks: list[str], varia
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog="python -m gpt_from_scratch.evals sad", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("action", choices=["check", "run"])
     parser.add_argument("--model", required=True, help="the model's name at the server")
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="the server; default: %(default)s")
-    parser.add_argument("--clone", type=Path, default=Path("sad"), help="where SAD was cloned to; default: %(default)s")
-    parser.add_argument("--python", type=Path, help="its environment's interpreter; default: CLONE/.venv/bin/python")
+    parser.add_argument(
+        "--clone", type=a_path, default=Path("sad"), help="where SAD was cloned to; default: %(default)s"
+    )
+    parser.add_argument("--python", type=a_path, help="its environment's interpreter; default: CLONE/.venv/bin/python")
     parser.add_argument("--tasks", nargs="+", default=[], metavar="TASK", help="default: all that end")
     parser.add_argument("--variants", nargs="+", default=["plain"], choices=["plain", "sp", "sp_large"])
     return parser
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except ValueError as problem:
-        sys.exit(f"error: {problem}")

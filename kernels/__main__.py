@@ -4,7 +4,12 @@ python -m gpt_from_scratch.kernels [--device cpu|cuda|mps]
 python -m gpt_from_scratch.kernels --inspect [--target sm_90] [--set everything] [--out FILE]
 """
 
-import argparse
+if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
+    from gpt_from_scratch.support.command import run_command
+
+    run_command("kernels", "gpt_from_scratch.kernels.__main__:main")
+
+
 import os
 import sys
 from pathlib import Path
@@ -16,6 +21,7 @@ from rich.table import Table
 from gpt_from_scratch.kernels import configs
 from gpt_from_scratch.kernels.needs import TRITON, missing_package
 from gpt_from_scratch.kernels.registry import load_ops
+from gpt_from_scratch.support.arguments import ArgumentParser, a_path
 
 
 def default_device() -> str:
@@ -46,9 +52,9 @@ def print_backends(device: str, console: Console) -> None:
 def inspect_kernels(targets: list[str], which: str, out: Path | None, console: Console) -> int:
     """Compile the kernels for the targets and print the table; the number of complaints is the exit status."""
     if (reason := missing_package(TRITON)) is not None:
-        sys.exit(f"--inspect compiles with triton: {reason}")
+        raise RuntimeError(f"--inspect compiles with triton: {reason}")
     if os.environ.get("TRITON_INTERPRET") == "1":
-        sys.exit("--inspect compiles, and TRITON_INTERPRET=1 interprets: unset it")
+        raise ValueError("--inspect compiles, and TRITON_INTERPRET=1 interprets: unset it")
     from gpt_from_scratch.kernels import inspection  # imports triton, which not every machine has
 
     choose = inspection.everything if which == "everything" else inspection.covering
@@ -63,9 +69,9 @@ def inspect_kernels(targets: list[str], which: str, out: Path | None, console: C
     return min(len(complaints), 100)
 
 
-def main() -> None:
-    """Parse the arguments and print the table."""
-    parser = argparse.ArgumentParser(prog="python -m gpt_from_scratch.kernels", description=__doc__.partition("\n")[0])
+def main(words: list[str] | None = None) -> int:
+    """Parse the arguments and print the table; the exit status."""
+    parser = ArgumentParser(prog="python -m gpt_from_scratch.kernels", description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default=default_device(), help="device type to answer for (default: %(default)s)")
     parser.add_argument(
         "--inspect", action="store_true", help="compile the Triton kernels, without a GPU, and show the code"
@@ -74,16 +80,13 @@ def main() -> None:
     parser.add_argument(
         "--set", choices=("covering", "everything"), default="covering", help="which kernels (default: %(default)s)"
     )
-    parser.add_argument("--out", type=Path, help="also write the table into this file, as JSON")
-    arguments = parser.parse_args()
+    parser.add_argument("--out", type=a_path, help="also write the table into this file, as JSON")
+    arguments = parser.parse_args(words)
     if arguments.out is not None and arguments.out.is_dir():
         parser.error(f"--out {arguments.out} is a folder: give the name of a file, as {arguments.out / 'kernels.json'}")
     console = Console() if sys.stdout.isatty() else Console(width=140)
     if arguments.inspect:
         targets = [arguments.target] if arguments.target else list(configs.FAMILIES)
-        sys.exit(inspect_kernels(targets, arguments.set, arguments.out, console))
+        return inspect_kernels(targets, arguments.set, arguments.out, console)
     print_backends(arguments.device, console)
-
-
-if __name__ == "__main__":
-    main()
+    return 0

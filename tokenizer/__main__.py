@@ -1,8 +1,6 @@
 """``python -m gpt_from_scratch.tokenizer``: see `command_line`."""
 
-import sys
-
-from gpt_from_scratch.tokenizer.command_line import main
-
 if __name__ == "__main__":
-    sys.exit(main())
+    from gpt_from_scratch.support.command import run_command
+
+    run_command("tokenizer", "gpt_from_scratch.tokenizer.command_line:main")

@@ -1,6 +1,5 @@
 """The commands of `python -m gpt_from_scratch.tokenizer`. A TOKENIZER is a file or folder of any format of `formats`."""
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from gpt_from_scratch.support.arguments import subcommand
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.byte_pair_encoding import SHARD_TOKENS, BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.formats.gpt2_files import write_gpt2
@@ -286,13 +286,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status. What is wrong with the input is one line on standard error."""
-    try:
-        tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m gpt_from_scratch.tokenizer", args=arguments)
-    except BrokenPipeError:  # whoever reads the output has had enough; what is still buffered must not complain at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (ValueError, OSError, RuntimeError) as error:
-        print(f"error: {visible(str(error))}", file=sys.stderr)
-        return 1
+    """Run a command; the exit status."""
+    subcommand(COMMANDS, arguments, prog="python -m gpt_from_scratch.tokenizer")
     return 0

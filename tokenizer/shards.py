@@ -1,6 +1,5 @@
 """Token ids of files larger than memory, in and out: texts read in blocks, ids written as .npy shards."""
 
-import codecs
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,30 +10,19 @@ from jaxtyping import UInt
 from numpy.lib import format as npy
 
 from gpt_from_scratch.support.files import atomic_open
+from gpt_from_scratch.support.text_files import text_blocks
 
 BLOCK = 17 << 16
 """Bytes that are read at a time: a piece (see `cutting`) and a little, so that what is left over from a block is little."""
 
 
 def read_texts(path: Path) -> Iterator[str]:
-    """The text of a UTF-8 file in blocks, its line ends as they are. Raises ValueError where it is not UTF-8."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    position = 0
-    with path.open("rb") as file:
-        while True:
-            block = file.read(BLOCK)
-            try:
-                text = decoder.decode(block, final=not block)
-            except UnicodeDecodeError as error:
-                raise ValueError(
-                    f"{path} is not UTF-8: {error.reason} near byte {position + error.start}. Convert it first, or "
-                    "use encode_bytes or from_input_bytes, which take any bytes."
-                ) from error
-            position += len(block)
-            if text:
-                yield text
-            if not block:
-                return
+    """The text of a file in blocks, its line ends and byte order mark as they are.
+
+    Raises:
+        ValueError: it is not text, or not in the encoding that it declares (UTF-8 without a mark).
+    """
+    return text_blocks(path, BLOCK, keep_mark=True)
 
 
 def write_shards(

@@ -3,7 +3,6 @@
 import dataclasses
 import difflib
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +11,10 @@ from typing import Annotated
 import tyro
 
 from gpt_from_scratch.models.pretrained import read_json
+from gpt_from_scratch.support.arguments import EMPTY_PATH, settings
 from gpt_from_scratch.training.config import SOURCES, TrainConfig, from_json
 from gpt_from_scratch.training.data.folder import data_folder
+from gpt_from_scratch.training.data.shards import INDEX_FILE
 from gpt_from_scratch.training.data.sources import HUB
 from gpt_from_scratch.training.presets import DEFAULT, PRESETS
 
@@ -46,6 +47,8 @@ def parse(argv: Sequence[str]) -> Command:
     """
     arguments = [word for argument in argv for word in _shorthand(argument)]
     name = DEFAULT
+    if (given := _value_of("--preset", arguments)) is not None:
+        raise ValueError(f"a preset is named first, without an option: {PROG} {given or 'NAME'}")
     if arguments and not arguments[0].startswith("-"):
         name = arguments.pop(0)
         if name not in PRESETS:
@@ -55,9 +58,9 @@ def parse(argv: Sequence[str]) -> Command:
     start = PRESETS[name][1]
     arguments = _expand_profile(_expand_data(arguments))
     folder = _value_of("--resume", arguments)
-    if folder not in (None, str(AUTO)):
+    if folder not in (None, "", str(AUTO)):
         start = read_config(Path(folder) / "config.json")
-    elif (file := _value_of("--config", arguments)) is not None:
+    elif file := _value_of("--config", arguments):
         start = read_config(Path(file))
     command = _parsed(arguments, start)
     if command.resume == AUTO:
@@ -70,11 +73,11 @@ def parse(argv: Sequence[str]) -> Command:
 
 
 def _parsed(arguments: list[str], start: TrainConfig) -> Command:
-    command = tyro.cli(
+    command: Command = settings(
         Command,
+        arguments,
         prog=f"{PROG} [PRESET]",
         description=f"{Command.__doc__}\n\n{_presets()}",
-        args=arguments,
         default=Command(start),
     )
     if any(_value_of(f"--model.vocab{mark}size", arguments) is not None for mark in "-_"):
@@ -113,9 +116,15 @@ def _expand_data(arguments: list[str]) -> list[str]:
     words = iter(arguments)
     for word in words:
         if word == "--data":
-            value = next(words, "")
+            value = next(words, None)
+            if value is None or value.startswith("--"):
+                raise ValueError(f"--data needs a value: a file, a folder, or one of {', '.join((*SOURCES[:2], *HUB))}")
+            if not value:
+                raise ValueError(f"--data: {EMPTY_PATH}")
             if value in HUB:
                 result += ["--data.source", "shards", "--data.path", str(data_folder() / value)]
+            elif value not in SOURCES and (Path(value) / INDEX_FILE).is_file():  # what `prepare` made
+                result += ["--data.source", "shards", "--data.path", value]
             else:
                 result += ["--data.source" if value in SOURCES else "--data.path", value]
         else:
@@ -135,14 +144,8 @@ def _expand_profile(arguments: list[str]) -> list[str]:
 
 def _value_of(option: str, arguments: list[str]) -> str | None:
     for index, word in enumerate(arguments):
-        if word == option and index + 1 < len(arguments):
-            return arguments[index + 1]
+        if word == option:
+            return arguments[index + 1] if index + 1 < len(arguments) else None
         if word.startswith(f"{option}="):
             return word.partition("=")[2]
     return None
-
-
-def fail(message: str) -> None:
-    """Print an error as users should see it, without a traceback, and exit with 2."""
-    print(f"error: {message}", file=sys.stderr, flush=True)
-    raise SystemExit(2)

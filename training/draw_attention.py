@@ -5,6 +5,12 @@
 One square a head, a layer a row: how much each token (down) takes from each token before it (across).
 """
 
+if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
+    from gpt_from_scratch.support.command import run_command
+
+    run_command("draw_attention", "gpt_from_scratch.training.draw_attention:main")
+
+
 import io
 import sys
 from dataclasses import dataclass
@@ -17,6 +23,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from gpt_from_scratch.models.attention_maps import attention_maps
+from gpt_from_scratch.support.arguments import settings
 from gpt_from_scratch.support.files import write_bytes
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.training.generate import beginning, learned_documents, opened
@@ -75,12 +82,6 @@ def run(config: AttentionConfig) -> Path:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Parse the command line and draw; errors are told in one line."""
-    try:
-        print(f"drew {run(tyro.cli(AttentionConfig, prog='draw_attention', description=__doc__, args=arguments))}")
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(visible(f"draw_attention: {error}"))
-
-
-if __name__ == "__main__":
-    main()
+    """Parse the command line and draw."""
+    config = settings(AttentionConfig, arguments, prog="python training/draw_attention.py", description=__doc__)
+    print(f"drew {run(config)}")

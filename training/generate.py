@@ -8,6 +8,12 @@ FOLDER holds a model in Hugging Face's format and its tokenizer, as every checkp
 end-of-text token or after --max-new-tokens. What a model writes is not ours: its control characters are shown, not obeyed.
 """
 
+if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
+    from gpt_from_scratch.support.command import run_command
+
+    run_command("generate", "gpt_from_scratch.training.generate:main")
+
+
 import codecs
 import re
 import sys
@@ -25,6 +31,7 @@ from gpt_from_scratch.models.checkpoints.manifest import damage
 from gpt_from_scratch.models.generation import Sampling, stream
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.pretrained import INDEX_FILE, WEIGHTS_FILE, read_json
+from gpt_from_scratch.support.arguments import settings
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
@@ -223,16 +230,9 @@ def device_of(name: str) -> torch.device:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Parse the command line and write; errors are told in one line."""
+    """Parse the command line and write."""
 
     def warn(message: str) -> None:
         print(visible(f"generate: warning: {message}"), file=sys.stderr)
 
-    try:
-        run(tyro.cli(GenerateConfig, prog="generate", description=__doc__, args=arguments), warn)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(visible(f"generate: {error}"))
-
-
-if __name__ == "__main__":
-    main()
+    run(settings(GenerateConfig, arguments, prog="python training/generate.py", description=__doc__), warn)

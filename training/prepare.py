@@ -9,11 +9,16 @@ and fineweb-edu, which are streamed from the Hugging Face hub. Then train on it:
     torchrun training/train_gpt2.py gpt2-124m --data.source shards --data.path data/NAME
 """
 
+if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
+    from gpt_from_scratch.support.command import run_command
+
+    run_command("prepare", "gpt_from_scratch.training.prepare:main")
+
+
 import hashlib
 import json
 import os
 import shutil
-import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +28,15 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from gpt_from_scratch.support.arguments import EMPTY_PATH, settings
 from gpt_from_scratch.support.files import write_text
 from gpt_from_scratch.support.lock import LOCK_FILE, locked
+from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer, read_json
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer, id_dtype
 from gpt_from_scratch.training.data.folder import data_folder
 from gpt_from_scratch.training.data.shards import INDEX_FILE, Index, damage, read_index, write_index
-from gpt_from_scratch.training.data.sources import HUB, SPLITS, STORIES, Source, open_source
+from gpt_from_scratch.training.data.sources import HUB, SPLITS, STORIES, Document, Source, open_source
 from gpt_from_scratch.training.data.tokenizing import RECORDS, Job, tokenize
 
 LEARN_FROM = 20_000_000  # characters that a byte pair encoding is learned from
@@ -61,6 +68,8 @@ class PrepareConfig:
     """Processes; default: one a core."""
 
     def __post_init__(self) -> None:
+        if not self.source:
+            raise ValueError(f"SOURCE: {EMPTY_PATH}")
         if not 0 < self.validation_fraction < 1:
             raise ValueError(f"validation_fraction is {self.validation_fraction}: give a share between 0 and 1")
         for name in ("shard_tokens", "pieces", "workers"):
@@ -72,6 +81,14 @@ class PrepareConfig:
         """Where the shards go."""
         name = self.source if self.source in (STORIES, *HUB) else Path(self.source).resolve().stem
         return self.out or data_folder() / name
+
+
+@dataclass(frozen=True)
+class VerifyConfig:
+    """What is read and compared with its index."""
+
+    folder: tyro.conf.Positional[Path]
+    """A folder that `prepare` made."""
 
 
 def prepare(config: PrepareConfig, console: Console) -> Index:
@@ -109,10 +126,11 @@ def prepare(config: PrepareConfig, console: Console) -> Index:
         made = [job.shards(piece) for piece in range(n_pieces)]
         splits = {split: [shard for piece in made for shard in piece[split]] for split in SPLITS}
         if empty := [split for split in SPLITS if not splits[split]]:
-            raise ValueError(
-                f"nothing of {config.source} is for {empty[0]} (validation_fraction is {config.validation_fraction}): "
-                f"remove {folder}, and give more text or another fraction"
-            )
+            raise ValueError(f"{_nothing_for(empty[0], config, source.n_pieces)}\nRemove {folder} first")
+        left_out = [job.left_out(piece) for piece in range(n_pieces)]
+        if count := sum(rows for rows, _ in left_out):
+            first = next(where for rows, where in left_out if rows)
+            console.print(visible(f"left out: {count:,} rows whose {config.field!r} is null; the first: {first}"))
         index = Index(
             folder=folder,
             dtype=np.dtype(id_dtype(tokenizer.n_vocab)).name,
@@ -124,6 +142,16 @@ def prepare(config: PrepareConfig, console: Console) -> Index:
         write_index(index)
         _tidy(folder)
     return index
+
+
+def _nothing_for(split: str, config: PrepareConfig, n_pieces: int) -> str:
+    """Says that the source has no text for a split, and what to do."""
+    if config.pieces is not None and config.pieces < n_pieces:
+        return f"the first {config.pieces} of {n_pieces} pieces of {config.source} hold nothing for {split}: raise --pieces"
+    return (
+        f"nothing of {config.source} is for {split} (--validation-fraction is {config.validation_fraction}): "
+        "give more text, or another fraction"
+    )
 
 
 NOTE_FILE = ".prepare.json"
@@ -184,7 +212,8 @@ def _make_tokenizer(config: PrepareConfig, source: Source, n_pieces: int) -> Tok
         return TiktokenTokenizer.from_name("gpt2")
     if config.tokenizer not in ("bpe", "character"):
         return load_tokenizer(config.tokenizer)
-    documents = (document for piece in range(n_pieces) for document in source.documents(piece))
+    rows = (row for piece in range(n_pieces) for row in source.documents(piece))
+    documents = (row for row in rows if isinstance(row, Document))
     if config.tokenizer == "character":
         from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 
@@ -199,6 +228,8 @@ def _make_tokenizer(config: PrepareConfig, source: Source, n_pieces: int) -> Tok
         length += len(taken[-1])
         if length >= LEARN_FROM:
             break
+    if not length:
+        raise ValueError(_nothing_for("train", config, source.n_pieces))
     return BytePairEncodingTokenizer.from_text(END_OF_TEXT.join(taken), config.vocab_size, pattern=config.pattern)
 
 
@@ -217,28 +248,20 @@ def verify(folder: Path, console: Console) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line. Exit status 1: an error that the user can mend, or damage found."""
+    """The command line. Exit status 1: damage was found."""
     arguments = sys.argv[1:] if arguments is None else arguments
     console = Console(soft_wrap=True, markup=False, highlight=False)
     program = "python -m gpt_from_scratch.training.prepare"
+    if arguments[:1] == ["verify"]:
+        folder = settings(VerifyConfig, arguments[1:], prog=f"{program} verify", description=verify.__doc__).folder
+        lines = verify(folder, console)
+        console.print("\n".join(lines) or f"{folder} is whole")
+        return 1 if lines else 0
+    config: PrepareConfig = settings(PrepareConfig, arguments, prog=program, description=__doc__)
     try:
-        if arguments[:1] == ["verify"]:
-            folder = tyro.cli(tyro.conf.Positional[Path], prog=f"{program} verify", args=arguments[1:])
-            lines = verify(folder, console)
-            console.print("\n".join(lines) or f"{folder} is whole")
-            return 1 if lines else 0
-        config = tyro.cli(PrepareConfig, prog=program, description=__doc__, args=arguments)
         index = prepare(config, console)
-    except (OSError, ValueError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
-        print("stopped; the same command goes on where it was", file=sys.stderr)
-        return 128 + signal.SIGINT
+        raise KeyboardInterrupt("the same command goes on where it was") from None
     counts = ", ".join(f"{index.tokens(split):,} {split}" for split in index.splits)
     console.print(f"{index.folder}: {counts} tokens ({index.dtype}, {index.n_vocab:,} ids)")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

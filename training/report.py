@@ -7,6 +7,12 @@ The page stands alone: its curves are drawn into it, it loads nothing and runs n
 file says is escaped, with hidden characters shown.
 """
 
+if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
+    from gpt_from_scratch.support.command import run_command
+
+    run_command("report", "gpt_from_scratch.training.report:main")
+
+
 import argparse
 import json
 import math
@@ -16,6 +22,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from gpt_from_scratch.support.arguments import ArgumentParser, a_path
 from gpt_from_scratch.support.files import write_text
 from gpt_from_scratch.support.html_page import Markup, element, join, page
 from gpt_from_scratch.support.visible import visible
@@ -311,22 +318,15 @@ def next_steps(run: Run) -> Markup:
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line, draw, say where."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run; several are compared")
+    parser = ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", type=a_path, metavar="RUN", help="folder of a run; several are compared")
     parser.add_argument(
-        "--output", type=Path, help="the page (default: RUN/report.html, RUN/comparison.html for several)"
+        "--output", type=a_path, help="the page (default: RUN/report.html, RUN/comparison.html for several)"
     )
     options = parser.parse_args(arguments)
-    try:
-        runs = [read_run(folder) for folder in options.runs]
-        path = write_page(runs, options.output)
-    except OSError as error:
-        sys.exit(visible(f"report: {error}"))
+    runs = [read_run(folder) for folder in options.runs]
+    path = write_page(runs, options.output)
     for run in runs:
         for warning in run.warnings:
             print(visible(f"report: warning: {run.folder}: {warning}"), file=sys.stderr)
     print(path)
-
-
-if __name__ == "__main__":
-    main()

@@ -3,6 +3,12 @@
 python -m gpt_from_scratch.training.report_picture RUN --out images      # images/training.png
 """
 
+if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
+    from gpt_from_scratch.support.command import run_command
+
+    run_command("report_picture", "gpt_from_scratch.training.report_picture:main")
+
+
 import argparse
 import io
 from collections.abc import Sequence
@@ -10,6 +16,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from gpt_from_scratch.support.arguments import ArgumentParser, a_path
 from gpt_from_scratch.support.files import write_bytes
 from gpt_from_scratch.training.records import Eval, Train
 from gpt_from_scratch.training.report_data import Run, read_run
@@ -51,16 +58,12 @@ def draw(run: Run) -> bytes:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line and draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="a run's folder")
+    parser = ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=a_path, help="a run's folder")
     parser.add_argument(
-        "--out", type=Path, default=Path(), help="the folder that gets training.png (default: this one)"
+        "--out", type=a_path, default=Path(), help="the folder that gets training.png (default: this one)"
     )
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     write_bytes(options.out / PICTURE_FILE, draw(read_run(options.run)))
     print(f"drew {options.out / PICTURE_FILE}")
-
-
-if __name__ == "__main__":
-    main()

@@ -10,7 +10,12 @@ The first 90 % of the text is for training. The validation loss is that of the w
 windows of the context's size. The weights of the best evaluation are kept, and those of the last one shown beside them.
 """
 
-import argparse
+if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
+    from gpt_from_scratch.support.command import run_command
+
+    run_command("train_bigram", "gpt_from_scratch.training.train_bigram:main")
+
+
 import copy
 import functools
 from dataclasses import asdict
@@ -18,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import tyro
 from rich.console import Console
 from rich.table import Table
 from safetensors.torch import save
@@ -26,14 +30,13 @@ from torch import Tensor
 
 from gpt_from_scratch.kernels.registry import use_backend
 from gpt_from_scratch.models.bigram import ADDS, STAGES, Stage
-from gpt_from_scratch.support.downloads import DownloadError
+from gpt_from_scratch.support.arguments import ArgumentParser, settings
 from gpt_from_scratch.support.files import write_bytes, write_text
 from gpt_from_scratch.support.json_text import json_text
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.training.bigram_figures import draw_curves, draw_ladder
 from gpt_from_scratch.training.bigram_loop import PRESETS, BigramTraining, Evaluation, Trained, train
-from gpt_from_scratch.training.cli import fail
 from gpt_from_scratch.training.data.shakespeare import tiny_shakespeare
 from gpt_from_scratch.training.data.text import read_texts, split_texts
 
@@ -118,10 +121,12 @@ def report(config: BigramTraining, runs: list[Trained], console: Console) -> Non
 
 def parse(arguments: list[str] | None) -> BigramTraining:
     """The preset first, since it sets the defaults of everything else."""
-    first = argparse.ArgumentParser(add_help=False)
+    first = ArgumentParser(add_help=False)
     first.add_argument("--preset", choices=PRESETS, default="small")
     chosen = first.parse_known_args(arguments)[0].preset
-    return tyro.cli(BigramTraining, description=__doc__, args=arguments, default=PRESETS[chosen])
+    return settings(  # type: ignore[no-any-return]
+        BigramTraining, arguments, prog="python training/train_bigram.py", description=__doc__, default=PRESETS[chosen]
+    )
 
 
 def run(config: BigramTraining, console: Console) -> None:
@@ -154,11 +159,4 @@ def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and run it."""
     config = parse(arguments)
     torch.set_num_threads(config.threads)
-    try:
-        run(config, Console())
-    except (FileNotFoundError, ValueError, DownloadError) as error:
-        fail(str(error))
-
-
-if __name__ == "__main__":
-    main()
+    run(config, Console())

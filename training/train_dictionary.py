@@ -9,6 +9,12 @@ box, and 15 random ones) plus noise. K-SVD sees the samples only. Three figures 
 nearly all variance can be explained while most atoms are wrong.
 """
 
+if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
+    from gpt_from_scratch.support.command import run_command
+
+    run_command("train_dictionary", "gpt_from_scratch.training.train_dictionary:main")
+
+
 import io
 import math
 import time
@@ -17,7 +23,6 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-import tyro
 from jaxtyping import Float
 from matplotlib.figure import Figure, SubFigure
 from rich.console import Console
@@ -27,6 +32,7 @@ from torch import Tensor
 from gpt_from_scratch.models.dictionary_learning import KSVDConfig, learn_dictionary, sparse_encode
 from gpt_from_scratch.models.dictionary_matching import RECOVERED, match_atoms, mean_max_cosine, variance_explained
 from gpt_from_scratch.models.dictionary_synthetic import SHAPES, SIDE, add_noise, image_dictionary, sparse_codes
+from gpt_from_scratch.support.arguments import settings
 from gpt_from_scratch.support.files import write_bytes, write_text
 from gpt_from_scratch.support.json_text import json_text
 
@@ -209,12 +215,8 @@ def report(config: DictionaryConfig, results: list[Result], console: Console) ->
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line, learn, report, write."""
-    config = tyro.cli(DictionaryConfig, description=__doc__, args=arguments)
+    config = settings(DictionaryConfig, arguments, prog="python training/train_dictionary.py", description=__doc__)
     torch.set_num_threads(config.threads)
     results = [learn(config, seed) for seed in range(config.seed, config.seed + config.n_seeds)]
     write(config, results)
     report(config, results, Console())
-
-
-if __name__ == "__main__":
-    main()

@@ -21,11 +21,19 @@ Exit status: 0 done, or stopped by a signal and saved; 2 a mistake of the user's
 4 another rank was lost; 5 stopped and saved because another host was told to, which torchrun takes as a reason to go on.
 """
 
+if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
+    from gpt_from_scratch.support.command import run_command
+
+    run_command("train_gpt2", "gpt_from_scratch.training.train_gpt2:main")
+
+
 import faulthandler
+import io
 import signal
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
+from gpt_from_scratch.support.command import MISTAKE, MISTAKES, complain, in_words
 from gpt_from_scratch.training.cli import parse
 from gpt_from_scratch.training.distributed import Ranks, ranks_from_environment
 from gpt_from_scratch.training.loop import TooManySkippedStepsError
@@ -33,11 +41,13 @@ from gpt_from_scratch.training.meeting import AbsentRanksError
 from gpt_from_scratch.training.peers import PeerLostError
 from gpt_from_scratch.training.start import prepared
 
-EXIT_USER_ERROR, EXIT_NOT_FINITE, EXIT_PEER_LOST, EXIT_STOPPED_WITH_OTHERS = 2, 3, 4, 5
+EXIT_USER_ERROR, EXIT_NOT_FINITE, EXIT_PEER_LOST, EXIT_STOPPED_WITH_OTHERS = MISTAKE, 3, 4, 5
 
 
 def main(argv: list[str]) -> int:
     """Run a command line; returns the exit status."""
+    with suppress(io.UnsupportedOperation):  # a standard error that is no file, as in a test
+        faulthandler.register(signal.SIGUSR1)  # `kill -USR1` prints where a process stands
     ranks = ranks_from_environment()
     try:
         return run(argv, ranks)
@@ -57,9 +67,9 @@ def run(argv: list[str], ranks: Ranks) -> int:
             session = stack.enter_context(prepared(parse(argv), ranks))
         except (PeerLostError, AbsentRanksError):
             raise
-        except (ValueError, FileNotFoundError, FileExistsError, RuntimeError) as error:
+        except MISTAKES as error:
             # What can be wrong before the first step is the user's to change: words, no traceback.
-            print(f"error{'' if ranks.size == 1 else f' on rank {ranks.rank}'}: {error}", file=sys.stderr, flush=True)
+            complain(f"error{'' if ranks.size == 1 else f' on rank {ranks.rank}'}: {in_words(error)}")
             return EXIT_USER_ERROR
         try:
             done = session.run()
@@ -69,8 +79,3 @@ def run(argv: list[str], ranks: Ranks) -> int:
     if not done and ranks.hosts > 1 and not session.was_told_to_stop:
         return EXIT_STOPPED_WITH_OTHERS
     return 0
-
-
-if __name__ == "__main__":
-    faulthandler.register(signal.SIGUSR1)  # `kill -USR1` prints where a process stands
-    sys.exit(main(sys.argv[1:]))

@@ -9,6 +9,12 @@ A model's texts are stories it has not been trained on, or those of --data. A te
 is measured there. features.html shows what each feature fires on.
 """
 
+if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
+    from gpt_from_scratch.support.command import run_command
+
+    run_command("train_sparse_autoencoder", "gpt_from_scratch.training.train_sparse_autoencoder:main")
+
+
 import json
 import sys
 import time
@@ -32,9 +38,9 @@ from gpt_from_scratch.models.sparse_autoencoder import (
     measure,
 )
 from gpt_from_scratch.models.sparse_autoencoder_sites import collect, splice
+from gpt_from_scratch.support.arguments import settings
 from gpt_from_scratch.support.files import write_bytes, write_text
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
-from gpt_from_scratch.training.cli import fail
 from gpt_from_scratch.training.data.stories import stories
 from gpt_from_scratch.training.data.text import read_texts
 from gpt_from_scratch.training.feature_map import Method, require
@@ -219,7 +225,8 @@ def parse(arguments: list[str] | None) -> AutoencoderTraining:
     given = sys.argv[1:] if arguments is None else arguments
     leads = bool(given) and not given[0].startswith("-")
     default = AutoencoderTraining(sae=SparseAutoencoderConfig() if leads else KNOWN)
-    config = tyro.cli(AutoencoderTraining, description=__doc__, args=given, default=default)
+    prog = "python training/train_sparse_autoencoder.py"
+    config: AutoencoderTraining = settings(AutoencoderTraining, given, prog=prog, description=__doc__, default=default)
     if config.source is not None and not leads:
         raise ValueError(f"name {config.source} first, before the options: a model has other defaults than none")
     return config
@@ -228,19 +235,12 @@ def parse(arguments: list[str] | None) -> AutoencoderTraining:
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line, learn, write, report."""
     console = Console()
-    try:
-        config = parse(arguments)
-        torch.set_num_threads(config.threads)
-        figures = known(config, console) if config.source is None else in_a_model(config, config.source, console)
-    except (FileNotFoundError, ValueError) as error:
-        fail(str(error))
+    config = parse(arguments)
+    torch.set_num_threads(config.threads)
+    figures = known(config, console) if config.source is None else in_a_model(config, config.source, console)
     described = {"source": str(config.source or "known dictionary"), "seed": config.seed, "sae": asdict(config.sae)}
     write_text(config.folder / "metrics.json", json.dumps({**described, **figures}, indent=1) + "\n")
     for name, value in figures.items():
         if name != "curve":
             console.print(f"{name.replace('_', ' '):<20} {shown(value)}", markup=False, highlight=False)
     console.print(f"written to {config.folder}/", highlight=False, soft_wrap=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -14,6 +14,7 @@ from gpt_from_scratch.evals.providers.openai_provider import OpenAIProvider
 from gpt_from_scratch.evals.report import write_report
 from gpt_from_scratch.evals.samples import EvalResult
 from gpt_from_scratch.support import files
+from gpt_from_scratch.support.arguments import ArgumentParser, a_path
 
 
 def main(argv: list[str]) -> int:
@@ -45,7 +46,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog="python -m gpt_from_scratch.evals arithmetic",
         description="Ask a model for the values of random expressions. Run it again to go on with a run that stopped: "
         "answers that are recorded are not asked again.",
@@ -69,8 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-total-tokens", type=int, help="stop before the run reads and writes more")
     add("--max-seconds", type=float, help="begin no request after this time")
     add("--price", type=float, nargs=2, metavar=("IN", "OUT"), help="dollars a million tokens, where it is not known")
-    add("--cache", type=Path, help="folder of answers that runs share")
-    add("--out", type=Path, help="folder of this run (default: under runs/evals)")
+    add("--cache", type=a_path, help="folder of answers that runs share")
+    add("--out", type=a_path, help="folder of this run (default: under runs/evals)")
     return parser
 
 

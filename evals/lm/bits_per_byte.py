@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gpt_from_scratch.evals.lm.data import read_jsonl, require, take
 from gpt_from_scratch.evals.lm.loglikelihood import BATCH_TOKENS, Continuation, Scorable, loglikelihoods
+from gpt_from_scratch.support.text_files import read_text
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer, well_formed
 
 HOW_TO_GET = (
@@ -135,10 +136,4 @@ def read_documents(path: Path) -> list[str]:
     files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
     if not files:
         raise FileNotFoundError(f"no .txt file in {path}. {HOW_TO_GET}")
-    texts = []
-    for file in files:
-        try:
-            texts.append(file.read_bytes().decode("utf-8"))
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{file} is not UTF-8 text: {error}") from error
-    return texts
+    return [read_text(file) for file in files]

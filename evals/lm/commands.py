@@ -18,6 +18,7 @@ from gpt_from_scratch.evals.lm.core import Core, evaluate_core
 from gpt_from_scratch.evals.lm.hellaswag import STYLES, HellaSwag, ItemScores, evaluate_hellaswag
 from gpt_from_scratch.evals.lm.loglikelihood import BATCH_TOKENS
 from gpt_from_scratch.evals.lm.ranks import ranks
+from gpt_from_scratch.support.arguments import ArgumentParser, a_path
 from gpt_from_scratch.support.files import write_text
 from gpt_from_scratch.support.json_text import json_text
 
@@ -25,7 +26,7 @@ from gpt_from_scratch.support.json_text import json_text
 def hellaswag(argv: list[str]) -> int:
     """HellaSwag in both public styles and all four norms."""
     parser = _parser("hellaswag", hellaswag.__doc__)
-    parser.add_argument("--data", type=Path, default=Path("data/hellaswag_val.jsonl"), help="default: %(default)s")
+    parser.add_argument("--data", type=a_path, default=Path("data/hellaswag_val.jsonl"), help="default: %(default)s")
     parser.add_argument("--style", choices=[*STYLES, "both"], default="both")
     parser.add_argument("--limit", type=_positive, help="only the first N questions")
     with _opened(parser, argv) as run:
@@ -58,7 +59,7 @@ def core(argv: list[str]) -> int:
     parser = _parser("core", core.__doc__)
     parser.add_argument(
         "--data",
-        type=Path,
+        type=a_path,
         default=Path("data/eval_bundle"),
         help="the bundle, a folder or a zip; default: %(default)s",
     )
@@ -104,7 +105,9 @@ def core(argv: list[str]) -> int:
 def bits_per_byte(argv: list[str]) -> int:
     """Bits per byte of a text: the loss in a unit that does not depend on the tokenizer."""
     parser = _parser("bits-per-byte", bits_per_byte.__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="a text file, a folder of .txt, or .jsonl with a text")
+    parser.add_argument(
+        "--data", type=a_path, required=True, help="a text file, a folder of .txt, or .jsonl with a text"
+    )
     parser.add_argument("--stride", type=_positive, help="tokens scored a window; smaller gives more context")
     with _opened(parser, argv) as run:
         result = evaluate_bits_per_byte(
@@ -156,16 +159,16 @@ def _item_row(style: str, row: ItemScores) -> dict[str, Any]:
 
 
 def _parser(name: str, description: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"python -m gpt_from_scratch.evals {name}", description=description)
+    parser = ArgumentParser(prog=f"python -m gpt_from_scratch.evals {name}", description=description)
     parser.add_argument("--checkpoint", required=True, help="a model's folder, a checkpoint, a run, or gpt2")
-    parser.add_argument("--tokenizer", type=Path, help="its tokenizer's file, if the folder has none")
+    parser.add_argument("--tokenizer", type=a_path, help="its tokenizer's file, if the folder has none")
     parser.add_argument("--device", default="auto", help="default: the accelerator if there is one")
     parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32", help="default: %(default)s")
     parser.add_argument(
         "--batch-tokens", type=_positive, default=BATCH_TOKENS, help="tokens a forward pass; default: %(default)s"
     )
     parser.add_argument(
-        "--out", type=Path, help="folder for rows.jsonl and summary.json; default: a new one in runs/evals"
+        "--out", type=a_path, help="folder for rows.jsonl and summary.json; default: a new one in runs/evals"
     )
     return parser
 

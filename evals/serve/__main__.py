@@ -4,15 +4,20 @@ On the loopback interface alone unless --host says otherwise; any other address 
 clients send as their API key.
 """
 
+if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
+    from gpt_from_scratch.support.command import run_command
+
+    run_command("serve", "gpt_from_scratch.evals.serve.__main__:main")
+
+
 import argparse
 import contextlib
 import os
 import resource
 import socket
-import sys
-from pathlib import Path
 
 from gpt_from_scratch.evals.serve.limits import Limits
+from gpt_from_scratch.support.arguments import ArgumentParser, a_path
 
 TOKEN_VARIABLE = "GPT_SERVE_TOKEN"
 SPARE_FILES = 1 << 16  # connections are files, and the usual limit of 1,024 is soon reached
@@ -69,13 +74,13 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog="python -m gpt_from_scratch.evals.serve",
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("--checkpoint", required=True, help="a model's folder, a checkpoint, a run, or gpt2")
-    parser.add_argument("--tokenizer", type=Path, help="its tokenizer's file, if the folder has none")
+    parser.add_argument("--tokenizer", type=a_path, help="its tokenizer's file, if the folder has none")
     parser.add_argument("--name", help="what clients call the model; default: the run's and the step's name")
     parser.add_argument("--device", default="auto", help="default: the accelerator if there is one")
     parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32", help="default: %(default)s")
@@ -90,10 +95,3 @@ def _parser() -> argparse.ArgumentParser:
         "--max-tokens", type=int, default=4096, help="most tokens a request may ask for; default: %(default)s"
     )
     return parser
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except (ValueError, RuntimeError, FileNotFoundError, OSError) as problem:
-        sys.exit(f"error: {problem}")

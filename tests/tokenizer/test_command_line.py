@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tokenizers
 
+from gpt_from_scratch.support.command import status_of
 from gpt_from_scratch.tokenizer.command_line import main
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
 from gpt_from_scratch.tokenizer.formats.opening import open_tokenizer
@@ -89,7 +90,7 @@ def test_bad_input_is_one_line(
     arguments: list[str], complaint: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
-    assert main(arguments) == 1
+    assert status_of("tokenizer", lambda: main(arguments)) == 2
     error = capsys.readouterr().err
     assert complaint in error and error.strip().startswith("error: ")
     assert not Path("x.json").exists()

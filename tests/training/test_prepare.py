@@ -1,5 +1,6 @@
 """`prepare` from the command line's side: the same bytes for any number of processes and however often it was killed."""
 
+import gzip
 import json
 import os
 import signal
@@ -9,16 +10,25 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from gpt_from_scratch.support.command import status_of
 from gpt_from_scratch.support.lock import locked
 from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.files import load_tokenizer
 from gpt_from_scratch.training.data.shards import read_index
 from gpt_from_scratch.training.data.stories import TRAIN_SEED, VALIDATION_SEED, story
-from gpt_from_scratch.training.prepare import PrepareConfig, main
+from gpt_from_scratch.training.prepare import PrepareConfig
+from gpt_from_scratch.training.prepare import main as command
 
 N_FILES = 12
+
+
+def main(words: list[str]) -> int | str | None:
+    """The exit status of the command; mistakes are printed."""
+    return status_of("prepare", lambda: command(words))
 
 
 def write_documents(folder: Path) -> list[str]:
@@ -103,7 +113,7 @@ def test_what_is_done_is_not_done_again(
     before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
     assert main(arguments(source, out, "--shard-tokens", "1000", "--workers", "7")) == 0
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
-    assert main(arguments(source, out, "--shard-tokens", "999")) == 1
+    assert main(arguments(source, out, "--shard-tokens", "999")) == 2
     assert "holds data from another source or made with other settings" in capsys.readouterr().err
 
 
@@ -141,37 +151,75 @@ def test_verify_names_what_is_damaged(
     assert main(["verify", str(damaged)]) == 1
     said = capsys.readouterr().out
     assert "train-00003-000.tokens is damaged" in said and "train-00005-000.tokens is missing" in said
-    assert main(["verify", str(tmp_path)]) == 1 and "expected a folder of token shards" in capsys.readouterr().err
+    assert main(["verify", str(tmp_path)]) == 2 and "expected a folder of token shards" in capsys.readouterr().err
 
 
 def test_an_error_in_a_worker_is_told_plainly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = tmp_path / "source"
     write_documents(source)
     with (source / "07.jsonl").open("a") as file:
-        file.write('{"text": null}\n')
+        file.write('{"text": 7}\n')
     out = tmp_path / "out"
     tokenizer = tmp_path / "tokenizer.json"
     from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 
     CharacterTokenizer.from_text("".join(map(chr, range(32, 127)))).save(tokenizer)
-    assert main([str(source), "--out", str(out), "--tokenizer", str(tokenizer), "--workers", "1"]) == 1
+    assert main([str(source), "--out", str(out), "--tokenizer", str(tokenizer), "--workers", "1"]) == 2
     said = capsys.readouterr().err
-    assert "07.jsonl, the line at byte" in said and "holds NoneType, expected text" in said and "Traceback" not in said
+    assert "07.jsonl, the line at byte" in said and "holds int, expected text" in said and "Traceback" not in said
     assert not (out / "index.json").exists()
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_rows_without_a_text_are_left_out_and_counted(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"text": f"row {number} of many"} if number % 7 else {"text": None} for number in range(70)]
+    path = tmp_path / f"rows.{kind}"
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = ["--tokenizer", "character", "--workers", "1", "--validation-fraction", "0.3"]
+    assert main([str(path), "--out", str(tmp_path / "out"), *options]) == 0
+    said = capsys.readouterr().out
+    assert "left out: 10 rows whose 'text' is null" in said and str(path) in said.replace("\n", "")
+    tokenizer, index = load_tokenizer(tmp_path / "out"), read_index(tmp_path / "out")
+    text = tokenizer.decode([int(i) for split in ("train", "validation") for part in index.open(split) for i in part])
+    assert {f"row {number} of many" in text for number in range(70) if number % 7} == {True}
+
+
+@pytest.mark.parametrize("packed", ["gzip", "utf-16"])
+def test_a_text_that_is_packed_or_in_utf16_gives_the_shards_of_the_plain_one(packed: str, tmp_path: Path) -> None:
+    text = "".join(f"line {number} of a text\nand é more\n" for number in range(400))
+    (tmp_path / "plain.txt").write_text(text, encoding="utf-8")
+    (tmp_path / "other.txt").write_bytes(gzip.compress(text.encode()) if packed == "gzip" else text.encode("utf-16"))
+    shards = []
+    for name in ("plain", "other"):
+        assert main([str(tmp_path / f"{name}.txt"), "--out", str(tmp_path / name), "--tokenizer", "character"]) == 0
+        index = read_index(tmp_path / name)
+        shards.append({split: np.concatenate(index.open(split)).tolist() for split in index.splits})
+    assert shards[0] == shards[1]
+
+
+def test_too_few_pieces_for_training_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["stories", "--pieces", "1", "--tokenizer", "bpe", "--vocab-size", "300", "--out", str(tmp_path / "out")]
+    assert main(command) == 2
+    assert "the first 1 of 21 pieces of stories hold nothing for train: raise --pieces" in capsys.readouterr().err
 
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.txt").write_text("some text\nand more\n" * 100)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("years of work")
-    assert main(arguments(tmp_path / "a.txt", tmp_path / "out")) == 1
+    assert main(arguments(tmp_path / "a.txt", tmp_path / "out")) == 2
     assert "holds 'thesis.tex' and no index of shards" in capsys.readouterr().err
 
 
 def test_two_at_once_in_one_folder(prepared: tuple[Path, Path, list[str]], capsys: pytest.CaptureFixture[str]) -> None:
     source, out, _ = prepared
     with locked(out / ".lock", "a test", "nothing"):
-        assert main(arguments(source, out)) == 1
+        assert main(arguments(source, out)) == 2
     told = capsys.readouterr().err
     assert f"another process is preparing data in {out}: process {os.getpid()} on" in told and "another --out" in told
 
@@ -181,7 +229,7 @@ def test_a_link_in_the_locks_place_keeps_its_target(tmp_path: Path, capsys: pyte
     (tmp_path / "thesis.tex").write_text("years of work")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".lock").symlink_to(tmp_path / "thesis.tex")
-    assert main(arguments(tmp_path / "a.txt", tmp_path / "out")) == 1
+    assert main(arguments(tmp_path / "a.txt", tmp_path / "out")) == 2
     assert "is a link or a folder, where a lock would lie: remove it" in capsys.readouterr().err
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
@@ -189,8 +237,8 @@ def test_a_link_in_the_locks_place_keeps_its_target(tmp_path: Path, capsys: pyte
 def test_all_of_it_on_one_side_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "only one"}\n')
     given = [str(tmp_path / "a.jsonl"), "--out", str(tmp_path / "out"), "--tokenizer", "character", "--workers", "1"]
-    assert main(given) == 1
-    assert "is for validation (validation_fraction is 0.01)" in capsys.readouterr().err
+    assert main(given) == 2
+    assert "is for validation (--validation-fraction is 0.01)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("setting", [{"validation_fraction": 0.0}, {"shard_tokens": 0}, {"workers": 0}, {"pieces": 0}])

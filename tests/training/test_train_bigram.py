@@ -14,6 +14,7 @@ from matplotlib.image import imread
 from safetensors.torch import load_file
 
 from gpt_from_scratch.models.bigram import ADDS, STAGES, BigramConfig, BigramLanguageModel
+from gpt_from_scratch.support.command import status_of
 from gpt_from_scratch.tokenizer.files import load_tokenizer
 from gpt_from_scratch.training.bigram_loop import PRESETS, BigramTraining, evaluate, train, windows
 from gpt_from_scratch.training.optimizers import OptimizerConfig
@@ -177,7 +178,7 @@ def test_the_small_preset_is_the_lectures_budget() -> None:
     [
         (None, [], "no file or folder"),
         (b"", [], "is empty"),
-        (b"\xff\xfe", [], "is not UTF-8 text"),
+        (b"\xff\xff", [], "is not UTF-8 text"),
         (b"short", [], "too few for a context of 8"),
         (b"long enough " * 40, ["--model.block-size", "64"], "48 for validation, too few for a context of 64"),
         (b"text", ["--stage", "heads"], "head"),
@@ -200,8 +201,7 @@ def test_bad_input_gets_a_clear_error(
     path = tmp_path / "text.txt"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(SystemExit) as stop:
-        main([*arguments, "--data", str(path), "--out", str(tmp_path / "run")])
-    assert stop.value.code == 2
+    command = [*arguments, "--data", str(path), "--out", str(tmp_path / "run")]
+    assert status_of("train_bigram", lambda: main(command)) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

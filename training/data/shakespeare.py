@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from gpt_from_scratch.support.downloads import Progress, download
+from gpt_from_scratch.support.text_files import read_text
 from gpt_from_scratch.training.data.folder import data_folder
-from gpt_from_scratch.training.data.text import read_text
 
 URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"

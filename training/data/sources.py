@@ -8,14 +8,27 @@ import difflib
 import hashlib
 import json
 import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gpt_from_scratch.support.text_files import (
+    SUFFIXES,
+    encoding_of,
+    is_plain,
+    named_damage,
+    not_decodable,
+    open_text_bytes,
+    require_no_json,
+    utf8_blocks,
+)
 from gpt_from_scratch.training.data.text import text_files
 
+JSON_LINES = tuple(f"{plain}{packed}" for plain in (".jsonl", ".ndjson") for packed in ("", *SUFFIXES))
 PIECE_BYTES = 1 << 25
 """How much of a file one piece holds, about: minutes at most for a slow tokenizer, so little is lost with a process."""
 SPLITS = ("train", "validation")
@@ -31,6 +44,13 @@ class Document:
     """False: goes on where the document before it ended."""
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A row that holds no text."""
+
+    where: str
+
+
 class Source(ABC):
     """Text in pieces. Instances are sent to other processes."""
 
@@ -43,8 +63,8 @@ class Source(ABC):
     def n_pieces(self) -> int: ...
 
     @abstractmethod
-    def documents(self, piece: int) -> Iterator[Document]:
-        """The documents of one piece, in order. Raises ValueError that says which file is wrong, and where."""
+    def documents(self, piece: int) -> Iterator[Document | LeftOut]:
+        """The documents of one piece, in order, and rows without one. Raises ValueError that names a wrong file and place."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +84,9 @@ class TextSource(Source):
         self.path = path
         self.parts: list[FilePart] = []
         files = text_files(path)
-        sizes = [file.stat().st_size for file in files]
+        for file in files:
+            require_no_json(file)
+        sizes = [_size(file) for file in files]
         if sum(sizes) == 0:
             raise ValueError(f"{path} is empty: there is no text in it to train on")
         left = int((1 - validation_fraction) * sum(sizes))
@@ -86,14 +108,10 @@ class TextSource(Source):
 
     def documents(self, piece: int) -> Iterator[Document]:
         part = self.parts[piece]
-        data = _read(part)
         try:
-            text = data.decode("utf-8")
+            text = _read(part.path, part.start, part.stop).decode("utf-8")
         except UnicodeDecodeError as error:
-            raise ValueError(
-                f"{part.path} is not UTF-8 text: byte 0x{data[error.start]:02x} at offset {part.start + error.start:,} "
-                f"({error.reason}). Convert it first, for instance: iconv -f WINDOWS-1252 -t UTF-8 {part.path.name}"
-            ) from None
+            raise ValueError(not_decodable(part.path, error, part.start)) from None
         yield Document(part.split, text if part.start else text.removeprefix("\ufeff"), begins=part.start == 0)
 
 
@@ -104,12 +122,18 @@ class JsonlSource(Source):
         self, files: list[Path], field: str, validation_fraction: float, piece_bytes: int = PIECE_BYTES
     ) -> None:
         self.field, self.validation_fraction = field, validation_fraction
-        self.parts = [
-            FilePart(file, start, min(start + piece_bytes, size))
-            for file in files
-            for size in [file.stat().st_size]
-            for start in range(0, size, piece_bytes)
-        ]
+        self.parts: list[FilePart] = []
+        for file in files:
+            with open_text_bytes(file) as opened:
+                if not (encoding := encoding_of(opened.read(4))).startswith("utf-8"):
+                    raise ValueError(f"{file} is in {encoding.upper()}: JSON lines are UTF-8; convert them first")
+            if is_plain(file):
+                size = file.stat().st_size
+                self.parts += [
+                    FilePart(file, start, min(start + piece_bytes, size)) for start in range(0, size, piece_bytes)
+                ]
+            else:
+                self.parts.append(FilePart(file, 0, sys.maxsize))  # packed: only its beginning can be found quickly
 
     def describe(self) -> dict[str, Any]:
         return {"kind": "jsonl", "field": self.field, "parts": _described(self.parts)}
@@ -118,18 +142,17 @@ class JsonlSource(Source):
     def n_pieces(self) -> int:
         return len(self.parts)
 
-    def documents(self, piece: int) -> Iterator[Document]:
+    def documents(self, piece: int) -> Iterator[Document | LeftOut]:
         """The lines that begin in this piece; the last of them may end in the next."""
         part = self.parts[piece]
-        with part.path.open("rb") as file:
+        with named_damage(part.path), open_text_bytes(part.path) as file:
             if part.start:
                 file.seek(part.start - 1)
                 file.readline()  # what began before
-            while (offset := file.tell()) < part.stop:
-                line = file.readline()
+            while (offset := file.tell()) < part.stop and (line := file.readline()):
                 if line.strip():
                     where = f"{part.path}, the line at byte {offset:,}"
-                    yield _of_split(_text_of(_json(line, where), self.field, where), self.validation_fraction)
+                    yield _document(_json(line, where), self.field, where, self.validation_fraction)
 
 
 class ParquetSource(Source):
@@ -152,12 +175,13 @@ class ParquetSource(Source):
     def n_pieces(self) -> int:
         return len(self.groups)
 
-    def documents(self, piece: int) -> Iterator[Document]:
+    def documents(self, piece: int) -> Iterator[Document | LeftOut]:
         file, group = self.groups[piece]
-        for batch in _parquet(file).iter_batches(batch_size=1000, row_groups=[group], columns=[self.field]):
-            for text in batch.column(0).to_pylist():
-                where = f"{file}, row group {group}"
-                yield _of_split(_text_of({self.field: text}, self.field, where), self.validation_fraction)
+        where = f"{file}, row group {group}"
+        with _named(where):
+            for batch in _parquet(file).iter_batches(batch_size=1000, row_groups=[group], columns=[self.field]):
+                for text in batch.column(0).to_pylist():
+                    yield _document({self.field: text}, self.field, where, self.validation_fraction)
 
 
 @dataclass(frozen=True)
@@ -202,14 +226,14 @@ class HubSource(Source):
     def n_pieces(self) -> int:
         return len(self.pieces)
 
-    def documents(self, piece: int) -> Iterator[Document]:
+    def documents(self, piece: int) -> Iterator[Document | LeftOut]:
         split, n, index = self.pieces[piece]
+        where = f"{self.name.path}, split {split}, file {index} of {n}"
         for row in self._stream(split).shard(num_shards=n, index=index):
-            text = _text_of(row, self.field, f"{self.name.path}, split {split}, file {index} of {n}")
-            if self.name.validation is None:
-                yield _of_split(text, self.validation_fraction)
-            else:
-                yield Document("train" if split == "train" else "validation", text)
+            made = _document(row, self.field, where, self.validation_fraction)
+            if self.name.validation is not None and isinstance(made, Document):
+                made = replace(made, split="train" if split == "train" else "validation")
+            yield made
 
     def _stream(self, split: str) -> Any:
         try:
@@ -237,10 +261,11 @@ def open_source(source: str, field: str, validation_fraction: float) -> Source:
     names = [STORIES, *HUB]
     if not path.exists() and (near := difflib.get_close_matches(source, names, n=1)):
         raise FileNotFoundError(f"no file or folder {source!r}, and no data set of that name. Did you mean {near[0]}?")
-    for suffix, kind in ((".jsonl", JsonlSource), (".parquet", ParquetSource)):
-        files = [path] if path.suffix == suffix and path.is_file() else sorted(path.glob(f"*{suffix}"))
-        if files := [file for file in files if not file.name.startswith(".")]:
-            return kind(files, field, validation_fraction)
+    for suffixes, kind in ((JSON_LINES, JsonlSource), ((".parquet",), ParquetSource)):
+        files = [path] if path.is_file() else sorted(path.iterdir()) if path.is_dir() else []
+        named = [file for file in files if file.name.lower().endswith(suffixes) and not file.name.startswith(".")]
+        if named := [file for file in named if file.is_file()]:
+            return kind(named, field, validation_fraction)
     try:
         return TextSource(path, validation_fraction)
     except FileNotFoundError as error:
@@ -258,9 +283,7 @@ def _cut(path: Path, place: int, end: int) -> int:
     if place >= end:
         return end
     start = place - 1
-    with path.open("rb") as file:
-        file.seek(start)
-        window = file.read(min(end, place + (1 << 20)) - start)
+    window = _read(path, start, min(end, place + (1 << 20)))
     if found := re.search(rb"[!-~]\n(?=[A-Za-z])", window):
         return start + found.end()
     while place < end and window[place - start] & 0xC0 == 0x80:  # inside a character
@@ -268,10 +291,24 @@ def _cut(path: Path, place: int, end: int) -> int:
     return place
 
 
-def _read(part: FilePart) -> bytes:
-    with part.path.open("rb") as file:
-        file.seek(part.start)
-        return file.read(part.stop - part.start)
+def _size(path: Path) -> int:
+    """Bytes of a file's text in UTF-8."""
+    return path.stat().st_size if is_plain(path) else sum(map(len, utf8_blocks(path)))
+
+
+def _read(path: Path, start: int, stop: int) -> bytes:
+    """Bytes `start` to `stop` of a file's text in UTF-8. A file that is packed or in UTF-16 is read from its beginning."""
+    if is_plain(path):
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read(stop - start)
+    found, place = bytearray(), 0
+    for block in utf8_blocks(path):
+        found += block[max(0, start - place) : max(0, stop - place)]
+        place += len(block)
+        if place >= stop:
+            break
+    return bytes(found)
 
 
 def _described(parts: list[FilePart]) -> list[list[Any]]:
@@ -294,12 +331,16 @@ def _json(line: bytes, where: str) -> dict[str, Any]:
     return value
 
 
-def _text_of(row: dict[str, Any], field: str, where: str) -> str:
+def _document(row: dict[str, Any], field: str, where: str, validation_fraction: float) -> Document | LeftOut:
+    """The text of a row; a row whose text is null has none."""
     if field not in row:
         raise ValueError(f"{where} has no field {field!r}. {_known(field, list(row))}")
-    if not isinstance(row[field], str):
-        raise ValueError(f"{where}: the field {field!r} holds {type(row[field]).__name__}, expected text")
-    return str(row[field])
+    text = row[field]
+    if text is None:
+        return LeftOut(where)
+    if not isinstance(text, str):
+        raise ValueError(f"{where}: the field {field!r} holds {type(text).__name__}, expected text")
+    return _of_split(text, validation_fraction)
 
 
 def _known(field: str, names: list[str]) -> str:
@@ -317,4 +358,17 @@ def _parquet(path: Path) -> Any:
     try:
         return ParquetFile(path)
     except ArrowInvalid as error:
-        raise ValueError(f"{path} is not a Parquet file: {error}") from error
+        raise ValueError(f"{path} is not a Parquet file, or damaged: {error}") from error
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """pyarrow's errors as a ValueError that says where."""
+    from pyarrow import ArrowException
+
+    try:
+        yield
+    except (ArrowException, OSError) as error:
+        raise ValueError(
+            f"{where} cannot be read: {error}. The file is damaged, or was changed: copy it again"
+        ) from error

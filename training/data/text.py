@@ -5,12 +5,14 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-SUFFIXES = (".txt", ".md")
-"""What is taken from a folder. A file that is named itself may have any name."""
+from gpt_from_scratch.support.text_files import PLAIN_NAMES, SUFFIXES, read_text, require_no_json
+
+FOLDER_NAMES = tuple(f"{plain}{packed}" for plain in PLAIN_NAMES for packed in ("", *SUFFIXES))
+"""Ends of the names that are taken from a folder. A file that is named itself may have any name."""
 
 
 def text_files(path: Path) -> list[Path]:
-    """The file itself, or the *.txt and *.md files of a folder and its subfolders, sorted by name.
+    """The file itself, or the *.txt and *.md files of a folder and its subfolders (also *.txt.gz …), sorted by name.
 
     Hidden files and folders are left out, and so are links to folders and links that lead out of the folder.
 
@@ -28,7 +30,7 @@ def text_files(path: Path) -> list[Path]:
     for folder, subfolders, names in os.walk(path):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         for file in (Path(folder) / name for name in names if not name.startswith(".")):
-            if file.suffix.lower() in SUFFIXES and file.is_file() and file.resolve().is_relative_to(root):
+            if file.name.lower().endswith(FOLDER_NAMES) and file.is_file() and file.resolve().is_relative_to(root):
                 found.append(file)
     if not found:
         raise FileNotFoundError(
@@ -38,29 +40,17 @@ def text_files(path: Path) -> list[Path]:
     return sorted(found, key=lambda file: file.relative_to(path).parts)
 
 
-def read_text(path: Path) -> str:
-    """A file's text, without a byte order mark.
-
-    Raises:
-        ValueError: it is not UTF-8; gives the place of the first wrong byte.
-    """
-    data = path.read_bytes()
-    try:
-        return data.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not UTF-8 text: byte 0x{data[error.start]:02x} at offset {error.start:,} ({error.reason}). "
-            f"Convert it first, for instance: iconv -f WINDOWS-1252 -t UTF-8 {path.name}"
-        ) from None
-
-
 def read_texts(path: Path) -> list[str]:
     """The texts of `text_files(path)`, those without any letter left out.
 
     Raises:
         FileNotFoundError, ValueError: as `text_files` and `read_text`, and if all of them are empty.
     """
-    texts = [text for file in text_files(path) if (text := read_text(file)).strip()]
+    texts = []
+    for file in text_files(path):
+        require_no_json(file)
+        if (text := read_text(file)).strip():
+            texts.append(text)
     if not texts:
         raise ValueError(f"{path} is empty: there is no text in it to train on")
     return texts

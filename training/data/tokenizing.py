@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt
@@ -21,9 +22,10 @@ from gpt_from_scratch.support.files import write_text
 from gpt_from_scratch.tokenizer.files import load_tokenizer, read_json
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer, id_dtype
 from gpt_from_scratch.training.data.shards import Shard, write_shard
-from gpt_from_scratch.training.data.sources import SPLITS, Source
+from gpt_from_scratch.training.data.sources import SPLITS, LeftOut, Source
 
 RECORDS = ".pieces"
+LEFT_OUT = "left out"
 SAY_EVERY = 1 << 18  # tokens between two reports of a worker
 
 
@@ -41,7 +43,13 @@ class Job:
 
     def shards(self, piece: int) -> dict[str, list[Shard]]:
         """The shards of a piece that is done, by split."""
-        return {split: [Shard(**shard) for shard in shards] for split, shards in read_json(self.record(piece)).items()}
+        record = read_json(self.record(piece))
+        return {split: [Shard(**shard) for shard in record[split]] for split in SPLITS}
+
+    def left_out(self, piece: int) -> tuple[int, str]:
+        """How many rows of a piece that is done held no text, and where the first was."""
+        count, first = read_json(self.record(piece)).get(LEFT_OUT, (0, ""))
+        return int(count), str(first)
 
 
 def tokenize(job: Job, pieces: list[int], workers: int, progress: Callable[[int, int], None]) -> None:
@@ -120,7 +128,8 @@ def _do_piece(piece: int) -> None:
         waiting[split], counts[split] = [], 0
 
     unsaid = 0
-    for split, tokens in _tokens(piece):
+    without: list[LeftOut] = []
+    for split, tokens in _tokens(piece, without):
         for start in range(0, len(tokens), _job.shard_tokens):
             part = tokens[start : start + _job.shard_tokens]
             if counts[split] + len(part) > _job.shard_tokens:
@@ -134,18 +143,26 @@ def _do_piece(piece: int) -> None:
     for split in SPLITS:
         if counts[split]:
             write(split)
-    record = {split: [asdict(shard) for shard in shards] for split, shards in done.items()}
+    record: dict[str, Any] = {split: [asdict(shard) for shard in shards] for split, shards in done.items()}
+    if without:
+        record[LEFT_OUT] = len(without), without[0].where
     write_text(_job.record(piece), json.dumps(record) + "\n")
     _said.put(unsaid)
 
 
-def _tokens(piece: int) -> Iterator[tuple[str, UInt[np.ndarray, " _"]]]:
-    """The tokens of a piece's documents, each behind an end-of-text token: it tells the model that a new one begins."""
+def _tokens(piece: int, left_out: list[LeftOut]) -> Iterator[tuple[str, UInt[np.ndarray, " _"]]]:
+    """The tokens of a piece's documents, each behind an end-of-text token: it tells the model that a new one begins.
+
+    Rows without a text are added to `left_out`.
+    """
     dtype = id_dtype(_tokenizer.n_vocab)
     try:
         end_of_text = np.array([_tokenizer.eot_token], dtype=dtype)
     except NoEndOfTextError:
         end_of_text = np.array([], dtype=dtype)
     for document in _job.source.documents(piece):
+        if isinstance(document, LeftOut):
+            left_out.append(document)
+            continue
         tokens = _tokenizer.encode_to_numpy(document.text)
         yield document.split, np.concatenate([end_of_text, tokens]) if document.begins else tokens

@@ -88,7 +88,7 @@ def test_what_a_user_can_put_right_says_so(
 
 def test_such_an_error_is_one_line() -> None:
     run = subprocess.run([sys.executable, "-m", "gpt_from_scratch.evals", "arithmetik"], capture_output=True, text=True)
-    assert run.returncode == 1 and run.stderr.startswith("error: there is no command") and run.stderr.count("\n") == 1
+    assert run.returncode == 2 and run.stderr.startswith("error: there is no command") and run.stderr.count("\n") == 1
 
 
 def test_compare(tmp_path: Path, capsys: Any) -> None:

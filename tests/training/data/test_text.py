@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpt_from_scratch.training.data.text import read_text, read_texts, split_texts, text_files
+from gpt_from_scratch.support.text_files import read_text
+from gpt_from_scratch.training.data.text import read_texts, split_texts, text_files
 
 
 def write(folder: Path, *names: str) -> None:

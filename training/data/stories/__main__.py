@@ -4,10 +4,17 @@ python -m gpt_from_scratch.training.data.stories                   # three stori
 python -m gpt_from_scratch.training.data.stories --check 10000     # one derivation each? and their sizes
 """
 
+if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
+    from gpt_from_scratch.support.command import run_command
+
+    run_command("stories", "gpt_from_scratch.training.data.stories.__main__:main")
+
+
 import argparse
 import statistics
 import time
 
+from gpt_from_scratch.support.arguments import ArgumentParser
 from gpt_from_scratch.training.data.stories.corpus import MAX_CHARACTERS, TRAIN_SEED, parse, story
 from gpt_from_scratch.training.data.stories.grammar import Derivation
 
@@ -36,7 +43,7 @@ def check(made: list[Derivation]) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line; print stories or the check's result."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=TRAIN_SEED, help="the stream: 0 is training, 1 validation")
     parser.add_argument("--first", type=int, default=0, help="number of the first story")
     parser.add_argument("--num", type=int, default=3, help="how many stories to print")
@@ -50,7 +57,3 @@ def main(arguments: list[str] | None = None) -> None:
         check(made)
     else:
         print("\n\n".join(one.text for one in made))
-
-
-if __name__ == "__main__":
-    main()

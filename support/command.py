@@ -1,0 +1,113 @@
+"""The outermost layer of every command: whatever ends it becomes a few words and an exit status.
+
+    if __name__ == "__main__":  # at the top of the script, so that Ctrl-C during imports is one line as well
+        from gpt_from_scratch.support.command import run_command
+
+        run_command("generate", "gpt_from_scratch.training.generate:main")
+
+Exit status: 0 done; 1 a defect of ours, with its traceback; 2 a mistake of the user's, in at most three lines; 130 stopped by
+Ctrl-C; 141 nobody reads the output any more. A command may return another status of its own. ``GPT_TRACEBACK=1`` shows
+where a mistake was found.
+"""
+
+import contextlib
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
+
+from gpt_from_scratch.support.visible import visible
+
+MISTAKE, INTERRUPTED, NOBODY_READS = 2, 128 + signal.SIGINT, 128 + signal.SIGPIPE
+MOST_LINES = 3
+MISTAKES = (ValueError, OSError, RuntimeError, ImportError)
+"""What a user can put right: a value, a file, the machine, a package that is missing."""
+DEFECTS = (RecursionError, NotImplementedError)
+"""Subclasses of these that no user can put right."""
+
+
+def run_command(name: str, target: str) -> NoReturn:
+    """Import a command, call it with the words of the command line, and exit with its status.
+
+    Args:
+        name: What the command calls itself in its messages.
+        target: ``module:function``; the function takes a list of words and returns an exit status, or None for 0.
+    """
+
+    def call() -> int | str | None:
+        module, _, function = target.partition(":")
+        status: int | None = getattr(importlib.import_module(module), function)(sys.argv[1:])
+        return status
+
+    show_any_text()
+    status = status_of(name, call)
+    end_output()
+    sys.exit(status)
+
+
+def status_of(name: str, call: Callable[[], int | str | None]) -> int | str | None:
+    """The exit status of a call. What ended it is printed on standard error; a defect of ours is raised as it is."""
+    try:
+        status = call()
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt as stopped:
+        # A second Ctrl-C, while Python ends its threads, ends the process without a word.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        hint = f"; {stopped}" if str(stopped) else ""
+        complain(f"{name}: stopped by Ctrl-C{hint}")
+        return INTERRUPTED
+    except BrokenPipeError:
+        return NOBODY_READS
+    except SystemExit as end:
+        # rich answers a closed pipe with SystemExit(1).
+        return NOBODY_READS if isinstance(end.__context__, BrokenPipeError) else end.code
+    except DEFECTS:
+        raise
+    except MISTAKES as error:
+        if os.environ.get("GPT_TRACEBACK"):
+            traceback.print_exc()
+        complain(f"error: {in_words(error)}")
+        return MISTAKE
+
+
+def complain(message: str) -> None:
+    """Print a message on standard error: at most `MOST_LINES` lines, and nothing that steers a terminal."""
+    with contextlib.suppress(OSError):  # nobody reads it
+        print(visible(shortened(message)), file=sys.stderr, flush=True)
+
+
+def in_words(error: BaseException) -> str:
+    """An error's message. Of an error of the operating system: the file's name and what is wrong with it."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        names = " -> ".join(os.fsdecode(name) for name in (error.filename, error.filename2) if name is not None)
+        return f"{names}: {error.strerror.lower()}"
+    return str(error) or type(error).__name__
+
+
+def shortened(message: str, most_lines: int = MOST_LINES) -> str:
+    """The message's first lines, and how many more there were."""
+    lines = [line for line in message.splitlines() if line.strip()]
+    if len(lines) <= most_lines:
+        return "\n".join(lines)
+    return "\n".join([*lines[: most_lines - 1], f"... and {len(lines) - most_lines + 1} more like it"])
+
+
+def show_any_text() -> None:
+    """Characters that the terminal's encoding lacks are printed as escapes from here on, and end no command."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def end_output() -> None:
+    """Write what is still buffered; where nobody reads it, it is dropped, so that Python's exit does not complain."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # the reader has gone, or the stream is closed
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
