@@ -38,7 +38,7 @@ def test_a_setting_of_no_name_asks_for_the_nearest(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit) as stopped:
         parse(["--model.n-layr", "3"])
     assert stopped.value.code == 2
-    assert "Perhaps you meant" in (printed := capsys.readouterr().err)
+    assert "Did you mean" in (printed := capsys.readouterr().err)
     assert "--model.n-layer" in printed
 
 
