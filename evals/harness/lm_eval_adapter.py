@@ -6,6 +6,7 @@ Importing this module registers the model "gpt_from_scratch":
     lm_eval.simple_evaluate(model="gpt_from_scratch", model_args="checkpoint=runs/x", tasks=["hellaswag"])
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,38 @@ from gpt_from_scratch.evals.lm.checkpoint import Checkpoint, load_checkpoint
 from gpt_from_scratch.evals.lm.completion import complete
 from gpt_from_scratch.evals.lm.loglikelihood import BATCH_TOKENS, Continuation, encode_pair, loglikelihoods
 from gpt_from_scratch.models.generation import Sampling
+
+CERTAIN = 0.0, True
+"""What an empty continuation scores."""
+
+NEUTRAL: dict[str, tuple[object, ...]] = {
+    "num_beams": (1,),
+    "num_beam_groups": (1,),
+    "num_return_sequences": (1,),
+    "n": (1,),
+    "best_of": (1,),
+    "repetition_penalty": (1,),
+    "encoder_repetition_penalty": (1,),
+    "no_repeat_ngram_size": (0,),
+    "presence_penalty": (0,),
+    "frequency_penalty": (0,),
+    "diversity_penalty": (0,),
+    "penalty_alpha": (0,),
+    "min_p": (0,),
+    "typical_p": (1,),
+    "epsilon_cutoff": (0,),
+    "eta_cutoff": (0,),
+    "min_new_tokens": (0,),
+    "min_tokens": (0,),
+    "min_length": (0,),
+    "bad_words_ids": ([],),
+    "suppress_tokens": ([],),
+    "logit_bias": ({},),
+}
+"""Values of settings that we do not have, with which they change nothing."""
+
+BY_THE_WAY = ("use_cache", "length_penalty", "early_stopping", "pad_token_id", "skip_special_tokens")
+"""Settings that cannot change what is generated here: of beams, of padding, of speed."""
 
 
 @register_model("gpt_from_scratch")
@@ -68,12 +101,18 @@ class GPTFromScratchLM(TemplateLM):  # type: ignore[misc, unused-ignore]
         pair = encode_pair(self.checkpoint.tokenizer, context, continuation)
         return list(pair.context), list(pair.continuation)
 
+    def loglikelihood(self, requests: Sequence[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """Each continuation's log-likelihood, and whether the model would say it; an empty one is certain."""
+        scores = iter(super().loglikelihood([request for request in requests if request.args[1]], disable_tqdm=True))
+        return [next(scores) if request.args[1] else CERTAIN for request in requests]
+
     def _loglikelihood_tokens(
         self, requests: Sequence[tuple[tuple[str, str], list[int], list[int]]], **kwargs: Any
     ) -> list[tuple[float, bool]]:
-        pairs = [Continuation(tuple(context), tuple(continuation)) for _, context, continuation in requests]
+        pairs = [Continuation(tuple(context), tuple(own)) for _, context, own in requests if own]
         scores = loglikelihoods(self.checkpoint.model, pairs, batch_tokens=self.batch_tokens)
-        answers = [(score.logprob, score.greedy) for score in scores]
+        scored = iter([(score.logprob, score.greedy) for score in scores])
+        answers = [next(scored) if own else CERTAIN for _, _, own in requests]
         for (text, _, _), answer in zip(requests, answers, strict=True):
             self.cache_hook.add_partial("loglikelihood", text, answer)
         return answers
@@ -85,7 +124,7 @@ class GPTFromScratchLM(TemplateLM):  # type: ignore[misc, unused-ignore]
         windows = [rolling((tokenizer.eot_token, *tokenizer.encode_ordinary(text)), size, size) for text in texts]
         flat = [window for some in windows for window in some]
         scores = iter(loglikelihoods(self.checkpoint.model, flat, batch_tokens=self.batch_tokens))
-        totals = [sum(next(scores).logprob for _ in some) for some in windows]
+        totals = [math.fsum(next(scores).logprob for _ in some) for some in windows]
         for text, total in zip(texts, totals, strict=True):
             self.cache_hook.add_partial("loglikelihood_rolling", (text,), total)
         return totals
@@ -121,15 +160,21 @@ class GPTFromScratchLM(TemplateLM):  # type: ignore[misc, unused-ignore]
         return tokens[-max(1, self.max_length - length) :]
 
     def _settings(self, task: dict[str, Any]) -> tuple[Sampling, tuple[str, ...], int]:
-        wanted = dict(normalize_gen_kwargs(task, self.max_gen_toks))
+        given = {name: value for name, value in task.items() if value is not None}
+        wanted = dict(normalize_gen_kwargs(given, self.max_gen_toks))
         sampled = wanted.pop("do_sample", False)
         stops = tuple(stop for stop in wanted.pop("until") if stop)
         length = int(wanted.pop("max_gen_toks"))
         temperature = float(wanted.pop("temperature", 1.0))
         sampling = Sampling(temperature=temperature if sampled else 0.0)
-        for name in ("top_k", "top_p"):
-            if name in wanted:
-                sampling = replace(sampling, **{name: wanted.pop(name)})
-        if wanted:
-            raise ValueError(f"the task asks for {', '.join(map(str, wanted))}, which generation here does not have")
+        if (top_k := int(wanted.pop("top_k", 0))) > 0:  # 0 and -1 are how others write "all"
+            sampling = replace(sampling, top_k=top_k)
+        if "top_p" in wanted:
+            sampling = replace(sampling, top_p=float(wanted.pop("top_p")))
+        if unknown := [f"{name}={value!r}" for name, value in wanted.items() if not _changes_nothing(name, value)]:
+            raise ValueError(f"the task asks for {', '.join(unknown)}, which generation here does not have")
         return sampling, stops, length
+
+
+def _changes_nothing(name: str, value: object) -> bool:
+    return name in BY_THE_WAY or value in NEUTRAL.get(name, ())

@@ -63,7 +63,8 @@ class TextStream:
     """
 
     def __init__(self, tokenizer: Tokenizer, stops: Sequence[str] = ()) -> None:
-        self._tokenizer, self._stops = tokenizer, stops
+        self._tokenizer = tokenizer
+        self._stops = tuple(stop for stop in stops if stop)  # the empty text is everywhere: it means none
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._sent = 0
         self.text = ""

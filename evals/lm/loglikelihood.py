@@ -162,7 +162,11 @@ def encode_pair(tokenizer: Tokenizer, context: str, continuation: str) -> Contin
     """Tokens of context and continuation as lm-eval splits them.
 
     Both are encoded as one text; spaces at the context's end go to the continuation, since a token often begins with
-    one. Without a context the end-of-text token stands in for it.
+    one. Without a context the end-of-text token stands in for it. Where one token spans the join, so that none is left
+    for the continuation, it is encoded by itself.
+
+    Raises:
+        ValueError: an empty continuation.
     """
     stripped = context.rstrip()
     continuation = context[len(stripped) :] + continuation
@@ -170,7 +174,8 @@ def encode_pair(tokenizer: Tokenizer, context: str, continuation: str) -> Contin
         return Continuation((tokenizer.eot_token,), tuple(tokenizer.encode_ordinary(continuation)))
     given = tokenizer.encode_ordinary(stripped)
     whole = tokenizer.encode_ordinary(stripped + continuation)
-    return Continuation(tuple(given), tuple(whole[len(given) :]))
+    own = whole[len(given) :] or tokenizer.encode_ordinary(continuation)
+    return Continuation(tuple(given), tuple(own))
 
 
 def check_tokens(model: Scorable, requests: Sequence[Continuation]) -> None:

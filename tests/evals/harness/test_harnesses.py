@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import math
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +15,8 @@ import lm_eval
 import lm_eval.tasks
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpt_from_scratch.evals.harness.lm_eval_adapter import GPTFromScratchLM
 from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
@@ -201,15 +205,118 @@ def test_by_name_and_a_string_of_arguments(ours: dict[str, Any], folder: Path, t
     )
 
 
-def test_settings_that_cannot_be_honoured_are_refused(checkpoint: Checkpoint) -> None:
+def instances(kind: str, *arguments: tuple[Any, ...]) -> list[Any]:
     from lm_eval.api.instance import Instance
 
+    return [Instance(kind, {}, one, index) for index, one in enumerate(arguments)]
+
+
+@pytest.fixture(scope="session")
+def theirs(folder: Path) -> Any:
+    from lm_eval.models.huggingface import HFLM
+
+    return HFLM(pretrained=str(folder), device="cpu")
+
+
+words = st.text(st.sampled_from("thermanwlis .é\n"), max_size=12) | st.sampled_from(
+    [TEXT * 2, "A man wal", "ks to the ri", " "]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(pairs=st.lists(st.tuples(words, words), min_size=1, max_size=6))
+def test_pairs_are_encoded_and_scored_as_lm_evals_own_model_does(
+    checkpoint: Checkpoint, theirs: Any, pairs: list[tuple[str, str]]
+) -> None:
+    """Wherever lm-eval's own model does not end: it refuses a pair of which no token is left for the continuation."""
+    ours = GPTFromScratchLM(checkpoint)
+    answers = ours.loglikelihood(instances("loglikelihood", *pairs), disable_tqdm=True)
+    assert len(answers) == len(pairs) and all(math.isfinite(value) and value <= 0 for value, _ in answers)
+    shared = []
+    for pair, answer in zip(pairs, answers, strict=True):
+        context, own = theirs._encode_pair(*pair) if pair[0].strip() and pair[1] else ([], [])
+        if context and own:
+            assert ours._encode_pair(*pair) == (context, own)
+            if len(own) <= checkpoint.context:
+                shared.append((pair, answer))
+    expected = theirs.loglikelihood(instances("loglikelihood", *[pair for pair, _ in shared]), disable_tqdm=True)
+    for (_, (value, greedy)), (their_value, their_greedy) in zip(shared, expected, strict=True):
+        assert value == pytest.approx(their_value, abs=2e-3) and greedy == their_greedy
+
+
+def test_a_token_across_the_join_ends_no_run(tasks: Path, checkpoint: Checkpoint) -> None:
+    """A `target_delimiter` of "" is enough for one."""
+    tokenizer = checkpoint.tokenizer
+    assert len(tokenizer.encode_ordinary("The riv")) >= len(tokenizer.encode_ordinary("The river"))
+    ours = GPTFromScratchLM(checkpoint)
+    assert ours._encode_pair("The riv", "er") == (
+        tokenizer.encode_ordinary("The riv"),
+        tokenizer.encode_ordinary("er"),
+    )
+    rows = [{"q": "The riv", "choices": ["er", "er and", "s"], "gold": 0}]
+    (tasks / "joined.jsonl").write_text(json.dumps(rows[0]) + "\n")
+    head = f"task: joined\ntarget_delimiter: ''\n{LOCAL % (tasks / 'joined.jsonl')}"
+    (tasks / "joined.yaml").write_text(head + TASKS["choices"])
+    manager = lm_eval.tasks.TaskManager(include_path=str(tasks), include_defaults=False)
+    result = lm_eval.simple_evaluate(
+        model=ours, tasks=["joined"], task_manager=manager, bootstrap_iters=0, log_samples=True
+    )
+    assert result is not None
+    (sample,) = result["samples"]["joined"]
+    assert all(value < 0 for value, _ in sample["filtered_resps"])
+
+
+def test_empty_sides(checkpoint: Checkpoint, theirs: Any) -> None:
+    ours = GPTFromScratchLM(checkpoint)
+    both = instances("loglikelihood", ("", "A man"), ("", ""), ("A man", ""), ("  ", "A man"))
+    answers = ours.loglikelihood(both)
+    assert answers[1:3] == [(0.0, True), (0.0, True)]
+    assert answers[0][0] == pytest.approx(theirs.loglikelihood(both[:1])[0][0], abs=1e-4)
+    assert ours.loglikelihood_rolling(instances("loglikelihood_rolling", ("",), ("A",)))[0] == 0.0
+    assert ours.loglikelihood([]) == [] and ours.generate_until([]) == []
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        {"num_beams": 1},
+        {"top_k": 0},
+        {"top_k": -1, "top_p": 1.0},
+        {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "use_cache": True},
+        {"temperature": None, "top_p": None, "do_sample": None},
+        {"length_penalty": 1.0, "early_stopping": False, "num_return_sequences": 1, "min_p": 0.0},
+    ],
+)
+def test_settings_that_change_nothing_end_no_run(checkpoint: Checkpoint, harmless: dict[str, Any]) -> None:
     model = GPTFromScratchLM(checkpoint)
-    instance = Instance("generate_until", {}, ("A", {"until": ["."], "repetition_penalty": 2.0}), 0)
-    with pytest.raises(ValueError, match="repetition_penalty, which generation here does not have"):
-        model.generate_until([instance])
+    plain = model.generate_until(instances("generate_until", ("The river", {"until": ["."], "max_gen_toks": 8})))
+    for until in (["."], ".", [".", ""]):
+        asked = {"until": until, "max_new_tokens": 8, **harmless}
+        assert model.generate_until(instances("generate_until", ("The river", asked))) == plain
+    for none in ([], None, "", [""]):
+        asked = {"until": none, "max_gen_toks": 8, **harmless}
+        (text,) = model.generate_until(instances("generate_until", ("The river", asked)))
+        assert text.startswith(plain[0]) and text
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"repetition_penalty": 2.0},
+        {"num_beams": 4},
+        {"min_p": 0.1},
+        {"no_repeat_ngram_size": 3},
+        {"guidance": "x"},
+        {"logit_bias": {5: 1.0}},
+    ],
+)
+def test_settings_that_cannot_be_honoured_are_refused(checkpoint: Checkpoint, asked: dict[str, Any]) -> None:
+    model = GPTFromScratchLM(checkpoint)
+    ((name, value),) = asked.items()
+    with pytest.raises(ValueError, match=re.escape(f"asks for {name}={value!r}, which generation here does not have")):
+        model.generate_until(instances("generate_until", ("A", {"until": ["."], **asked})))
     sampled = {"until": [], "do_sample": True, "temperature": 0.7, "top_p": 0.9, "max_gen_toks": 5}
-    assert len(model.generate_until([Instance("generate_until", {}, ("A", sampled), 0)])[0]) > 0
+    assert len(model.generate_until(instances("generate_until", ("A", sampled)))[0]) > 0
 
 
 def test_inspect_runs_a_task_on_our_checkpoint(folder: Path, tmp_path: Path) -> None:
@@ -245,3 +352,48 @@ def test_inspect_runs_a_task_on_our_checkpoint(folder: Path, tmp_path: Path) -> 
     assert log.results.scores[0].metrics["accuracy"].value == 1
     assert log.samples is not None
     assert [sample.output.completion for sample in log.samples] == expected
+
+
+def ask_inspect(folder: Path, prompt: str, **settings: Any) -> Any:
+    import asyncio
+
+    from inspect_ai.model import ChatMessageUser, GenerateConfig
+
+    import gpt_from_scratch.evals.harness.inspect_adapter as adapter
+
+    model = adapter.GPTFromScratchAPI(str(folder), device="cpu")
+    config = GenerateConfig(temperature=0, **settings)
+    outputs = [asyncio.run(model.generate([ChatMessageUser(content=prompt)], [], "auto", config)) for _ in range(2)]
+    assert outputs[0].completion == outputs[1].completion
+    return outputs[0]
+
+
+def test_inspect_keeps_room_for_the_answer_and_says_what_it_cuts(
+    folder: Path, checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    long = TEXT * 5
+    count = len(checkpoint.tokenizer.encode_ordinary(long))
+    output = ask_inspect(folder, long, max_tokens=20)
+    assert output.usage.input_tokens == 96 - 20 and output.usage.output_tokens <= 20
+    assert f"a prompt of {count} tokens loses its first {count - 76}: it and an answer of 20" in caplog.text
+    assert ask_inspect(folder, long).usage.input_tokens == 96 - 24
+    caplog.clear()
+    output = ask_inspect(folder, "A man", max_tokens=500)
+    assert output.usage.total_tokens <= 96 and output.stop_reason in ("model_length", "stop")
+    assert ask_inspect(folder, "A man", max_tokens=3).stop_reason in ("max_tokens", "stop")
+    assert not caplog.records
+
+
+def test_inspect_names_what_it_ignores_once(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ask_inspect(folder, "A man", max_tokens=3, logprobs=True, frequency_penalty=0.5, max_retries=2, num_choices=4)
+    named = [record.getMessage() for record in caplog.records]
+    assert named == [f"{folder} has no frequency_penalty, logprobs, num_choices: these settings are ignored"]
+
+
+def test_inspects_empty_stop_sequence_stops_nothing(folder: Path) -> None:
+    plain = ask_inspect(folder, "A man", max_tokens=12).completion
+    assert ask_inspect(folder, "A man", max_tokens=12, stop_seqs=[""], top_k=0).completion == plain != ""
+    assert (
+        ask_inspect(folder, "A man", max_tokens=12, stop_seqs=["", plain[3]]).completion
+        == plain[: plain.index(plain[3])]
+    )

@@ -96,3 +96,21 @@ def test_pairs_are_split_as_lm_eval_does() -> None:
         alone = encode_pair(tokenizer, empty, "sat")
         assert alone.context == (tokenizer.eot_token,)
         assert list(alone.continuation) == tokenizer.encode_ordinary(empty + "sat")
+
+
+JOINING = BytePairEncodingTokenizer.from_text("aab abb ab aaa bbb abab " * 30, 269)
+
+
+@given(context=st.text("ab ", max_size=9), continuation=st.text("ab ", min_size=1, max_size=6))
+def test_no_join_leaves_a_continuation_without_tokens(context: str, continuation: str) -> None:
+    """A tokenizer that joins letters across the two, more of them the longer they are."""
+    tokenizer = JOINING
+    pair = encode_pair(tokenizer, context, continuation)
+    assert pair.context and pair.continuation
+    given = tokenizer.encode_ordinary(context.rstrip())
+    rest = tokenizer.encode_ordinary(context + continuation)[len(given) :]
+    if rest:
+        assert list(pair.continuation) == rest
+    else:
+        moved = context[len(context.rstrip()) :]
+        assert list(pair.continuation) == tokenizer.encode_ordinary(moved + continuation)
