@@ -21,16 +21,28 @@ Prompt = list[Message]
 
 @dataclasses.dataclass(frozen=True)
 class Usage:
-    """Tokens that were read and written, summed over every request that one answer needed."""
+    """Tokens that were read and written, summed over every request that one answer needed.
+
+    cache_write_tokens: those of the read ones that were written to the vendor's prompt cache, which costs more
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
+    cache_write_tokens: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens)
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+        )
 
     def __sub__(self, other: "Usage") -> "Usage":
-        return Usage(self.input_tokens - other.input_tokens, self.output_tokens - other.output_tokens)
+        return Usage(
+            self.input_tokens - other.input_tokens,
+            self.output_tokens - other.output_tokens,
+            self.cache_write_tokens - other.cache_write_tokens,
+        )
 
     @property
     def total(self) -> int:
@@ -45,6 +57,8 @@ class Call:
     parameters: dict[str, Any]
     usage: Usage = Usage()
     finish_reason: str | None = None
+    counted: bool = True
+    """Whether the server said how many tokens it used; where it did not, `usage` is too low."""
     transcript: list[Any] | None = None
     """Every message after the prompt, where there were several (function calling)."""
 
@@ -132,3 +146,12 @@ class TextOptions:
 def asks_for_probs(request: Request) -> bool:
     """Whether this is a `GetProbsRequest`, ours or evalugator's."""
     return hasattr(request, "min_top_n")
+
+
+def without_surrogates(text: str) -> str:
+    """`text` with U+FFFD for each half of a surrogate pair that stands alone: UTF-8, and so no request, has a form for it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

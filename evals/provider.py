@@ -1,9 +1,12 @@
 """What a provider of models is, and how it says that a call failed."""
 
-import re
 from typing import Protocol, runtime_checkable
 
-from gpt_from_scratch.evals.messages import Request, Response, Usage
+from gpt_from_scratch.evals.credentials import redact
+from gpt_from_scratch.evals.messages import Request, Response, Usage, without_surrogates
+
+MOST_CHARACTERS = 1000
+"""Of an error's text: servers send whole pages."""
 
 
 @runtime_checkable
@@ -27,9 +30,11 @@ class ProviderError(Exception):
     """A call to a model failed.
 
     status: the HTTP status, or None where there was no reply
-    retryable: whether the same call may succeed later
+    retryable: whether the same call may succeed in a moment
     retry_after: how many seconds the server asked to wait
     stops_run: every other call would fail in the same way (a refused key)
+    permanent: no later run can cure it either, since the question itself is refused
+    kind: a short label to count by; None takes the status, or "connection" where there is none
     """
 
     def __init__(
@@ -40,19 +45,24 @@ class ProviderError(Exception):
         retryable: bool = False,
         retry_after: float | None = None,
         stops_run: bool = False,
+        permanent: bool = False,
+        kind: str | None = None,
     ) -> None:
-        super().__init__(redact(message))
+        text = without_surrogates(redact(message))
+        super().__init__(text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…")
         self.status = status
         self.retryable = retryable
         self.retry_after = retry_after
         self.stops_run = stops_run
+        self.permanent = permanent
+        self._kind = kind
         self.usage = Usage()
         """What was used before the failure, where one answer needs several requests."""
 
     @property
     def kind(self) -> str:
         """A short label to count by."""
-        return str(self.status) if self.status is not None else "connection"
+        return self._kind or (str(self.status) if self.status is not None else "connection")
 
 
 class MissingKeyError(RuntimeError):
@@ -63,8 +73,3 @@ class MissingKeyError(RuntimeError):
             f"{variable} is not set. Set it to your API key (export {variable}=...), give a server of your own with "
             f"base_url, or run offline with the model 'echo'."
         )
-
-
-def redact(text: str) -> str:
-    """Blank out what looks like an API key: vendors quote parts of it in their error messages."""
-    return re.sub(r"\b(sk|pk)-[\w*.-]{4,}|(?<=Bearer )\S+", "[key]", text)

@@ -1,13 +1,17 @@
 """The conversation between a model and its tools, the same for both vendors."""
 
 import abc
+from collections.abc import Sequence
 from typing import Any
 
 from gpt_from_scratch.evals.messages import Call, GetTextResponse, Request, Response, Usage, asks_for_probs
 from gpt_from_scratch.evals.provider import Provider, ProviderError
+from gpt_from_scratch.evals.providers.replies import Reply, ToolCall
 
 PREFIX = "function-calling-"
 """Before a vendor's model id: so that the plain model and the one with functions are two models."""
+_NO_PARAMETERS = ("model", "system", "tools")
+"""Arguments of a request that are no parameters of it: they are the same for a whole run."""
 
 
 class MaxIterationsReachedError(ProviderError):
@@ -15,13 +19,10 @@ class MaxIterationsReachedError(ProviderError):
 
     def __init__(self, iterations: int, messages: list[Any]) -> None:
         super().__init__(
-            f"the model still called functions after {iterations} turns; allow more with max_iterations_per_execution"
+            f"the model still called functions after {iterations} turns; allow more with max_iterations_per_execution",
+            kind="max iterations",
         )
         self.messages = messages
-
-    @property
-    def kind(self) -> str:
-        return "max iterations"
 
 
 class FunctionCallingProvider(abc.ABC):
@@ -39,16 +40,12 @@ class FunctionCallingProvider(abc.ABC):
         """The arguments of every request, and the messages of the first, in the vendor's form."""
 
     @abc.abstractmethod
-    def ask(self, messages: list[Any], arguments: dict[str, Any]) -> tuple[Any, Call]:
-        """Send the messages: the vendor's reply and its account. Raises ProviderError."""
+    def ask(self, messages: list[Any], arguments: dict[str, Any]) -> Reply:
+        """Send the messages. Raises ProviderError."""
 
     @abc.abstractmethod
-    def take_turn(self, reply: Any, messages: list[Any]) -> bool:
-        """Append the reply and the results of the functions it calls; False where it calls none."""
-
-    @abc.abstractmethod
-    def text_of(self, reply: Any) -> str:
-        """The reply's text."""
+    def answer(self, calls: Sequence[ToolCall]) -> list[dict[str, Any]]:
+        """The messages that answer a turn's calls of functions."""
 
     def fingerprint(self) -> dict[str, Any]:
         """What else than the prompt decides the answer: it is part of the cache's key."""
@@ -77,27 +74,31 @@ class FunctionCallingProvider(abc.ABC):
         arguments, messages = self.start(model_id.removeprefix(PREFIX), request)
         asked = len(messages)
         replies: list[Any] = []
-        usage = Usage()
+        usage, counted = Usage(), True
         try:
             for _ in range(self._max_iterations):
-                reply, call = self.ask(messages, arguments)
-                replies.append(reply)
-                usage += call.usage
-                if not self.take_turn(reply, messages):
+                reply = self.ask(messages, arguments)
+                replies.append(reply.raw)
+                usage, counted = usage + reply.usage, counted and reply.counted
+                messages.append(reply.turn)
+                if not reply.calls:
+                    sent = {name: value for name, value in arguments.items() if name not in _NO_PARAMETERS}
                     return GetTextResponse(
                         model_id=model_id,
                         request=request,
                         raw_responses=replies,
                         context=request.context,
-                        txt=self.text_of(reply),
+                        txt=reply.text,
                         call=Call(
-                            served_model=call.served_model,
-                            parameters=call.parameters,
+                            served_model=reply.model,
+                            parameters=sent,
                             usage=usage,
-                            finish_reason=call.finish_reason,
+                            finish_reason=reply.finish_reason,
+                            counted=counted,
                             transcript=messages[asked:],
                         ),
                     )
+                messages.extend(self.answer(reply.calls))
             raise MaxIterationsReachedError(self._max_iterations, messages)
         except ProviderError as error:
             error.usage = usage

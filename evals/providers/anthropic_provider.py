@@ -15,7 +15,8 @@ from gpt_from_scratch.evals.messages import (
     asks_for_probs,
 )
 from gpt_from_scratch.evals.provider import ProviderError
-from gpt_from_scratch.evals.providers.vendor import VendorProvider, as_dicts, split_system
+from gpt_from_scratch.evals.providers.replies import Reply, anthropic_reply
+from gpt_from_scratch.evals.providers.vendor import VendorProvider, as_dicts, call_of, split_system
 
 # Claude 3 to 4.6 take a temperature; from Opus 4.7 on the API refuses one (HTTP 400).
 _TAKES_TEMPERATURE = re.compile(r"claude-(2|3|instant)|claude-(opus|sonnet|haiku)-4(-[0-6])?(-\d{8}|-latest)?$")
@@ -47,24 +48,30 @@ class AnthropicProvider(VendorProvider):
         return GetTextResponse(
             model_id=model_id,
             request=request,
-            raw_responses=[reply],
+            raw_responses=[reply.raw],
             context=request.context,
-            txt=text_of(reply),
+            txt=reply.text,
             call=call_of(reply, parameters),
         )
 
-    def create(self, *, system: str, temperature: float | None = None, **arguments: Any) -> Any:
-        """One `messages.create`: a Message. Raises ProviderError."""
-        if system:
+    def create(
+        self, *, system: str, messages: list[dict[str, Any]], temperature: float | None = None, **arguments: Any
+    ) -> Reply:
+        """One `messages.create`, without its empty messages, which the API refuses. Raises ProviderError."""
+        arguments["messages"] = [message for message in messages if not _is_empty(message["content"])]
+        if not arguments["messages"]:
+            raise ProviderError(
+                "the question is empty, and Anthropic takes no empty message: give it a text",
+                permanent=True,
+                kind="unsendable",
+            )
+        if not _is_empty(system):
             arguments["system"] = system
         if temperature is not None:
             # The SDK has had no such parameter since the newest models refuse it; the older ones still read it.
             arguments["extra_body"] = {"temperature": temperature}
-        with self.errors_as_ours():
-            reply = self.client.messages.create(**arguments)
-        if getattr(reply, "content", None) is None:
-            raise ProviderError(f"a reply without content: {str(reply)[:200]!r}", retryable=True)
-        return reply
+        create = self.client.messages.with_raw_response.create
+        return self.send(create, anthropic_reply, lambda: self.sdk.types.Message, **arguments)
 
     def encode(self, model_id: str, data: str) -> list[int]:
         raise NotImplementedError(f"Anthropic publishes no tokenizer: {model_id} cannot be encoded for here")
@@ -82,12 +89,12 @@ class AnthropicProvider(VendorProvider):
         replies = [
             self.create(model=model_id, system=system, messages=as_dicts(messages), **parameters) for _ in range(count)
         ]
-        seen = collections.Counter(text_of(reply) for reply in replies)
-        usage = sum((usage_of(reply) for reply in replies), Usage())
+        seen = collections.Counter(reply.text for reply in replies)
+        usage = sum((reply.usage for reply in replies), Usage())
         return GetProbsResponse(
             model_id=model_id,
             request=request,
-            raw_responses=replies,
+            raw_responses=[reply.raw for reply in replies],
             context=request.context,
             probs={text: n / count for text, n in seen.most_common()},
             call=Call(served_model=replies[0].model, parameters=parameters, usage=usage),
@@ -102,20 +109,5 @@ def text_parameters(model: str, options: TextOptions) -> dict[str, Any]:
     return parameters
 
 
-def text_of(reply: Any) -> str:
-    """The text blocks of a reply, joined."""
-    return "".join(block.text for block in reply.content if block.type == "text")
-
-
-def usage_of(reply: Any) -> Usage:
-    """The tokens a reply was billed for, those read from or written to the prompt cache among them."""
-    usage = reply.usage
-    cached = (getattr(usage, "cache_creation_input_tokens", 0) or 0) + (
-        getattr(usage, "cache_read_input_tokens", 0) or 0
-    )
-    return Usage(usage.input_tokens + cached, usage.output_tokens)
-
-
-def call_of(reply: Any, parameters: dict[str, Any]) -> Call:
-    """The account of one reply."""
-    return Call(served_model=reply.model, parameters=parameters, usage=usage_of(reply), finish_reason=reply.stop_reason)
+def _is_empty(content: str | list[Any]) -> bool:
+    return not (content.strip() if isinstance(content, str) else content)

@@ -1,21 +1,19 @@
 """OpenAI's models, and any server that speaks its chat completions protocol."""
 
-import math
 import re
 from typing import Any
 
 from gpt_from_scratch.evals.messages import (
-    Call,
     GetProbsResponse,
     GetTextResponse,
     Request,
     Response,
     TextOptions,
-    Usage,
     asks_for_probs,
 )
 from gpt_from_scratch.evals.provider import ProviderError
-from gpt_from_scratch.evals.providers.vendor import VendorProvider, as_dicts
+from gpt_from_scratch.evals.providers.replies import Reply, openai_reply
+from gpt_from_scratch.evals.providers.vendor import VendorProvider, as_dicts, call_of
 
 _OPENAI = re.compile(r"gpt-|chatgpt-|o\d|codex-|ft:")
 _REASONING = re.compile(r"(ft:)?(o\d|codex-|gpt-([5-9]|\d\d)(?!.*-chat))")
@@ -53,19 +51,16 @@ class OpenAIProvider(VendorProvider):
         return GetTextResponse(
             model_id=model_id,
             request=request,
-            raw_responses=[reply],
+            raw_responses=[reply.raw],
             context=request.context,
-            txt=text_of(reply),
+            txt=reply.text,
             call=call_of(reply, parameters),
         )
 
-    def complete(self, **arguments: Any) -> Any:
-        """One `chat.completions.create`: a ChatCompletion with a choice in it. Raises ProviderError."""
-        with self.errors_as_ours():
-            reply = self.client.chat.completions.create(**arguments)
-        if not getattr(reply, "choices", None):
-            raise ProviderError(f"a reply without choices: {str(reply)[:200]!r}", retryable=True)
-        return reply
+    def complete(self, **arguments: Any) -> Reply:
+        """One `chat.completions.create`. Raises ProviderError."""
+        create = self.client.chat.completions.with_raw_response.create
+        return self.send(create, openai_reply, lambda: self.sdk.types.chat.ChatCompletion, **arguments)
 
     def encode(self, model_id: str, data: str) -> list[int]:
         return list(self._encoding(model_id).encode(data, disallowed_special=()))
@@ -80,15 +75,14 @@ class OpenAIProvider(VendorProvider):
             raise ValueError(f"min_top_n is 1 to {MOST_LOGPROBS} for OpenAI's protocol, not {request.min_top_n}")
         parameters = {"max_tokens": 1, "temperature": 0.0, "logprobs": True, "top_logprobs": request.min_top_n}
         reply = self.complete(model=model, messages=as_dicts(request.prompt), **parameters)
-        logprobs = reply.choices[0].logprobs
-        if logprobs is None or not logprobs.content:
+        if reply.probs is None:
             raise ProviderError(f"{model} sent no log probabilities")
         return GetProbsResponse(
             model_id=model_id,
             request=request,
-            raw_responses=[reply],
+            raw_responses=[reply.raw],
             context=request.context,
-            probs={entry.token: math.exp(entry.logprob) for entry in logprobs.content[0].top_logprobs},
+            probs=reply.probs,
             call=call_of(reply, parameters),
         )
 
@@ -121,25 +115,3 @@ def text_parameters(model: str, options: TextOptions) -> dict[str, Any]:
 def takes_parallel_tool_calls(model: str) -> bool:
     """The o models call one function at a time, and refuse to be told so."""
     return re.match(r"o\d", model) is None
-
-
-def text_of(reply: Any) -> str:
-    """A reply's text; a refusal is the text of what the model said instead."""
-    message = reply.choices[0].message
-    return str(message.content or getattr(message, "refusal", None) or "")
-
-
-def usage_of(reply: Any) -> Usage:
-    """The tokens a reply was billed for; zero where a server does not say."""
-    usage = reply.usage
-    return Usage(usage.prompt_tokens, usage.completion_tokens) if usage else Usage()
-
-
-def call_of(reply: Any, parameters: dict[str, Any]) -> Call:
-    """The account of one reply."""
-    return Call(
-        served_model=reply.model or "",
-        parameters=parameters,
-        usage=usage_of(reply),
-        finish_reason=reply.choices[0].finish_reason,
-    )

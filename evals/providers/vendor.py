@@ -1,20 +1,28 @@
 """What OpenAI's and Anthropic's SDKs have in common: a client made when first needed, and errors in one form."""
 
-import contextlib
+import dataclasses
 import functools
 import importlib
 import json
+import math
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, ClassVar
 
-from gpt_from_scratch.evals.messages import Message, Prompt
+from gpt_from_scratch.evals import credentials
+from gpt_from_scratch.evals.messages import Call, Message, Prompt
 from gpt_from_scratch.evals.provider import MissingKeyError, ProviderError
+from gpt_from_scratch.evals.providers import transport
+from gpt_from_scratch.evals.providers.replies import Reply, garbled, read_json
 from gpt_from_scratch.evals.retry import retry_after
 
 RETRYABLE = {408, 409, 429}
+REFUSED_QUESTION = {400, 413, 422}
+"""Statuses that are about what was asked: no server will answer it tomorrow."""
+NO_KEY = "no key needed"
+REDIRECTS = range(300, 400)
 
 
 class VendorProvider:
@@ -34,26 +42,48 @@ class VendorProvider:
         """
         base_url: of a server with the same protocol; None is the vendor, or what the environment names
         api_key: for `base_url`; the vendor's own key is only ever sent to the vendor
+        timeout: seconds that one request may take, from its first byte to the reply's last
+
+        Raises:
+            ValueError: `base_url` is no URL, or `timeout` is not above 0.
         """
+        if not 0 < timeout < math.inf:
+            raise ValueError(f"timeout must be a number of seconds above 0, not {timeout}")
+        if base_url is not None:
+            credentials.Address.of(base_url)
         self.base_url = base_url
         self.api_key = api_key
         self._given_client = client
         self._client: Any = None
         self._made_in: tuple[str | None, str | None] = (None, None)
+        self._secrets: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         self.timeout = timeout
 
     def client_arguments(self) -> dict[str, Any]:
-        """What the client is made with. Raises MissingKeyError."""
-        if self.base_url is not None:
-            return {"base_url": self.base_url, "api_key": self.api_key or "no key needed"}
-        if not os.environ.get(self.key_variable):
+        """What the client is made with. Raises MissingKeyError, and ValueError for an address that is none."""
+        key = (self.api_key or NO_KEY) if self.base_url is not None else os.environ.get(self.key_variable)
+        if not key:
             raise MissingKeyError(self.key_variable)
-        return {}
+        arguments: dict[str, Any] = {"api_key": key}
+        secrets = [] if key == NO_KEY else [key]
+        if url := self.base_url or os.environ.get(self.url_variable):
+            # Apart, so that no message or log of the SDK's shows user, password or query.
+            address = credentials.Address.of(url)
+            arguments["base_url"] = address.public
+            if address.query:
+                arguments["default_query"] = address.query
+            if address.authorization:
+                arguments["default_headers"] = {"Authorization": address.authorization}
+            secrets += address.secrets
+        credentials.remember(*secrets)
+        self._secrets = frozenset(secret for secret in secrets if len(secret) >= credentials.SHORTEST)
+        return arguments
 
     def fingerprint(self) -> dict[str, Any]:
         """What else than the prompt decides the answer: it is part of the cache's key."""
-        return {"provider": self.package, "base_url": self.base_url or os.environ.get(self.url_variable)}
+        url = self.base_url or os.environ.get(self.url_variable)
+        return {"provider": self.package, "base_url": credentials.public_url(url)}
 
     @functools.cached_property
     def sdk(self) -> ModuleType:
@@ -73,28 +103,74 @@ class VendorProvider:
         with self._lock:
             environment = os.environ.get(self.key_variable), os.environ.get(self.url_variable)
             if self._client is None or self._made_in != environment:
-                options = {"max_retries": 0, "timeout": self.timeout}
+                options: dict[str, Any] = {"max_retries": 0, "timeout": self.timeout}
                 if self._given_client is not None:
                     self._client = self._given_client.with_options(**options)
                 else:
-                    self._client = getattr(self.sdk, self.client_class)(**self.client_arguments(), **options)
+                    options |= self.client_arguments()
+                    http_client = transport.bounded_client(self.sdk, self.timeout)
+                    self._client = getattr(self.sdk, self.client_class)(http_client=http_client, **options)
                 self._made_in = environment
             return self._client
 
-    @contextlib.contextmanager
-    def errors_as_ours(self) -> Iterator[None]:
-        """Turn the SDK's exceptions into `ProviderError`."""
+    def send(
+        self, create: Callable[..., Any], read: Callable[[Any], Reply], kind: Callable[[], Any], **arguments: Any
+    ) -> Reply:
+        """One request: the reply in our types, whatever the server does.
+
+        create: the SDK's method, with its raw reply
+        read: makes the `Reply` of the reply's JSON
+        kind: the SDK's class of a reply
+
+        Raises:
+            ProviderError: the request cannot be sent, or has no answer.
+        """
+        _check_sendable(arguments)
+        body = transport.within(self.timeout, lambda: self._body(create, arguments))
+        reply = read(read_json(body, self._secrets))
+        return dataclasses.replace(reply, raw=_as_vendors(kind(), body))
+
+    def _body(self, create: Callable[..., Any], arguments: dict[str, Any]) -> bytes:
+        """In the request's own thread. Turns the SDK's exceptions into `ProviderError`."""
         sdk = self.sdk
         try:
-            yield
+            body: bytes = create(**arguments).http_response.content
+            return body
+        except ProviderError:
+            raise
         except sdk.APIStatusError as error:
             raise _status_error(error) from error
         except sdk.APIConnectionError as error:
+            if isinstance(error.__cause__, ProviderError):
+                raise error.__cause__ from None
             raise ProviderError(f"no reply: {error.__cause__ or error}", retryable=True) from error
-        except sdk.APIError as error:
-            raise ProviderError(f"a reply that cannot be read: {error}", retryable=True) from error
-        except json.JSONDecodeError as error:  # of a garbled body: the SDKs let it through
-            raise ProviderError(f"a reply that cannot be read: {error}", retryable=True) from error
+        except Exception as error:  # what an SDK trips over once a reply is there is that reply's fault, and one row's
+            if not transport.replied():
+                raise
+            raise garbled(f"{type(error).__name__}: {error}") from error
+
+
+def _check_sendable(arguments: dict[str, Any]) -> None:
+    """Raise ProviderError where a request has no form in UTF-8."""
+    try:
+        json.dumps(arguments, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise ProviderError(
+            f"the question holds half a character ({half}, a surrogate without its other half) and cannot be sent: "
+            f"mend the text it comes from",
+            permanent=True,
+            kind="unsendable",
+        ) from None
+
+
+def _as_vendors(kind: Any, body: bytes) -> Any:
+    """A reply as the SDK's own object, for those who know it; plain JSON where the SDK makes none of it."""
+    plain = json.loads(body)
+    try:
+        return kind.construct(**plain)
+    except Exception:  # the SDK's construction checks nothing, and breaks on odd fields in ways of its own
+        return plain
 
 
 def _status_error(error: Any) -> ProviderError:
@@ -105,12 +181,18 @@ def _status_error(error: Any) -> ProviderError:
     retryable = (status in RETRYABLE or status >= 500) and not out_of_money
     if headers.get("x-should-retry") in ("true", "false"):
         retryable = headers["x-should-retry"] == "true"
+    text = str(error.message)
+    if status in REDIRECTS:
+        target = credentials.public_url(headers.get(transport.REDIRECT) or headers.get("location"))
+        text = f"the server has moved{f' to {target}' if target else ''}: give its address as base_url"
     return ProviderError(
-        f"HTTP {status}: {error.message}",
+        f"HTTP {status}: {text}",
         status=status,
         retryable=retryable,
         retry_after=retry_after(headers),
-        stops_run=status in (401, 403) or out_of_money,
+        # A page of some proxy's on the way is no word of the vendor's about the key.
+        stops_run=(status in (401, 403) and isinstance(error.body, dict)) or out_of_money,
+        permanent=status in REFUSED_QUESTION and not retryable,
     )
 
 
@@ -123,3 +205,14 @@ def split_system(prompt: Prompt) -> tuple[str, list[Message]]:
     """The system text, joined, and the other messages: Anthropic takes the system prompt as a parameter."""
     system = "\n\n".join(message.content for message in prompt if message.role == "system")
     return system, [message for message in prompt if message.role != "system"]
+
+
+def call_of(reply: Reply, parameters: dict[str, Any]) -> Call:
+    """The account of one reply."""
+    return Call(
+        served_model=reply.model,
+        parameters=parameters,
+        usage=reply.usage,
+        finish_reason=reply.finish_reason,
+        counted=reply.counted,
+    )

@@ -7,6 +7,7 @@ from gpt_from_scratch.evals.function_calling.anthropic.schemas import definition
 from gpt_from_scratch.evals.function_calling.registry import ToolRegistry
 from gpt_from_scratch.evals.function_calling.strict_schema import ANTHROPIC
 from gpt_from_scratch.evals.function_calling.tools import FunctionTool
+from gpt_from_scratch.evals.providers.replies import ToolCall
 
 
 class FunctionCallHandler:
@@ -22,13 +23,13 @@ class FunctionCallHandler:
 
     def resolve(self, tool_call: Any) -> dict[str, Any]:
         """The tool_result block that answers a tool_use block: its result, or the error as JSON."""
-        result = self._registry.resolve(tool_call.name, tool_call.input)
-        return {
-            "type": "tool_result",
-            "tool_use_id": tool_call.id,
-            "content": result.content,
-            "is_error": result.is_error,
-        }
+        return self.answer(ToolCall(tool_call.id, tool_call.name, tool_call.input))
+
+    def answer(self, call: ToolCall) -> dict[str, Any]:
+        """`resolve`, for a call in our own type. An empty result has no content: the API refuses empty texts."""
+        result = self._registry.resolve(call.name, call.arguments)
+        content = {"content": result.content} if result.content.strip() else {}
+        return {"type": "tool_result", "tool_use_id": call.id, **content, "is_error": result.is_error}
 
     def _resolve_function_call(self, tool_call: Any) -> Any:
         """The function's own result; raises what `ToolRegistry.call` does."""

@@ -10,9 +10,10 @@ from typing import Any
 from gpt_from_scratch.evals.function_calling.anthropic.function_call_handler import FunctionCallHandler
 from gpt_from_scratch.evals.function_calling.loop import FunctionCallingProvider, MaxIterationsReachedError
 from gpt_from_scratch.evals.function_calling.tools import FunctionTool
-from gpt_from_scratch.evals.messages import Call, Request, TextOptions
+from gpt_from_scratch.evals.messages import Request, TextOptions
 from gpt_from_scratch.evals.providers import anthropic_provider
 from gpt_from_scratch.evals.providers.anthropic_provider import AnthropicProvider
+from gpt_from_scratch.evals.providers.replies import Reply, ToolCall
 from gpt_from_scratch.evals.providers.vendor import as_dicts, split_system
 
 __all__ = ["AnthropicFunctionCallingProvider", "MaxIterationsReachedError"]
@@ -41,20 +42,11 @@ class AnthropicFunctionCallingProvider(FunctionCallingProvider):
     def start(self, model: str, request: Request) -> tuple[dict[str, Any], list[Any]]:
         system, messages = split_system(request.prompt)
         parameters = anthropic_provider.text_parameters(model, TextOptions.of(request))
-        return {"model": model, "system": system, "tools": self._tools, **parameters}, as_dicts(messages)
+        tools = {"tools": self._tools} if self._tools else {}
+        return {"model": model, "system": system, **tools, **parameters}, as_dicts(messages)
 
-    def ask(self, messages: list[Any], arguments: dict[str, Any]) -> tuple[Any, Call]:
-        reply = self._anthropic.create(messages=messages, **arguments)
-        sent = {key: value for key, value in arguments.items() if key not in ("model", "system", "tools")}
-        return reply, anthropic_provider.call_of(reply, sent)
+    def ask(self, messages: list[Any], arguments: dict[str, Any]) -> Reply:
+        return self._anthropic.create(messages=messages, **arguments)
 
-    def take_turn(self, reply: Any, messages: list[Any]) -> bool:
-        # As they came: a thinking block must go back with its signature.
-        messages.append({"role": "assistant", "content": [b.model_dump(exclude_none=True) for b in reply.content]})
-        calls = [block for block in reply.content if block.type == "tool_use"]
-        if calls:
-            messages.append({"role": "user", "content": [self._handler.resolve(call) for call in calls]})
-        return bool(calls)
-
-    def text_of(self, reply: Any) -> str:
-        return anthropic_provider.text_of(reply)
+    def answer(self, calls: Sequence[ToolCall]) -> list[dict[str, Any]]:
+        return [{"role": "user", "content": [self._handler.answer(call) for call in calls]}]

@@ -7,6 +7,7 @@ from gpt_from_scratch.evals.function_calling.openai.schemas import definition_of
 from gpt_from_scratch.evals.function_calling.registry import ToolRegistry
 from gpt_from_scratch.evals.function_calling.strict_schema import OPENAI
 from gpt_from_scratch.evals.function_calling.tools import FunctionTool
+from gpt_from_scratch.evals.providers.replies import ToolCall
 
 
 class FunctionCallHandler:
@@ -26,8 +27,12 @@ class FunctionCallHandler:
 
     def resolve(self, tool_call: Any) -> dict[str, Any]:
         """The tool message that answers a tool call: its result, or the error as JSON."""
-        result = self._registry.resolve(tool_call.function.name, tool_call.function.arguments)
-        return {"role": "tool", "tool_call_id": tool_call.id, "content": result.content}
+        return self.answer(ToolCall(tool_call.id, tool_call.function.name, tool_call.function.arguments))
+
+    def answer(self, call: ToolCall) -> dict[str, Any]:
+        """`resolve`, for a call in our own type."""
+        result = self._registry.resolve(call.name, call.arguments)
+        return {"role": "tool", "tool_call_id": call.id, "content": result.content}
 
     def _resolve_function_call(self, tool_call: Any) -> Any:
         """The function's own result; raises what `ToolRegistry.call` does."""

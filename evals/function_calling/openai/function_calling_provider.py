@@ -10,9 +10,10 @@ from typing import Any
 from gpt_from_scratch.evals.function_calling.loop import FunctionCallingProvider, MaxIterationsReachedError
 from gpt_from_scratch.evals.function_calling.openai.function_call_handler import FunctionCallHandler
 from gpt_from_scratch.evals.function_calling.tools import FunctionTool
-from gpt_from_scratch.evals.messages import Call, Request, TextOptions
+from gpt_from_scratch.evals.messages import Request, TextOptions
 from gpt_from_scratch.evals.providers import openai_provider
 from gpt_from_scratch.evals.providers.openai_provider import OpenAIProvider
+from gpt_from_scratch.evals.providers.replies import Reply, ToolCall
 from gpt_from_scratch.evals.providers.vendor import as_dicts
 
 __all__ = ["MaxIterationsReachedError", "OpenAIFunctionCallingProvider"]
@@ -45,36 +46,15 @@ class OpenAIFunctionCallingProvider(FunctionCallingProvider):
 
     def start(self, model: str, request: Request) -> tuple[dict[str, Any], list[Any]]:
         name = model.removeprefix(self._openai.prefix)
-        arguments: dict[str, Any] = {
-            "model": name,
-            "tools": self._tools,
-            **openai_provider.text_parameters(name, TextOptions.of(request)),
-        }
-        if self._parallel is not None and openai_provider.takes_parallel_tool_calls(name):
-            arguments["parallel_tool_calls"] = self._parallel
+        arguments = {"model": name, **openai_provider.text_parameters(name, TextOptions.of(request))}
+        if self._tools:  # the API refuses an empty list of them
+            arguments["tools"] = self._tools
+            if self._parallel is not None and openai_provider.takes_parallel_tool_calls(name):
+                arguments["parallel_tool_calls"] = self._parallel
         return arguments, as_dicts(request.prompt)
 
-    def ask(self, messages: list[Any], arguments: dict[str, Any]) -> tuple[Any, Call]:
-        reply = self._openai.complete(messages=messages, **arguments)
-        sent = {key: value for key, value in arguments.items() if key not in ("model", "tools")}
-        return reply, openai_provider.call_of(reply, sent)
+    def ask(self, messages: list[Any], arguments: dict[str, Any]) -> Reply:
+        return self._openai.complete(messages=messages, **arguments)
 
-    def take_turn(self, reply: Any, messages: list[Any]) -> bool:
-        message = reply.choices[0].message
-        turn: dict[str, Any] = {"role": "assistant", "content": message.content}
-        messages.append(turn)
-        if not message.tool_calls:
-            return False
-        turn["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.function.name, "arguments": call.function.arguments},
-            }
-            for call in message.tool_calls
-        ]
-        messages.extend(self._handler.resolve(call) for call in message.tool_calls)
-        return True
-
-    def text_of(self, reply: Any) -> str:
-        return openai_provider.text_of(reply)
+    def answer(self, calls: Sequence[ToolCall]) -> list[dict[str, Any]]:
+        return [self._handler.answer(call) for call in calls]
