@@ -19,10 +19,14 @@ T = TypeVar("T")
 
 @dataclasses.dataclass
 class Tally:
-    """What one row took beside its answer: tries that failed, and what they used."""
+    """What one row took beside its answer: tries that failed, and what they used.
+
+    uncounted: tries that may have been charged, while the server said nothing that can be read
+    """
 
     retries: int = 0
     lost: Usage = dataclasses.field(default_factory=Usage)
+    uncounted: int = 0
 
 
 class Asker:
@@ -38,8 +42,16 @@ class Asker:
         self._rng = random.Random(seed)
         self._threads = concurrent.futures.ThreadPoolExecutor(max_concurrency, thread_name_prefix="evals")
 
-    async def attempt(self, call: Callable[[], T], tally: Tally, seconds_left: Callable[[], float]) -> T:
+    async def attempt(
+        self,
+        call: Callable[[], T],
+        tally: Tally,
+        seconds_left: Callable[[], float],
+        has_room: Callable[[Tally], bool] = lambda tally: True,
+    ) -> T:
         """The result of `call`, tried again while it raises a `ProviderError` that another try can cure.
+
+        has_room: whether the limits allow another try after those of the tally
 
         Raises:
             ProviderError: the last one.
@@ -50,8 +62,9 @@ class Asker:
                 return await loop.run_in_executor(self._threads, call)
             except ProviderError as error:
                 tally.lost += error.usage
+                tally.uncounted += error.uncounted
                 delay = self.backoff.delay(error, tally.retries, self._rng)
-                if delay is None or delay >= seconds_left() or self.stopping.is_set():
+                if delay is None or delay >= seconds_left() or self.stopping.is_set() or not has_room(tally):
                     raise
                 tally.retries += 1
                 self.retries[error.kind] += 1
@@ -80,16 +93,36 @@ def ask_provider(
     if given is None:  # a provider of evalugator's keeps no account
         sent = {"temperature": request.temperature, "max_tokens": request.max_tokens}
         given = Call(served_model=getattr(response, "model_id", model), parameters=sent)
-    if not response.txt and given.finish_reason in ("length", "max_tokens"):
-        error = ProviderError(
-            f"{model} used up max_tokens={request.max_tokens} before it wrote any text: reasoning models need thousands"
-        )
-        error.usage = given.usage
+    if error := _set_apart(model, request, response.txt, given):
+        error.usage, error.uncounted = given.usage, not given.counted
         raise error
     answer = Answer(response.txt, given)
     if cache is not None:
         cache.put(cache_key, answer)
     return answer
+
+
+FILTERED = ("content_filter", "refusal")
+"""Why an answer stopped, where the vendor and not the model ended it: OpenAI's word and Anthropic's."""
+CUT = ("length", "max_tokens", "model_context_window_exceeded")
+
+
+def _set_apart(model: str, request: GetTextRequest, text: str, call: Call) -> ProviderError | None:
+    """Why an answer says nothing of what the model knows, and is not scored; None where it does."""
+    if call.finish_reason in FILTERED:
+        shown = f" after {text[:100]!r}" if text else ""
+        return ProviderError(
+            f"a content filter cut the answer of {model}{shown} ({call.finish_reason})",
+            permanent=True,
+            kind="content filter",
+        )
+    if not text and call.finish_reason in CUT:
+        return ProviderError(
+            f"{model} used up max_tokens={request.max_tokens} before it wrote any text: reasoning models need thousands",
+            permanent=True,
+            kind="cut off",
+        )
+    return None
 
 
 def most_usage(prompt: Prompt, max_tokens: int) -> Usage:

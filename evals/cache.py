@@ -7,7 +7,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from gpt_from_scratch.evals.messages import Call, Usage
+import pydantic
+
+from gpt_from_scratch.evals.messages import Call
 from gpt_from_scratch.support import files
 
 
@@ -17,6 +19,9 @@ class Answer:
 
     output: str
     call: Call
+
+
+_ANSWER = pydantic.TypeAdapter(Answer)
 
 
 def content_hash(value: Any) -> str:
@@ -34,22 +39,25 @@ class Cache:
     def get(self, key: str) -> Answer | None:
         path = self._path(key)
         try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            call = Call(**{**stored["call"], "usage": Usage(**stored["call"]["usage"])})
-            return Answer(stored["output"], call)
+            return _ANSWER.validate_python(json.loads(path.read_bytes()))
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError) as error:
-            warnings.warn(f"the cached answer {path} is damaged ({error}) and asked for again", stacklevel=2)
+        except (ValueError, RecursionError, OSError) as error:  # pydantic's errors are ValueErrors
+            why = "; ".join(str(error).splitlines()[:3]) or type(error).__name__
+            warnings.warn(f"the cached answer {path} is damaged ({why}) and asked for again", stacklevel=2)
             return None
 
     def __contains__(self, key: str) -> bool:
         return self._path(key).exists()
 
     def put(self, key: str, answer: Answer) -> None:
+        """Keep an answer. One that cannot be written is warned of: the run has it, and goes on."""
         path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        files.write_text(path, json.dumps(dataclasses.asdict(answer), ensure_ascii=True, default=str))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.write_text(path, json.dumps(dataclasses.asdict(answer), ensure_ascii=True, default=str))
+        except OSError as error:
+            warnings.warn(f"an answer is not kept in the cache: {error}", stacklevel=2)
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.json"

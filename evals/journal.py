@@ -8,6 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+import pydantic
+
+from gpt_from_scratch.evals.credentials import without_credentials
 from gpt_from_scratch.evals.samples import SampleResult
 from gpt_from_scratch.support import files
 from gpt_from_scratch.support.lock import LOCK_FILE, locked
@@ -67,16 +70,12 @@ class Journal:
         whole = data.rfind(b"\n") + 1
         if whole < len(data):
             self._file.truncate(whole)
-        lines = data[:whole].splitlines()
-        try:
-            if lines:
-                _check_same(self.path, json.loads(lines[0])["run"], json.loads(json.dumps(identity)))
-                self._header = []
-            for line in lines[1:]:
-                entry = json.loads(line)
-                self._keep(entry["key"], SampleResult.model_validate(entry["row"]))
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise ValueError(f"{self.path} is not the record of a run ({error}); give another resume_path") from error
+        lines = data[:whole].split(b"\n")[:-1]
+        if lines:
+            _check_same(self.path, _identity(self.path, lines[0]), json.loads(json.dumps(identity)))
+            self._header = []
+        for number, line in enumerate(lines[1:], start=2):
+            self._keep(*_row(self.path, number, line))
 
     def __enter__(self) -> "Journal":
         return self
@@ -88,7 +87,8 @@ class Journal:
 
 
 def _check_same(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    other = [f"{key}: {before.get(key)!r} then, {now.get(key)!r} now" for key in now if before.get(key) != now[key]]
+    then = {key: without_credentials(value) for key, value in before.items()}
+    other = [f"{key}: {then.get(key)!r} then, {now[key]!r} now" for key in now if then.get(key) != now[key]]
     if other:
         raise ValueError(
             f"{path} is the record of another run ({'; '.join(other)}). Give another resume_path, or run as before."
@@ -98,12 +98,7 @@ def _check_same(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None
 def read_identity(path: Path) -> dict[str, Any]:
     """The first line of a run's record. Raises ValueError where the file is not one."""
     with path.open("rb") as file:
-        line = file.readline()
-    try:
-        identity: dict[str, Any] = json.loads(line)["run"]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not the record of a run: {error!r}") from error
-    return identity
+        return _identity(path, file.readline())
 
 
 def read_rows(path: Path) -> Iterator[SampleResult]:
@@ -112,14 +107,49 @@ def read_rows(path: Path) -> Iterator[SampleResult]:
     Raises:
         ValueError: the file is not a run's record.
     """
-    read_identity(path)
     rows: dict[str, SampleResult] = {}
-    for line in path.read_bytes().splitlines(keepends=True):
-        if line.endswith(b"\n"):
-            try:
-                entry = json.loads(line)
-                if "row" in entry:
-                    rows[entry["key"]] = SampleResult.model_validate(entry["row"])
-            except (json.JSONDecodeError, KeyError, TypeError) as error:
-                raise ValueError(f"{path} is not the record of a run: {error!r}") from error
+    with path.open("rb") as file:
+        _identity(path, file.readline())
+        for number, line in enumerate(file, start=2):
+            if line.endswith(b"\n"):  # else it is the torn last one of a run that was killed
+                key, row = _row(path, number, line)
+                rows[key] = row
     yield from rows.values()
+
+
+def _identity(path: Path, line: bytes) -> dict[str, Any]:
+    entry = _entry(path, 1, line)
+    if not isinstance(entry.get("run"), dict):
+        raise ValueError(f"{path} is not the record of a run (line 1 does not tell what it asked); give another one")
+    identity: dict[str, Any] = entry["run"]
+    return identity
+
+
+def _row(path: Path, number: int, line: bytes) -> tuple[str, SampleResult]:
+    entry = _entry(path, number, line)
+    key, row = entry.get("key"), entry.get("row")
+    if not isinstance(key, str) or not isinstance(row, dict):
+        raise _odd(path, number, "no row under a key")
+    try:
+        return key, SampleResult.model_validate(row)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise _odd(path, number, f"a row of another version, its {where}: {first['msg']}") from error
+
+
+def _entry(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested without end
+        raise _odd(path, number, str(error)) from error
+    if not isinstance(entry, dict):
+        raise _odd(path, number, "no JSON object")
+    return entry
+
+
+def _odd(path: Path, number: int, why: str) -> ValueError:
+    return ValueError(
+        f"{path} is not the record of a run, or is damaged: line {number} is odd ({why[:300]}). Take that line out and its "
+        f"question is asked again, or give another resume_path."
+    )

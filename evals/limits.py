@@ -47,11 +47,13 @@ class Account:
         self.cost = 0.0
         self.in_flight = 0
         self._reserved = Usage()
+        self._uncounted = Usage()
         self._started = time.monotonic()
 
-    def settle(self, usage: Usage, cost: float | None) -> None:
-        """Note what was used."""
+    def settle(self, usage: Usage, cost: float | None, uncounted: Usage = Usage()) -> None:  # noqa: B008  (frozen)
+        """Note what was used, and what may have been used beyond it where a server did not say."""
         self.used += usage
+        self._uncounted += uncounted
         self.cost += cost or 0.0
 
     def seconds_left(self) -> float:
@@ -64,7 +66,7 @@ class Account:
         limits, wanted = self.limits, self._reserved + most
         if self.seconds_left() <= 0:
             return f"the limit of {limits.seconds:g} seconds was reached"
-        if limits.tokens is not None and (self.used + wanted).total > limits.tokens:
+        if limits.tokens is not None and (self.used + self._uncounted + wanted).total > limits.tokens:
             return f"the limit of {limits.tokens} tokens leaves no room for another answer ({self.used.total} used)"
         if limits.cost is not None and self.price is not None and self.cost + self.price.cost(wanted) > limits.cost:
             return f"the limit of ${limits.cost:g} leaves no room for another answer (${self.cost:.4f} spent)"

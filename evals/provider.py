@@ -33,7 +33,8 @@ class ProviderError(Exception):
     retryable: whether the same call may succeed in a moment
     retry_after: how many seconds the server asked to wait
     stops_run: every other call would fail in the same way (a refused key)
-    permanent: no later run can cure it either, since the question itself is refused
+    permanent: no later run can cure it either: the question cannot be sent, or a filter or a bound cuts its answer.
+        A status of the server's never is: a server or an account can be put right.
     kind: a short label to count by; None takes the status, or "connection" where there is none
     """
 
@@ -56,6 +57,8 @@ class ProviderError(Exception):
         self.stops_run = stops_run
         self.permanent = permanent
         self._kind = kind
+        self.uncounted = False
+        """Whether it may have been charged beyond `usage`: a reply came that cannot be read, or none in time."""
         self.usage = Usage()
         """What was used before the failure, where one answer needs several requests."""
 

@@ -130,6 +130,8 @@ def _facts(result: EvalResult, shared: str) -> list[tuple[str, str]]:
     facts.append(("answers", f"{figures['answered']} of {result.requested}, {figures['errors']} failed"))
     if figures["unread"]:
         facts.append(("unread answers", f"{figures['unread']}, counted as wrong"))
+    if result.errors:
+        facts.append(("failed", ", ".join(f"{n} × {kind}" for kind, n in figures["error_kinds"].items())))
     facts.append(("tokens", f"{result.input_tokens} read, {result.output_tokens} written"))
     facts.append(("cost", "not known" if result.cost is None else f"${result.cost:.4f}"))
     if result.retries:

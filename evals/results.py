@@ -1,5 +1,6 @@
 """A run's result: made from its rows, as a table, and on disk."""
 
+import collections
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,11 +91,17 @@ def summary(result: EvalResult) -> dict[str, Any]:
     figures["answered"] = len(rows)
     figures["errors"] = len(result.errors)
     figures["unread"] = result.counts.incorrect_and_unparsable
+    figures["error_kinds"] = error_kinds(result)
     if scores:
         several = len(set(clusters)) > 1
         figures["standard_error"] = stats.clustered_standard_error(scores, clusters) if several else None
         figures["interval_95"] = list(stats.interval(scores, clusters))
     return figures
+
+
+def error_kinds(result: EvalResult) -> dict[str, int]:
+    """How many rows have no score for each reason: an HTTP status, "connection", "content filter", "cut off" ..."""
+    return dict(sorted(collections.Counter(row.error_kind or "other" for row in result.errors).items()))
 
 
 def write_summary(result: EvalResult, folder: Path) -> None:

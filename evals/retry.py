@@ -2,6 +2,7 @@
 
 import dataclasses
 import email.utils
+import math
 import random
 import time
 from collections.abc import Mapping
@@ -22,8 +23,8 @@ class Backoff:
     patience: float = 600.0
 
     def __post_init__(self) -> None:
-        if self.max_retries < 0 or self.base < 0 or self.cap < 0:
-            raise ValueError(f"a backoff needs max_retries, base and cap of at least 0, not {self}")
+        if self.max_retries < 0 or not (0 <= self.base < math.inf and 0 <= self.cap < math.inf and self.patience >= 0):
+            raise ValueError(f"a backoff needs max_retries, base, cap and patience of at least 0, not {self}")
 
     def delay(self, error: ProviderError, retries: int, rng: random.Random) -> float | None:
         """Seconds to wait before the next try, after `retries` were made already; None to give up."""
@@ -31,18 +32,25 @@ class Backoff:
             return None
         if error.retry_after is not None:
             return error.retry_after if error.retry_after <= self.patience else None
-        return float(min(self.cap, self.base * 2**retries) * (1 - 0.25 * rng.random()))
+        doubled = self.base * 2.0 ** min(retries, 1000)
+        return float(min(self.cap, doubled) * (1 - 0.25 * rng.random()))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a reply's headers ask to wait: Retry-After-Ms, or Retry-After in seconds or as a date (RFC 9110)."""
+    """Seconds that a reply's headers ask to wait: Retry-After-Ms, or Retry-After in seconds or as a date (RFC 9110).
+
+    None where they ask nothing that can be read; `Backoff.patience` bounds what is obeyed.
+    """
     if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
         return milliseconds / 1000
     text = headers.get("retry-after")
     if (seconds := _number(text)) is not None:
         return seconds
-    date = email.utils.parsedate_tz(text) if text else None
-    return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None
+    try:
+        date = email.utils.parsedate_tz(text) if text else None
+        return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None
+    except (ValueError, OverflowError, TypeError, IndexError):  # a year 99999, a 32nd day, a zone of ten digits
+        return None
 
 
 def _number(text: str | None) -> float | None:
@@ -51,4 +59,4 @@ def _number(text: str | None) -> float | None:
         value = float(text) if text else -1.0
     except ValueError:
         return None
-    return value if 0 <= value < float("inf") else None
+    return value if 0 <= value < math.inf else None

@@ -13,7 +13,7 @@ from gpt_from_scratch.evals.items import Item, RunOptions, make_items
 from gpt_from_scratch.evals.journal import Journal
 from gpt_from_scratch.evals.limits import Account
 from gpt_from_scratch.evals.messages import Call, GetTextRequest, Usage
-from gpt_from_scratch.evals.pricing import AS_OF, FREE, price_of
+from gpt_from_scratch.evals.pricing import FREE, price_of, source_of
 from gpt_from_scratch.evals.progress import Progress, Status
 from gpt_from_scratch.evals.prompts import Asked
 from gpt_from_scratch.evals.provider import Provider, ProviderError
@@ -36,7 +36,7 @@ class Run:
         self.provider, self.options, self.progress = provider, options, progress
         self.scorer, self.fingerprint = get_scorer(scorer), fingerprint(provider)
         self.items = make_items(samples, options, self.fingerprint)
-        self.price = options.price or price_of(options.model)
+        self.price = options.price or price_of(options.model, served=getattr(provider, "served", False))
         self.account = Account(options.limits, self.price)
         if options.limits.cost is not None and getattr(self.scorer, "price", FREE) is None:
             raise ValueError(f"a limit on cost needs the price of the grader too: give {self.scorer.name} a price")
@@ -74,7 +74,7 @@ class Run:
                 self.account.settle(Usage(row.input_tokens, row.output_tokens), row.cost)
             old = self._journal.rows if self._journal else {}
             for item in self.items:
-                if item.key in old and old[item.key].error is None:
+                if item.key in old and self._is_done(old[item.key]):
                     self._keep(item.key, old[item.key])
             remaining = [item for item in self.items if item.key not in self.rows]
             self._announce(remaining, old)
@@ -90,6 +90,9 @@ class Run:
             save_path=options.resume_path,
         )
 
+    def _is_done(self, row: SampleResult) -> bool:
+        return row.error is None or (row.permanent and not self.options.retry_all)
+
     def interrupt(self) -> None:
         """End the run from another thread, when what is in flight is recorded."""
         if self._loop is not None and not self._loop.is_closed():
@@ -102,7 +105,8 @@ class Run:
         to_ask = [i for i in remaining if i.key not in answered and not (cache and i.cache_key in cache)]
         if self.progress is None or not to_ask or (self.price and not self.price.input and not self.price.output):
             return
-        expected = sum((expected_usage(i.asked.prompt, self.options.max_tokens) for i in to_ask), Usage())
+        each = [expected_usage(item.asked.prompt, self.options.max_tokens) for item in to_ask]
+        expected = sum(each, Usage())
         tokens = (
             f"{len(to_ask)} requests, about {expected.input_tokens} tokens to read and at most "
             f"{expected.output_tokens} to write"
@@ -110,8 +114,9 @@ class Run:
         if self.price is None:
             cost = "its price is not known here (give price=Price(input, output), or --price IN OUT)"
         else:
-            low, high = self.price.cost(Usage(expected.input_tokens)), self.price.cost(expected)
-            source = "" if self.options.price else f", by the prices of {AS_OF}"
+            low = sum(self.price.cost(Usage(usage.input_tokens)) for usage in each)
+            high = sum(self.price.cost(usage) for usage in each)
+            source = "" if self.options.price else f", by the prices of {source_of(self.options.model)}"
             cost = f"expected cost ${low:.4f} to ${high:.4f}{source}"
         self.progress.say(f"{self.options.model}: {tokens}; {cost}")
 
@@ -138,7 +143,7 @@ class Run:
     async def _one(self, item: Item, before: SampleResult | None) -> None:
         """Ask, score and record one question; `before` is its row with an error, from a run that is resumed."""
         started, tally = time.monotonic(), Tally()
-        answer, spent, error, cached = None, Usage(), None, False
+        answer, spent, error, cached, cost = None, Usage(), None, False, self._cost(Usage())
         if before is not None and before.output is not None:
             answer = _answer_of(before)  # only its scoring failed
         elif self.options.cache is not None and (answer := self.options.cache.get(item.cache_key)) is not None:
@@ -147,20 +152,26 @@ class Run:
             most = most_usage(item.asked.prompt, self.options.max_tokens)
             if not await self._admit(most):
                 return
+
+            def has_room(tally: Tally) -> bool:
+                return self.account.why_not(_times(most, tally.uncounted) + tally.lost) is None
+
             try:
-                answer = await self._asker.attempt(lambda: self._ask(item), tally, self.account.seconds_left)
+                left = self.account.seconds_left
+                answer = await self._asker.attempt(lambda: self._ask(item), tally, left, has_room)
                 spent = answer.call.usage
+                tally.uncounted += not answer.call.counted
             except ProviderError as problem:
                 error = problem
             finally:
                 spent += tally.lost
-                await self._settle(most, spent)
-        row = self._row(item, answer, spent, cached=cached)
+                cost = await self._settle(most, spent, _times(most, tally.uncounted))
+        row = self._row(item, answer, spent, cost, cached=cached)
         try:
             if answer is not None:
                 await self._score(item, answer, row)
             elif error is not None:
-                row.error = str(error)
+                row.error, row.error_kind, row.permanent = str(error), error.kind, error.permanent
                 self._stop_if_hopeless(error)
         finally:
             row.retries, row.seconds = tally.retries, round(time.monotonic() - started, 3)
@@ -191,11 +202,14 @@ class Run:
             self.account.reserve(most)
             return True
 
-    async def _settle(self, most: Usage, spent: Usage) -> None:
+    async def _settle(self, most: Usage, spent: Usage, uncounted: Usage) -> float | None:
+        """Note what a question used, and what it may have used beyond that; the most that it can have cost."""
         async with self._changed:
+            cost = self._cost(spent + uncounted)
             self.account.release(most)
-            self.account.settle(spent, self._cost(spent))
+            self.account.settle(spent, cost, uncounted)
             self._changed.notify_all()
+        return cost
 
     def _cost(self, usage: Usage) -> float | None:
         return self.price.cost(usage) if self.price else None
@@ -205,7 +219,9 @@ class Run:
             self.stopped = self.stopped or str(error)
             self._asker.stopping.set()
 
-    def _row(self, item: Item, answer: Answer | None, spent: Usage, *, cached: bool) -> SampleResult:
+    def _row(
+        self, item: Item, answer: Answer | None, spent: Usage, cost: float | None, *, cached: bool
+    ) -> SampleResult:
         """A row without its score: the error stands until there is one."""
         asked, call = item.asked, answer.call if answer else None
         ideal = asked.ideal_answers
@@ -224,7 +240,7 @@ class Run:
             finish_reason=call.finish_reason if call else None,
             input_tokens=spent.input_tokens,
             output_tokens=spent.output_tokens,
-            cost=self._cost(spent),
+            cost=cost,
             cached=cached,
         )
 
@@ -238,10 +254,11 @@ class Run:
         try:
             score = await self._asker.attempt(judge, tally, self.account.seconds_left)
         except ProviderError as problem:
-            row.error = f"not graded: {problem}"
+            row.error, row.error_kind = f"not graded: {problem}", problem.kind
             self._stop_if_hopeless(problem)
         if score is not None:
             row.score, row.output_parsed, row.other_output, row.error = score.value, score.parsed, score.detail, None
+            row.error_kind = None
         usage = tally.lost + score.usage if score else tally.lost
         cost = score.cost if score else 0.0
         row.input_tokens += usage.input_tokens
@@ -271,6 +288,10 @@ class Run:
         self.progress.update(self._status, last=last)
         if last and self.stopped:
             self.progress.say(f"stopped: {self.stopped}")
+
+
+def _times(usage: Usage, count: int) -> Usage:
+    return Usage(usage.input_tokens * count, usage.output_tokens * count)
 
 
 def _answer_of(row: SampleResult) -> Answer:

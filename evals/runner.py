@@ -45,6 +45,7 @@ def run_samples(
     cache_dir: Path | str | None = None,
     resume_path: Path | str | None = None,
     seed: int = 0,
+    retry_all: bool = False,
     progress: bool = True,
 ) -> EvalResult:
     """Ask `model` every sample `epochs` times.
@@ -59,7 +60,8 @@ def run_samples(
         price: of a model that `pricing` does not know
         cache_dir: answers by their content's hash, shared by any number of runs
         resume_path: the run's record (JSONL). Where it exists the run goes on from it: rows that have an answer are not
-            asked again, rows with an error are
+            asked again, rows with an error are, where asking again can help
+        retry_all: ask again also where it cannot help (a question that cannot be sent, an answer that is cut)
         seed: decides the order of choices and the jitter of waits
 
     Returns:
@@ -85,6 +87,7 @@ def run_samples(
         cache=Cache(Path(cache_dir)) if cache_dir is not None else None,
         resume_path=Path(resume_path) if resume_path is not None else None,
         seed=seed,
+        retry_all=retry_all,
     )
     run = Run(samples[:limit], provider, scorer, options, Progress(model) if progress else None)
     return _run_to_end(run)

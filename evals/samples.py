@@ -84,6 +84,9 @@ class SampleResult(BaseModel):
 
     epoch: int = 0
     error: str | None = None
+    error_kind: str | None = None
+    permanent: bool = False
+    """Whether asking again cannot cure the error: the question cannot be sent, or its answer is cut."""
     served_model: str | None = None
     parameters: dict[str, Any] = {}
     prompt_hash: str = ""

@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
         seed=options.seed,
         scorer=options.scorer,
         few_shot=options.few_shot,
-        provider=_provider(options.base_url),
+        provider=_provider(options.base_url, options.timeout),
         limit=options.limit,
         epochs=options.epochs,
         temperature=options.temperature,
@@ -38,6 +38,7 @@ def main(argv: list[str]) -> int:
         limits=Limits(tokens=options.max_total_tokens, cost=options.max_cost, seconds=options.max_seconds),
         price=Price(*options.price) if options.price else None,
         cache_dir=options.cache,
+        retry_all=options.retry_all,
         resume_path=folder / results.RECORD,
     )
     _write(result, folder)
@@ -66,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-tokens", type=int, default=64, help="of one answer; reasoning models need thousands")
     add("--max-concurrency", type=int, default=16, help="requests in flight, at most")
     add("--max-retries", type=int, default=6, help="of one request")
+    add("--timeout", type=float, default=120.0, metavar="SECONDS", help="of one request to a --base-url")
+    add("--retry-all", action="store_true", help="ask again also what cannot be sent or is cut by a filter")
     add("--max-cost", type=float, metavar="DOLLARS", help="stop before the run costs more")
     add("--max-total-tokens", type=int, help="stop before the run reads and writes more")
     add("--max-seconds", type=float, help="begin no request after this time")
@@ -75,8 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _provider(base_url: str | None) -> Provider | None:
-    return OpenAIProvider(base_url=base_url) if base_url else None
+def _provider(base_url: str | None, timeout: float) -> Provider | None:
+    return OpenAIProvider(base_url=base_url, timeout=timeout) if base_url else None
 
 
 def _write(result: EvalResult, folder: Path) -> None:
@@ -94,6 +97,17 @@ def _write(result: EvalResult, folder: Path) -> None:
     write_report(result, folder / "report.html", title=f"Arithmetic: {result.completer}", figures=figures)
 
 
+def _failures(result: EvalResult) -> str:
+    """What failed, and what to do about it."""
+    kinds = ", ".join(f"{count} × {kind}" for kind, count in results.error_kinds(result).items())
+    lasting = sum(row.permanent for row in result.errors)
+    failed = f"{len(result.errors)} answers failed"
+    if lasting == len(result.errors):
+        return f"{failed} ({kinds}); asking again cannot help, --retry-all does it all the same"
+    rest = f", {lasting} of them with --retry-all alone: it cannot help them" if lasting else ""
+    return f"{failed}; run the command again to retry them ({kinds}){rest}"
+
+
 def _print(result: EvalResult, folder: Path) -> None:
     figures = results.summary(result)
     if result.accuracy is not None:
@@ -104,7 +118,7 @@ def _print(result: EvalResult, folder: Path) -> None:
             f"unread answers: {figures['unread']} (no number could be read from them with certainty; they count as wrong)"
         )
     if result.errors:
-        print(f"{len(result.errors)} answers failed; run the command again to retry them", file=sys.stderr)
+        print(_failures(result), file=sys.stderr)
     if result.cost:
         print(f"cost ${result.cost:.4f}")
     print(f"report: {folder / 'report.html'}")

@@ -28,6 +28,9 @@ class MaxIterationsReachedError(ProviderError):
 class FunctionCallingProvider(abc.ABC):
     """A vendor's models with functions; one instance serves many threads, since each conversation is its own."""
 
+    served = True
+    """A server has the models: none is free by its name."""
+
     def __init__(self, vendor: Provider, tools: list[dict[str, Any]], max_iterations_per_execution: int) -> None:
         if max_iterations_per_execution < 1:
             raise ValueError(f"max_iterations_per_execution must be at least 1, not {max_iterations_per_execution}")

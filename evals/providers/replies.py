@@ -51,7 +51,9 @@ class Reply:
 def garbled(why: str, body: Any = None) -> ProviderError:
     """The error for a reply that cannot be read."""
     shown = "" if body is None else f": {_short(body)}"
-    return ProviderError(f"a reply that cannot be read ({why}){shown}", retryable=True)
+    error = ProviderError(f"a reply that cannot be read ({why}){shown}", retryable=True)
+    error.uncounted = True
+    return error
 
 
 def read_json(body: bytes, secrets: frozenset[str]) -> Any:

@@ -46,7 +46,9 @@ def within(seconds: float, send: Callable[[], T]) -> T:
     thread.start()
     thread.join(seconds)
     if not outcome:
-        raise ProviderError(f"no reply within {seconds:g} s", retryable=True)
+        late = ProviderError(f"no reply within {seconds:g} s", retryable=True)
+        late.uncounted = True
+        raise late
     result, error = outcome[0]
     if error is not None:
         raise error

@@ -19,8 +19,6 @@ from gpt_from_scratch.evals.providers.replies import Reply, garbled, read_json
 from gpt_from_scratch.evals.retry import retry_after
 
 RETRYABLE = {408, 409, 429}
-REFUSED_QUESTION = {400, 413, 422}
-"""Statuses that are about what was asked: no server will answer it tomorrow."""
 NO_KEY = "no key needed"
 REDIRECTS = range(300, 400)
 
@@ -35,6 +33,8 @@ class VendorProvider:
     client_class: ClassVar[str]
     key_variable: ClassVar[str]
     url_variable: ClassVar[str]
+    served: ClassVar[bool] = True
+    """A server has the models: none is free by its name."""
 
     def __init__(
         self, *, client: Any = None, base_url: str | None = None, api_key: str | None = None, timeout: float = 120.0
@@ -143,7 +143,9 @@ class VendorProvider:
         except sdk.APIConnectionError as error:
             if isinstance(error.__cause__, ProviderError):
                 raise error.__cause__ from None
-            raise ProviderError(f"no reply: {error.__cause__ or error}", retryable=True) from error
+            lost = ProviderError(f"no reply: {error.__cause__ or error}", retryable=True)
+            lost.uncounted = isinstance(error, sdk.APITimeoutError)
+            raise lost from error
         except Exception as error:  # what an SDK trips over once a reply is there is that reply's fault, and one row's
             if not transport.replied():
                 raise
@@ -191,9 +193,14 @@ def _status_error(error: Any) -> ProviderError:
         retryable=retryable,
         retry_after=retry_after(headers),
         # A page of some proxy's on the way is no word of the vendor's about the key.
-        stops_run=(status in (401, 403) and isinstance(error.body, dict)) or out_of_money,
-        permanent=status in REFUSED_QUESTION and not retryable,
+        stops_run=(status in (401, 403) and _is_vendors(error.body)) or out_of_money,
     )
+
+
+def _is_vendors(body: Any) -> bool:
+    """Whether the body of an error is the vendor's own form of one."""
+    inner = body.get("error", body) if isinstance(body, dict) else None
+    return isinstance(inner, dict) and isinstance(inner.get("message"), str)
 
 
 def as_dicts(prompt: Prompt) -> list[dict[str, Any]]:

@@ -2,10 +2,13 @@
 
 POST /v1/chat/completions and /v1/messages take the next reply of the script, or else answer with the last message's
 text. GET /_log tells what was asked. POST /_script sets {"replies": [...], "gate_after": n, "delay": s}; a reply is
-{"status", "headers", "error"}, {"raw": text}, {"text", "usage", "choice"} or {"message"}. After `gate_after` replies
+{"status", "headers", "error"}, {"raw": text}, {"text", "usage", "choice"}, {"message"}, or {"wire": what to send, in base64,
+"endless": what to send after it for ever, "pause": seconds in between}. After `gate_after` replies
 every further one waits for POST /_open.
 """
 
+import base64
+import contextlib
 import itertools
 import json
 import threading
@@ -66,6 +69,15 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
+    def send_bytes(self, data: bytes, reply: dict[str, Any]) -> None:
+        """Whatever HTTP makes of it; the connection is closed after it."""
+        self.close_connection = True
+        with contextlib.suppress(OSError):  # the client has had enough
+            self.wfile.write(data)
+            while "endless" in reply:
+                self.wfile.write(reply["endless"].encode())
+                time.sleep(reply.get("pause", 0))
+
     def do_GET(self) -> None:
         with lock:
             self.send(200, {"log": state["log"], "most_in_flight": state["most_in_flight"]})
@@ -109,6 +121,8 @@ class Handler(BaseHTTPRequestHandler):
         if reply is None:
             content = body["messages"][-1]["content"]
             return self.send(200, make(content if isinstance(content, str) else json.dumps(content), body["model"]))
+        if "wire" in reply:
+            return self.send_bytes(base64.b64decode(reply["wire"]), reply)
         if "raw" in reply:
             return self.send(200, reply["raw"])
         if "text" in reply:
