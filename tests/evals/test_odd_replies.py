@@ -194,7 +194,7 @@ def run(vendor: str, samples: list[QA], made: dict[str, Any] = PLAIN, **more: An
     return run_samples(samples, make(), model=model, **options)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0])
 @pytest.mark.parametrize("vendor", VALID)
 def test_two_hundred_odd_replies_are_two_hundred_rows(
     server: Any, openai_url: str, anthropic_url: str, vendor: str, seed: int, tmp_path: Path
