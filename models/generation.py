@@ -1,6 +1,5 @@
 """Generation: one batched engine with a KV cache, used by the samples in training, the command line and the server."""
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,11 +12,13 @@ from gpt_from_scratch.models.cache import KVCache
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.packed import FEWEST_ROWS, FEWEST_TOKENS, PackedGPT, can_pack
 from gpt_from_scratch.models.sampling import Sampling, filtered, sample, sample_rows
+from gpt_from_scratch.models.turns import Line, Owner
 
 __all__ = ["Engine", "Generated", "Sampling", "Scored", "check_prompts", "filtered", "generate", "sample", "stream"]
 
 DEFAULT = Sampling()
 PREFILL_TOKENS = 8192  # prompts are computed this many tokens at a time, so that many long ones need no more memory
+TURN = 16  # tokens that a row makes before it may have to give its place to another owner's
 ROOM = 128  # the cache has room for a multiple of this many tokens, so that it seldom grows
 
 
@@ -99,6 +100,8 @@ class _Row:
     generator: torch.Generator
     top: int
     score_prompt: bool
+    owner: Owner
+    turn: int = TURN  # how many more tokens it has paid for
 
 
 class Engine:
@@ -108,6 +111,9 @@ class Engine:
     `max_rows` run at once, the others wait in line. A row's tokens do not depend on the rows beside it. A row that fills
     the context goes on with the last half of it: the earlier tokens are forgotten. For one thread at a time, and for
     weights that stay as they are.
+
+    Owners share the places fairly (see `Line`): after a turn of TURN tokens a row gives its place to one of an owner that
+    has had less, and goes on later where it stood. Its tokens are then computed again; no more of them than are made.
     """
 
     def __init__(self, model: GPT, *, n_vocab: int | None = None, max_rows: int = 64, use_cache: bool = True) -> None:
@@ -122,7 +128,8 @@ class Engine:
         self.model = model
         self.max_rows = max_rows
         self.use_cache = use_cache
-        self._waiting: deque[_Row] = deque()
+        self._waiting: Line[_Row] = Line()
+        self._spare = PREFILL_TOKENS  # how many tokens may be computed again now
         self._running: list[_Row] = []  # row i has slot i of the cache
         self._cache: KVCache | None = None
         self._can_pack = can_pack(model)
@@ -142,9 +149,11 @@ class Engine:
         *,
         top: int = 0,
         score_prompt: bool = False,
+        owner: Owner = (),
     ) -> int:
         """Put a prompt in line; returns the number that its tokens will bear: 0, 1, 2, ...
 
+        owner: who shares the engine with whom; rows of one owner are served in their order.
         top: how many of the most likely tokens to report beside each token.
         score_prompt: report the log-probabilities of the prompt's own tokens too; it must then fit the context.
 
@@ -159,28 +168,33 @@ class Engine:
             raise ValueError(f"a prompt of {len(prompt)} tokens cannot be scored in a context of {context}")
         generator = torch.Generator().manual_seed(sampling.seed)
         tokens = list(prompt)[-context:]
-        row = _Row(self._count, tokens, max_new_tokens, sampling, generator, top, score_prompt)
-        self._waiting.append(row)
+        row = _Row(self._count, tokens, max_new_tokens, sampling, generator, top, score_prompt, owner)
+        self._waiting.join(owner, row)
         self._count += 1
         return row.number
 
     @torch.inference_mode()
-    def remove(self, number: int) -> None:
-        """Abandon a row; nothing happens if it is done already."""
-        self._waiting = deque(row for row in self._waiting if row.number != number)
-        self._keep([row for row in self._running if row.number != number])
+    def remove(self, *numbers: int) -> None:
+        """Abandon rows; nothing happens to those that are done already."""
+        gone = set(numbers)
+        self._waiting.drop(lambda row: row.number in gone)
+        for row in self._running:
+            if row.number in gone:
+                self._waiting.leave(row.owner)
+        self._keep([row for row in self._running if row.number not in gone])
 
     @torch.inference_mode()
     def step(self) -> list[Generated]:
         """One more token for every running row, once rows in line have taken the free places."""
         context = self.model.config.block_size
+        new = self._changed_places()
         again = [row for row in self._running if len(row.tokens) > context or not self.use_cache]
         self._keep([row for row in self._running if row not in again])
-        for row in again:
+        new = again + new + self._admitted(self.max_rows - len(self._running) - len(again) - len(new))
+        logits = [self._decode()] if self._running else []
+        for row in new:
             if len(row.tokens) > context:
                 row.tokens = row.tokens[-max(1, context // 2) :]
-        logits = [self._decode()] if self._running else []
-        new = again + [self._waiting.popleft() for _ in range(self._free(len(again)))]
         scores: dict[int, tuple[Scored, ...]] = {}
         for group in _groups(new):
             logits.append(self._prefill(group, scores))
@@ -189,8 +203,39 @@ class Engine:
             return []
         return self._choose(logits[0] if len(logits) == 1 else torch.cat(logits), scores)
 
-    def _free(self, taken: int) -> int:
-        return min(len(self._waiting), self.max_rows - len(self._running) - taken)
+    def _changed_places(self) -> list[_Row]:
+        """Let rows at the end of their turn pay for another, or give way; returns those that come in their place."""
+        most = max(PREFILL_TOKENS, self.model.config.block_size)  # enough for any row
+        self._spare = min(self._spare + len(self._running), most)
+        if not self._waiting:  # then turns cost nothing
+            return []
+        coming, going = [], set()
+        ended = [row for row in self._running if row.turn <= 0]
+        for row in sorted(ended, key=lambda row: self._waiting.paid(row.owner), reverse=True):
+            if not self._waiting.precedes(row.owner):
+                self._waiting.pay(row.owner)
+                row.turn = TURN
+            elif (cost := len(row.tokens)) <= self._spare:
+                self._spare -= cost
+                coming.append(self._taken())
+                self._waiting.put_back(row.owner, row)
+                going.add(row.number)
+        self._keep([row for row in self._running if row.number not in going])
+        return coming
+
+    def _admitted(self, places: int) -> list[_Row]:
+        """The next in line, to begin: not so many at once that the others' next token would be long in coming."""
+        coming: list[_Row] = []
+        tokens = 0
+        while self._waiting and len(coming) < places and tokens < PREFILL_TOKENS:
+            coming.append(self._taken())
+            tokens += len(coming[-1].tokens)
+        return coming
+
+    def _taken(self) -> _Row:
+        row = self._waiting.take()
+        row.turn = TURN
+        return row
 
     def _prefill(self, rows: list[_Row], scores: dict[int, tuple[Scored, ...]]) -> Float[Tensor, "b v"]:
         """Run whole sequences, padded at the end, into the cache; returns the logits after each one's last token."""
@@ -253,13 +298,16 @@ class Engine:
         for row, token, logprob, top in zip(rows, tokens, logprobs, tops, strict=True):
             row.tokens.append(token)
             row.left -= 1
+            row.turn -= 1
             finish: Literal["stop", "length"] | None = None
             if token in row.sampling.stop_tokens:
                 finish = "stop"
             elif row.left == 0:
                 finish = "length"
-            else:
+            if finish is None:
                 going.append(row)
+            else:
+                self._waiting.leave(row.owner)
             prompt = scores.get(row.number)
             made.append(Generated(token, logprob, top, row=row.number, finish=finish, prompt=prompt))
         self._keep(going)

@@ -55,6 +55,14 @@ def complete(
     return [one for one in done if one is not None]
 
 
+def token_bytes(tokenizer: Tokenizer, token: int) -> bytes:
+    """A token's bytes; U+FFFD for an id below `n_vocab` that the tokenizer lacks: a model may give it a probability."""
+    try:
+        return tokenizer.decode_bytes([token])
+    except ValueError:
+        return "\ufffd".encode()
+
+
 class TextStream:
     """Turns tokens into text that may be sent.
 
@@ -74,7 +82,7 @@ class TextStream:
     def add(self, token: int) -> str:
         """Text that this token adds; `stopped` says that it completed a stop sequence."""
         self.offsets.append(len(self.text))
-        self.text += self._decoder.decode(self._tokenizer.decode_bytes([token]))
+        self.text += self._decoder.decode(token_bytes(self._tokenizer, token))
         return self._release(last=False)
 
     def finish(self) -> str:

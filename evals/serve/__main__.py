@@ -65,6 +65,7 @@ def main(argv: list[str]) -> int:
             log_level="warning",
             access_log=False,
             server_header=False,
+            h11_max_incomplete_event_size=2 * limits.head_bytes,  # what has not even become a head that can be refused
             timeout_keep_alive=30,
             timeout_graceful_shutdown=5,
         )
@@ -90,7 +91,9 @@ def _parser() -> argparse.ArgumentParser:
         "--allowed-host", action="append", default=[], help="another name that clients call this server by"
     )
     parser.add_argument("--max-rows", type=int, default=64, help="sequences that run at once; default: %(default)s")
-    parser.add_argument("--max-queue", type=int, default=1024, help="sequences that run or wait; default: %(default)s")
+    parser.add_argument(
+        "--max-queue", type=int, default=Limits.queue, help="sequences that run or wait; default: %(default)s"
+    )
     parser.add_argument(
         "--max-tokens", type=int, default=4096, help="most tokens a request may ask for; default: %(default)s"
     )

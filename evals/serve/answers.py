@@ -1,5 +1,6 @@
 """Answers to generation requests, whole or as a stream of events, in the forms of both endpoints."""
 
+import asyncio
 import contextlib
 import dataclasses
 import json
@@ -28,11 +29,12 @@ class Piece:
     offsets: list[int] = dataclasses.field(default_factory=list)
     finish: str | None = None
 
-    def extend(self, other: "Piece") -> None:
+    def extend(self, other: "Piece", with_scores: bool) -> None:
         self.text += other.text
-        self.scored += other.scored
-        self.offsets += other.offsets
         self.finish = other.finish
+        if with_scores:  # else they would only take room
+            self.scored += other.scored
+            self.offsets += other.offsets
 
 
 @dataclasses.dataclass
@@ -47,29 +49,63 @@ class Usage:
         return {"prompt_tokens": self.prompt, "completion_tokens": self.completion, "total_tokens": total}
 
 
-def encode(checkpoint: Checkpoint, parameters: Parameters) -> list[tuple[int, ...]]:
-    """The prompts' tokens; an empty text is the end-of-text token. Raises RequestError."""
-    tokenizer, size = checkpoint.tokenizer, checkpoint.tokenizer.n_vocab
+def check_tokens(tokens: Sequence[int], checkpoint: Checkpoint, param: str) -> None:
+    """Raise RequestError on an id that the tokenizer lacks."""
+    size = checkpoint.tokenizer.n_vocab
+    if (bad := next((token for token in tokens if not 0 <= token < size), None)) is not None:
+        shown = bad if abs(bad) < 10**30 else "of more than 30 digits"
+        raise RequestError(f"token {shown} is not among the tokenizer's {size}", param=param)
+    try:
+        checkpoint.tokenizer.decode_bytes(tokens)
+    except ValueError as error:  # an id that was left out
+        raise RequestError(str(error), param=param) from error
+
+
+def text_tokens(tokenizer: Tokenizer, text: str) -> list[int]:
+    """A text's tokens. Raises RequestError where it has none."""
+    try:
+        return tokenizer.encode_ordinary(text)
+    except ValueError as error:  # a character that the tokenizer does not know, half a character
+        raise RequestError(f"the prompt cannot be encoded: {error}", param="prompt") from error
+
+
+def encode(checkpoint: Checkpoint, parameters: Parameters, longest_token: int) -> list[tuple[int, ...]]:
+    """The prompts' tokens; an empty text is the end-of-text token.
+
+    longest_token: in bytes; a text that cannot fit the context is refused before the work of encoding it
+
+    Raises:
+        RequestError: a prompt that cannot be encoded, or that the context has no room for.
+    """
     encoded = []
     for prompt in parameters.prompts:
-        try:
-            tokens = tuple(tokenizer.encode_ordinary(prompt)) if isinstance(prompt, str) else prompt
-        except ValueError as error:  # a tokenizer that does not know every character
-            raise RequestError(f"the prompt cannot be encoded: {error}", param="prompt") from error
-        if bad := [token for token in tokens if not 0 <= token < size]:
-            raise RequestError(f"token {str(bad[0])[:30]} is not among the tokenizer's {size}", param="prompt")
-        if len(tokens) > checkpoint.context:
-            raise RequestError(
-                f"this model's maximum context length is {checkpoint.context} tokens, the prompt has {len(tokens)}",
-                param="prompt",
-                code="context_length_exceeded",
-            )
-        encoded.append(tokens or (tokenizer.eot_token,))
+        if isinstance(prompt, str):
+            _check_length(-(-len(prompt) // longest_token), checkpoint.context, "at least ")
+            tokens = tuple(text_tokens(checkpoint.tokenizer, prompt))
+        else:
+            check_tokens(prompt, checkpoint, "prompt")
+            tokens = prompt
+        _check_length(len(tokens), checkpoint.context)
+        encoded.append(tokens or (checkpoint.tokenizer.eot_token,))
     return encoded
 
 
+def _check_length(tokens: int, context: int, about: str = "") -> None:
+    if tokens > context:
+        raise RequestError(
+            f"this model's maximum context length is {context} tokens, the prompt has {about}{tokens}",
+            param="prompt",
+            code="context_length_exceeded",
+        )
+
+
 async def pieces(
-    worker: Worker, tokenizer: Tokenizer, parameters: Parameters, prompts: Sequence[tuple[int, ...]], usage: Usage
+    worker: Worker,
+    tokenizer: Tokenizer,
+    parameters: Parameters,
+    prompts: Sequence[tuple[int, ...]],
+    usage: Usage,
+    client: str = "",
 ) -> AsyncGenerator[Piece, None]:
     """Every choice piece by piece, as its tokens are made; choice i is of prompt i // n. Counts into `usage`.
 
@@ -90,7 +126,7 @@ async def pieces(
     ]
     streams = [TextStream(tokenizer, parameters.stops) for _ in rows]
     starts = [0] * len(rows)  # the length of an echoed prompt
-    with worker.submit(rows) as batch:
+    with worker.submit(rows, client) as batch:
         async for index, new in batch.tokens():
             stream, piece = streams[index], Piece(index)
             if stream.stopped:  # made while the engine had not heard of the stop
@@ -175,6 +211,7 @@ class Answer:
     parameters: Parameters
     prompts: list[tuple[int, ...]]
     form: Form
+    client: str = ""
 
     def __post_init__(self) -> None:
         self.usage = Usage(sum(map(len, self.prompts)))
@@ -184,16 +221,23 @@ class Answer:
         return {**self._head, "object": kind, "model": self.checkpoint.name, "choices": choices, **more}
 
     def _pieces(self) -> AsyncGenerator[Piece, None]:
-        return pieces(self.worker, self.checkpoint.tokenizer, self.parameters, self.prompts, self.usage)
+        return pieces(self.worker, self.checkpoint.tokenizer, self.parameters, self.prompts, self.usage, self.client)
 
-    async def whole(self) -> dict[str, Any]:
-        """The answer, once all of it is made."""
+    async def whole(self) -> bytes:
+        """The answer's JSON, once all of it is made."""
         choices = [Piece(index) for index in range(len(self.prompts) * self.parameters.n)]
         async with contextlib.aclosing(self._pieces()) as made:
             async for piece in made:
-                choices[piece.index].extend(piece)
-        written = [self.form.whole(choice, self.checkpoint.tokenizer, self.parameters) for choice in choices]
-        return self._object(self.form.whole_object, written, usage=self.usage.as_dict())
+                choices[piece.index].extend(piece, with_scores=self.parameters.top is not None)
+        return await asyncio.to_thread(self._written, choices)
+
+    def _written(self, choices: list[Piece]) -> bytes:
+        """Choice by choice, so that a large answer lets the other threads have Python's lock in between."""
+        tokenizer, parameters = self.checkpoint.tokenizer, self.parameters
+        written = (json.dumps(self.form.whole(choice, tokenizer, parameters)).encode() for choice in choices)
+        whole = self._object(self.form.whole_object, [], usage=self.usage.as_dict())
+        before, _, after = json.dumps(whole).encode().partition(b'"choices": []')
+        return b'%b"choices": [%b]%b' % (before, b", ".join(written), after)
 
     async def events(self) -> AsyncGenerator[bytes, None]:
         """The answer as server-sent events, the last of which is [DONE]."""

@@ -7,15 +7,25 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
+from gpt_from_scratch.evals.lm.completion import token_bytes
 from gpt_from_scratch.evals.serve import parameters as parse
-from gpt_from_scratch.evals.serve.answers import Answer, ChatForm, CompletionForm, Form, encode, event
-from gpt_from_scratch.evals.serve.errors import RequestError, too_slow
+from gpt_from_scratch.evals.serve.answers import (
+    Answer,
+    ChatForm,
+    CompletionForm,
+    Form,
+    check_tokens,
+    encode,
+    event,
+    text_tokens,
+)
+from gpt_from_scratch.evals.serve.errors import Json, RequestError, too_slow
 from gpt_from_scratch.evals.serve.fields import Fields, parse_object
 from gpt_from_scratch.evals.serve.guard import Guard
 from gpt_from_scratch.evals.serve.limits import Limits
@@ -28,7 +38,11 @@ class Server:
     """The endpoints of one checkpoint."""
 
     def __init__(self, checkpoint: Checkpoint, worker: Worker, limits: Limits) -> None:
+        """Raises ValueError where the tokenizer has no end-of-text token, without which no text ends."""
         self.checkpoint, self.worker, self.limits = checkpoint, worker, limits
+        tokenizer = checkpoint.tokenizer
+        self._longest_token = max(len(token_bytes(tokenizer, token)) for token in range(tokenizer.n_vocab))
+        self._end_of_text = tokenizer.decode([tokenizer.eot_token])
 
     def app(self, *, token: str | None = None, hosts: tuple[str, ...] = LOOPBACK_NAMES) -> Starlette:
         """The ASGI application. Without a token it answers to `hosts` only."""
@@ -44,8 +58,13 @@ class Server:
         ]
         return Starlette(
             routes=routes,
-            middleware=[Middleware(Guard, token=token, hosts=hosts)],
-            exception_handlers={RequestError: _as_response, 404: _not_found, 405: _not_found},
+            middleware=[Middleware(Guard, token=token, hosts=hosts, head_bytes=self.limits.head_bytes)],
+            exception_handlers={
+                RequestError: _as_response,
+                ClientDisconnect: _nobody_left,
+                404: _not_found,
+                405: _not_found,
+            },
             lifespan=self._lifespan,
         )
 
@@ -60,7 +79,7 @@ class Server:
     async def health(self, request: Request) -> Response:
         alive = self.worker.alive
         state = {"status": "ok" if alive else "generation has failed", "active": self.worker.active}
-        return JSONResponse(state, 200 if alive else 503)
+        return Json(state, 200 if alive else 503)
 
     def _card(self) -> dict[str, Any]:
         return {
@@ -72,11 +91,11 @@ class Server:
         }
 
     async def models(self, request: Request) -> Response:
-        return JSONResponse({"object": "list", "data": [self._card()]})
+        return Json({"object": "list", "data": [self._card()]})
 
     async def model(self, request: Request) -> Response:
         parse.check_model(request.path_params["name"], self.checkpoint.name)
-        return JSONResponse(self._card())
+        return Json(self._card())
 
     async def completions(self, request: Request) -> Response:
         return await self._generate(request, parse.completion, CompletionForm())
@@ -88,16 +107,14 @@ class Server:
         self, request: Request, read: Callable[[dict[str, Any], str, Limits], parse.Parameters], form: Form
     ) -> Response:
         parameters = read(await self._body(request), self.checkpoint.name, self.limits)
-        if len(parameters.prompts) * parameters.n > self.limits.queue:
-            raise RequestError(f"prompts times n may be at most {self.limits.queue}", param="n")
-        prompts = await asyncio.to_thread(encode, self.checkpoint, parameters)
-        answer = Answer(self.worker, self.checkpoint, parameters, prompts, form)
+        prompts = await asyncio.to_thread(encode, self.checkpoint, parameters, self._longest_token)
+        client = request.client.host if request.client is not None else ""
+        answer = Answer(self.worker, self.checkpoint, parameters, prompts, form, client)
         return Watched(answer, self.limits.request_seconds)
 
     async def tokenizer_info(self, request: Request) -> Response:
-        tokenizer = self.checkpoint.tokenizer
-        end = tokenizer.decode([tokenizer.eot_token])
-        return JSONResponse({"eos_token": end, "bos_token": end, "pad_token": end, "chat_template": None})
+        end = self._end_of_text
+        return Json({"eos_token": end, "bos_token": end, "pad_token": end, "chat_template": None})
 
     async def tokenize(self, request: Request) -> Response:
         """Text to tokens. The end-of-text token's own name, alone, is that token; within a text it is text."""
@@ -106,14 +123,11 @@ class Server:
         fields.ignored("model", "add_special_tokens", "return_token_strs")
         fields.done()
         tokenizer = self.checkpoint.tokenizer
-        if text == tokenizer.decode([tokenizer.eot_token]):
+        if text == self._end_of_text:
             tokens = [tokenizer.eot_token]
         else:
-            try:
-                tokens = await asyncio.to_thread(tokenizer.encode_ordinary, text)
-            except ValueError as error:
-                raise RequestError(f"the prompt cannot be encoded: {error}", param="prompt") from error
-        return JSONResponse({"tokens": tokens, "count": len(tokens), "max_model_len": self.checkpoint.context})
+            tokens = await asyncio.to_thread(text_tokens, tokenizer, text)
+        return Json({"tokens": tokens, "count": len(tokens), "max_model_len": self.checkpoint.context})
 
     async def detokenize(self, request: Request) -> Response:
         fields = Fields(await self._body(request))
@@ -122,16 +136,17 @@ class Server:
         fields.done()
         if not isinstance(tokens, list) or not all(type(token) is int for token in tokens):
             raise RequestError("tokens must be a list of integers", param="tokens")
-        try:
-            return JSONResponse({"prompt": self.checkpoint.tokenizer.decode(tokens)})
-        except ValueError as error:
-            raise RequestError(str(error), param="tokens") from error
+        check_tokens(tokens, self.checkpoint, "tokens")
+        return Json({"prompt": self.checkpoint.tokenizer.decode(tokens)})
 
     async def _body(self, request: Request) -> dict[str, Any]:
         """The request's JSON, within its bounds of size and time."""
         most = self.limits.body_bytes
         too_large = RequestError(f"a request may have {most} bytes", status=413, code="request_too_large")
-        if int(request.headers.get("content-length", "0")) > most:
+        announced = request.headers.get("content-length", "0")
+        if not (announced.isascii() and announced.isdecimal()):
+            raise RequestError(f"Content-Length must be a number of bytes, it is {announced[:100]!r}")
+        if len(announced) > 18 or int(announced) > most:
             raise too_large
         body = bytearray()
         try:
@@ -142,7 +157,7 @@ class Server:
                         raise too_large
         except TimeoutError:
             raise too_slow("sending the request", self.limits.body_seconds) from None
-        return parse_object(bytes(body))
+        return await asyncio.to_thread(parse_object, bytes(body), self.limits.depth)
 
 
 class Watched(Response):
@@ -167,6 +182,8 @@ class Watched(Response):
             if gone.done():
                 return
             error = work.exception() if work.done() else too_slow("the request", self._seconds)
+        except asyncio.CancelledError:  # by uvicorn alone, whose patience with a server that ends is over
+            error = RequestError("the server is ending", status=503, kind="server_error")
         finally:
             await _cancel(work, gone)
         if error is None:
@@ -176,11 +193,11 @@ class Watched(Response):
         if started:  # the status is out: the error is an event, and the missing [DONE] shows that this is no end
             await send({"type": "http.response.body", "body": event(error.as_dict()), "more_body": False})
         else:
-            await (await _as_response(None, error))(scope, receive, send)
+            await error.as_response()(scope, receive, send)
 
     async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._answer.parameters.stream:
-            response = JSONResponse(await self._answer.whole())
+            response = Response(await self._answer.whole(), media_type=Json.media_type)
             await response(scope, receive, send)
             return
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
@@ -204,12 +221,18 @@ async def _cancel(*tasks: "asyncio.Task[None]") -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _as_response(request: Request | None, error: Exception) -> Response:
+async def _as_response(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    return JSONResponse(error.as_dict(), error.status, error.headers)
+    return error.as_response()
+
+
+async def _nobody_left(request: Request, error: Exception) -> Response:
+    """The client went before its request was whole: nobody reads this."""
+    return RequestError("the request ended before its body did").as_response()
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
     missing = RequestError(f"there is no {request.method} {request.url.path[:200]} here", status=status)
-    return JSONResponse(missing.as_dict(), status, getattr(error, "headers", None))
+    missing.headers = getattr(error, "headers", None) or {}
+    return missing.as_response()

@@ -1,6 +1,18 @@
 """What went wrong, in the form OpenAI's clients understand."""
 
+import json
 from typing import Any
+
+from starlette.responses import Response
+
+
+class Json(Response):
+    """An answer in JSON. It is ASCII, since what comes in may hold halves of characters, which no encoding can send."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, separators=(",", ":")).encode()
 
 
 class RequestError(Exception):
@@ -24,11 +36,16 @@ class RequestError(Exception):
         """The body of the answer."""
         return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
 
+    def as_response(self) -> Json:
+        """The answer itself."""
+        return Json(self.as_dict(), self.status, self.headers)
 
-def overloaded(waiting: int) -> RequestError:
+
+def overloaded(wanted: int, waiting: int, places: int) -> RequestError:
     """Too many sequences at once."""
     return RequestError(
-        f"{waiting} sequences are running or waiting already; try again later",
+        f"{waiting} sequences are running or waiting already, there are {places} places, and a request may take half of "
+        f"those that are left: there is no room for {wanted} now; try again later, or ask for fewer",
         status=429,
         code="rate_limit_exceeded",
         kind="rate_limit_error",

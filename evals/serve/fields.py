@@ -6,21 +6,42 @@ import math
 from typing import Any
 
 from gpt_from_scratch.evals.serve.errors import RequestError
+from gpt_from_scratch.evals.serve.limits import Limits
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
-    """A JSON object. Raises RequestError on anything else, NaN and over-deep nesting included."""
+def parse_object(body: bytes, depth: int = Limits.depth) -> dict[str, Any]:
+    """A JSON object whose parts lie at most `depth` deep in one another, so that whatever walks it has room on its stack.
+
+    Raises RequestError on anything else: NaN, a name that an object has twice (which value counts is a matter of taste).
+    """
 
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is not JSON")
 
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in found:
+                raise ValueError(f"the name {name[:100]!a} comes twice in one object")
+            found[name] = value
+        return found
+
     try:
-        value = json.loads(body, parse_constant=refuse)
+        value = json.loads(body, parse_constant=refuse, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise RequestError(f"the body is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise RequestError(f"the body must be a JSON object, it is a {type(value).__name__}")
-    return value
+    level: list[Any] = [value]
+    for _ in range(depth):
+        level = [part for one in level for part in (one.values() if isinstance(one, dict) else one) if _holds(part)]
+        if not level:
+            return value
+    raise RequestError(f"the body's lists and objects may lie {depth} deep in one another, these lie deeper")
+
+
+def _holds(value: Any) -> bool:
+    return isinstance(value, dict | list)
 
 
 class Fields:
@@ -91,7 +112,7 @@ class Fields:
     def done(self) -> None:
         """Raise RequestError on a field nobody took."""
         for name in self._left:
-            close = difflib.get_close_matches(name, self._known, n=1)
+            close = difflib.get_close_matches(name[:100], self._known, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise RequestError(f"there is no field {name[:100]!r} here.{hint}", param=ascii(name[:100]))
 

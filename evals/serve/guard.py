@@ -5,7 +5,6 @@ import ipaddress
 from collections.abc import Iterable
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gpt_from_scratch.evals.serve.errors import RequestError
@@ -21,21 +20,28 @@ class Guard:
     Origin: a browser names the page that asks; only a page of this server itself would be accepted. There is no CORS.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str | None, hosts: Iterable[str]) -> None:
-        self.app, self._token = app, token
+    def __init__(self, app: ASGIApp, *, token: str | None, hosts: Iterable[str], head_bytes: int) -> None:
+        self.app, self._token, self._head_bytes = app, token, head_bytes
         self._hosts = {host.lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             try:
+                self._check_size(scope)
                 self._check(scope["path"], Headers(scope=scope))
             except RequestError as error:
-                response = JSONResponse(error.as_dict(), error.status, error.headers)
-                await response(scope, receive, send)
+                await error.as_response()(scope, receive, send)
                 return
         elif scope["type"] != "lifespan":
             raise RuntimeError(f"this server has no {scope['type']}")
         await self.app(scope, receive, send)
+
+    def _check_size(self, scope: Scope) -> None:
+        size = len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"])
+        if size + sum(len(name) + len(value) for name, value in scope["headers"]) > self._head_bytes:
+            raise RequestError(
+                f"a request's line and headers may have {self._head_bytes} bytes", status=431, code="headers_too_large"
+            )
 
     def _check(self, path: str, headers: Headers) -> None:
         host = headers.get("host", "")
@@ -45,8 +51,9 @@ class Guard:
         if origin is not None and origin.lower() not in (f"http://{host.lower()}", f"https://{host.lower()}"):
             raise RequestError("no page of another site may ask here", status=403, code="origin_refused")
         if self._token is not None and path not in OPEN_PATHS:
-            given = headers.get("authorization", "").removeprefix("Bearer ")
-            if not hmac.compare_digest(given.encode(), self._token.encode()):
+            scheme, _, given = headers.get("authorization", "").partition(" ")
+            is_ours = hmac.compare_digest(given.strip(" ").encode(), self._token.encode())
+            if scheme.lower() != "bearer" or not is_ours:  # a scheme's letters may be large or small (RFC 9110, 11.1)
                 raise RequestError(
                     "a token is needed: Authorization: Bearer ...",
                     status=401,

@@ -5,18 +5,26 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """Every bound has an answer of its own: 400 for a request beyond it, 413 for its size, 429 for too many at once."""
+    """Every bound has an answer of its own: 400 for a request beyond it, 413 and 431 for its size, 429 for too many at once."""
 
+    head_bytes: int = 16 << 10
+    """A request's line and headers, names and values."""
     body_bytes: int = 2 << 20
+    depth: int = 32
+    """How deep lists and objects may lie in one another."""
     max_tokens: int = 4096
     n: int = 16
     prompts: int = 256
     """Prompts in one request (lm-eval sends whole batches)."""
+    rows: int = 1024
+    """Prompts times n of one request."""
+    tokens: int = 1 << 21
+    """Tokens of one request's answer, over all its rows; each of `logprobs` counts as one more beside its token."""
     logprobs: int = 20
     stops: int = 16
     stop_length: int = 256
-    queue: int = 1024
-    """Sequences that run or wait, over all requests."""
+    queue: int = 4096
+    """Sequences that run or wait, over all requests; a request may take half of the places left."""
     body_seconds: float = 30.0
     """How long a client may take to send its request, its head and its body each."""
     request_seconds: float = 600.0

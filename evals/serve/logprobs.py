@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+from gpt_from_scratch.evals.lm.completion import token_bytes
 from gpt_from_scratch.models.generation import Scored
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
 
 def token_text(tokenizer: Tokenizer, token: int) -> str:
     """A token for people and for JSON: its text, or OpenAI's "bytes:\\\\x.." where it is no whole characters."""
-    data = tokenizer.decode_bytes([token])
+    data = token_bytes(tokenizer, token)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
@@ -42,7 +43,7 @@ def chat_logprobs(tokenizer: Tokenizer, scored: Sequence[Scored]) -> dict[str, A
     """The logprobs of /v1/chat/completions."""
 
     def entry(token: int, logprob: float) -> dict[str, Any]:
-        data = tokenizer.decode_bytes([token])
+        data = token_bytes(tokenizer, token)
         return {"token": token_text(tokenizer, token), "logprob": logprob, "bytes": list(data)}
 
     content = [

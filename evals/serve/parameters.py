@@ -44,6 +44,7 @@ def completion(values: dict[str, Any], served: str, limits: Limits) -> Parameter
     )
     fields.unsupported("best_of", parameters.n)
     fields.done()
+    _check_rows(parameters, limits)
     return parameters
 
 
@@ -111,6 +112,20 @@ def _common(
         stream=stream,
         include_usage=include_usage,
     )
+
+
+def _check_rows(parameters: Parameters, limits: Limits) -> None:
+    """Raise RequestError where the answer would be too large."""
+    rows = len(parameters.prompts) * parameters.n
+    if rows > limits.rows:
+        raise RequestError(f"prompts times n may be at most {limits.rows}, they are {rows}", param="n")
+    tokens = rows * parameters.max_tokens * (1 + (parameters.top or 0))
+    if tokens > limits.tokens:
+        raise RequestError(
+            f"an answer may have {limits.tokens} tokens over all prompts and choices, their logprobs counted; this could "
+            f"have {tokens}",
+            param="max_tokens",
+        )
 
 
 def check_model(name: str, served: str) -> None:

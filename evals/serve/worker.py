@@ -12,6 +12,7 @@ import torch
 
 from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
 from gpt_from_scratch.evals.serve.errors import RequestError, overloaded
+from gpt_from_scratch.evals.serve.limits import Limits
 from gpt_from_scratch.models.generation import Engine, Generated, Sampling
 
 
@@ -24,6 +25,19 @@ class Row:
     sampling: Sampling
     top: int = 0
     score_prompt: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class _Arrived:
+    """Rows by number, and whose they are: (client, request)."""
+
+    owner: tuple[str, int]
+    rows: dict[int, Row]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Abandoned:
+    numbers: list[int]
 
 
 class Batch:
@@ -53,18 +67,26 @@ class Batch:
 class Worker:
     """One thread that runs one engine for all requests; its other methods are for the event loop's thread.
 
+    Clients share the engine equally, and so do the requests of each client, however many rows they have.
+
     max_rows: how many sequences run at once
-    max_queue: how many may run or wait; more are refused
+    max_queue: how many may run or wait; a request may take half of the places left, so that no few of them fill it
     dtype: the precision of activations, or None for the weights' own
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, *, max_rows: int = 64, max_queue: int = 1024, dtype: torch.dtype | None = None
+        self,
+        checkpoint: Checkpoint,
+        *,
+        max_rows: int = 64,
+        max_queue: int = Limits.queue,
+        dtype: torch.dtype | None = None,
     ) -> None:
         self._checkpoint, self._max_rows, self._max_queue, self._dtype = checkpoint, max_rows, max_queue, dtype
         self._numbers = itertools.count()
         self._batches: dict[int, Batch] = {}  # by the number of a row
-        self._inbox: queue.SimpleQueue[list[tuple[int, Row | None]] | None] = queue.SimpleQueue()
+        self._requests = itertools.count()
+        self._inbox: queue.SimpleQueue[_Arrived | _Abandoned | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="generation", daemon=True)
         self.steps = 0
         """Forward passes so far: fewer than tokens, where requests were batched."""
@@ -94,19 +116,21 @@ class Worker:
         return list(itertools.islice(self._numbers, count))
 
     @contextlib.contextmanager
-    def submit(self, rows: Sequence[Row]) -> Iterator[Batch]:
-        """Put rows in line. What is not done at the block's end is abandoned.
+    def submit(self, rows: Sequence[Row], client: str = "") -> Iterator[Batch]:
+        """Put a request's rows in line. What is not done at the block's end is abandoned.
 
         Raises:
             RequestError: too many rows in line, or an engine that has failed.
         """
         if not self.alive:
             raise _failed("the generation thread has ended")
-        if len(self._batches) + len(rows) > self._max_queue:
-            raise overloaded(len(self._batches))
+        left = self._max_queue - len(self._batches)
+        if len(rows) > min(left, max(1, left // 2)):
+            raise overloaded(len(rows), len(self._batches), self._max_queue)
         batch = Batch(self, rows)
         self._batches |= dict.fromkeys(batch.open, batch)
-        self._inbox.put([(number, rows[index]) for number, index in batch.open.items()])
+        owner = (client, next(self._requests))
+        self._inbox.put(_Arrived(owner, {number: rows[index] for number, index in batch.open.items()}))
         try:
             yield batch
         finally:
@@ -117,7 +141,8 @@ class Worker:
         for number in numbers:
             if (batch := self._batches.pop(number, None)) is not None:
                 del batch.open[number]
-        self._inbox.put([(number, None) for number in numbers])
+        if numbers:
+            self._inbox.put(_Abandoned(numbers))
 
     def _deliver(self, made: list[tuple[int, Generated]]) -> None:
         """Hand tokens to their requests; those of rows that were abandoned meanwhile go nowhere."""
@@ -156,15 +181,22 @@ class Worker:
                 message = self._inbox.get()
                 if message is None:
                     return False
-                for number, row in message:
-                    if row is not None:
-                        theirs[number] = engine.add(
-                            row.prompt, row.max_new_tokens, row.sampling, top=row.top, score_prompt=row.score_prompt
-                        )
-                        ours[theirs[number]] = number
-                    elif number in theirs:
-                        engine.remove(theirs[number])
-                        del ours[theirs.pop(number)]
+                if isinstance(message, _Abandoned):
+                    gone = [theirs.pop(number) for number in message.numbers if number in theirs]
+                    engine.remove(*gone)
+                    for number in gone:
+                        del ours[number]
+                    continue
+                for number, row in message.rows.items():
+                    theirs[number] = engine.add(
+                        row.prompt,
+                        row.max_new_tokens,
+                        row.sampling,
+                        top=row.top,
+                        score_prompt=row.score_prompt,
+                        owner=message.owner,
+                    )
+                    ours[theirs[number]] = number
             try:
                 made = [(ours[new.row], new) for new in engine.step()]
             except RuntimeError as error:  # out of memory, or logits that are no numbers

@@ -1,5 +1,6 @@
 """Generation: cached equals uncached on every backend, and each row is its own."""
 
+import dataclasses
 import math
 
 import pytest
@@ -14,6 +15,7 @@ from gpt_from_scratch.models.generation import Engine, Sampling, filtered, gener
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.packed import PackedGPT, can_pack
 from gpt_from_scratch.models.sampling import sample, sample_rows
+from gpt_from_scratch.models.turns import Owner
 
 GPT2 = GPTConfig(block_size=24, vocab_size=40, n_layer=2, n_head=4, n_embd=32)
 MODERN = GPTConfig(
@@ -165,6 +167,7 @@ arrivals = st.tuples(
     st.integers(1, 12),
     st.sampled_from([0.0, 0.8]),
     st.none() | st.integers(1, 5),  # steps after which it is abandoned
+    st.sampled_from([(), ("a", 1), ("a", 2), ("b", 3)]),  # whose it is
 )
 
 
@@ -173,7 +176,7 @@ arrivals = st.tuples(
 )
 @settings(max_examples=12, deadline=None)
 def test_rows_come_and_go_and_each_is_as_if_alone(
-    rows: list[tuple[int, list[int], int, float, int | None]], max_rows: int, budget: int
+    rows: list[tuple[int, list[int], int, float, int | None, Owner]], max_rows: int, budget: int
 ) -> None:
     model = make(MODERN)
     engine = Engine(model, max_rows=max_rows)
@@ -183,11 +186,12 @@ def test_rows_come_and_go_and_each_is_as_if_alone(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(generation, "PREFILL_TOKENS", budget)
         patch.setattr(generation, "ROOM", 3)  # so that the cache grows under running rows
+        patch.setattr(generation, "TURN", 2)  # so that they often give way
         step = 0
         while waiting or engine.busy:
             while waiting and waiting[0][1][0] <= step:
-                index, (_, prompt, length, temperature, abandon) = waiting.pop(0)
-                number = engine.add(prompt, length, Sampling(temperature=temperature, seed=index))
+                index, (_, prompt, length, temperature, abandon, owner) = waiting.pop(0)
+                number = engine.add(prompt, length, Sampling(temperature=temperature, seed=index), owner=owner)
                 place[number] = index
                 if abandon is not None:
                     removals.setdefault(step + abandon, []).append(number)
@@ -203,11 +207,49 @@ def test_rows_come_and_go_and_each_is_as_if_alone(
                     finished.add(n.row)
             step += 1
     for number, index in place.items():
-        _, prompt, length, temperature, abandon = rows[index]
+        _, prompt, length, temperature, abandon, _ = rows[index]
         alone = generate(model, [prompt], length, Sampling(temperature=temperature, seed=index))[0]
         mine = made.get(number, [])
         assert mine == alone[: len(mine)]
         assert abandon is not None or len(mine) == length
+
+
+def test_rows_give_way_and_go_on_as_if_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three owners, one place: everybody has had a turn before anybody has three, past the end of the context too."""
+    model = make(MODERN)
+    monkeypatch.setattr(generation, "TURN", 3)
+    engine = Engine(model, max_rows=1)
+    prompts = [[1, 2, 3], [4], [5, 6]]
+    for number, prompt in enumerate(prompts):
+        engine.add(prompt, 30, Sampling(seed=number), owner=("client", number))
+    order, made = [], [[], [], []]
+    while engine.busy:
+        for new in engine.step():
+            order.append(new.row)
+            made[new.row].append(new.token)
+    assert made == [generate(model, [prompt], 30, Sampling(seed=i))[0] for i, prompt in enumerate(prompts)]
+    assert order[:9] == [0, 0, 0, 1, 1, 1, 2, 2, 2] and set(order[9:18]) == {0, 1, 2}
+
+
+def test_no_more_is_computed_again_than_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many owners with long prompts, who would otherwise spend their turns on computing them again."""
+    monkeypatch.setattr(generation, "TURN", 1)
+    monkeypatch.setattr(generation, "PREFILL_TOKENS", 20)
+    engine = Engine(make(dataclasses.replace(GPT2, block_size=64)), max_rows=2)
+    for number in range(8):
+        engine.add([1] * 20, 40, owner=("client", number))
+    computed, made, prefill = 0, 0, engine._prefill
+
+    def counted(rows: list, scores: dict) -> torch.Tensor:
+        nonlocal computed
+        computed += sum(len(row.tokens) for row in rows)
+        return prefill(rows, scores)
+
+    monkeypatch.setattr(engine, "_prefill", counted)
+    for _ in range(150):
+        made += len(engine.step())
+    prompts = 8 * 20
+    assert made / 2 < computed - prompts <= made + 20
 
 
 def test_more_prompts_than_rows_all_come_back() -> None:

@@ -75,7 +75,13 @@ class InProcess:
             yield self
 
     async def ask(
-        self, path: str, body: Any = None, *, headers: dict[str, str] | None = None, gone: asyncio.Event | None = None
+        self,
+        path: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        gone: asyncio.Event | None = None,
+        client: str = "127.0.0.1",
     ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body. `gone` is set when the client hangs up."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -86,6 +92,7 @@ class InProcess:
             "path": path,
             "root_path": "",
             "query_string": b"",
+            "client": (client, 1),
             "headers": [(name.lower().encode(), value.encode()) for name, value in given.items()],
         }
         messages = [{"type": "http.request", "body": data, "more_body": False}]
@@ -108,7 +115,7 @@ class InProcess:
         return answer.get("status", 0), answer.get("headers", {}), answer["body"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def in_process(checkpoint: Checkpoint) -> Any:
     """Makes an application; its options are those of `Limits`, `Worker` and `Server.app`."""
 

@@ -13,7 +13,7 @@ from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
 from gpt_from_scratch.evals.serve.errors import RequestError
 from gpt_from_scratch.evals.serve.limits import Limits
 from gpt_from_scratch.evals.serve.worker import Row, Worker
-from gpt_from_scratch.models.generation import Sampling, generate
+from gpt_from_scratch.models.generation import TURN, Sampling, generate
 from gpt_from_scratch.models.gpt import GPT
 
 PROMPT = {"model": "tiny", "prompt": "the cat"}
@@ -82,22 +82,75 @@ def test_a_defect_is_shown_and_nobody_waits_for_ever(checkpoint: Checkpoint, in_
     asyncio.run(run())
 
 
-def test_the_queue_is_bounded(in_process: Callable[..., Any]) -> None:
+def test_the_queue_is_bounded_and_no_request_fills_it(in_process: Callable[..., Any]) -> None:
     async def run() -> None:
-        server = in_process(max_rows=1, limits=Limits(queue=3))
+        server = in_process(max_rows=1, limits=Limits(queue=6, rows=5))
+        worker = server.server.worker
         async with server.running():
             gone = asyncio.Event()
-            first = asyncio.create_task(server.ask("/v1/completions", {**LONG, "n": 3}, gone=gone))
-            while server.server.worker.active < 3:
-                await asyncio.sleep(0.01)
-            status, headers, body = await server.ask("/v1/completions", PROMPT)
-            assert (status, headers["retry-after"]) == (429, "1")
-            assert json.loads(body)["error"]["code"] == "rate_limit_exceeded"
+            asked = []
+            for n in (3, 1, 1, 1):  # half of six, of three, of two, and the last
+                asked.append(asyncio.create_task(server.ask("/v1/completions", {**LONG, "n": n}, gone=gone)))
+                before = worker.active
+                while worker.active < before + n:
+                    await asyncio.sleep(0.01)
+                if n == 3:
+                    status, headers, body = await server.ask("/v1/completions", {**PROMPT, "n": 2})
+                    assert (status, headers["retry-after"]) == (429, "1")
+                    assert "no room for 2 now" in json.loads(body)["error"]["message"]
+            status, _, body = await server.ask("/v1/completions", PROMPT)
+            assert (status, json.loads(body)["error"]["code"]) == (429, "rate_limit_exceeded")
             assert (await server.ask("/health"))[0] == 200
-            assert (await server.ask("/v1/completions", {**PROMPT, "n": 4}))[0] == 400
+            assert (await server.ask("/v1/completions", {**PROMPT, "n": 6}))[0] == 400
             gone.set()
-            await first
+            await asyncio.gather(*asked)
             assert (await server.ask("/v1/completions", PROMPT))[0] == 200
+
+    asyncio.run(run())
+
+
+def test_a_small_request_is_answered_beside_64_streams_and_960_rows(in_process: Callable[..., Any]) -> None:
+    """Within two turns, whatever the others ask for; they go on as if nobody had come between."""
+
+    async def run() -> None:
+        async with in_process(max_rows=64).running() as server:
+            worker, gone = server.server.worker, asyncio.Event()
+            many = {**LONG, "prompt": ["a"] * 60, "n": 16, "max_tokens": 1000}
+            asked = [asyncio.create_task(server.ask("/v1/completions", many, gone=gone))]
+            asked += [
+                asyncio.create_task(server.ask("/v1/completions", {**LONG, "stream": True}, gone=gone))
+                for _ in range(64)
+            ]
+            while worker.active < 1024:
+                await asyncio.sleep(0.01)
+            for _ in range(3):
+                before = worker.steps
+                status, _, body = await server.ask("/v1/completions", {**PROMPT, "max_tokens": 4, "temperature": 0})
+                assert status == 200 and json.loads(body)["usage"]["completion_tokens"] <= 4
+                assert worker.steps - before < 2 * TURN + 4
+            assert worker.active == 1024
+            gone.set()
+            await asyncio.gather(*asked)
+
+    asyncio.run(run())
+
+
+def test_clients_share_equally_however_many_requests_they_send(in_process: Callable[..., Any]) -> None:
+    async def run() -> None:
+        async with in_process(max_rows=4).running() as server:
+            worker, gone = server.server.worker, asyncio.Event()
+            asked = [
+                asyncio.create_task(server.ask("/v1/completions", LONG, gone=gone, client="10.0.0.1"))
+                for _ in range(200)
+            ]
+            while worker.active < 200:
+                await asyncio.sleep(0.01)
+            before = worker.steps
+            body = {**PROMPT, "max_tokens": 4, "temperature": 0}
+            assert (await server.ask("/v1/completions", body, client="10.0.0.2"))[0] == 200
+            assert worker.steps - before < 2 * TURN + 4  # a line of 200 would have taken 50 turns
+            gone.set()
+            await asyncio.gather(*asked)
 
     asyncio.run(run())
 
@@ -142,11 +195,13 @@ def test_a_token_where_one_is_set(in_process: Callable[..., Any]) -> None:
     async def run() -> None:
         server = in_process(token="secret")
         async with server.running():
-            for headers in ({}, {"authorization": "Bearer secre"}, {"authorization": "Bearer sécret"}):
+            for given in ("", "Bearer secre", "Bearer sécret", "secret", "Basic secret", "Bearersecret", "Bearer"):
+                headers = {"authorization": given}
                 status, _, body = await server.ask("/v1/models", headers=headers)
                 assert (status, json.loads(body)["error"]["code"]) == (401, "invalid_api_key")
-            right = {"authorization": "Bearer secret", "host": "any.name"}
-            assert (await server.ask("/v1/models", headers=right))[0] == 200
+            for scheme in ("Bearer", "bearer", "BEARER", "bEaReR "):
+                right = {"authorization": f"{scheme} secret", "host": "any.name"}
+                assert (await server.ask("/v1/models", headers=right))[0] == 200
             assert (await server.ask("/health"))[0] == 200
 
     asyncio.run(run())
