@@ -1,31 +1,101 @@
-"""Files that are either whole or absent: written beside their place, synced, and renamed into it."""
+"""Files that are either whole or absent, and the patience with a disk or network that fails for a moment.
+
+A file is written beside its place, synced, and renamed into it. What fails for a reason that may pass is tried again; a file
+is then written anew from its start, because after a failed fsync the kernel may call lost pages clean.
+"""
 
 import contextlib
+import errno
 import hashlib
 import os
+import re
 import secrets
+import shutil
 import sys
+import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
+
+Made = TypeVar("Made")
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""No room, or no quota."""
+PASSING = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("EIO", "EREMOTEIO", "EINTR", "EAGAIN", "EBUSY", "ENOSPC", "EDQUOT", "ENOMEM", "ENOBUFS", "EMFILE", "ENFILE"),
+        *("ESTALE", "ETIMEDOUT", "ENOLCK", "ECONNRESET", "ECONNABORTED", "ECONNREFUSED", "ENOTCONN", "ENETDOWN"),
+        *("ENETUNREACH", "ENETRESET", "EHOSTDOWN", "EHOSTUNREACH"),
+    )
+    if hasattr(errno, name)
+)
+"""Errors that may be gone a moment later: of a disk, of a network folder, of a machine that is short of something."""
+CANNOT_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EACCES, errno.EPERM)
+"""What some network and user-space file systems answer to the fsync of a folder, which they do not have."""
+PAUSES = (0.05, 0.25, 1.0)
+"""Seconds before the second, third and fourth try."""
+STAYED = "it stayed so when tried again"
+
+
+def error_number(error: BaseException) -> int | None:
+    """The operating system's number for what went wrong; libraries in Rust (safetensors) give it only in their text."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found[1]) if found else None
+
+
+def retried(work: Callable[[], Made]) -> Made:
+    """What `work` returns, done again after a pause where it fails for a reason that may pass (`PASSING`).
+
+    An error that an inner call has met so often already is not waited for once more.
+    """
+    for pause in PAUSES:
+        try:
+            return work()
+        except Exception as error:  # of any type: error_number says whether the operating system is behind it
+            if error_number(error) not in PASSING or STAYED in getattr(error, "__notes__", ()):
+                raise
+        time.sleep(pause)
+    try:
+        return work()
+    except Exception as error:  # the same: it is only marked
+        error.add_note(STAYED)
+        raise
+
+
+def write_whole(path: Path, write: Callable[[Path], Made]) -> Made:
+    """Let `write` make a file at the name that it is given, and put that in the place of `path`; tried again as a whole.
+
+    Raises:
+        OSError: it could not be written; `path` is as it was.
+    """
+
+    def attempt() -> Made:
+        with atomic_path(path) as temporary:
+            return write(temporary)
+
+    return retried(attempt)
 
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A name beside `path` for the block to write a file at; it takes `path`'s place only when the block ends well.
 
-    After a crash at any moment `path` is the old file or the new one, whole.
+    After a crash at any moment `path` is the old file or the new one, whole. For what can be written again: `write_whole`.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
-        with temporary.open("rb") as file:
+        with retried(lambda: temporary.open("rb")) as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
+        rename(temporary, path)
         sync_folder(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # hidden, and in nobody's way
+            remove(temporary)
 
 
 @contextlib.contextmanager
@@ -33,20 +103,60 @@ def atomic_open(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """`atomic_path`, as a file open for writing. `mode` is "wb" or "w" (UTF-8)."""
     if mode not in ("wb", "w"):
         raise ValueError(f"atomic_open writes whole files: mode is 'wb' or 'w', not {mode!r}")
-    with atomic_path(path) as temporary, temporary.open(mode, encoding=None if mode == "wb" else "utf-8") as file:
+    with (
+        atomic_path(path) as temporary,
+        retried(lambda: temporary.open(mode, encoding=None if mode == "wb" else "utf-8")) as file,
+    ):
         yield file
 
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically."""
-    with atomic_open(path, "w") as file:
-        file.write(text)
+    write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write bytes atomically."""
-    with atomic_open(path) as file:
-        file.write(data)
+    write_whole(path, lambda temporary: temporary.write_bytes(data))
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are not there."""
+    retried(lambda: folder.mkdir(parents=True, exist_ok=True))
+
+
+def rename(source: Path, target: Path) -> None:
+    """Put `source` in the place of `target`.
+
+    A server of files may do it and lose the answer on the way: `source` is then gone when it is tried again.
+    """
+    tries = 0
+
+    def attempt() -> None:
+        nonlocal tries
+        tries += 1
+        try:
+            source.replace(target)
+        except FileNotFoundError:
+            if tries == 1 or not target.exists():
+                raise
+
+    retried(attempt)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that is in it; nothing if it is not there."""
+
+    def attempt() -> None:
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        except FileNotFoundError:
+            pass
+
+    retried(attempt)
 
 
 def new_folder(root: Path, name: str) -> Path:
@@ -106,17 +216,29 @@ def _path_of(folder: int) -> Path:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename inside `folder` durable (a no-op where folders cannot be opened, as on Windows)."""
+    """Make a rename inside `folder` durable (nothing where folders cannot be synced, as on Windows)."""
     if os.name == "nt":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+
+    def attempt() -> None:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        retried(attempt)
+    except OSError as error:
+        if error.errno not in CANNOT_SYNC:
+            raise
 
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, as 64 hexadecimal digits, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def attempt() -> str:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    return retried(attempt)

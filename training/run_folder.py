@@ -9,6 +9,7 @@ checkpoints/    step-00000500/ …
 report.html     drawn from these
 """
 
+import contextlib
 import glob
 import json
 import logging
@@ -17,15 +18,13 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from gpt_from_scratch.support.files import FoundFolder, new_folder, write_text
+from gpt_from_scratch.support.files import FULL, FoundFolder, make_folder, new_folder, retried, write_bytes, write_text
 from gpt_from_scratch.support.json_text import json_text
 from gpt_from_scratch.support.lock import LOCK_FILE
-from gpt_from_scratch.training.checkpoints.space import is_disk_full
 from gpt_from_scratch.training.config import TrainConfig, as_json
 from gpt_from_scratch.training.loggers import Loggers
 
@@ -45,20 +44,24 @@ class RunFolder:
         """
         Args:
             launchers: the torchruns that this run is started by.
-            warn: told of a full disk, which ends no run: lines of metrics wait in memory until there is room.
+            warn: told of a disk that is full or fails, which ends no run: lines of metrics wait in memory until they can
+                be written.
+
+        Raises:
+            OSError: the folder cannot be made, or not be written to.
         """
         self._metrics: FileIO | None = None
         self._waiting = b""
         self._warn = warn
         if writes:
-            path.mkdir(parents=True, exist_ok=True)
+            make_folder(path)
         self._named = path
         self._found = FoundFolder(path) if path.is_dir() else None  # a host that writes nothing need not see it
         if writes:
             _note_launchers(path, launchers)  # first: a run killed from here on is found again
-            self._cut_half_line()
-            self._metrics = (path / "metrics.jsonl").open("ab", buffering=0)
-        self._is_full = False
+            retried(self._cut_half_line)
+            self._metrics = retried(lambda: (path / "metrics.jsonl").open("ab", buffering=0))
+        self._fails = False
         self._about: dict[str, Any] = {}
         self._start = time.perf_counter()
         self.seconds_before = 0.0
@@ -93,7 +96,7 @@ class RunFolder:
         """Merge `fields` into run.json."""
         self._about |= fields
         if self._metrics is not None:
-            with self._spared_a_full_disk("run.json"):
+            with self._spared("run.json"):
                 write_text(self.path / "run.json", json_text({**self._about, "seconds": self.seconds}, indent=2) + "\n")
 
     def record(self, kind: str, step: int, **fields: Any) -> None:
@@ -106,35 +109,50 @@ class RunFolder:
                 self.loggers.record(kind, step, fields)
 
     def close(self) -> None:
-        """Bring the metrics to the disk."""
+        """Bring the metrics to the disk; what could not be written by now is lost, and that is told."""
         if self._metrics is not None:
-            self._write_waiting()
-            os.fsync(self._metrics.fileno())
-            self._metrics.close()
+            self._fails = False  # the last time, it is told again
+            with self._spared("metrics.jsonl"):
+                retried(self._write_out)
+            with self._spared("metrics.jsonl"):
+                self._sync(self._metrics)
+            with contextlib.suppress(OSError):  # closing writes nothing: the file has no buffer
+                self._metrics.close()
             self._metrics = None
         if self.loggers is not None:
             self.loggers.close()
 
-    def _write_waiting(self) -> None:
-        assert self._metrics is not None
-        with self._spared_a_full_disk("metrics.jsonl"):
-            while self._waiting:
-                self._waiting = self._waiting[self._metrics.write(self._waiting) :]
-            self._is_full = False
+    def _sync(self, metrics: FileIO) -> None:
+        """After a failed fsync the kernel may call lost pages clean: the lines are then written to a new file."""
+        try:
+            os.fsync(metrics.fileno())
+        except OSError:
+            path = self.path / "metrics.jsonl"
+            write_bytes(path, retried(path.read_bytes))
 
-    @contextmanager
-    def _spared_a_full_disk(self, name: str) -> Iterator[None]:
-        """What cannot be written for want of room is told, once."""
+    def _write_waiting(self) -> None:
+        with self._spared("metrics.jsonl"):
+            if self._fails:  # a disk that fails for good is not waited for at every line
+                self._write_out()
+            else:
+                retried(self._write_out)
+            self._fails = False
+
+    def _write_out(self) -> None:
+        assert self._metrics is not None
+        while self._waiting:
+            self._waiting = self._waiting[self._metrics.write(self._waiting) :]
+
+    @contextlib.contextmanager
+    def _spared(self, name: str) -> Iterator[None]:
+        """What cannot be written is told, once."""
         try:
             yield
         except OSError as error:
-            if not is_disk_full(error):
-                raise
-            if not self._is_full:
-                self._warn(
-                    f"the disk is full: {self.path / name} cannot be written; the run goes on, and its lines wait"
-                )
-            self._is_full = True
+            if not self._fails:
+                reason = "the disk is full" if error.errno in FULL else f"a file could not be written ({error})"
+                self._warn(f"{reason}: {self.path / name} cannot be written; the run goes on, and its lines wait")
+            self._fails = True
 
     def _cut_half_line(self) -> None:
         """A killed process may have left half a line, which would spoil the next one."""

@@ -11,6 +11,7 @@ import torch
 
 from gpt_from_scratch.kernels.registry import Choice
 from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.support.files import retried
 from gpt_from_scratch.training.checkpoints.space import is_disk_full
 from gpt_from_scratch.training.config import TrainConfig
 from gpt_from_scratch.training.corpus import Corpus
@@ -74,11 +75,11 @@ def finish(trainer: Trainer, path: Path, state: str, display: Display) -> None:
     report = None
     if not hurries:
         try:
-            report = write_report([path])
-        except OSError as error:
-            if not is_disk_full(error):
-                raise
-            display.warn(f"the disk is full: {path / 'report.html'} could not be written")
+            report = retried(lambda: write_report([path]))
+        # Whatever it is: the run is done and saved, and a picture of it does not make it fail.
+        except Exception as error:
+            reason = "the disk is full" if is_disk_full(error) else f"{type(error).__name__}: {error}"
+            display.warn(f"{reason}: {path / 'report.html'} could not be written")
     if state == "interrupted":
         display.say(f"\nstopped after step {step} of {steps}; nothing is lost. Go on with:", style="bold")
         display.say(f"  torchrun training/train_gpt2.py --resume {path}")

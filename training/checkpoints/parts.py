@@ -8,6 +8,7 @@ files are written, so it happens beside the training.
 """
 
 import dataclasses
+import functools
 import json
 import time
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from gpt_from_scratch.models import pretrained
 from gpt_from_scratch.models.checkpoints.manifest import entry
 from gpt_from_scratch.models.gpt import GPTConfig
-from gpt_from_scratch.support.files import write_text
+from gpt_from_scratch.support.files import make_folder, remove, retried, write_text
 from gpt_from_scratch.training.checkpoints.space import PartError
 from gpt_from_scratch.training.distributed import Ranks
 
@@ -65,16 +66,17 @@ def write_part(
     if not config.beyond_gpt2():
         weights = {f"transformer.{name}": pretrained.transposed(name, tensor) for name, tensor in weights.items()}
     groups = {f"model/model-{number}.safetensors": weights, f"optimizer-{number}.safetensors": tensors}
-    (folder / "model").mkdir(exist_ok=True)
+    make_folder(folder / "model")
     for name, group in groups.items():
         pretrained.save_tensors(folder / name, dict(group))
     note = {"weights": sorted(weights), "files": {name: entry(folder / name) for name in groups}}
     write_text(_note(folder, ranks.rank), json.dumps(note))
 
 
-def write_failure(folder: Path, ranks: Ranks, message: str, full: bool) -> None:
+def write_failure(folder: Path, ranks: Ranks, message: str, full: bool, disk: bool = False) -> None:
     """Tell rank 0 that this part will not come."""
-    write_text(_note(folder, ranks.rank), json.dumps({"failed": f"rank {ranks.rank}: {message}", "full": full}))
+    failure = {"failed": f"rank {ranks.rank}: {message}", "full": full, "disk": disk}
+    write_text(_note(folder, ranks.rank), json.dumps(failure))
 
 
 def join_parts(folder: Path, ranks: Ranks, config: GPTConfig) -> dict[str, dict[str, Any]]:
@@ -87,12 +89,12 @@ def join_parts(folder: Path, ranks: Ranks, config: GPTConfig) -> dict[str, dict[
     stop = time.monotonic() + PEER_TIMEOUT
     while missing := [rank for rank, note in enumerate(notes) if not note.exists()]:
         if time.monotonic() > stop:
-            raise PartError(f"ranks {missing} have not written their parts of {folder} in {PEER_TIMEOUT:.0f} s", False)
+            raise PartError(f"ranks {missing} have not written their parts of {folder} in {PEER_TIMEOUT:.0f} s")
         time.sleep(0.02)
-    parts = [pretrained.read_json(note) for note in notes]
+    parts = [retried(functools.partial(pretrained.read_json, note)) for note in notes]
     for part in parts:
         if "failed" in part:
-            raise PartError(part["failed"], part["full"])
+            raise PartError(part["failed"], part["full"], part["disk"])
     weight_map = {
         name: Path(file).name for part in parts for file in part["files"] if "/" in file for name in part["weights"]
     }
@@ -106,7 +108,7 @@ def join_parts(folder: Path, ranks: Ranks, config: GPTConfig) -> dict[str, dict[
     for name, document in ((pretrained.CONFIG_FILE, described), (pretrained.INDEX_FILE, index)):
         write_text(folder / "model" / name, json.dumps(document, indent=2) + "\n")
     for note in notes:
-        note.unlink()
+        remove(note)
     return {name: value for part in parts for name, value in part["files"].items()}
 
 

@@ -1,24 +1,20 @@
 """Room on the disk: the estimate before a run, and how a full disk is told from other failures."""
 
-import errno
-import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from safetensors import SafetensorError
 from torch import Tensor
+
+from gpt_from_scratch.support.files import FULL, error_number
 
 
 class PartError(RuntimeError):
-    """Another rank could not write its part of a checkpoint; `full` says whether its disk was full."""
+    """Another rank could not write its part of a checkpoint: its disk failed (`disk`), was full (`full`), or neither."""
 
-    def __init__(self, message: str, full: bool) -> None:
+    def __init__(self, message: str, full: bool = False, disk: bool = False) -> None:
         super().__init__(message)
-        self.full = full
-
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
+        self.full, self.disk = full, disk or full
 
 
 def bytes_of(tensors: Iterable[Tensor]) -> int:
@@ -51,13 +47,8 @@ def free_bytes(folder: Path) -> int:
 
 
 def is_disk_full(error: Exception) -> bool:
-    """Whether a write failed for want of space or quota. safetensors (Rust) gives the number only in its text."""
-    if isinstance(error, SafetensorError):
-        code = re.search(r"\(os error (\d+)\)", str(error))
-        return code is not None and int(code[1]) in FULL
-    if isinstance(error, PartError):
-        return error.full
-    return isinstance(error, OSError) and error.errno in FULL
+    """Whether a write failed for want of space or quota."""
+    return error.full if isinstance(error, PartError) else error_number(error) in FULL
 
 
 def in_units(n_bytes: int) -> str:

@@ -20,7 +20,7 @@ from torch import Tensor
 from gpt_from_scratch.models.checkpoints import checkpoint
 from gpt_from_scratch.models.checkpoints.checkpoint import Checkpoint, DamagedCheckpointError
 from gpt_from_scratch.models.gpt import GPTConfig
-from gpt_from_scratch.support.files import sync_folder, write_text
+from gpt_from_scratch.support.files import make_folder, remove, rename, retried, sync_folder, write_text
 from gpt_from_scratch.support.json_text import json_text
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 from gpt_from_scratch.training.checkpoints.space import PartError, bytes_of, free_bytes, in_units, is_disk_full
@@ -73,15 +73,18 @@ class CheckpointStore:
         self._staging = (Staging(), Staging())
         self._running: Future[None] | None = None
         self._position: int | None = None  # the step last saved or loaded: what lies beyond it is not of this run
+        self.unsaved: int | None = None
+        """The step whose checkpoint could not be written, if that was the last one asked for."""
 
     def steps(self) -> list[int]:
         """The steps of which there is a checkpoint, ascending."""
-        if not self.folder.exists():
+        try:
+            names = retried(lambda: [path.name for path in self.folder.iterdir() if path.is_dir()])
+        except FileNotFoundError:
             return []
-        if not self.folder.is_dir():
-            raise ValueError(f"{self.folder} is a file: expected the folder with a run's checkpoints")
-        names = (re.fullmatch(r"step-(\d{8,})", path.name) for path in self.folder.iterdir() if path.is_dir())
-        return sorted(int(name[1]) for name in names if name)
+        except NotADirectoryError:
+            raise ValueError(f"{self.folder} is a file: expected the folder with a run's checkpoints") from None
+        return sorted(int(found[1]) for name in names if (found := re.fullmatch(r"step-(\d{8,})", name)))
 
     def path_of(self, step: int) -> Path:
         """The folder of a step's checkpoint, there or not."""
@@ -101,8 +104,8 @@ class CheckpointStore:
     ) -> None:
         """Save all that a run needs to go on exactly; nothing if this step is saved already.
 
-        A full disk is no error: `warn` is told how many bytes are needed, the half-written folder goes, and the last
-        good checkpoint stays.
+        A disk that is full or fails is no error, once it stayed so when tried again: `warn` is told, the half-written
+        folder goes, the last good checkpoint stays, and `unsaved` is this step until one is saved.
 
         Args:
             config, weights: the model, as `model.config` and `model.state_dict()`.
@@ -180,28 +183,26 @@ class CheckpointStore:
         """Note that the checkpoint of `step` has the lowest validation loss, so that rotation spares it.
 
         Waits for the save if it is still running. False, and the best one stays as it was, if there is no checkpoint of
-        this step (none was asked for, or the disk was full).
+        this step (none was asked for, or the disk was full or failed).
         """
         self._settle()
-        if step not in self.steps():
-            return False
         try:
+            if step not in self.steps():
+                return False
             write_text(self.folder / BEST_FILE, json_text(asdict(Best(step, loss))) + "\n")
         except OSError as error:
-            if not is_disk_full(error):
-                raise
-            self._warn(f"the disk is full: {BEST_FILE} could not name step {step}, the best so far (loss {loss:.4f})")
+            self._warn(f"{_reason(error)}: {BEST_FILE} could not name step {step}, the best so far (loss {loss:.4f})")
             return False
         return True
 
     def best(self) -> Best | None:
         """The best checkpoint that `mark_best` noted; None if none was, or it is gone."""
         path = self.folder / BEST_FILE
-        if not path.is_file():
-            return None
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = json.loads(retried(lambda: path.read_text(encoding="utf-8")))
             best = Best(int(document["step"]), float(document["loss"]))
+        except FileNotFoundError:
+            return None
         except (ValueError, TypeError, KeyError) as error:
             self._warn(f"{path} is damaged and left out: {error!r}")
             return None
@@ -229,34 +230,49 @@ class CheckpointStore:
         require_finite(weights)
         require_finite(tensors)
         try:
-            self._clean_up(temporary)
-            temporary.mkdir(exist_ok=True)
+            retried(lambda: self._clean_up(temporary))
+            make_folder(temporary)
             entries = None
             if ranks.size == 1:
-                checkpoint.write_tensors(temporary, config, weights, tensors)
+                retried(lambda: checkpoint.write_tensors(temporary, config, weights, tensors))
             else:
                 from gpt_from_scratch.training.checkpoints import parts
 
-                parts.write_part(temporary, ranks, config, weights, tensors)
+                retried(lambda: parts.write_part(temporary, ranks, config, weights, tensors))
                 entries = parts.join_parts(temporary, ranks, config)
-            checkpoint.complete(temporary, step, tokenizer, state_text, entries)
-            temporary.rename(self.path_of(step))
-            sync_folder(self.folder)
+            retried(lambda: checkpoint.complete(temporary, step, tokenizer, state_text, entries))
+            rename(temporary, self.path_of(step))
         except (OSError, SafetensorError, PartError) as error:
-            if not is_disk_full(error):
+            if isinstance(error, PartError) and not error.disk:
                 raise
-            shutil.rmtree(temporary, ignore_errors=True)  # first, so that the message gives what is free without it
+            with contextlib.suppress(OSError):  # first, so that the message gives what is free without it
+                remove(temporary)
+            self.unsaved = step
             needed = ranks.size * bytes_of([*weights.values(), *tensors.values()])  # the parts are about alike
-            self._warn(
-                f"the disk is full: the checkpoint of step {step} needs {in_units(needed)} in {self.folder}, and "
-                f"{in_units(free_bytes(self.folder))} are free there. The run goes on without it; the last good "
-                f"checkpoint is {'none yet' if self._position is None else f'that of step {self._position}'}."
-            )
+            self._warn(self._told_unsaved(step, needed, error))
             return
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        self._position = step
-        self._rotate()
+        self._position, self.unsaved = step, None
+        try:
+            sync_folder(self.folder)
+            self._rotate()
+        except OSError as error:
+            self._warn(f"{_reason(error)}: step {step} is saved, but older checkpoints stay in {self.folder} for now")
+
+    def _told_unsaved(self, step: int, n_bytes: int, error: Exception) -> str:
+        """What is said of a checkpoint that could not be written."""
+        room = ""
+        if is_disk_full(error):
+            room = f" needs {in_units(n_bytes)} in {self.folder}"
+            with contextlib.suppress(OSError):  # the folder may be what failed
+                room += f", and {in_units(free_bytes(self.folder))} are free there"
+        else:
+            room = f" could not be written in {self.folder}"
+        return (
+            f"{_reason(error)}: the checkpoint of step {step}{room}. The run goes on without it; the last good "
+            f"checkpoint is {'none yet' if self._position is None else f'that of step {self._position}'}."
+        )
 
     def _write_part(
         self,
@@ -270,26 +286,25 @@ class CheckpointStore:
         from gpt_from_scratch.training.checkpoints import parts
 
         try:
-            temporary.mkdir(parents=True, exist_ok=True)  # first: the news needs it too
+            make_folder(temporary)  # first: the news needs it too
             require_finite(weights)
             require_finite(tensors)
-            parts.write_part(temporary, ranks, config, weights, tensors)
+            retried(lambda: parts.write_part(temporary, ranks, config, weights, tensors))
         except (OSError, SafetensorError, NonFiniteError) as error:
             with contextlib.suppress(OSError):  # where rank 0 gave up first, the folder is gone
-                parts.write_failure(temporary, ranks, str(error), is_disk_full(error))
+                disk = not isinstance(error, NonFiniteError)
+                parts.write_failure(temporary, ranks, str(error), is_disk_full(error), disk)
 
     def _clean_up(self, temporary: Path) -> None:
         """Remove what a killed process left half-written, and set aside what is not of this run's line."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         for leftover in self.folder.glob(".*.tmp"):
-            if leftover.is_dir() and leftover != temporary:
-                shutil.rmtree(leftover)
-            elif leftover.is_file():
-                leftover.unlink()
+            if leftover != temporary:
+                remove(leftover)
         for step in self.steps():
             if self._position is None or step > self._position:
                 aside = self.folder / f"aside-{self.path_of(step).name}-{secrets.token_hex(4)}"
-                self.path_of(step).rename(aside)
+                rename(self.path_of(step), aside)
                 self._warn(
                     f"{self.path_of(step)} is not of this run's line (damaged, or beyond the step it went on from): "
                     f"set aside as {aside.name}, which you may delete"
@@ -302,8 +317,13 @@ class CheckpointStore:
         for step in steps:
             if step not in kept and not (self.keep_every and step % self.keep_every == 0):
                 doomed = self.folder / f".{self.path_of(step).name}.{secrets.token_hex(4)}.tmp"
-                self.path_of(step).rename(doomed)
-                shutil.rmtree(doomed)
+                rename(self.path_of(step), doomed)
+                remove(doomed)
+
+
+def _reason(error: Exception) -> str:
+    """The first words of a message: a full disk by its name, anything else as it was said."""
+    return "the disk is full" if is_disk_full(error) else f"a file could not be written ({error})"
 
 
 def _in_a_thread(function: Callable[..., None], *arguments: Any) -> Future[None]:
