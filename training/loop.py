@@ -242,7 +242,11 @@ class Trainer:
             self.progress.best_loss = score.loss
         self.display.evaluation(step, score, is_best)
         if self.ranks.is_first and self._saves_at(step):  # the best of those that can be opened again
-            saved = self.store.best()
+            try:
+                saved = self.store.best()
+            except OSError as error:
+                self.display.warn(f"which checkpoint was the best cannot be read, and stays as it was: {error}")
+                return
             if comparable(score.loss) < comparable(saved.loss if saved else None):
                 self.store.mark_best(step, score.loss)
 

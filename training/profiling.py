@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from gpt_from_scratch.support.files import make_folder
+
 ROWS = 12
 """Operations in the table."""
 MEMORY_EVENTS = 1_000_000
@@ -29,6 +31,7 @@ class StepProfiler:
         """
         self.steps, self._run, self.device, self.say = steps, run, device, say
         self._profile: Any = None
+        self._began = False
 
     @property
     def folder(self) -> Path:
@@ -48,24 +51,31 @@ class StepProfiler:
             self.finish()
 
     def _start(self) -> None:
-        self.folder.mkdir(exist_ok=True)
         activities = [ProfilerActivity.CPU]
         if self.device.type == "cuda":
             activities.append(ProfilerActivity.CUDA)
             torch.cuda.memory._record_memory_history(max_entries=MEMORY_EVENTS)
         self._profile = profile(activities=activities)
         self._profile.__enter__()
+        self._began = True
 
     def finish(self) -> None:
         """Write what was measured, if anything: also of a run that ends before the last step to profile."""
         if self._profile is None:
-            if self.steps is not None and not self.folder.exists():
+            if self.steps is not None and not self._began and not self.folder.exists():
                 self.say(f"profile: the run ended before step {self.steps[0]}, so there is none")
             return
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         made, self._profile = self._profile, None
+        try:
+            self._write(made)
+        except (OSError, RuntimeError) as error:  # torch raises either; a run is worth more than its profile
+            self.say(f"profile: it could not be written ({error})")
+
+    def _write(self, made: Any) -> None:
         made.__exit__(None, None, None)
+        make_folder(self.folder)
         made.export_chrome_trace(str(self.folder / "trace.json"))
         column = "self_device_time_total" if self.device.type == "cuda" else "self_cpu_time_total"
         self.say(made.key_averages().table(sort_by=column, row_limit=ROWS, max_name_column_width=40))

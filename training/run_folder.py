@@ -96,7 +96,7 @@ class RunFolder:
         """Merge `fields` into run.json."""
         self._about |= fields
         if self._metrics is not None:
-            with self._spared("run.json"):
+            with self._spared("run.json", then="the run goes on"):
                 write_text(self.path / "run.json", json_text({**self._about, "seconds": self.seconds}, indent=2) + "\n")
 
     def record(self, kind: str, step: int, **fields: Any) -> None:
@@ -112,9 +112,8 @@ class RunFolder:
         """Bring the metrics to the disk; what could not be written by now is lost, and that is told."""
         if self._metrics is not None:
             self._fails = False  # the last time, it is told again
-            with self._spared("metrics.jsonl"):
+            with self._spared("metrics.jsonl", then="its last lines are lost"):
                 retried(self._write_out)
-            with self._spared("metrics.jsonl"):
                 self._sync(self._metrics)
             with contextlib.suppress(OSError):  # closing writes nothing: the file has no buffer
                 self._metrics.close()
@@ -144,14 +143,14 @@ class RunFolder:
             self._waiting = self._waiting[self._metrics.write(self._waiting) :]
 
     @contextlib.contextmanager
-    def _spared(self, name: str) -> Iterator[None]:
+    def _spared(self, name: str, then: str = "the run goes on, and its lines wait") -> Iterator[None]:
         """What cannot be written is told, once."""
         try:
             yield
         except OSError as error:
             if not self._fails:
                 reason = "the disk is full" if error.errno in FULL else f"a file could not be written ({error})"
-                self._warn(f"{reason}: {self.path / name} cannot be written; the run goes on, and its lines wait")
+                self._warn(f"{reason}: {self.path / name} cannot be written; {then}")
             self._fails = True
 
     def _cut_half_line(self) -> None:

@@ -47,14 +47,21 @@ class Session:
         return self.trainer is not None and self.trainer.stop.requested
 
     def run(self) -> bool:
-        """Train; True when the last step was reached. What is wrong from here on is raised as it is, with its traceback."""
+        """Train; True when the last step was reached. What is wrong from here on is raised as it is, with its traceback.
+
+        Raises:
+            UnsavedError: the disk did not take the last checkpoint.
+        """
         if self.trainer is None:
             return True
         trainer, folder = self.trainer, self.trainer.folder
         state = "failed"
         try:
             trainer.display.start(trainer.progress.step)
-            state = "finished" if trainer.run() else "interrupted"
+            done = trainer.run()
+            state = "finished" if done else "interrupted"
+            if trainer.store.unsaved is not None:
+                state = "unsaved"
         finally:
             trainer.display.close()
             trainer.profiler.finish()
@@ -68,6 +75,7 @@ class Session:
                     "event", trainer.progress.step, message=f"stopped by {trainer.stop.signal.name} and saved"
                 )
             folder.close()
+        trainer.store.require_saved()
         if trainer.ranks.is_first:
             finish(trainer, folder.path, state, trainer.display)
         return state == "finished"

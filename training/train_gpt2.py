@@ -18,7 +18,8 @@ Several hosts, each with this line (they share the folder of the run; a host may
 A rank that hangs is noticed after `--run.timeout`; torchrun then gives it 30 s to end before it kills it and starts all again.
 
 Exit status: 0 done, or stopped by a signal and saved; 2 a mistake of the user's; 3 too many steps that were not finite;
-4 another rank was lost; 5 stopped and saved because another host was told to, which torchrun takes as a reason to go on.
+4 another rank was lost; 5 stopped and saved because another host was told to, which torchrun takes as a reason to go on;
+6 the disk did not take the last checkpoint, though it was asked again: the one before it stays.
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
@@ -34,6 +35,7 @@ import sys
 from contextlib import ExitStack, suppress
 
 from gpt_from_scratch.support.command import MISTAKE, MISTAKES, complain, in_words
+from gpt_from_scratch.training.checkpoints import NonFiniteError, UnsavedError
 from gpt_from_scratch.training.cli import parse
 from gpt_from_scratch.training.distributed import Ranks, ranks_from_environment
 from gpt_from_scratch.training.loop import TooManySkippedStepsError
@@ -41,7 +43,7 @@ from gpt_from_scratch.training.meeting import AbsentRanksError
 from gpt_from_scratch.training.peers import PeerLostError
 from gpt_from_scratch.training.start import prepared
 
-EXIT_USER_ERROR, EXIT_NOT_FINITE, EXIT_PEER_LOST, EXIT_STOPPED_WITH_OTHERS = MISTAKE, 3, 4, 5
+EXIT_USER_ERROR, EXIT_NOT_FINITE, EXIT_PEER_LOST, EXIT_STOPPED_WITH_OTHERS, EXIT_UNSAVED = MISTAKE, 3, 4, 5, 6
 
 
 def main(argv: list[str]) -> int:
@@ -73,9 +75,12 @@ def run(argv: list[str], ranks: Ranks) -> int:
             return EXIT_USER_ERROR
         try:
             done = session.run()
-        except TooManySkippedStepsError as error:
-            print(f"error: {error}", file=sys.stderr, flush=True)
+        except (TooManySkippedStepsError, NonFiniteError) as error:
+            complain(f"error: {error}")
             return EXIT_NOT_FINITE
+        except UnsavedError as error:
+            complain(f"error: {error}")
+            return EXIT_UNSAVED
     if not done and ranks.hosts > 1 and not session.was_told_to_stop:
         return EXIT_STOPPED_WITH_OTHERS
     return 0

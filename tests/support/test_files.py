@@ -1,16 +1,20 @@
 """Atomic files: after anything at all, the old file or the new one, whole, and nothing beside it."""
 
+import errno
 import hashlib
 import os
 import stat
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
-from gpt_from_scratch.support.files import atomic_open, sha256, write_bytes, write_text
+from gpt_from_scratch.support import files
+from gpt_from_scratch.support.files import atomic_open, remove, rename, retried, sha256, write_bytes, write_text
 
 
 def test_writes_what_was_given(tmp_path: Path) -> None:
@@ -84,3 +88,91 @@ def test_sha256_of_a_file_larger_than_one_read(tmp_path: Path) -> None:
     data = bytes(range(256)) * 8192
     (tmp_path / "file").write_bytes(data)
     assert sha256(tmp_path / "file") == hashlib.sha256(data).hexdigest()
+
+
+@pytest.fixture
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "PAUSES", (0.0, 0.0, 0.0))
+
+
+def failing(times: int, error: Exception) -> Callable[[], int]:
+    """Fails so often, then returns how often it was called."""
+    calls = 0
+
+    def work() -> int:
+        nonlocal calls
+        calls += 1
+        if calls <= times:
+            raise error
+        return calls
+
+    return work
+
+
+RUST = SafetensorError("Error while serializing: I/O error: Input/output error (os error 5)")
+
+
+@pytest.mark.usefixtures("_no_pauses")
+@pytest.mark.parametrize("error", [OSError(number, os.strerror(number)) for number in sorted(files.PASSING)] + [RUST])
+def test_what_may_pass_is_tried_again(error: Exception) -> None:
+    assert retried(failing(3, error)) == 4
+    with pytest.raises(type(error)):
+        retried(failing(4, error))
+
+
+@pytest.mark.usefixtures("_no_pauses")
+@pytest.mark.parametrize("error", [FileNotFoundError(2, "no"), PermissionError(13, "no"), ValueError("(no os error)")])
+def test_what_stays_is_not(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        retried(failing(1, error))
+
+
+@pytest.mark.usefixtures("_no_pauses")
+def test_an_outer_call_does_not_wait_for_what_an_inner_one_gave_up() -> None:
+    work = failing(4, OSError(errno.EIO, "no"))
+    with pytest.raises(OSError, match="no"):
+        retried(lambda: retried(work))
+    assert work() == 5
+
+
+@pytest.mark.usefixtures("_no_pauses")
+def test_after_a_failed_fsync_the_file_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: set[Path] = set()
+    fsync = os.fsync
+
+    def fails_once(file: int) -> None:
+        made.update(tmp_path.glob(".*.tmp"))
+        if len(made) == 1:
+            raise OSError(errno.EIO, "no")
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", fails_once)
+    write_bytes(tmp_path / "file", b"new")
+    assert len(made) == 2, "the second try has a file of its own"
+    assert (tmp_path / "file").read_bytes() == b"new" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.usefixtures("_no_pauses")
+def test_a_rename_whose_answer_was_lost_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "source").write_bytes(b"new")
+    replace = os.replace
+
+    def loses_the_answer(source: Path, target: Path) -> None:
+        replace(source, target)
+        raise OSError(errno.ETIMEDOUT, "no")
+
+    monkeypatch.setattr(os, "replace", loses_the_answer)
+    rename(tmp_path / "source", tmp_path / "target")
+    assert (tmp_path / "target").read_bytes() == b"new"
+    with pytest.raises(FileNotFoundError):
+        rename(tmp_path / "source", tmp_path / "elsewhere")
+
+
+def test_remove_takes_files_folders_and_nothing(tmp_path: Path) -> None:
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "kept")
+    for name in ("folder", "file", "link", "absent"):
+        remove(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]

@@ -3,7 +3,7 @@
 from gpt_from_scratch.models.checkpoints.checkpoint import Checkpoint, DamagedCheckpointError
 from gpt_from_scratch.training.checkpoints.space import bytes_of, preflight
 from gpt_from_scratch.training.checkpoints.staging import NonFiniteError
-from gpt_from_scratch.training.checkpoints.store import Best, CheckpointStore
+from gpt_from_scratch.training.checkpoints.store import Best, CheckpointStore, UnsavedError
 
 __all__ = [
     "Best",
@@ -11,6 +11,7 @@ __all__ = [
     "CheckpointStore",
     "DamagedCheckpointError",
     "NonFiniteError",
+    "UnsavedError",
     "bytes_of",
     "preflight",
 ]

@@ -29,6 +29,11 @@ from gpt_from_scratch.training.distributed import ONE_RANK, Ranks
 
 BEST_FILE = "best.json"
 
+
+class UnsavedError(RuntimeError):
+    """The last checkpoint of a run could not be written, though it was tried again."""
+
+
 _log = logging.getLogger(__name__)
 
 
@@ -146,6 +151,19 @@ class CheckpointStore:
     def finish(self) -> None:
         """Wait for a save that is still running, and raise what went wrong in it."""
         self._settle()
+
+    def require_saved(self) -> None:
+        """Raise UnsavedError, with what to do, if the last step to be saved could not be."""
+        if self.unsaved is not None:
+            last = (
+                "there is none before it"
+                if self._position is None
+                else f"the last one there is of step {self._position}"
+            )
+            raise UnsavedError(
+                f"the checkpoint of step {self.unsaved}, the run's last, could not be written in {self.folder}; {last}. Mend "
+                "the disk or make room, then let the run go on with --resume"
+            )
 
     def load(self, step: int | None = None, map_location: str | torch.device = "cpu") -> Checkpoint | None:
         """The newest whole checkpoint, or that of `step`; None if the folder has none at all.

@@ -57,8 +57,11 @@ def test_the_run_goes_on_and_the_last_good_checkpoint_stays(small_disk: Path, wa
     assert_is_step(store.load(), 4)
 
 
-def test_wherever_the_disk_becomes_full_nothing_half_written_stays(small_disk: Path) -> None:
+def test_wherever_the_disk_becomes_full_nothing_half_written_stays(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By two pages more each time: each of the files, folders and renames of a save once hits the full disk."""
+    monkeypatch.setattr("gpt_from_scratch.support.files.PAUSES", ())
     told: list[str] = []
     store = saved(small_disk / "checkpoints", 0, keep_last=1, warn=told.append)
     outcomes = []
