@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gpt_from_scratch.models.gpt import GPT, GPT2_SIZES, GPTConfig
-from gpt_from_scratch.support.files import make_folder, write_text, write_whole
+from gpt_from_scratch.support.files import ensure_folder, write_text, write_whole
 
 CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE = "config.json", "model.safetensors", "model.safetensors.index.json"
 OWN_MODEL_TYPE = "gpt_from_scratch"
@@ -34,7 +34,7 @@ GPT2_FIXED: dict[str, tuple[Any, ...]] = {
 
 def save(model: GPT, folder: Path) -> None:
     """Write the model into `folder`, each file atomically; an exact GPT-2 in GPT-2's own format."""
-    make_folder(folder)
+    ensure_folder(folder)
     config = model.config
     tensors = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     if config.beyond_gpt2():

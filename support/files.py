@@ -120,7 +120,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     write_whole(path, lambda temporary: temporary.write_bytes(data))
 
 
-def make_folder(folder: Path) -> None:
+def ensure_folder(folder: Path) -> None:
     """Make a folder and those above it, where they are not there."""
     retried(lambda: folder.mkdir(parents=True, exist_ok=True))
 
@@ -161,11 +161,11 @@ def remove(path: Path) -> None:
 
 def new_folder(root: Path, name: str) -> Path:
     """A folder in `root` that this call has made: `name`, or with "-2", "-3" … behind it where others were quicker."""
-    root.mkdir(parents=True, exist_ok=True)
+    ensure_folder(root)
     path, number = root / name, 2
     while True:
         try:
-            path.mkdir()
+            retried(path.mkdir)
         except FileExistsError:
             path, number = root / f"{name}-{number}", number + 1
         else:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from gpt_from_scratch.support.files import make_folder
+from gpt_from_scratch.support.files import ensure_folder
 
 ROWS = 12
 """Operations in the table."""
@@ -75,7 +75,7 @@ class StepProfiler:
 
     def _write(self, made: Any) -> None:
         made.__exit__(None, None, None)
-        make_folder(self.folder)
+        ensure_folder(self.folder)
         made.export_chrome_trace(str(self.folder / "trace.json"))
         column = "self_device_time_total" if self.device.type == "cuda" else "self_cpu_time_total"
         self.say(made.key_averages().table(sort_by=column, row_limit=ROWS, max_name_column_width=40))

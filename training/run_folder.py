@@ -22,7 +22,15 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from gpt_from_scratch.support.files import FULL, FoundFolder, make_folder, new_folder, retried, write_bytes, write_text
+from gpt_from_scratch.support.files import (
+    FULL,
+    FoundFolder,
+    ensure_folder,
+    new_folder,
+    retried,
+    write_bytes,
+    write_text,
+)
 from gpt_from_scratch.support.json_text import json_text
 from gpt_from_scratch.support.lock import LOCK_FILE
 from gpt_from_scratch.training.config import TrainConfig, as_json
@@ -54,7 +62,7 @@ class RunFolder:
         self._waiting = b""
         self._warn = warn
         if writes:
-            make_folder(path)
+            ensure_folder(path)
         self._named = path
         self._found = FoundFolder(path) if path.is_dir() else None  # a host that writes nothing need not see it
         if writes:

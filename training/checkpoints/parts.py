@@ -22,7 +22,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from gpt_from_scratch.models import pretrained
 from gpt_from_scratch.models.checkpoints.manifest import entry
 from gpt_from_scratch.models.gpt import GPTConfig
-from gpt_from_scratch.support.files import make_folder, remove, retried, write_text
+from gpt_from_scratch.support.files import ensure_folder, remove, retried, write_text
 from gpt_from_scratch.training.checkpoints.space import PartError
 from gpt_from_scratch.training.distributed import Ranks
 
@@ -66,7 +66,7 @@ def write_part(
     if not config.beyond_gpt2():
         weights = {f"transformer.{name}": pretrained.transposed(name, tensor) for name, tensor in weights.items()}
     groups = {f"model/model-{number}.safetensors": weights, f"optimizer-{number}.safetensors": tensors}
-    make_folder(folder / "model")
+    ensure_folder(folder / "model")
     for name, group in groups.items():
         pretrained.save_tensors(folder / name, dict(group))
     note = {"weights": sorted(weights), "files": {name: entry(folder / name) for name in groups}}

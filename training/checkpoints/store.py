@@ -20,7 +20,7 @@ from torch import Tensor
 from gpt_from_scratch.models.checkpoints import checkpoint
 from gpt_from_scratch.models.checkpoints.checkpoint import Checkpoint, DamagedCheckpointError
 from gpt_from_scratch.models.gpt import GPTConfig
-from gpt_from_scratch.support.files import make_folder, remove, rename, retried, sync_folder, write_text
+from gpt_from_scratch.support.files import ensure_folder, remove, rename, retried, sync_folder, write_text
 from gpt_from_scratch.support.json_text import json_text
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 from gpt_from_scratch.training.checkpoints.space import PartError, bytes_of, free_bytes, in_units, is_disk_full
@@ -249,7 +249,7 @@ class CheckpointStore:
         require_finite(tensors)
         try:
             retried(lambda: self._clean_up(temporary))
-            make_folder(temporary)
+            ensure_folder(temporary)
             entries = None
             if ranks.size == 1:
                 retried(lambda: checkpoint.write_tensors(temporary, config, weights, tensors))
@@ -304,7 +304,7 @@ class CheckpointStore:
         from gpt_from_scratch.training.checkpoints import parts
 
         try:
-            make_folder(temporary)  # first: the news needs it too
+            ensure_folder(temporary)  # first: the news needs it too
             require_finite(weights)
             require_finite(tensors)
             retried(lambda: parts.write_part(temporary, ranks, config, weights, tensors))
@@ -315,7 +315,7 @@ class CheckpointStore:
 
     def _clean_up(self, temporary: Path) -> None:
         """Remove what a killed process left half-written, and set aside what is not of this run's line."""
-        make_folder(self.folder)
+        ensure_folder(self.folder)
         for leftover in self.folder.glob(".*.tmp"):
             if leftover != temporary:
                 remove(leftover)
