@@ -7,6 +7,7 @@ GPT-2 124M has 0.1139, 355M 0.1849, 774M 0.2146, 1558M 0.2565.
 """
 
 import csv
+import hashlib
 import importlib
 import random
 import zipfile
@@ -54,11 +55,15 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model made of a question: each choice's mean log-probability in nats a token."""
+    """What the model made of a question: each choice's mean log-probability in nats a token.
+
+    examples: a hash of the examples before the question, empty where there are none
+    """
 
     question: Question
     means: tuple[float, ...]
     greedy: bool
+    examples: str = ""
 
     @property
     def choice(self) -> int | None:
@@ -130,10 +135,13 @@ class Prompt:
 
     question: Question
     requests: tuple[Continuation, ...]
+    examples: str = ""
 
     def answer(self, scores: Sequence[Score]) -> Answer:
         """What the scores of the requests say."""
-        return Answer(self.question, tuple(score.logprob / score.tokens for score in scores), scores[0].greedy)
+        return Answer(
+            self.question, tuple(score.logprob / score.tokens for score in scores), scores[0].greedy, self.examples
+        )
 
 
 def evaluate_core(
@@ -248,24 +256,25 @@ def _prompt(
     task: Task, item: dict[str, Any], examples: list[dict[str, Any]], tokenizer: Tokenizer, context: int
 ) -> Prompt:
     shots = "".join(_solved(task, example) + "\n\n" for example in examples)
+    before = hashlib.sha256(shots.encode("utf-8", "surrogatepass")).hexdigest() if shots else ""
     if task.kind == "language_modeling":
         # Stripped: a space at the prompt's end would be part of the continuation's first token.
         given = (shots + item["context"].strip() + task.delimiter).strip()
         start = len(encode(tokenizer, given))
         whole = encode(tokenizer, shots + item["context"].strip() + task.delimiter + item["continuation"])
         question = Question(item["context"].strip(), (item["continuation"],), None)
-        return Prompt(question, (_cut(whole, start, context),))
+        return Prompt(question, (_cut(whole, start, context),), before)
     if task.kind == "multiple_choice":
         texts = [shots + item["query"] + task.delimiter + choice for choice in item["choices"]]
         sequences = [encode(tokenizer, text) for text in texts]
         shared = common_prefix(sequences)
         question = Question(item["query"], tuple(item["choices"]), item["gold"])
-        return Prompt(question, tuple(_cut(tokens, shared, context) for tokens in sequences))
+        return Prompt(question, tuple(_cut(tokens, shared, context) for tokens in sequences), before)
     texts = [shots + option + task.delimiter + item["continuation"] for option in item["context_options"]]
     sequences = [encode(tokenizer, text) for text in texts]
     shared = common_prefix([tokens[::-1] for tokens in sequences])
     question = Question(item["continuation"], tuple(item["context_options"]), item["gold"])
-    return Prompt(question, tuple(_cut(tokens, len(tokens) - shared, context) for tokens in sequences))
+    return Prompt(question, tuple(_cut(tokens, len(tokens) - shared, context) for tokens in sequences), before)
 
 
 def _solved(task: Task, example: dict[str, Any]) -> str:

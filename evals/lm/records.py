@@ -7,9 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from gpt_from_scratch.evals.cache import content_hash
 from gpt_from_scratch.evals.journal import Journal
 from gpt_from_scratch.evals.lm.core import Answer, Core, TaskResult
 from gpt_from_scratch.evals.lm.hellaswag import HellaSwag, ItemScores
+from gpt_from_scratch.evals.questions import question_keys
 from gpt_from_scratch.evals.report import write_index, write_report
 from gpt_from_scratch.evals.results import RECORD, count
 from gpt_from_scratch.evals.samples import QA, AnySample, EvalResult, MCQuestion, SampleResult
@@ -22,7 +24,7 @@ def write_hellaswag(scored: HellaSwag, model: str, folder: Path) -> str:
     """Write record.jsonl and report.html into `folder`; returns the name of the accuracy that they are about."""
     style, norm = next(pair for pair in HEADLINES if pair[0] in scored.scores)
     name = f"{style}/acc_norm_{norm}"
-    rows = [_item(place, row, norm) for place, row in enumerate(scored.scores[style])]
+    rows = _name_by_content([_item(place, row, norm) for place, row in enumerate(scored.scores[style])])
     _write_record(rows, model, f"hellaswag {name}", folder)
     write_report(_result(rows, model, folder), folder / "report.html", title=f"HellaSwag, {name}, of {model}")
     return name
@@ -38,7 +40,7 @@ def write_core(scored: Core, name: str, model: str, folder: Path) -> None:
     everything, links = [], []
     for index, task in enumerate(scored.tasks):
         label = task.task.label
-        rows = [_answer(task, place, answer) for place, answer in enumerate(task.answers)]
+        rows = _name_by_content([_answer(task, place, answer) for place, answer in enumerate(task.answers)])
         everything += rows
         page = f"report/{index:02}-{re.sub(r'[^A-Za-z0-9]+', '-', label)}.html"  # a label may hold anything
         write_report(_result(rows, model, folder), folder / page, title=f"CORE, {label}, of {model}")
@@ -50,8 +52,22 @@ def write_core(scored: Core, name: str, model: str, folder: Path) -> None:
 
 def _write_record(rows: list[SampleResult], model: str, scorer: str, folder: Path) -> None:
     (folder / RECORD).unlink(missing_ok=True)
-    with Journal(folder / RECORD, {"model": model, "scorer": scorer}) as journal:
+    identity = {
+        "model": model,
+        "scorer": scorer,
+        "data": content_hash([[row.sample.id, row.prompt_hash] for row in rows]),
+    }
+    with Journal(folder / RECORD, identity) as journal:
         journal.append([(row.sample.id, row) for row in rows])
+
+
+def _name_by_content(rows: list[SampleResult]) -> list[SampleResult]:
+    """The rows, whose ids say for now where they stand, with ids that say what they ask."""
+    for row, key in zip(rows, question_keys(rows), strict=True):
+        question, _, repeat = key.partition("#")
+        task = row.sample.splits.get("task", row.sample.created_by)
+        row.sample.id = f"{task}:{question[:16]}{'#' * bool(repeat)}{repeat}"
+    return rows
 
 
 def _result(rows: list[SampleResult], model: str, folder: Path) -> EvalResult:
@@ -86,6 +102,7 @@ def _item(place: int, row: ItemScores, norm: str) -> SampleResult:
         output_correct=right,
         sample=question,
         score=float(row.choice(norm) == item.label),
+        prompt_hash=content_hash([item.ctx_a, item.ctx_b, item.endings]),
     )
 
 
@@ -110,4 +127,5 @@ def _answer(task: TaskResult, place: int, answer: Answer) -> SampleResult:
         output_correct=right,
         sample=sample,
         score=float(answer.correct),
+        prompt_hash=content_hash([answer.examples, asked.text, asked.choices]),
     )
