@@ -1,16 +1,20 @@
 """The picture of benchmarks/scaling.py: tokens a second beside the ideal line, and what part of it is reached."""
 
-import io
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gpt_from_scratch.training.report_figures import COLORS
+from gpt_from_scratch.training.drawing import COLORS, outside, plain_text, png
 
 
 def draw(report: dict[str, Any]) -> bytes:
     """A PNG from what scaling.json holds."""
+    with plain_text():
+        return png(_figure(report), dpi=130)
+
+
+def _figure(report: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(10.5, 5.4), layout="constrained")
     rates, parts = figure.subplots(2, 3, height_ratios=(3, 2))
     lengths, sizes, shared = report["length"], report["parameters"], report["processes"]
@@ -28,10 +32,8 @@ def draw(report: dict[str, Any]) -> bytes:
     for axes in figure.axes:
         axes.grid(alpha=0.15, which="both")
         axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(f"{report['processor']}, {report['machine']}, torch {report['torch']}", fontsize=9)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    return buffer.getvalue()
+    figure.suptitle(outside(f"{report['processor']}, {report['machine']}, torch {report['torch']}"), fontsize=9)
+    return figure
 
 
 def _curve(rates: Axes, parts: Axes, rows: list[dict[str, Any]], x: list[int], label: str) -> None:

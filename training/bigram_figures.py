@@ -1,58 +1,64 @@
 """The pictures of the ladder: what each stage is worth, and how a run learned and where it began to overfit."""
 
-import io
+import math
 from typing import Any
 
 from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREY = "#2f7fc1", "#d9730d", "#8a949c"
+from gpt_from_scratch.training.drawing import FLOOR, TRAINING, VALIDATION, limits, plain_text, png
 
 
 def draw_ladder(stages: list[dict[str, Any]]) -> bytes:
     """The losses of each stage at its best, with what it added and gained, as a PNG. `stages` is part of metrics.json."""
+    with plain_text():
+        return png(_ladder(stages))
+
+
+def draw_curves(stage: dict[str, Any]) -> bytes:
+    """Training and validation loss over the steps, the best validation loss marked, as a PNG."""
+    with plain_text():
+        return png(_curves(stage))
+
+
+def _ladder(stages: list[dict[str, Any]]) -> Figure:
     losses = [stage["best"]["validation"] for stage in stages]
     training = [stage["best"]["train"] for stage in stages]
     figure = Figure(figsize=(11, 0.5 * len(stages) + 1.4), layout="constrained")
     axis = figure.add_subplot()
     places = range(len(stages))
-    axis.hlines(places, training, losses, color=GREY, linewidth=2, zorder=1)
-    axis.scatter(training, places, color=ORANGE, s=50, label="training")
-    axis.scatter(losses, places, color=BLUE, s=70, label="validation")
+    axis.hlines(places, training, losses, color=FLOOR, linewidth=2, zorder=1)
+    axis.scatter(training, places, color=TRAINING, s=50, label="training")
+    axis.scatter(losses, places, color=VALIDATION, s=70, label="validation")
     for place, (stage, loss) in enumerate(zip(stages, losses, strict=True)):
+        if not math.isfinite(loss + training[place]):
+            continue
         gain = "" if place == 0 else f"  ({loss - losses[place - 1]:+.3f})"
         axis.text(max(loss, training[place]), place, f"   {loss:.3f}{gain}  {stage['adds']}", va="center", fontsize=9)
     axis.set_yticks(
         places, [stage["stage"] if place == 0 else f"+ {stage['stage']}" for place, stage in enumerate(stages)]
     )
     axis.invert_yaxis()
-    low, high = min(losses + training), max(losses + training)
+    low, high = limits(losses + training) or (0.0, 1.0)
     axis.set_xlim(low - 0.08 * (high - low + 0.1), high + 0.6 * (high - low + 0.1))  # room for the words
     axis.set_xlabel("loss, nats a character")
     axis.legend(frameon=False, loc="lower right")
     axis.set_title("From bigram to transformer: each stage keeps all before it and adds one thing")
     axis.spines[["top", "right"]].set_visible(False)
-    return _png(figure)
+    return figure
 
 
-def draw_curves(stage: dict[str, Any]) -> bytes:
-    """Training and validation loss over the steps, the best validation loss marked, as a PNG."""
+def _curves(stage: dict[str, Any]) -> Figure:
     evaluations, best = stage["evaluations"][1:] or stage["evaluations"], stage["best"]
     steps = [evaluation["step"] for evaluation in evaluations]
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     axis = figure.add_subplot()
-    axis.plot(steps, [evaluation["train"] for evaluation in evaluations], color=ORANGE, label="training")
-    axis.plot(steps, [evaluation["validation"] for evaluation in evaluations], color=BLUE, label="validation")
-    axis.axhline(best["validation"], color=GREY, linewidth=0.8, linestyle="--")
-    axis.plot(best["step"], best["validation"], "o", color=BLUE)
+    axis.plot(steps, [evaluation["train"] for evaluation in evaluations], color=TRAINING, label="training")
+    axis.plot(steps, [evaluation["validation"] for evaluation in evaluations], color=VALIDATION, label="validation")
+    axis.axhline(best["validation"], color=FLOOR, linewidth=0.8, linestyle="--")
+    axis.plot(best["step"], best["validation"], "o", color=VALIDATION)
     axis.set_title(f"{stage['stage']}: best validation loss {best['validation']:.4f} at step {best['step']:,}")
     axis.set_xlabel("step")
     axis.set_ylabel("loss, nats a character")
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False)
-    return _png(figure)
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    return buffer.getvalue()
+    return figure

@@ -11,7 +11,6 @@ if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is i
     run_command("draw_attention", "gpt_from_scratch.training.draw_attention:main")
 
 
-import io
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from gpt_from_scratch.models.attention_maps import attention_maps
 from gpt_from_scratch.support.arguments import settings
 from gpt_from_scratch.support.files import write_bytes
 from gpt_from_scratch.support.visible import visible
+from gpt_from_scratch.training.drawing import outside, plain_text, png
 from gpt_from_scratch.training.generate import beginning, learned_documents, opened
 
 PICTURE_FILE = "attention.png"
@@ -46,6 +46,11 @@ class AttentionConfig:
 
 def draw(maps: Float[Tensor, "layer h t t"], labels: list[str]) -> bytes:
     """The maps as a grid of squares, a layer a row, with the tokens beside them; a PNG."""
+    with plain_text():
+        return png(_figure(maps, labels))
+
+
+def _figure(maps: Float[Tensor, "layer h t t"], labels: list[str]) -> Figure:
     layers, heads, t, _ = maps.shape
     side = max(1.6, 0.11 * t)
     figure = Figure(figsize=(heads * side + 1.2, layers * side + 1.2), layout="constrained")
@@ -59,9 +64,7 @@ def draw(maps: Float[Tensor, "layer h t t"], labels: list[str]) -> bytes:
             axes.set_yticks(range(t), labels if head == 0 else [""] * t, fontsize=6)
             axes.set_xticks(range(t), labels if layer == layers - 1 else [""] * t, fontsize=6, rotation=90)
             axes.tick_params(length=0)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    return buffer.getvalue()
+    return figure
 
 
 def run(config: AttentionConfig) -> Path:
@@ -75,7 +78,7 @@ def run(config: AttentionConfig) -> Path:
     limit = min(LONGEST, model.config.block_size)
     if len(tokens) > limit:
         raise ValueError(f"the text has {len(tokens)} tokens, the picture takes {limit}: give a shorter --text")
-    labels = [visible(tokenizer.decode([token])).replace("\n", "⏎").replace("$", r"\$") for token in tokens]
+    labels = [outside(tokenizer.decode([token])) for token in tokens]
     config.out.mkdir(parents=True, exist_ok=True)
     write_bytes(config.out / PICTURE_FILE, draw(attention_maps(model, tokens), labels))
     return config.out / PICTURE_FILE

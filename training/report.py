@@ -26,6 +26,7 @@ from gpt_from_scratch.support.arguments import ArgumentParser, a_path
 from gpt_from_scratch.support.files import write_text
 from gpt_from_scratch.support.html_page import Markup, element, join, page
 from gpt_from_scratch.support.visible import visible
+from gpt_from_scratch.training.drawing import COLORS
 from gpt_from_scratch.training.records import Eval, Event, Sample, Train
 from gpt_from_scratch.training.report_data import (
     CONFIG_FILE,
@@ -36,7 +37,7 @@ from gpt_from_scratch.training.report_data import (
     flatten,
     read_run,
 )
-from gpt_from_scratch.training.report_figures import COLORS, all_figures
+from gpt_from_scratch.training.report_figures import all_figures
 from gpt_from_scratch.training.report_style import STYLE
 
 REPORT_FILE, COMPARISON_FILE = "report.html", "comparison.html"

@@ -8,16 +8,14 @@ from dataclasses import dataclass
 import matplotlib
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gpt_from_scratch.support.html_page import Markup
 from gpt_from_scratch.support.svg import inline
+from gpt_from_scratch.training.drawing import COLORS, FLOOR, TRAINING, VALIDATION, logarithmic, plain_text
 from gpt_from_scratch.training.records import GPT2_HELLASWAG, Eval, HellaSwag, Record, Train
-from gpt_from_scratch.training.report_data import Run
+from gpt_from_scratch.training.report_data import Run, flatten
 
-COLORS = ("#2f7fc1", "#d9730d", "#2e9e6b", "#c2528b", "#8b6fd6", "#a08300", "#6b7f8c", "#c0483c")
-"""One for each run, readable on white and on black; the page names them by the same classes."""
 INK = "#123456"
 """Stands for the page's text colour while matplotlib draws."""
 POINTS = 400
@@ -28,7 +26,6 @@ SIZE = (5.4, 3.0)
 STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "report",
-    "text.parse_math": False,
     "font.family": "sans-serif",
     "font.size": 9,
     "axes.spines.top": False,
@@ -60,6 +57,8 @@ class Curve:
     marker: str | None = None
     alpha: float = 1.0
     label: str | None = None
+    color: str | None = None
+    """Where one run is drawn alone; several have a colour each."""
 
 
 def series(records: Sequence[Record], value: Callable[[Record], float | None]) -> Float[np.ndarray, "2 n"]:
@@ -102,7 +101,7 @@ def figure(
     ]
     if not drawn:
         return None
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE), plain_text():
         panel = Figure(figsize=SIZE, layout="constrained")
         panel.patch.set_visible(False)
         axes = panel.add_subplot(facecolor="none")
@@ -110,7 +109,7 @@ def figure(
             alone = points.shape[1] == 1  # a line of one point would not be seen
             axes.plot(
                 *points,
-                color=COLORS[index % len(COLORS)],
+                color=curve.color if len(runs) == 1 and curve.color else COLORS[index % len(COLORS)],
                 marker=curve.marker or ("o" if alone else None),
                 markersize=3.5,
                 linewidth=1.4,
@@ -118,10 +117,11 @@ def figure(
                 label=curve.label if index == drawn[0][0] else None,
             )
         if floor is not None:
-            axes.axhline(floor, color=INK, linestyle="--", linewidth=1, label=floor_label)
+            axes.axhline(floor, color=FLOOR, linestyle="--", linewidth=1, label=floor_label)
         values = np.concatenate([points[1] for _, _, points in drawn])
         if log and values.min() > 0:
-            _logarithmic(axes, values, floor)
+            low = min(values.min(), floor) if floor is not None and floor > 0 else values.min()
+            logarithmic(axes, float(low), float(values.max()))
         elif not log:
             axes.set_ylim(bottom=min(0.0, values.min()))
         axes.set_xlabel("step")
@@ -133,14 +133,15 @@ def figure(
     return inline(buffer.getvalue(), f"{label} over the step", name=name, ink=INK)
 
 
-def _logarithmic(axes: Axes, values: Float[np.ndarray, " n"], floor: float | None) -> None:
-    """A logarithmic axis with plain numbers on it, close together where it spans less than a decade."""
-    axes.set_yscale("log")
-    low, high = min(values.min(), floor if floor and floor > 0 else values.min()), values.max()
-    steps = (1, 1.5, 2, 3, 4, 6, 8) if high / low < 30 else (1,)
-    axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=steps, numticks=12))
-    axes.yaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:.4g}"))
-    axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+def tokenizer_of(run: Run) -> str:
+    """What tells the run's tokens from those of others: its tokenizer's fingerprint, or what older runs say of it."""
+    if isinstance(found := run.facts.get("tokenizer"), str):
+        return found
+    settings = flatten(run.config)
+    named = settings.get("data.tokenizer") not in ("bpe", "character")  # else it was learned from the data
+    prefix = "data.tokenizer" if named else "data."
+    found = {name: value for name, value in settings.items() if name.startswith(prefix) and name != "data.seed"}
+    return repr(sorted(found.items()))
 
 
 def all_figures(runs: Sequence[Run]) -> list[tuple[str, Markup]]:
@@ -149,16 +150,43 @@ def all_figures(runs: Sequence[Run]) -> list[tuple[str, Markup]]:
     known = isinstance(floors[0], float) and floors[0] > 0 and all(other == floors[0] for other in floors)
     floor = floors[0] if known else None
     ratios = any(evaluation.ratio is not None for run in runs for evaluation in run.of(Eval))
+    alike = len({tokenizer_of(run) for run in runs}) == 1
     panels = [
         (
+            "Bits a byte: the runs' tokens differ, so their losses a token cannot be compared",
+            None
+            if alike
+            else figure(
+                runs,
+                "bits",
+                "validation, bits a byte",
+                [Curve(Eval, lambda r: r.bits_per_byte if isinstance(r, Eval) else None, marker="o")],
+                log=True,
+            ),
+        ),
+        (
             "Loss against the floor" if floor else "Loss",
-            figure(
+            None
+            if not alike
+            else figure(
                 runs,
                 "loss",
                 "nats a token",
                 [
-                    Curve(Train, lambda r: r.loss if isinstance(r, Train) else None, alpha=0.45, label="train"),
-                    Curve(Eval, lambda r: r.loss if isinstance(r, Eval) else None, marker="o", label="validation"),
+                    Curve(
+                        Train,
+                        lambda r: r.loss if isinstance(r, Train) else None,
+                        alpha=0.45,
+                        label="train",
+                        color=TRAINING,
+                    ),
+                    Curve(
+                        Eval,
+                        lambda r: r.loss if isinstance(r, Eval) else None,
+                        "o",
+                        label="validation",
+                        color=VALIDATION,
+                    ),
                 ],
                 log=True,
                 floor=floor,

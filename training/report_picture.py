@@ -10,7 +10,6 @@ if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is i
 
 
 import argparse
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,9 +17,10 @@ from matplotlib.figure import Figure
 
 from gpt_from_scratch.support.arguments import ArgumentParser, a_path
 from gpt_from_scratch.support.files import write_bytes
+from gpt_from_scratch.training.drawing import FLOOR, TRAINING, VALIDATION, bare, logarithmic, outside, plain_text, png
 from gpt_from_scratch.training.records import Eval, Train
 from gpt_from_scratch.training.report_data import Run, read_run
-from gpt_from_scratch.training.report_figures import COLORS, series
+from gpt_from_scratch.training.report_figures import series
 
 PICTURE_FILE = "training.png"
 
@@ -31,29 +31,33 @@ def draw(run: Run) -> bytes:
     Raises:
         ValueError: the run has recorded no loss.
     """
+    with plain_text():
+        return png(figure(run), dpi=130)
+
+
+def figure(run: Run) -> Figure:
+    """What `draw` writes, to be used within `plain_text`."""
     train = series(run.of(Train), lambda record: record.loss if isinstance(record, Train) else None)
     evals = series(run.of(Eval), lambda record: record.loss if isinstance(record, Eval) else None)
-    if not train.size and not evals.size:
+    values = [*train[1].tolist(), *evals[1].tolist()]
+    if not values:
         raise ValueError(f"{run.folder} has recorded no loss yet: nothing can be drawn")
-    figure = Figure(figsize=(7.2, 3.6), layout="constrained")
-    axes = figure.add_subplot()
-    axes.plot(*train, color=COLORS[0], alpha=0.6, linewidth=1.2, label="training")
-    axes.plot(*evals, color=COLORS[1], marker="o", markersize=4, label="validation")
+    made = Figure(figsize=(7.2, 3.6), layout="constrained")
+    axes = made.add_subplot()
+    axes.plot(*train, color=TRAINING, alpha=0.6, linewidth=1.2, label="training")
+    axes.plot(*evals, color=VALIDATION, marker="o", markersize=4, label="validation")
     floor = run.facts.get("floor_nats_per_token")
     if isinstance(floor, float):
-        axes.axhline(floor, color="black", linestyle="--", linewidth=1, label=f"the text's entropy, {floor:.4f}")
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}")
+        axes.axhline(floor, color=FLOOR, linestyle="--", linewidth=1, label=f"the text's entropy, {floor:.4f}")
+        values.append(floor)
+    if min(values) > 0:
+        logarithmic(axes, min(values), max(values))
     axes.set_xlabel("step")
     axes.set_ylabel("nats a token")
-    axes.set_title(f"{run.name} on {run.facts.get('device', 'an unknown device')}", fontsize=10)
-    axes.grid(alpha=0.15, which="both")
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(f"{outside(run.name)} on {outside(run.facts.get('device', 'an unknown device'))}", fontsize=10)
+    bare(axes)
     axes.legend(frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    return buffer.getvalue()
+    return made
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,6 +1,6 @@
 """The style sheet of a report: one column on a telephone, two of curves on a wide screen, light or dark as the system is."""
 
-from gpt_from_scratch.training.report_figures import COLORS
+from gpt_from_scratch.training.drawing import COLORS
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5a6675; --line: #d5dbe2; --paper: #ffffff; --raised: #f5f7f9;

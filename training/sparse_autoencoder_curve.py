@@ -1,6 +1,5 @@
 """Variance explained over L0: autoencoders beside K-SVD, whose codes are searched for, and random directions."""
 
-import io
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
@@ -14,9 +13,10 @@ from torch import Tensor
 from gpt_from_scratch.models.dictionary_learning import KSVDConfig, learn_dictionary, sparse_encode
 from gpt_from_scratch.models.dictionary_synthetic import random_dictionary
 from gpt_from_scratch.models.sparse_autoencoder import SparseAutoencoderConfig, learn_features, measure
+from gpt_from_scratch.training.drawing import COLORS, FLOOR, bare, outside, plain_text, png
 
 Method = Literal["topk", "l1", "K-SVD", "random"]
-COLORS: dict[str, str] = {"topk": "#2f7fc1", "l1": "#d9730d", "K-SVD": "#2e9e6b", "random": "#8a949c"}
+METHOD_COLORS: dict[str, str] = {"topk": COLORS[0], "l1": COLORS[1], "K-SVD": COLORS[2], "random": FLOOR}
 KSVD_SIGNALS = 3000
 """K-SVD learns from at most so many activations: its search for codes takes a hundred times an encoder's time."""
 
@@ -81,21 +81,20 @@ def as_json(points: list[Point]) -> list[dict[str, object]]:
 
 def draw_curve(points: list[Point], title: str) -> bytes:
     """One line a method, as a PNG."""
-    figure = Figure(figsize=(7.5, 4.5), layout="constrained")
-    axis = figure.add_subplot()
-    for method, color in COLORS.items():
-        line = sorted((point.l0, point.variance_explained) for point in points if point.method == method)
-        if line:
-            axis.plot(*zip(*line, strict=True), "o-", color=color, label=method)
-    axis.set_xscale("log", base=2)
-    axis.xaxis.set_major_formatter(ScalarFormatter())
-    axis.set_ylim(bottom=max(axis.get_ylim()[0], -0.1))
-    axis.set_xlabel("L0: codes that are not 0, mean over held-out activations")
-    axis.set_ylabel("variance explained")
-    axis.set_title(title, fontsize=10)
-    axis.grid(alpha=0.2)
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    return buffer.getvalue()
+    with plain_text():
+        figure = Figure(figsize=(7.5, 4.5), layout="constrained")
+        axis = figure.add_subplot()
+        for method, color in METHOD_COLORS.items():
+            line = sorted((point.l0, point.variance_explained) for point in points if point.method == method)
+            if line:
+                axis.plot(*zip(*line, strict=True), "o-", color=color, label=method)
+        axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_formatter(ScalarFormatter())
+        axis.set_ylim(bottom=max(axis.get_ylim()[0], -0.1))
+        axis.set_xlabel("L0: codes that are not 0, mean over held-out activations")
+        axis.set_ylabel("variance explained")
+        axis.set_title(outside(title), fontsize=10)
+        bare(axis)
+        if points:
+            axis.legend(frameon=False)
+        return png(figure)

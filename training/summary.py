@@ -47,6 +47,7 @@ def describe(
         world_size=ranks.size,
         tokens_per_step=config.batch_size * config.model.block_size,
         floor_nats_per_token=floor,
+        tokenizer=corpus.tokenizer.fingerprint,
         state="running",
     )
 

@@ -15,7 +15,6 @@ if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is i
     run_command("train_dictionary", "gpt_from_scratch.training.train_dictionary:main")
 
 
-import io
 import math
 import time
 from dataclasses import asdict, dataclass, field
@@ -35,6 +34,7 @@ from gpt_from_scratch.models.dictionary_synthetic import SHAPES, SIDE, add_noise
 from gpt_from_scratch.support.arguments import settings
 from gpt_from_scratch.support.files import write_bytes, write_text
 from gpt_from_scratch.support.json_text import json_text
+from gpt_from_scratch.training.drawing import plain_text, png
 
 COLUMNS = 5
 """Images in a row of the picture."""
@@ -147,6 +147,11 @@ def draw(result: Result) -> bytes:
 
     An atom is drawn as it is (blue negative, white zero, red positive), every atom on its own scale.
     """
+    with plain_text():
+        return png(_figure(result))
+
+
+def _figure(result: Result) -> Figure:
     score = result.score
     n_shapes, n_true = len(SHAPES), len(result.true)
     rows = math.ceil(n_true / COLUMNS)
@@ -160,9 +165,7 @@ def draw(result: Result) -> bytes:
     _draw_atoms(left, "true dictionary", result.true, [*SHAPES, *["random"] * (n_true - n_shapes)])
     cosines = [f"{cosine:.4f}" for cosine in result.cosine.tolist()]
     _draw_atoms(right, "learned by K-SVD, matched, signs aligned: |cosine|", result.learned, cosines)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    return buffer.getvalue()
+    return figure
 
 
 def _draw_atoms(panel: SubFigure, title: str, atoms: Float[Tensor, "k d"], labels: list[str]) -> None:

@@ -12,7 +12,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 44
 def merges_chart(curves: Mapping[str, list[tuple[int, int]]]) -> Markup:
     """The tokens of the text against the number of merges made (logarithmic); a curve a tokenizer."""
     most = max((merge for curve in curves.values() for merge, _ in curve), default=0)
-    highest = max(count for curve in curves.values() for _, count in curve)
+    highest = max(1, *(count for curve in curves.values() for _, count in curve))
 
     def x(merge: int) -> float:
         return _across(math.log1p(merge) / math.log1p(max(most, 1)))
@@ -32,7 +32,7 @@ def merges_chart(curves: Mapping[str, list[tuple[int, int]]]) -> Markup:
     return _chart(
         "Tokens of the text by the number of merges made",
         [(x(0), "0"), *((x(power), f"{power:,}") for power in powers)],
-        [(y(highest * part / 4), f"{highest * part // 4:,}") for part in range(5)],
+        [(y(count), f"{count:,.0f}") for count in ticks(highest, whole=True)],
         "merges made",
         "tokens",
         lines,
@@ -70,12 +70,23 @@ def length_chart(lengths: Mapping[str, Mapping[int, int]]) -> Markup:
     return _chart(
         "Share of the vocabulary by the tokens' length in bytes",
         [(_LEFT + (group + 0.5) * step, name) for group, name in enumerate(names)],
-        [(_down(part / 4), f"{100 * highest * part / 4:.0f} %") for part in range(5)],
+        [(_down(part / (100 * highest)), f"{part:g} %") for part in ticks(100 * highest)],
         "bytes",
         "share of the vocabulary",
         bars,
         lengths,
     )
+
+
+def ticks(highest: float, *, whole: bool = False) -> list[float]:
+    """Round numbers (1, 2 or 5 times a power of ten) at equal distances from 0 to at most `highest`, two to six of them.
+
+    whole: numbers of things, which have no fractions.
+    """
+    power = 10.0 ** math.floor(math.log10(highest / 5))
+    step = next(power * times for times in (1, 2, 5, 10) if power * times * 5 >= highest * (1 - 1e-9))
+    step = max(1.0, step) if whole else step
+    return [round(step * place, 12) for place in range(int(highest / step * (1 + 1e-9)) + 1)]
 
 
 def _across(part: float) -> float:

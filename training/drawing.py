@@ -1,0 +1,81 @@
+"""What all pictures share: one colour for each thing, text from outside as it is, and axes that can be read.
+
+matplotlib takes a text with two dollar signs for TeX and raises where that is none. What stands in a picture may come from
+outside (a run's name, a folder's, a token), so nothing drawn here is ever TeX.
+"""
+
+import contextlib
+import io
+import math
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from gpt_from_scratch.support.visible import visible
+
+TRAINING, VALIDATION, FLOOR = "#d9730d", "#2f7fc1", "#8a949c"
+"""The losses of the training and of the validation text, and what no model can go below, in every picture of one run."""
+COLORS = ("#2f7fc1", "#d9730d", "#2e9e6b", "#c2528b", "#8b6fd6", "#a08300", "#6b7f8c", "#c0483c")
+"""One for each thing (run, method) that is compared, readable on white and on black; a page names them by the same classes."""
+LONGEST = 100
+"""Characters of a text from outside that a picture shows."""
+_PLAIN = {"text.parse_math": False, "text.usetex": False, "axes.formatter.use_mathtext": False}
+
+
+@contextlib.contextmanager
+def plain_text(**style: Any) -> Iterator[None]:
+    """Pictures that are made and written in the block hold no TeX, and say nothing of letters that the font lacks.
+
+    `style` are further settings of matplotlib's, with a dot where a name has "__".
+    """
+    settings = {name.replace("__", "."): value for name, value in style.items()}
+    with matplotlib.rc_context({**settings, **_PLAIN}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
+        warnings.filterwarnings("ignore", message=r"Matplotlib currently does not support .* natively")
+        yield
+
+
+def outside(text: object) -> str:
+    """A text from outside on one line: what is hidden or would steer is shown, what is too long is cut."""
+    line = visible(str(text)).replace("\n", "⏎").replace("\t", " ")
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+
+
+def png(figure: Figure, dpi: int = 120) -> bytes:
+    """The picture's file. Call it within `plain_text`: labels of axes are made while it is written."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
+
+
+def bare(axes: Axes) -> None:
+    """No frame above and to the right, and a faint grid."""
+    axes.grid(alpha=0.15)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def logarithmic(axes: Axes, low: float, high: float) -> None:
+    """A logarithmic vertical axis with plain numbers on it, close together where it spans less than a decade.
+
+    low, high: what is drawn lies between them; both are above 0.
+    """
+    axes.set_yscale("log")
+    if high / low < 1.6:
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+    else:
+        steps = (1, 1.5, 2, 3, 4, 6, 8) if high / low < 30 else (1, 3) if high / low < 1e4 else (1,)
+        axes.yaxis.set_major_locator(LogLocator(subs=steps, numticks=12))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.8g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def limits(values: list[float]) -> tuple[float, float] | None:
+    """The least and the largest of the finite values; None if there is none."""
+    finite = [value for value in values if math.isfinite(value)]
+    return (min(finite), max(finite)) if finite else None
