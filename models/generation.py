@@ -11,7 +11,7 @@ from torch import Tensor
 from gpt_from_scratch.models.cache import KVCache
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.packed import FEWEST_ROWS, FEWEST_TOKENS, PackedGPT, can_pack
-from gpt_from_scratch.models.sampling import Sampling, filtered, sample, sample_rows
+from gpt_from_scratch.models.sampling import Sampling, filtered, row_settings, sample, sample_rows
 from gpt_from_scratch.models.turns import Line, Owner
 
 __all__ = ["Engine", "Generated", "Sampling", "Scored", "check_prompts", "filtered", "generate", "sample", "stream"]
@@ -57,6 +57,7 @@ def generate(
 ) -> list[list[int]]:
     """Continue each prompt by up to `max_new_tokens` tokens; returns the new tokens alone, one list a prompt.
 
+    sampling: one for each prompt, or one for all: row i then has its `for_row(i)`.
     n_vocab: the tokenizer's ids, as for `Engine`.
 
     Raises:
@@ -78,9 +79,7 @@ def stream(
     use_cache: bool = True,
 ) -> Iterator[Generated]:
     """`generate`, token by token as they are made."""
-    settings = [sampling] * len(prompts) if isinstance(sampling, Sampling) else list(sampling)
-    if len(settings) != len(prompts):
-        raise ValueError(f"{len(settings)} sampling settings for {len(prompts)} prompts: give one, or one each")
+    settings = row_settings(sampling, len(prompts))
     check_prompts(model, prompts, n_vocab)
     if max_new_tokens < 1:
         return
@@ -166,7 +165,7 @@ class Engine:
             raise ValueError(f"max_new_tokens must be at least 1, it is {max_new_tokens}")
         if score_prompt and len(prompt) > context:
             raise ValueError(f"a prompt of {len(prompt)} tokens cannot be scored in a context of {context}")
-        generator = torch.Generator().manual_seed(sampling.seed)
+        generator = sampling.generator()
         tokens = list(prompt)[-context:]
         row = _Row(self._count, tokens, max_new_tokens, sampling, generator, top, score_prompt, owner)
         self._waiting.join(owner, row)

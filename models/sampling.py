@@ -1,8 +1,11 @@
 """How the next token is chosen from its logits, for a whole batch at once, each row by its own rules and its own seed."""
 
+import hashlib
 import math
+import threading
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -17,7 +20,7 @@ class Sampling:
         temperature: divides the logits; 0 always takes the most likely token.
         top_k: keep only the k most likely tokens.
         top_p: keep the smallest set of most likely tokens whose probability reaches p (Holtzman et al. 2020).
-        seed: makes a row's tokens repeatable, whatever the other rows of its batch are.
+        seed: makes a row's tokens repeatable, whatever the other rows of its batch are. A generator takes 64 bits of it.
         stop_tokens: a row ends when it makes one of these; the stop token is the last of its tokens.
     """
 
@@ -34,6 +37,50 @@ class Sampling:
             raise ValueError(f"top_k must be at least 1, it is {self.top_k}")
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1, it is {self.top_p}")
+
+    def for_row(self, row: int) -> "Sampling":
+        """The same rules with the seed of a request's row: `seed`, `seed` + 1, ... so that equal prompts get other texts.
+
+        Every batch takes its rows' seeds from here; row 0 has the request's own.
+        """
+        return replace(self, seed=self.seed + row)
+
+    def generator(self) -> torch.Generator:
+        """The random numbers of a row."""
+        return torch.Generator().manual_seed(self.seed % (1 << 64))
+
+
+def row_settings(sampling: Sampling | Sequence[Sampling], rows: int) -> list[Sampling]:
+    """The settings of each row of a batch: `for_row` of the one that was given, or those that were given.
+
+    Raises:
+        ValueError: settings of another number.
+    """
+    if isinstance(sampling, Sampling):
+        return [sampling.for_row(row) for row in range(rows)]
+    if len(sampling) != rows:
+        raise ValueError(f"{len(sampling)} sampling settings for {rows} prompts: give one, or one each")
+    return list(sampling)
+
+
+class RequestSeeds:
+    """Seeds for the requests of an eval: by the request's text and how often it came before.
+
+    So neither the order of requests nor what stands beside them matters, repeats differ, and the same eval gives the same
+    texts again. For several threads.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = seed
+        self._asked: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def next(self, text: str) -> int:
+        """48 bits; `text` is what makes a request the same as another."""
+        with self._lock:
+            times = self._asked[text]
+            self._asked[text] += 1
+        return int.from_bytes(hashlib.sha256(f"{self._seed}/{times}/{text}".encode("utf-8", "replace")).digest()[:6])
 
 
 def sample_rows(

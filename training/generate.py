@@ -203,11 +203,12 @@ def print_texts(
     config: GenerateConfig, model: GPT, tokenizer: Tokenizer, prompt: list[int], stop: tuple[int, ...]
 ) -> None:
     """Each text as it is made."""
+    first = Sampling(config.temperature, config.top_k, config.top_p, config.seed, stop)
     for number in range(config.num):
+        sampling = first.for_row(number)
         if config.num > 1:
-            print(f"{'' if number == 0 else chr(10)}--- {number + 1} of {config.num}, seed {config.seed + number}")
+            print(f"{'' if number == 0 else chr(10)}--- {number + 1} of {config.num}, seed {sampling.seed}")
         print(visible(config.prompt), end="", flush=True)
-        sampling = Sampling(config.temperature, config.top_k, config.top_p, config.seed + number, stop)
         for piece in write(model, tokenizer, prompt, config.max_new_tokens, sampling):
             print(visible(piece), end="", flush=True)
         print(flush=True)

@@ -34,13 +34,10 @@ def draw_samples(
         stops: tuple[int, ...] = (corpus.tokenizer.eot_token,)
     except NoEndOfTextError:
         stops = ()
-    settings = [
-        Sampling(temperature=temperature, top_p=top_p, seed=seed * 10_000 + number, stop_tokens=stops)
-        for number in range(count)
-    ]
+    sampling = Sampling(temperature=temperature, top_p=top_p, seed=seed * 10_000, stop_tokens=stops)
     max_tokens = min(max_tokens, model.config.block_size - len(corpus.prompt)) if corpus.stories else max_tokens
     rows: list[list[int]] = [[] for _ in range(count)]
-    for new in stream(model, [corpus.prompt] * count, max_tokens, settings, n_vocab=corpus.tokenizer.n_vocab):
+    for new in stream(model, [corpus.prompt] * count, max_tokens, sampling, n_vocab=corpus.tokenizer.n_vocab):
         if should_stop():
             return []
         if new.token not in stops:

@@ -22,7 +22,7 @@ from inspect_ai.tool import ToolChoice, ToolInfo  # type: ignore[import-not-foun
 
 from gpt_from_scratch.evals.lm.checkpoint import load_checkpoint
 from gpt_from_scratch.evals.providers.shared_engine import SharedEngine
-from gpt_from_scratch.models.generation import Sampling
+from gpt_from_scratch.models.sampling import RequestSeeds, Sampling
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ class GPTFromScratchAPI(ModelAPI):  # type: ignore[misc, unused-ignore]
         self.checkpoint = load_checkpoint(model_name, device=device, tokenizer=tokenizer)
         self._engine = SharedEngine(self.checkpoint)
         self._named: set[str] = set()
+        self._seeds: dict[int, RequestSeeds] = {}
 
     def max_connections(self) -> int:
         return 32
@@ -82,7 +83,7 @@ class GPTFromScratchAPI(ModelAPI):  # type: ignore[misc, unused-ignore]
             temperature=1.0 if config.temperature is None else config.temperature,
             top_k=config.top_k or None,
             top_p=config.top_p,
-            seed=secrets.randbits(48) if config.seed is None else config.seed,
+            seed=self._seed(config, prompt),
         )
         stops = tuple(config.stop_seqs or ())
         done = await asyncio.to_thread(self._engine.complete, prompt, length, sampling, stops)
@@ -115,3 +116,9 @@ class GPTFromScratchAPI(ModelAPI):  # type: ignore[misc, unused-ignore]
         if new := sorted(given - self._named):
             self._named |= given
             logger.warning("%s has no %s: these settings are ignored", self.model_name, ", ".join(new))
+
+    def _seed(self, config: GenerateConfig, prompt: list[int]) -> int:
+        """One that was asked for is the eval's: a prompt that comes again, as in another epoch, gets a text of its own."""
+        if config.seed is None:
+            return secrets.randbits(48)
+        return self._seeds.setdefault(config.seed, RequestSeeds(config.seed)).next(repr(prompt))

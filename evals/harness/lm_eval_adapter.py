@@ -20,7 +20,7 @@ from gpt_from_scratch.evals.lm.bits_per_byte import rolling
 from gpt_from_scratch.evals.lm.checkpoint import Checkpoint, load_checkpoint
 from gpt_from_scratch.evals.lm.completion import complete
 from gpt_from_scratch.evals.lm.loglikelihood import BATCH_TOKENS, Continuation, encode_pair, loglikelihoods
-from gpt_from_scratch.models.generation import Sampling
+from gpt_from_scratch.models.sampling import RequestSeeds, Sampling
 
 CERTAIN = 0.0, True
 """What an empty continuation scores."""
@@ -130,30 +130,30 @@ class GPTFromScratchLM(TemplateLM):  # type: ignore[misc, unused-ignore]
         return totals
 
     def generate_until(self, requests: Sequence[Instance], disable_tqdm: bool = False) -> list[str]:
-        """Text up to a stop sequence; requests that sample alike are one batch.
+        """Text up to a stop sequence, all requests in one batch.
 
-        A context keeps its last tokens where it and what is generated do not both fit the model's.
+        A context keeps its last tokens where it and what is generated do not both fit the model's. A request that samples
+        has a seed of its own, of its context, its settings and how often it came before: repeats differ, and the same call
+        gives the same texts.
 
         Raises:
             ValueError: a setting of the task that this cannot honour.
         """
-        answers = [""] * len(requests)
-        groups: dict[Sampling, list[tuple[int, tuple[str, ...], int]]] = {}
-        for index, request in enumerate(requests):
-            sampling, stops, length = self._settings(request.args[1])
-            groups.setdefault(sampling, []).append((index, stops, length))
-        for sampling, members in groups.items():
-            done = complete(
-                self.checkpoint,
-                [self._prompt(requests[index].args[0], length) for index, _, length in members],
-                max_tokens=[length for _, _, length in members],
-                sampling=sampling,
-                stops=[stops for _, stops, _ in members],
-            )
-            for (index, _, _), one in zip(members, done, strict=True):
-                answers[index] = one.text
-                self.cache_hook.add_partial("generate_until", requests[index].args, one.text)
-        return answers
+        seeds = RequestSeeds()
+        settings = [self._settings(request.args[1]) for request in requests]
+        done = complete(
+            self.checkpoint,
+            [self._prompt(request.args[0], length) for request, (_, _, length) in zip(requests, settings, strict=True)],
+            max_tokens=[length for _, _, length in settings],
+            sampling=[
+                replace(sampling, seed=seeds.next(repr((request.args[0], sampling, stops, length))))
+                for request, (sampling, stops, length) in zip(requests, settings, strict=True)
+            ],
+            stops=[stops for _, stops, _ in settings],
+        )
+        for request, one in zip(requests, done, strict=True):
+            self.cache_hook.add_partial("generate_until", request.args, one.text)
+        return [one.text for one in done]
 
     def _prompt(self, text: str, length: int) -> list[int]:
         tokens = self.tok_encode(text) or [self.eot_token_id]

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
-from gpt_from_scratch.models.generation import Engine, Sampling
+from gpt_from_scratch.models.generation import Engine
+from gpt_from_scratch.models.sampling import Sampling, row_settings
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
 
@@ -23,28 +24,30 @@ def complete(
     prompts: Sequence[Sequence[int]],
     *,
     max_tokens: int | Sequence[int],
-    sampling: Sampling,
+    sampling: Sampling | Sequence[Sampling],
     stops: Sequence[Sequence[str]] = (),
     max_rows: int = 64,
 ) -> list[Completion]:
     """Continue every prompt, in batches, to the end-of-text token, a stop sequence or its length.
 
     max_tokens: one number, or one a prompt
+    sampling: one a prompt, or one for all: row i then has its `for_row(i)`
     stops: the stop sequences of each prompt
     """
     lengths = [max_tokens] * len(prompts) if isinstance(max_tokens, int) else list(max_tokens)
-    sampling = replace(sampling, stop_tokens=(*sampling.stop_tokens, checkpoint.tokenizer.eot_token))
+    end = checkpoint.tokenizer.eot_token
+    settings = [replace(one, stop_tokens=(*one.stop_tokens, end)) for one in row_settings(sampling, len(prompts))]
     engine = Engine(checkpoint.model, n_vocab=checkpoint.tokenizer.n_vocab, max_rows=max_rows)
     streams = [TextStream(checkpoint.tokenizer, ends) for ends in stops or [()] * len(prompts)]
     made = [0] * len(prompts)
     done: list[Completion | None] = [None] * len(prompts)
-    for prompt, length in zip(prompts, lengths, strict=True):
-        engine.add(prompt, length, sampling)
+    for prompt, length, one in zip(prompts, lengths, settings, strict=True):
+        engine.add(prompt, length, one)
     while engine.busy:
         for new in engine.step():
             stream = streams[new.row]
             made[new.row] += 1
-            if new.token not in sampling.stop_tokens:
+            if new.token not in settings[new.row].stop_tokens:
                 stream.add(new.token)
             if stream.stopped:
                 engine.remove(new.row)

@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import threading
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from gpt_from_scratch.evals.provider import ProviderError
 if TYPE_CHECKING:
     from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
     from gpt_from_scratch.evals.providers.shared_engine import SharedEngine
+    from gpt_from_scratch.models.sampling import RequestSeeds
 
 PREFIX = "local/"
 
@@ -42,7 +42,6 @@ class LocalCheckpointProvider:
         name = path if isinstance(path, str | Path) else path.name
         self.model_id = f"{PREFIX}{name}"
         self._lock = threading.Lock()
-        self._asked: Counter[str] = Counter()
 
     def provides_model(self, model_id: str) -> bool:
         return model_id == self.model_id
@@ -62,6 +61,12 @@ class LocalCheckpointProvider:
 
         return SharedEngine(self.checkpoint)
 
+    @functools.cached_property
+    def _seeds(self) -> "RequestSeeds":
+        from gpt_from_scratch.models.sampling import RequestSeeds
+
+        return RequestSeeds(self._seed)
+
     def fingerprint(self) -> dict[str, Any]:
         """The weights and the tokenizer, by hash: a path may hold another model tomorrow."""
         import torch
@@ -75,10 +80,10 @@ class LocalCheckpointProvider:
 
     def execute(self, model_id: str, request: Request) -> Response:
         """Text, or for a request for probabilities the `min_top_n` most likely next tokens."""
-        from gpt_from_scratch.models.generation import Sampling
+        from gpt_from_scratch.models.sampling import Sampling
 
         with self._lock:  # so that only one thread loads the model
-            engine, tokenizer = self._engine, self.checkpoint.tokenizer
+            engine, seeds, tokenizer = self._engine, self._seeds, self.checkpoint.tokenizer
         text = prompt_text(request.prompt)
         try:
             tokens = tokenizer.encode_ordinary(text) or [tokenizer.eot_token]
@@ -100,7 +105,7 @@ class LocalCheckpointProvider:
                 probs=probs,
             )
         length = 256 if options.max_tokens is None else options.max_tokens
-        sampling = Sampling(temperature=temperature, seed=self._seed_of(text))
+        sampling = Sampling(temperature=temperature, seed=seeds.next(text))
         done = engine.complete(tokens, length, sampling)
         parameters = {"temperature": temperature, "max_tokens": length}
         return GetTextResponse(
@@ -121,13 +126,6 @@ class LocalCheckpointProvider:
     def _call(self, parameters: dict[str, Any], usage: Usage, finish: str) -> Call:
         name = f"{PREFIX}{self.checkpoint.name}"
         return Call(served_model=name, parameters=parameters, usage=usage, finish_reason=finish)
-
-    def _seed_of(self, text: str) -> int:
-        """By the prompt and how often it was asked, so that the order of threads does not matter."""
-        with self._lock:
-            times = self._asked[text]
-            self._asked[text] += 1
-        return int.from_bytes(hashlib.sha256(f"{self._seed}/{times}/{text}".encode("utf-8", "replace")).digest()[:6])
 
 
 def prompt_text(prompt: Prompt) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import secrets
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
@@ -109,21 +110,19 @@ async def pieces(
 ) -> AsyncGenerator[Piece, None]:
     """Every choice piece by piece, as its tokens are made; choice i is of prompt i // n. Counts into `usage`.
 
-    With echo a choice begins with its prompt. The end-of-text token ends a choice; it is among the scored tokens, but
-    not in the text. Tokens of a stop sequence are among them too.
+    A prompt's choices have the request's seed, the seed + 1, ... With echo a choice begins with its prompt. The end-of-text
+    token ends a choice; it is among the scored tokens, but not in the text. Tokens of a stop sequence are among them too.
     """
     stop = tokenizer.eot_token
-    rows = [
-        Row(
-            prompt,
-            max(1, parameters.max_tokens),
-            Sampling(parameters.temperature, parameters.top_k, parameters.top_p, parameters.seed + copy, (stop,)),
-            parameters.top or 0,
-            parameters.echo and parameters.top is not None,
-        )
-        for prompt in prompts
-        for copy in range(parameters.n)
-    ]
+    sampling = Sampling(parameters.temperature, parameters.top_k, parameters.top_p, parameters.seed, (stop,))
+    asked: Counter[tuple[int, ...]] = Counter()
+    rows = []
+    for prompt in prompts:
+        for _ in range(parameters.n):  # each prompt as if it were alone; one that comes again goes on with other seeds
+            own = sampling.for_row(asked[prompt])
+            asked[prompt] += 1
+            score = parameters.echo and parameters.top is not None
+            rows.append(Row(prompt, max(1, parameters.max_tokens), own, parameters.top or 0, score))
     streams = [TextStream(tokenizer, parameters.stops) for _ in rows]
     starts = [0] * len(rows)  # the length of an echoed prompt
     with worker.submit(rows, client) as batch:

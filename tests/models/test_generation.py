@@ -14,7 +14,7 @@ from gpt_from_scratch.models.cache import KVCache
 from gpt_from_scratch.models.generation import Engine, Sampling, filtered, generate, stream
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.packed import PackedGPT, can_pack
-from gpt_from_scratch.models.sampling import sample, sample_rows
+from gpt_from_scratch.models.sampling import RequestSeeds, sample, sample_rows
 from gpt_from_scratch.models.turns import Owner
 
 GPT2 = GPTConfig(block_size=24, vocab_size=40, n_layer=2, n_head=4, n_embd=32)
@@ -212,6 +212,32 @@ def test_rows_come_and_go_and_each_is_as_if_alone(
         mine = made.get(number, [])
         assert mine == alone[: len(mine)]
         assert abandon is not None or len(mine) == length
+
+
+def test_sixteen_prompts_with_one_sampling_give_sixteen_texts() -> None:
+    """Each by a seed of its own, made from the one that was given: row 0 has that one, and no row depends on another."""
+    model, sampling = make(GPT2), Sampling(temperature=1.0, seed=(1 << 64) - 3)  # some of their seeds have 65 bits
+    texts = generate(model, [[1, 2, 3]] * 16, 12, sampling)
+    assert len({tuple(text) for text in texts}) == 16
+    assert texts == generate(model, [[1, 2, 3]] * 16, 12, sampling)
+    assert texts == [generate(model, [[1, 2, 3]], 12, sampling.for_row(row))[0] for row in range(16)]
+    assert texts[:1] == generate(model, [[1, 2, 3]], 12, sampling)
+    others = [[number + 5] for number in range(15)]
+    assert generate(model, [*others, [1, 2, 3]], 12, sampling)[15] == texts[15]
+
+
+def test_rows_of_a_model_that_knows_nothing_differ_too() -> None:
+    """All tokens are equally likely, so that texts with the same random numbers would be the same."""
+    texts = generate(GPT(dataclasses.replace(GPT2, zero_init=True, tie_head=False)), [[row] for row in range(16)], 12)
+    assert len({tuple(text) for text in texts}) == 16
+
+
+def test_an_evals_seeds_are_of_the_request_and_how_often_it_came() -> None:
+    one, other = RequestSeeds(5), RequestSeeds(5)
+    seeds = [one.next(text) for text in ("a", "b", "a", "a")]
+    assert len(set(seeds)) == 4
+    assert [other.next(text) for text in ("a", "a", "a", "b")] == [seeds[0], seeds[2], seeds[3], seeds[1]]
+    assert RequestSeeds(6).next("a") not in seeds
 
 
 def test_rows_give_way_and_go_on_as_if_alone(monkeypatch: pytest.MonkeyPatch) -> None:

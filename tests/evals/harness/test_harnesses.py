@@ -354,6 +354,42 @@ def test_inspect_runs_a_task_on_our_checkpoint(folder: Path, tmp_path: Path) -> 
     assert [sample.output.completion for sample in log.samples] == expected
 
 
+def test_repeats_of_a_sampled_request_are_texts_of_their_own(checkpoint: Checkpoint) -> None:
+    """As lm-eval clones the instances of a task with `repeats`; the others beside them, and their order, do not matter."""
+    model = GPTFromScratchLM(checkpoint)
+    sampled = {"until": ["q"], "do_sample": True, "temperature": 1.0, "max_gen_toks": 16}
+    one, other = instances("generate_until", ("A man walks", sampled), ("Then the man", sampled))
+    texts = model.generate_until([one] * 8 + [other] * 8)
+    assert len(set(texts[:8])) == len(set(texts[8:])) == 8
+    assert model.generate_until([one] * 8 + [other] * 8) == texts, "the same call gives the same texts"
+    assert model.generate_until([one for pair in zip([other] * 8, [one] * 8, strict=True) for one in pair]) == [
+        text for pair in zip(texts[8:], texts[:8], strict=True) for text in pair
+    ]
+    greedy = instances("generate_until", ("A man walks", {**sampled, "do_sample": False}))
+    assert len(set(model.generate_until(greedy * 3))) == 1
+
+
+def test_inspects_epochs_with_a_seed_are_texts_of_their_own(folder: Path) -> None:
+    import inspect_ai
+    from inspect_ai.dataset import Sample
+    from inspect_ai.model import get_model
+    from inspect_ai.solver import generate as solver
+
+    import gpt_from_scratch.evals.harness.inspect_adapter as adapter
+
+    assert adapter
+    task = inspect_ai.Task(dataset=[Sample(input="A man walks", target="x")], solver=solver(), epochs=8)
+
+    def texts() -> set[str]:
+        model = get_model(f"gpt_from_scratch/{folder}", device="cpu", memoize=False)
+        (log,) = inspect_ai.eval(
+            task, model=model, seed=3, max_tokens=16, display="none", log_dir=str(folder.parent / "logs")
+        )
+        return {sample.output.completion for sample in log.samples or []}
+
+    assert len(first := texts()) == 8 and texts() == first
+
+
 def ask_inspect(folder: Path, prompt: str, **settings: Any) -> Any:
     import asyncio
 

@@ -91,6 +91,19 @@ def test_choices_come_in_the_order_of_their_prompts(client: openai.OpenAI, check
     assert [choice.text for choice in answer.choices] == expected
 
 
+def test_a_prompt_that_comes_again_gets_another_text(client: openai.OpenAI, checkpoint: Checkpoint) -> None:
+    answer = client.completions.create(model="tiny", prompt=[TEXT, "a", TEXT, TEXT], max_tokens=12, n=2, seed=9)
+    texts = [choice.text for choice in answer.choices]
+    tokens = checkpoint.tokenizer.encode_ordinary(TEXT)
+    expected = [
+        checkpoint.tokenizer.decode(generate(checkpoint.model, [tokens], 12, Sampling(seed=9).for_row(row))[0])
+        for row in range(6)
+    ]
+    assert texts[:2] + texts[4:] == expected and len(set(expected)) == 6
+    alone = client.completions.create(model="tiny", prompt="a", max_tokens=12, n=2, seed=9)
+    assert texts[2:4] == [choice.text for choice in alone.choices]
+
+
 def test_echo_scores_the_prompt_as_lm_eval_wants_it(client: openai.OpenAI, checkpoint: Checkpoint) -> None:
     tokenizer = checkpoint.tokenizer
     prompts = [tokenizer.encode_ordinary(text) for text in (TEXT, "the hat")]
