@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
+from gpt_from_scratch.evals.choices_in_text import read_choice
 from gpt_from_scratch.evals.messages import GetTextRequest, GetTextResponse, Message, Usage
 from gpt_from_scratch.evals.numbers_in_text import read_number
 from gpt_from_scratch.evals.pricing import Price, price_of
@@ -71,27 +72,8 @@ def _includes(output: str, asked: Asked) -> Score:
     return Score(0.0, output.strip())
 
 
-_FIRST = re.compile(r"\s*[*_`]*\(?([A-Z])(?:\)|[*_`.:,]|\s*(?:\n|$))")
-_STATED = re.compile(r"\b(?i:answer|choice|option)\b(?i:\s+is)?\s*:?\s*[*_`]*\(?([A-Z])(?!\w|'\w)")
-_IN_PARENTHESES = re.compile(r"\(([A-Z])\)")
-
-
-def read_choice(output: str, choices: dict[str, str]) -> str | None:
-    """The letter an answer chooses: "(B)", "B)", "B.", "B", "the answer is B", the one "(B)" in a text, or the choice's
-    own text. None where it chooses none, or more than one.
-    """
-    if match := _FIRST.match(output):
-        return match[1] if match[1] in choices else None
-    for pattern in (_STATED, _IN_PARENTHESES):
-        found = {letter for letter in pattern.findall(output) if letter in choices}
-        if found:
-            return found.pop() if len(found) == 1 else None
-    same = [letter for letter, text in choices.items() if text.strip().lower() == output.strip().lower()]
-    return same[0] if len(same) == 1 else None
-
-
 def _choice(output: str, asked: Asked) -> Score:
-    """Right where a right choice's letter is chosen."""
+    """Right where a right choice's letter is chosen (`read_choice`)."""
     if not asked.choices:
         raise ValueError(
             f"sample {asked.sample.id!r} has no choices: the scorer 'choice' is for MCQuestion; take 'exact', "

@@ -57,8 +57,8 @@ def test_what_was_parsed_is_told() -> None:
         *(("(B)", "B"), ("B", "B"), ("B)", "B"), ("B.", "B"), ("**B**", "B"), (" B\nsince", "B"), ("B: green", "B")),
         *(("The answer is (B).", "B"), ("the answer is B", "B"), ("Answer: C", "C"), ("I would say (B)", "B")),
         *(("green", "B"), (" Green ", "B"), ("I think green", None), ("A red one", None), ("As an AI", None)),
-        *(("(A) or (B)", "A"), ("either (A) or (B)", None), ("Because", None), ("(Z)", None), ("", None)),
-        *(("Option A is wrong, the answer is B", None), ("BLUE", "C"), ("I", "I"), ("I'm sure it is (C)", "C")),
+        *(("(A) or (B)", None), ("either (A) or (B)", None), ("Because", None), ("(Z)", None), ("", None)),
+        *(("Option A is wrong, the answer is B", "B"), ("BLUE", "C"), ("I", "I"), ("I'm sure it is (C)", "C")),
     ],
 )
 def test_choices(output: str, letter: str | None) -> None:
