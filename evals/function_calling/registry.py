@@ -1,22 +1,25 @@
 """The functions a model may call, and the call itself: whatever goes wrong becomes an answer that the model can read."""
 
 import asyncio
-import contextvars
 import dataclasses
 import inspect
 import json
-import re
-import threading
-import traceback
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
-import pydantic
-import pydantic_core
-
+from gpt_from_scratch.evals.deadline import TookTooLongError, within
+from gpt_from_scratch.evals.function_calling.results import ResultTooLargeError, as_text, failure_as_text
 from gpt_from_scratch.evals.function_calling.strict_schema import Dialect
 from gpt_from_scratch.evals.function_calling.tools import FunctionTool, Strict, ToolSchema, UnsupportedToolError
+
+__all__ = [
+    "ArgumentsNotJSONError",
+    "ResultTooLargeError",
+    "ToolRegistry",
+    "ToolResult",
+    "ToolTimeoutError",
+    "UnknownToolError",
+]
 
 
 class UnknownToolError(ValueError):
@@ -29,10 +32,6 @@ class ArgumentsNotJSONError(ValueError):
 
 class ToolTimeoutError(TimeoutError):
     """A function took longer than it may."""
-
-
-class ResultTooLargeError(ValueError):
-    """A function's result has more characters than the model should be sent."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +49,8 @@ class ToolRegistry:
     strict: see `FunctionTool.schema`
     timeout: seconds a call may take. Python cannot stop a thread: a function that runs over is left behind, its result
         unused. None waits for ever.
-    most_result_characters: a longer result is an error, which tells the model to ask for less
+    most_result_characters: a longer result is an error, which tells the model to ask for less; no error is longer
+        (nor shorter than 400, so that it can say what to do)
 
     Raises:
         UnsupportedToolError: two functions with one name, or one that cannot be offered.
@@ -66,6 +66,10 @@ class ToolRegistry:
         timeout: float | None = 60.0,
         most_result_characters: int = 100_000,
     ) -> None:
+        if timeout is not None and not timeout > 0:
+            raise ValueError(f"timeout must be a number of seconds above 0, or None, not {timeout}")
+        if most_result_characters < 1:
+            raise ValueError(f"most_result_characters must be at least 1, not {most_result_characters}")
         self.timeout = timeout
         self.most_result_characters = most_result_characters
         self._tools: dict[str, tuple[FunctionTool, ToolSchema]] = {}
@@ -85,27 +89,58 @@ class ToolRegistry:
         Raises:
             UnknownToolError, ArgumentsNotJSONError, pydantic.ValidationError, ToolTimeoutError: and what it raises.
         """
-        if name not in self._tools:
-            known = ", ".join(self._tools) or "none"
-            raise UnknownToolError(f"there is no function {name!r}; the functions are: {known}")
-        tool, schema = self._tools[name]
-        positional, named = tool.bind(_parsed(arguments), null_means_default=schema.strict)
-        timeout = self.timeout if tool.timeout is None else tool.timeout
-        return _call_within(timeout, tool, positional, named)
+        tool, schema = self._named(name)
+        try:
+            return within(self._timeout(tool), tool.name, lambda: self._run(tool, schema, arguments))
+        except TookTooLongError as error:
+            raise ToolTimeoutError(str(error)) from None
 
     def resolve(self, name: str, arguments: str | dict[str, Any]) -> ToolResult:
-        """Call the function; a failure of any kind is a result that says so."""
+        """Call the function; a failure of any kind is a result that says so.
+
+        Only a KeyboardInterrupt of the user's own passes: one that the function raises is a failure of its own.
+        """
+        most = self.most_result_characters
+
+        def work() -> ToolResult:
+            # Whatever a user's function does, the model is told and the run goes on: this is the boundary to their code.
+            try:
+                return ToolResult(as_text(self._run(tool, schema, arguments), most), is_error=False)
+            except BaseException as error:
+                return _failure(error, most)
+
         try:
-            content = _as_text(self.call(name, arguments))
-            if len(content) > self.most_result_characters:
-                raise ResultTooLargeError(
-                    f"the result has {len(content)} characters, more than the {self.most_result_characters} allowed: "
-                    f"ask for less"
-                )
-        # Whatever a user's function does, the model is told and the run goes on: this is the boundary to their code.
-        except (Exception, SystemExit) as error:
-            return ToolResult(json.dumps(_error_as_json(error), ensure_ascii=False), is_error=True)
-        return ToolResult(content, is_error=False)
+            tool, schema = self._named(name)
+            return within(self._timeout(tool), tool.name, work)
+        except TookTooLongError as error:
+            return _failure(ToolTimeoutError(str(error)), most)
+        except (UnknownToolError, RuntimeError) as error:  # the last: the machine has no thread left
+            return _failure(error, most)
+
+    def _named(self, name: str) -> tuple[FunctionTool, ToolSchema]:
+        if not isinstance(name, str) or name not in self._tools:
+            known = ", ".join(self._tools) or "none"
+            raise UnknownToolError(f"there is no function {str(name)[:100]!r}; the functions are: {known}")
+        return self._tools[name]
+
+    def _timeout(self, tool: FunctionTool) -> float | None:
+        return self.timeout if tool.timeout is None else tool.timeout
+
+    def _run(self, tool: FunctionTool, schema: ToolSchema, arguments: str | dict[str, Any]) -> Any:
+        """In the call's own thread, so that an async function gets a loop even inside a notebook's."""
+        positional, named = tool.bind(_parsed(arguments), null_means_default=schema.strict)
+        result = tool.func(*positional, **named)
+        return asyncio.run(_awaited(result, self._timeout(tool))) if inspect.isawaitable(result) else result
+
+
+def _failure(error: BaseException, most: int) -> ToolResult:
+    try:
+        return ToolResult(failure_as_text(error, most), is_error=True)
+    except BaseException as second:  # an exception class of the user's own, whose every method may raise
+        message = f"the function failed, and its error cannot be told: {type(second).__name__}"
+        return ToolResult(
+            json.dumps({"type": "Exception", "message": message, "errors": [], "traceback": ""}), is_error=True
+        )
 
 
 def _parsed(arguments: str | dict[str, Any]) -> Any:
@@ -113,7 +148,7 @@ def _parsed(arguments: str | dict[str, Any]) -> Any:
     if isinstance(arguments, str):
         try:
             arguments = json.loads(arguments) if arguments.strip() else {}
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ArgumentsNotJSONError(f"the arguments are not JSON: {error}") from error
     if arguments is None:
         return {}
@@ -122,76 +157,5 @@ def _parsed(arguments: str | dict[str, Any]) -> Any:
     return arguments
 
 
-def _call_within(timeout: float | None, tool: FunctionTool, positional: list[Any], named: dict[str, Any]) -> Any:
-    """Call in a thread of its own: it can be left behind, and an async function gets a loop even inside a notebook's."""
-    outcome: list[Any] = []
-    failure: list[BaseException] = []
-
-    def target() -> None:
-        try:
-            result = tool.func(*positional, **named)
-            outcome.append(asyncio.run(_awaited(result, timeout)) if inspect.isawaitable(result) else result)
-        except BaseException as error:  # raised again in the caller's thread, where it belongs
-            failure.append(error)
-
-    thread = threading.Thread(
-        target=contextvars.copy_context().run, args=(target,), name=f"tool {tool.name}", daemon=True
-    )
-    thread.start()
-    thread.join(timeout)
-    if not outcome and not failure:
-        raise ToolTimeoutError(f"{tool.name} took longer than {timeout} s")
-    if failure:
-        raise failure[0]
-    return outcome[0]
-
-
 async def _awaited(result: Awaitable[Any], timeout: float | None) -> Any:
     return await asyncio.wait_for(result, timeout)
-
-
-def _as_text(result: Any) -> str:
-    """A string as it is, anything else as JSON; what JSON lacks (an array, an object) as its list or its str()."""
-    if isinstance(result, str):
-        return result
-    return pydantic_core.to_json(result, fallback=_fallback, inf_nan_mode="strings").decode()
-
-
-def _fallback(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else str(value)
-
-
-def _error_as_json(error: BaseException) -> dict[str, Any]:
-    """What a model may know of an error: enough to do better, nothing of the machine (no path, no source line)."""
-    if isinstance(error, pydantic.ValidationError):
-        details = [
-            {"loc": list(e["loc"]), "msg": e["msg"], "type": e["type"], "input": _short(e["input"])}
-            for e in error.errors(include_url=False, include_context=False)
-        ]
-        message = f"{error.error_count()} error(s) in the arguments of {error.title}"
-    else:
-        details = []
-        message = error.strerror or "" if isinstance(error, OSError) and error.strerror else str(error)
-    return {
-        "type": type(error).__name__,
-        "message": _without_paths(message),
-        "errors": details,
-        "traceback": _frames(error),
-    }
-
-
-def _frames(error: BaseException) -> str:
-    """Function names and line numbers, innermost last, of the frames below this file's."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [i for i, frame in enumerate(frames) if frame.filename == __file__]
-    return "\n".join(f"{frame.name}, line {frame.lineno}" for frame in frames[own[-1] + 1 if own else 0 :])
-
-
-def _short(value: Any) -> Any:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return value if len(text) <= 200 else f"{text[:200]}…"
-
-
-def _without_paths(text: str) -> str:
-    """Absolute paths are cut to their last part."""
-    return re.sub(r"(?<![\w:/.])(?:[A-Za-z]:\\|/)(?:[^\s/\\'\"]+[/\\])+[^\s/\\'\"]*", lambda m: Path(m[0]).name, text)

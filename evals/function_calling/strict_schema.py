@@ -7,6 +7,7 @@ known) is moved into the description: arguments are validated before the call an
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 ANNOTATIONS = {"title", "default", "examples", "deprecated", "readOnly", "writeOnly", "discriminator"}
@@ -100,7 +101,7 @@ class _Writer:
         self.check_keywords(schema, where)
         written = {key: value for key, value in schema.items() if key in ("type", "enum", "description")}
         for key in RESTRICTIONS & schema.keys():
-            if key in self.dialect.restrictions and (key != "format" or schema[key] in FORMATS):
+            if key in self.dialect.restrictions and _is_known(key, schema[key]):
                 written[key] = schema[key]
             else:
                 written = _described(written, f"{key}: {schema[key]}")
@@ -160,6 +161,13 @@ class _Writer:
             raise NotExpressible(
                 f"{self.enum_values} enum values are more than the {self.dialect.most_enum_values} allowed"
             )
+
+
+def _is_known(keyword: str, value: Any) -> bool:
+    """Whether the vendors' grammars have a form for a restriction's value: of patterns they know the regular ones."""
+    if keyword == "pattern":
+        return not re.search(r"\(\?(?!:)|\\[1-9kbBAZzpP]|[*+?}][+]", value)
+    return keyword != "format" or value in FORMATS
 
 
 def _or_null(schema: dict[str, Any], note: str) -> dict[str, Any]:

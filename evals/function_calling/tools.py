@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import inspect
 import json
+import math
 import re
 import types
 import typing
@@ -18,6 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, PydanticJsonSchemaWarning
 
 from gpt_from_scratch.evals.function_calling.strict_schema import Dialect, NotExpressible, to_strict
+from gpt_from_scratch.evals.messages import without_surrogates
 
 Strict = bool | Literal["auto"]
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -67,11 +69,10 @@ class FunctionTool:
                 f"{self.name!r} is no name for a tool: use 1 to 64 letters, digits, _ or -. Define a function with such "
                 f"a name instead."
             )
-        docstring = docstring_parser.parse(inspect.getdoc(self._inner) or "")
-        self.description = "\n\n".join(filter(None, (docstring.short_description, docstring.long_description)))
+        self.description, described = _docstring(self._inner)
         self._parameters = self._open_parameters()
         self._hints = self._read_hints()
-        self._model = self._make_model({p.arg_name: p.description or "" for p in docstring.params}, validation)
+        self._model = self._make_model(described, validation)
         self._accepts_null = {name: self._takes_none(name) for name in self._parameters}
 
     def lax_schema(self) -> dict[str, Any]:
@@ -80,7 +81,7 @@ class FunctionTool:
             warnings.simplefilter("ignore", PydanticJsonSchemaWarning)  # a default that JSON cannot carry is left out
             schema = self._model.model_json_schema(by_alias=True, schema_generator=_NoTitles)
         schema.pop("description", None)
-        return schema
+        return typing.cast(dict[str, Any], _without_what_json_lacks(schema))
 
     def schema(self, strict: Strict, dialect: Dialect) -> ToolSchema:
         """What to tell the vendor.
@@ -136,7 +137,7 @@ class FunctionTool:
     def _takes_none(self, name: str) -> bool:
         try:
             pydantic.TypeAdapter[Any](self._hints[name]).validate_python(None)
-        except pydantic.ValidationError:
+        except Exception:  # a ValidationError, or whatever a validator of the user's own does with None
             return False
         return True
 
@@ -166,9 +167,9 @@ class FunctionTool:
         holder = types.SimpleNamespace(__annotations__=annotations)
         try:
             return typing.get_type_hints(holder, globalns=getattr(source, "__globals__", {}), include_extras=True)
-        except NameError as error:
+        except Exception as error:  # an annotation that is a text is evaluated, and may raise anything
             raise UnsupportedToolError(
-                f"tool {self.name!r}: {error}; import the type where Python can find it"
+                f"tool {self.name!r}: {_in_one_line(error)}; import the type where Python can find it"
             ) from error
 
     def _make_model(self, described: dict[str, str], validation: str) -> type[pydantic.BaseModel]:
@@ -177,24 +178,65 @@ class FunctionTool:
             if name not in self._hints:
                 raise UnsupportedToolError(f"tool {self.name!r}: parameter {name!r} has no type; write {name}: str")
             hint, default = self._hints[name], self._parameters[name].default
+            self._check_type(name, hint)
+            description = _annotated_description(hint) or described.get(name)
             more: dict[str, Any] = {"alias": name}
-            if described.get(name) and not _has_description(hint):
-                more["description"] = described[name]
+            if description and not _has_description(hint):
+                more["description"] = without_surrogates(description)
             fields[field] = (hint, Field(... if default is _NO_DEFAULT else default, **more))
         config = ConfigDict(extra="forbid", strict=validation == "strict", arbitrary_types_allowed=False)
         try:
             model: type[pydantic.BaseModel] = pydantic.create_model(self.name, __config__=config, **fields)
-            model.model_json_schema(schema_generator=_Quiet)
-        except (pydantic.PydanticSchemaGenerationError, pydantic.errors.PydanticInvalidForJsonSchema) as error:
+            _without_what_json_lacks(model.model_json_schema(schema_generator=_Quiet))
+        except Exception as error:  # see _check_type, which names the parameter where it can
             raise UnsupportedToolError(
-                f"tool {self.name!r} has a parameter whose type JSON cannot carry: {str(error).splitlines()[0]}. Bind "
-                f"it with functools.partial, or take a str, int, list, dataclass or pydantic model."
+                f"tool {self.name!r} has parameters that no schema can be made of: {_in_one_line(error)}. {_REMEDY}"
             ) from error
         return model
+
+    def _check_type(self, name: str, hint: Any) -> None:
+        """Raise UnsupportedToolError where a parameter's type has no JSON schema."""
+        try:
+            _without_what_json_lacks(pydantic.TypeAdapter[Any](hint).json_schema(schema_generator=_Quiet))
+        except Exception as error:  # pydantic, its extras and the types' own hooks raise errors of a dozen kinds
+            remedy = _REMEDY
+            if isinstance(error, pydantic.PydanticUserError) and error.code == "typed-dict-version":
+                remedy = "Import TypedDict from typing_extensions: typing's cannot be read before Python 3.12."
+            raise UnsupportedToolError(
+                f"tool {self.name!r} has a parameter {name!r} whose type JSON cannot carry: {_in_one_line(error)}. {remedy}"
+            ) from error
+
+
+_REMEDY = "Bind it with functools.partial, or take a str, int, list, dataclass or pydantic model."
+
+
+def _in_one_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines()]
+    text = " ".join(line for line in lines if line and not line.startswith("For further information"))
+    return (text if isinstance(error, NameError) else f"{type(error).__name__}: {text}")[:250].rstrip(".")
+
+
+def _docstring(func: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+    """What a function's docstring says of it, and of its parameters."""
+    text = without_surrogates(inspect.getdoc(func) or "")
+    try:
+        parsed = docstring_parser.parse(text)
+    except docstring_parser.ParseError:  # in no known style: all of it is about the function
+        return text, {}
+    about = "\n\n".join(filter(None, (parsed.short_description, parsed.long_description)))
+    return about, {parameter.arg_name: parameter.description or "" for parameter in parsed.params}
 
 
 class _Quiet(GenerateJsonSchema):
     ignored_warning_kinds: typing.ClassVar[set[Any]] = {"skipped-choice", "non-serializable-default"}  # type: ignore[misc]
+
+    def is_subclass_schema(self, schema: Any) -> dict[str, Any]:
+        return self.handle_invalid_for_json_schema(schema, f"a class ({schema['cls'].__name__})")
+
+    def enum_schema(self, schema: Any) -> dict[str, Any]:
+        if not schema["members"]:
+            return self.handle_invalid_for_json_schema(schema, "an enum without members")
+        return super().enum_schema(schema)
 
 
 class _NoTitles(_Quiet):
@@ -229,3 +271,43 @@ def _has_description(hint: Any) -> bool:
     return typing.get_origin(hint) is typing.Annotated and any(
         isinstance(extra, FieldInfo) and extra.description for extra in hint.__metadata__
     )
+
+
+def _annotated_description(hint: Any) -> str:
+    """The words of `Annotated[str, "The city"]`, or of `Doc` (PEP 727)."""
+    if typing.get_origin(hint) is typing.Annotated:
+        for extra in hint.__metadata__:
+            words = extra if isinstance(extra, str) else getattr(extra, "documentation", None)
+            if isinstance(words, str):
+                return words
+    return ""
+
+
+def _without_what_json_lacks(node: Any, *, names: bool = False) -> Any:
+    """A schema without infinite bounds and without defaults that JSON has no form for; `names` as in `_without_titles`.
+
+    Raises:
+        ValueError: a value that the schema cannot do without is infinite or NaN.
+    """
+    if isinstance(node, dict):
+        return {
+            key: _without_what_json_lacks(value, names=not names and key in ("properties", "$defs"))
+            for key, value in node.items()
+            if names or key not in _MAY_GO or not _lacks_json(value)
+        }
+    if isinstance(node, list):
+        return [_without_what_json_lacks(item) for item in node]
+    if isinstance(node, float) and not math.isfinite(node):
+        raise ValueError(f"JSON has no number {node}")
+    return without_surrogates(node) if isinstance(node, str) else node
+
+
+_MAY_GO = {"default", "examples", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+
+
+def _lacks_json(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError:  # NaN, infinity, or half a surrogate pair
+        return True
+    return False

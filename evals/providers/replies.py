@@ -14,6 +14,8 @@ from gpt_from_scratch.evals.messages import Usage, without_surrogates
 from gpt_from_scratch.evals.provider import ProviderError
 
 MOST_DEPTH = 64
+MOST_CALLS = 128
+"""Of functions in one turn."""
 MOST_TOKENS = 10**12
 """A count above it is no count."""
 
@@ -91,8 +93,8 @@ def openai_reply(body: Any) -> Reply:
     if not text:  # a refusal is the text of what the model said instead
         text = _text(message.get("refusal")) or ""
     listed = message.get("tool_calls")
-    if not isinstance(listed, list | None):
-        raise garbled("its tool calls are no list", body)
+    if not isinstance(listed, list | None) or len(listed or []) > MOST_CALLS:
+        raise garbled(f"its tool calls are no list of at most {MOST_CALLS}", body)
     calls = tuple(_openai_call(call, i, body) for i, call in enumerate(listed or []))
     turn: dict[str, Any] = {"role": "assistant", "content": text if text or content is not None else None}
     if calls:
@@ -128,6 +130,8 @@ def anthropic_reply(body: Any) -> Reply:
     read, written = _count(usage.get("input_tokens")), _count(usage.get("output_tokens"))
     stored, reread = (_count(usage.get(f"cache_{name}_input_tokens")) or 0 for name in ("creation", "read"))
     calls = tuple(_anthropic_call(block, body) for block in blocks if block.get("type") == "tool_use")
+    if len(calls) > MOST_CALLS:
+        raise garbled(f"it calls more than {MOST_CALLS} functions", body)
     # Blocks go back as they came (a thinking block with its signature), save empty ones, which the API refuses.
     turn = [_without_none(block) for block in blocks if block.get("type") != "text" or _text(block.get("text"), 1)]
     return Reply(

@@ -3,7 +3,6 @@
 An HTTP client's own timeout is for each wait alone: a server that sends a byte a minute would hold it for ever.
 """
 
-import contextvars
 import threading
 import time
 import zlib
@@ -11,6 +10,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeVar
 
+from gpt_from_scratch.evals.deadline import TookTooLongError, within
 from gpt_from_scratch.evals.provider import ProviderError
 from gpt_from_scratch.evals.providers.replies import garbled
 
@@ -27,37 +27,24 @@ _call = threading.local()
 """Of the thread that sends: `deadline`, by the monotonic clock, and `replied`, whether a reply began."""
 
 
-def within(seconds: float, send: Callable[[], T]) -> T:
-    """What `send` returns or raises, in a thread of its own that is left behind after `seconds`.
+def bounded(seconds: float, send: Callable[[], T]) -> T:
+    """What `send` returns or raises. Raises ProviderError where it took longer."""
 
-    Raises:
-        ProviderError: it took longer.
-    """
-    outcome: list[tuple[T | None, BaseException | None]] = []
-
-    def target() -> None:
+    def work() -> T:
         _call.deadline, _call.replied = time.monotonic() + seconds, False
-        try:
-            outcome.append((send(), None))
-        except BaseException as error:  # raised again in the caller's thread, where it belongs
-            outcome.append((None, error))
+        return send()
 
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(target,), name="request", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not outcome:
+    try:
+        return within(seconds, "request", work)
+    except TookTooLongError:
         late = ProviderError(f"no reply within {seconds:g} s", retryable=True)
         late.uncounted = True
-        raise late
-    result, error = outcome[0]
-    if error is not None:
-        raise error
-    return result  # type: ignore[return-value]  # without an error it is what `send` returned
+        raise late from None
 
 
 def replied() -> bool:
     """Whether a reply to this thread's request has begun."""
-    return getattr(_call, "replied", True)  # a client of the user's own does not say
+    return bool(_call.replied)
 
 
 def bounded_client(sdk: ModuleType, timeout: float) -> Any:

@@ -126,7 +126,7 @@ class VendorProvider:
             ProviderError: the request cannot be sent, or has no answer.
         """
         _check_sendable(arguments)
-        body = transport.within(self.timeout, lambda: self._body(create, arguments))
+        body = transport.bounded(self.timeout, lambda: self._body(create, arguments))
         reply = read(read_json(body, self._secrets))
         return dataclasses.replace(reply, raw=_as_vendors(kind(), body))
 
@@ -147,7 +147,7 @@ class VendorProvider:
             lost.uncounted = isinstance(error, sdk.APITimeoutError)
             raise lost from error
         except Exception as error:  # what an SDK trips over once a reply is there is that reply's fault, and one row's
-            if not transport.replied():
+            if self._given_client is None and not transport.replied():
                 raise
             raise garbled(f"{type(error).__name__}: {error}") from error
 

@@ -1,0 +1,41 @@
+"""A call that may never return, in a thread that is left behind when its time is up: Python cannot stop one."""
+
+import contextvars
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class TookTooLongError(TimeoutError):
+    """The call had not returned in time; its thread goes on, its result unused."""
+
+
+def within(seconds: float | None, name: str, work: Callable[[], T]) -> T:
+    """What `work` returns or raises, within `seconds`; None waits for ever.
+
+    A KeyboardInterrupt of the user's own ends the wait; one that `work` raises is raised as any other exception.
+
+    Raises:
+        TookTooLongError: the time is up.
+        RuntimeError: the machine has no thread left.
+    """
+    outcome: list[tuple[T | None, BaseException | None]] = []
+
+    def target() -> None:
+        try:
+            outcome.append((work(), None))
+        except BaseException as error:  # raised again in the caller's thread, where it belongs
+            outcome.append((None, error))
+
+    # A daemon, so that one that was left behind does not keep Python from ending.
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(target,), name=name, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not outcome:
+        raise TookTooLongError(f"{name} took longer than {seconds} s")
+    result, error = outcome[0]
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]  # without an error it is what `work` returned
