@@ -1,0 +1,113 @@
+"""`gpt`: one command for everything. `python -m gpt_from_scratch` is the same.
+
+Each command is imported only when it is asked for, so that `gpt --help` answers at once.
+"""
+
+import difflib
+import sys
+from typing import NamedTuple
+
+from gpt_from_scratch.support.command import run_command
+
+
+class Command(NamedTuple):
+    """What a command is for, and the function that takes its words."""
+
+    about: str
+    target: str
+
+
+_TRAINING, _EVALS = "gpt_from_scratch.training", "gpt_from_scratch.evals"
+GROUPS: dict[str, dict[str, Command]] = {
+    "Learn": {
+        "train": Command("train a GPT and watch it learn", f"{_TRAINING}.launch:main"),
+        "prepare": Command("make token shards from your own text, JSON lines, Parquet or a hub data set", f"{_TRAINING}.prepare:main"),
+        "stories": Command("print training stories, or check their grammar", f"{_TRAINING}.data.stories.__main__:main"),
+        "learn bigram": Command("from a bigram to a GPT in nine stages", f"{_TRAINING}.train_bigram:main"),
+        "learn dictionary": Command("find a known dictionary by K-SVD", f"{_TRAINING}.train_dictionary:main"),
+        "learn features": Command("a sparse autoencoder on a model's activations", f"{_TRAINING}.train_sparse_autoencoder:main"),
+    },
+    "Use": {
+        "generate": Command("let a trained model write", f"{_TRAINING}.generate:main"),
+        "serve": Command("serve a model by OpenAI's protocol", f"{_EVALS}.serve.__main__:main"),
+        "tokenizer": Command("train, show, compare and convert tokenizers", "gpt_from_scratch.tokenizer.command_line:main"),
+    },
+    "Judge": {
+        "report": Command("draw a run's report, or compare runs", f"{_TRAINING}.report:main"),
+        "attention": Command("draw where each head looks", f"{_TRAINING}.draw_attention:main"),
+        "eval": Command("score a checkpoint, or ask a model questions", f"{_EVALS}.__main__:main"),
+        "compare": Command("the paired difference of two evals", f"{_EVALS}.compare:main"),
+    },
+    "Look inside": {
+        "kernels": Command("every op and backend: usable here, or why not", "gpt_from_scratch.kernels.__main__:main"),
+        "bench": Command("the kernels side by side on this machine", f"{_TRAINING}.launch:bench"),
+        "doctor": Command("what this machine has, and what to do about each lack", "gpt_from_scratch.support.doctor:main"),
+    },
+}
+COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
+EXAMPLES = (
+    ("train", "a GPT learns little stories, in two minutes on a laptop"),
+    ("train --data my_texts/", "the same on your own text"),
+    ('generate runs/NAME --prompt "Once upon a time"', "let it write"),
+    ("eval bits-per-byte --checkpoint runs/NAME --data text.txt", "score it"),
+)
+
+
+def usage() -> str:
+    """What `gpt --help` prints."""
+    width = max(map(len, COMMANDS))
+    lines = ["usage: gpt COMMAND ...", "", "A GPT training system in which every fast kernel is proven equal to a plain one."]
+    for title, group in GROUPS.items():
+        lines += ["", title, *(f"  {name:<{width}}  {command.about}" for name, command in group.items())]
+    longest = max(len(example) for example, _ in EXAMPLES)
+    lines += ["", "Examples", *(f"  gpt {example:<{longest}}  # {what}" for example, what in EXAMPLES)]
+    return "\n".join([*lines, "", "gpt COMMAND --help tells more."])
+
+
+def chosen(words: list[str]) -> tuple[str, list[str]]:
+    """The command that the words begin with, and the words that are its own.
+
+    Raises:
+        ValueError: there is no such command.
+    """
+    for length in (2, 1):
+        if (name := " ".join(words[:length])) in COMMANDS and len(words) >= length:
+            return name, words[length:]
+    first = words[0]
+    under = [name for name in COMMANDS if name.startswith(f"{first} ")]
+    if under:
+        raise ValueError(f"gpt {first} needs one more word: {', '.join(f'gpt {name}' for name in under)}")
+    near = difflib.get_close_matches(first, COMMANDS, n=1)
+    hint = f" Did you mean gpt {near[0]}?" if near else ""
+    raise ValueError(f"there is no command {first!r}.{hint}\ngpt --help lists all of them")
+
+
+def refuse(words: list[str]) -> int:
+    """Raise ValueError for words that name no command."""
+    chosen(words)
+    return 0
+
+
+def main() -> None:
+    """The console script: run the command that the words of the command line name."""
+    words = sys.argv[1:]
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage())
+        sys.exit(0 if words else 2)
+    if words[0] in ("-V", "--version"):
+        from importlib.metadata import version
+
+        from gpt_from_scratch.support.invocation import DISTRIBUTION
+
+        print(f"gpt ({DISTRIBUTION}) {version(DISTRIBUTION)}")
+        sys.exit(0)
+    try:
+        name, rest = chosen(words)
+    except ValueError:
+        run_command("gpt", f"{__name__}:refuse")
+    sys.argv = [f"gpt {name}", *rest]
+    run_command(f"gpt {name}", COMMANDS[name].target)
+
+
+if __name__ == "__main__":
+    main()

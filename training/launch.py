@@ -1,0 +1,82 @@
+"""`gpt train`: training in this process, or by several ranks that torch's own launcher starts and watches."""
+
+import logging
+import os
+import sys
+import uuid
+from collections.abc import Sequence
+
+from gpt_from_scratch.support.command import complain
+
+NPROC, RESTARTS = "--nproc", "--max-restarts"
+HELP = f"""Several processes on this machine: gpt train {NPROC} 8 [{RESTARTS} 3] ... starts one a GPU, or a CPU's part each.
+
+"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Train as the words say; the exit status of training/train_gpt2.py."""
+    rest = list(words)
+    ranks, restarts = _taken(rest, NPROC, least=1), _taken(rest, RESTARTS, least=0)
+    if restarts is not None and ranks is None:
+        raise ValueError(f"{RESTARTS} needs {NPROC}: one process has nobody to start it again")
+    if ranks is None or {"-h", "--help"} & set(rest):
+        from gpt_from_scratch.training.train_gpt2 import main as train
+
+        return train(rest)
+    return launch(ranks, restarts or 0, rest)
+
+
+def launch(ranks: int, restarts: int, words: Sequence[str]) -> int:
+    """Start `ranks` processes of training/train_gpt2.py; the status of the first that failed, else 0."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # its words would hide ours
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // ranks)))
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=ranks,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=restarts,
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", "gpt_from_scratch.training.train_gpt2", *words)
+    except ChildFailedError as error:
+        first = error.get_first_failure()[1]
+        if first.exitcode < 0:
+            complain(f"error: rank {error.get_first_failure()[0]} was ended by signal {-first.exitcode}")
+            return 128 - first.exitcode
+        return first.exitcode  # what was wrong has been said by the rank itself
+    except SignalException:
+        return 0  # every rank was told, too; each saves and says so
+    return 0
+
+
+def bench(words: Sequence[str]) -> int:
+    """The kernels' benchmarks: pytest-benchmark over benchmarks/, in a clone."""
+    from gpt_from_scratch.support.invocation import ROOT, how_to_install
+
+    try:
+        import pytest
+        import pytest_benchmark  # noqa: F401
+    except ImportError as error:
+        raise RuntimeError(f"gpt bench needs {error.name}: {how_to_install('test', 'bench')}") from error
+    folder = ROOT / "benchmarks"
+    return int(pytest.main(["--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), str(folder), "--benchmark-only", *words]))
+
+
+def _taken(words: list[str], option: str, least: int) -> int | None:
+    """The whole number of an option, which is taken out of the words; None if it is not there."""
+    for place, word in enumerate(words):
+        if word == option or word.startswith(f"{option}="):
+            value = word.partition("=")[2] if "=" in word else words[place + 1] if place + 1 < len(words) else ""
+            if not value.isdecimal() or int(value) < least:
+                raise ValueError(f"{option} is {value!r}: expected a whole number, {least} or more")
+            del words[place : place + (1 if "=" in word else 2)]
+            return int(value)
+    return None
