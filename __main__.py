@@ -21,16 +21,20 @@ _TRAINING, _EVALS = "gpt_from_scratch.training", "gpt_from_scratch.evals"
 GROUPS: dict[str, dict[str, Command]] = {
     "Learn": {
         "train": Command("train a GPT and watch it learn", f"{_TRAINING}.launch:main"),
-        "prepare": Command("make token shards from your own text, JSON lines, Parquet or a hub data set", f"{_TRAINING}.prepare:main"),
+        "prepare": Command("make token shards of your own text or a data set", f"{_TRAINING}.prepare:main"),
         "stories": Command("print training stories, or check their grammar", f"{_TRAINING}.data.stories.__main__:main"),
         "learn bigram": Command("from a bigram to a GPT in nine stages", f"{_TRAINING}.train_bigram:main"),
         "learn dictionary": Command("find a known dictionary by K-SVD", f"{_TRAINING}.train_dictionary:main"),
-        "learn features": Command("a sparse autoencoder on a model's activations", f"{_TRAINING}.train_sparse_autoencoder:main"),
+        "learn features": Command(
+            "a sparse autoencoder of a model's activations", f"{_TRAINING}.train_sparse_autoencoder:main"
+        ),
     },
     "Use": {
         "generate": Command("let a trained model write", f"{_TRAINING}.generate:main"),
         "serve": Command("serve a model by OpenAI's protocol", f"{_EVALS}.serve.__main__:main"),
-        "tokenizer": Command("train, show, compare and convert tokenizers", "gpt_from_scratch.tokenizer.command_line:main"),
+        "tokenizer": Command(
+            "train, show, compare and convert tokenizers", "gpt_from_scratch.tokenizer.command_line:main"
+        ),
     },
     "Judge": {
         "report": Command("draw a run's report, or compare runs", f"{_TRAINING}.report:main"),
@@ -41,7 +45,9 @@ GROUPS: dict[str, dict[str, Command]] = {
     "Look inside": {
         "kernels": Command("every op and backend: usable here, or why not", "gpt_from_scratch.kernels.__main__:main"),
         "bench": Command("the kernels side by side on this machine", f"{_TRAINING}.launch:bench"),
-        "doctor": Command("what this machine has, and what to do about each lack", "gpt_from_scratch.support.doctor:main"),
+        "doctor": Command(
+            "what this machine has, and what to do about each lack", "gpt_from_scratch.support.doctor:main"
+        ),
     },
 }
 COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
@@ -56,7 +62,11 @@ EXAMPLES = (
 def usage() -> str:
     """What `gpt --help` prints."""
     width = max(map(len, COMMANDS))
-    lines = ["usage: gpt COMMAND ...", "", "A GPT training system in which every fast kernel is proven equal to a plain one."]
+    lines = [
+        "usage: gpt COMMAND ...",
+        "",
+        "A GPT training system in which every fast kernel is proven equal to a plain one.",
+    ]
     for title, group in GROUPS.items():
         lines += ["", title, *(f"  {name:<{width}}  {command.about}" for name, command in group.items())]
     longest = max(len(example) for example, _ in EXAMPLES)

@@ -35,10 +35,7 @@ HELP = {
 def usage() -> str:
     """What --help prints."""
     listing = "\n".join(f"  {name:<14} {HELP[name]}" for name in COMMANDS)
-    return (
-        f"usage: python -m gpt_from_scratch.evals COMMAND ...\n\n{listing}\n\n"
-        f"python -m gpt_from_scratch.evals COMMAND --help tells more."
-    )
+    return f"usage: gpt eval COMMAND ...\n\n{listing}\n\ngpt eval COMMAND --help tells more."
 
 
 def main(argv: list[str]) -> int:

@@ -1,6 +1,5 @@
 """python -m gpt_from_scratch.evals compare A B: the paired difference of two runs over the same questions."""
 
-import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +12,13 @@ from gpt_from_scratch.evals.samples import SampleResult
 
 def main(argv: list[str]) -> int:
     """Print the difference; 0."""
-    parser = argparse.ArgumentParser(
-        prog="python -m gpt_from_scratch.evals compare",
+    parser = ArgumentParser(
+        prog="gpt compare",
         description="How much better B is than A, question by question. Questions are the same where their texts and right "
         "answers are; those that only one of them answered are left out.",
     )
-    parser.add_argument("a", type=Path, help="folder of a run, or its record.jsonl")
-    parser.add_argument("b", type=Path)
+    parser.add_argument("a", type=a_path, help="folder of a run, or its record.jsonl")
+    parser.add_argument("b", type=a_path)
     options = parser.parse_args(argv)
     for line in compare(options.a, options.b):
         print(line)

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpt_from_scratch.support.arguments import ArgumentParser, a_path
+from gpt_from_scratch.support.invocation import gpt
 
 PREFIX = "gptfs/"
 TASKS = (
@@ -75,7 +76,7 @@ def main(argv: list[str]) -> int:
         print(f"{missing} of {len(findings)} are missing; put them right in this order and check again")
         return 1
     if args.action == "check":
-        print("all is there; run it with: python -m gpt_from_scratch.evals sad run --model", args.model)
+        print("all is there; run it with:", gpt("eval", "sad", "run", "--model", args.model))
         return 0
     tasks = chosen_tasks(args.tasks, os.environ)
     return run(args.clone, args.python or default_python(args.clone), args.model, args.url, tasks, args.variants)
@@ -133,7 +134,7 @@ def check(clone: Path, python: Path, model: str, url: str) -> list[Finding]:
         Finding(
             f"{model} is served at {url}",
             served is not None and model in served,
-            f"python -m gpt_from_scratch.evals.serve --checkpoint CHECKPOINT --name {model}"
+            f"{gpt('serve', '--checkpoint', 'CHECKPOINT', '--name', model)}"
             if served is None
             else f"that server has {', '.join(served)}: name it with --model",
         )
@@ -221,9 +222,7 @@ def run(clone: Path, python: Path, model: str, url: str, tasks: list[str], varia
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = ArgumentParser(
-        prog="python -m gpt_from_scratch.evals sad", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = ArgumentParser(prog="gpt eval sad", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("action", choices=["check", "run"])
     parser.add_argument("--model", required=True, help="the model's name at the server")
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="the server; default: %(default)s")

@@ -71,7 +71,7 @@ def inspect_kernels(targets: list[str], which: str, out: Path | None, console: C
 
 def main(words: list[str] | None = None) -> int:
     """Parse the arguments and print the table; the exit status."""
-    parser = ArgumentParser(prog="python -m gpt_from_scratch.kernels", description=__doc__.partition("\n")[0])
+    parser = ArgumentParser(prog="gpt kernels", description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default=default_device(), help="device type to answer for (default: %(default)s)")
     parser.add_argument(
         "--inspect", action="store_true", help="compile the Triton kernels, without a GPU, and show the code"

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from gpt_from_scratch.models.gpt import GPT, GPT2_SIZES, GPTConfig
 from gpt_from_scratch.support.files import ensure_folder, write_text, write_whole
+from gpt_from_scratch.support.invocation import how_to_install
 
 CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE = "config.json", "model.safetensors", "model.safetensors.index.json"
 OWN_MODEL_TYPE = "gpt_from_scratch"
@@ -228,7 +229,7 @@ def from_hub(name: str) -> Path:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     except ImportError as error:
-        raise RuntimeError(f"no folder {name!r}; to download it by name: pip install 'gpt_from_scratch[hf]'") from error
+        raise RuntimeError(f"no folder {name!r}; to download it by name: {how_to_install('hf')}") from error
     repository = f"openai-community/{name}" if name in GPT2_SIZES else name
     try:
         for file in (CONFIG_FILE, WEIGHTS_FILE):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from gpt_from_scratch.support.command import MISTAKE, complain
+from gpt_from_scratch.support.invocation import gpt
 
 HELP_FLAGS = {"-h", "--help"}
 
@@ -24,7 +25,7 @@ class ArgumentParser(argparse.ArgumentParser):
         """Print the mistake and exit with status 2."""
         unknown = re.fullmatch(r"unrecognized arguments: (\S+).*", message, flags=re.DOTALL)
         guess = _did_you_mean(unknown[1], list(self._option_string_actions)) if unknown else ""
-        complain(f"error: {message}.{guess}\n{self.prog} --help tells more")
+        complain(f"error: {message}.{guess}\n{_help(self.prog)}")
         self.exit(MISTAKE)
 
 
@@ -81,7 +82,7 @@ def mistakes_of_tyro(words: Sequence[str], prog: str) -> Iterator[None]:
             yield
     except SystemExit as end:
         if end.code == MISTAKE:
-            complain(f"error: {without_box(said.getvalue())}\n{prog} --help tells more")
+            complain(f"error: {without_box(said.getvalue())}\n{_help(prog)}")
         raise
     finally:
         if before is None:
@@ -110,6 +111,13 @@ def without_box(box: str) -> str:
         elif part and part[0].startswith("Available subcommands"):
             message += f". {part[0]}"
     return message
+
+
+def _help(prog: str) -> str:
+    """The line that says where to read more; a program of ours is called as this environment has it."""
+    words = [word for word in prog.split() if not word.startswith("[")]
+    called = gpt(*words[1:]) if words[:1] == ["gpt"] else " ".join(words)
+    return f"{called} --help tells more"
 
 
 def _paths() -> Any:

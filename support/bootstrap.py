@@ -36,6 +36,7 @@ OLDEST, NEWEST = (3, 11), (3, 14)  # the package needs 3.11; torch 2.13 has whee
 TORCH_RELEASE = "2.13.0"  # the one all figures were measured with; pyproject.toml admits more
 TORCH = f"torch=={TORCH_RELEASE}"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # PyTorch's own index of builds without CUDA
+SHELL_PATH = "GPT_SHELL_PATH"
 BUILDS = ("cpu", "cuda", "default")
 
 
@@ -53,9 +54,9 @@ PYTEST = ("python", "-m", "pytest", "-n", "auto", "--maxprocesses", "4", "--dist
 
 TARGETS = {
     "train": Target(
-        "train a GPT and watch it learn: torchrun training/train_gpt2.py --backend fastest",
+        "train a GPT and watch it learn: gpt train --backend fastest",
         "",
-        ("torchrun", "training/train_gpt2.py", "--backend", "fastest"),
+        ("gpt", "train", "--backend", "fastest"),
     ),
     "test": Target("run every test: python -m pytest, on several cores", "test", PYTEST),
     "check": Target("before a commit: ruff, ruff format, mypy, then every test", "test", PYTEST),
@@ -157,18 +158,19 @@ def command_of(target: Target, arguments: "Sequence[str]") -> "list[str]":
     words = [*target.command, *arguments]
     if words[:1] == ["python"]:
         words[:1] = [PYTHON]
-    elif words[:1] == ["torchrun"]:  # through the interpreter: the length of a script's first line is limited
-        words[:1] = [PYTHON, str(BIN / "torchrun")]
+    elif words[:1] == ["gpt"]:  # through the interpreter: the length of a script's first line is limited
+        words[:1] = [PYTHON, str(BIN / "gpt")]
     return words
 
 
 def become(command: "Sequence[str]") -> NoReturn:
     """Replace this process, so that signals reach the target itself and its exit status is ours.
 
-    torchrun with one process leaves OMP_NUM_THREADS alone, so every core is used; with several it says what it sets.
+    The target prints commands for the user's shell, whose PATH it cannot see any more: SHELL_PATH keeps it.
     """
     path = f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     environment = dict(os.environ, VIRTUAL_ENV=str(VENV), PATH=path)
+    environment[SHELL_PATH] = os.environ.get("PATH", os.defpath)
     environment.pop("PYTHONHOME", None)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and exec would hand that on
     sys.stdout.flush()

@@ -52,12 +52,16 @@ def _torch() -> Iterator[Finding]:
         native = "bf16 is multiplied natively" if _bf16_on_cpu() else "fp32 is the quickest: no unit for bf16"
         yield Finding("dtypes", native)
         return
-    yield Finding("device", f"{found.type}: {torch.cuda.get_device_name() if found.type == 'cuda' else platform.processor()}")
+    yield Finding(
+        "device", f"{found.type}: {torch.cuda.get_device_name() if found.type == 'cuda' else platform.processor()}"
+    )
     if found.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         yield Finding("dtypes", "bf16 and fp32" if native else "fp32: this GPU has no bf16")
     if _version("triton") is None:
-        yield Finding("triton", "not installed", "pip install triton (Linux only); without it torch's own kernels are used")
+        yield Finding(
+            "triton", "not installed", "pip install triton (Linux only); without it torch's own kernels are used"
+        )
     else:
         yield Finding("triton", str(_version("triton")))
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 DISTRIBUTION = "provengpt"
 """The package's name on PyPI; it is imported as gpt_from_scratch."""
+SHELL_PATH = "GPT_SHELL_PATH"
+"""Set where `make` has put this environment before the PATH of the user's own shell, which it holds."""
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -22,8 +24,8 @@ def gpt(*words: str | Path) -> str:
 
 def _executable() -> list[str]:
     own = Path(sys.prefix) / ("Scripts" if os.name == "nt" else "bin") / "gpt"
-    found = shutil.which("gpt")
-    if found is not None and own.exists() and Path(found).exists() and os.path.samefile(found, own):
+    found = shutil.which("gpt", path=os.environ.get(SHELL_PATH))
+    if found is not None and own.exists() and Path(found).exists() and Path(found).samefile(own):
         return ["gpt"]
     if own.exists():
         return [_short(own)]
@@ -40,7 +42,7 @@ def how_to_install(*extras: str) -> str:
     python = shlex.quote(_short(Path(sys.executable)))
     wanted = ",".join(extras)
     if (ROOT / "pyproject.toml").is_file():
-        place = "." if ROOT == Path.cwd().resolve() else _short(ROOT)
+        place = "." if Path.cwd().resolve() == ROOT else _short(ROOT)
         return f"{python} -m pip install -e {shlex.quote(f'{place}[{wanted}]')}"
     return f"{python} -m pip install {shlex.quote(f'{DISTRIBUTION}[{wanted}]')}"
 

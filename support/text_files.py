@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from gpt_from_scratch.support.invocation import gpt
+
 BLOCK = 17 << 16
 """Bytes that are read at a time."""
 HEAD = 4096
@@ -31,7 +33,7 @@ NO_TEXT = {
     b"\x04\x22\x4d\x18": ("compressed by LZ4", "unpack it first: lz4 -d {name}"),
     b"PK\x03\x04": ("a ZIP archive", "unpack it first: unzip {name}"),
     b"7z\xbc\xaf\x27\x1c": ("a 7-Zip archive", "unpack it first: 7z x {name}"),
-    b"PAR1": ("a Parquet file", "prepare it first: python -m gpt_from_scratch.training.prepare {name}"),
+    b"PAR1": ("a Parquet file", "prepare it first: {gpt} {name}"),
     b"ARROW1": ("an Arrow file", "write its texts to a file of text or JSON lines first"),
     b"\x93NUMPY": ("a NumPy array", "give the text that it was made from"),
     b"GPTTOKEN": ("a shard of prepared tokens", "name its folder: --data FOLDER"),
@@ -144,7 +146,8 @@ def require_text(path: Path, head: bytes) -> None:
     name = shlex.quote(str(path))
     for magic, (kind, advice) in NO_TEXT.items():
         if head.startswith(magic):
-            raise ValueError(f"{path} is {kind}, not text: {advice.format(name=name)}")
+            what_to_do = advice.format(name=name, gpt=gpt("prepare"))
+            raise ValueError(f"{path} is {kind}, not text: {what_to_do}")
     if head[257:262] == b"ustar":
         raise ValueError(f"{path} is a tar archive, not text: unpack it first: tar -xf {name}")
     if head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < 1 << 27:
@@ -185,12 +188,11 @@ def require_no_json(path: Path) -> None:
     if suffix == ".json" and not lines:
         raise ValueError(
             f"{path} is JSON, not text. Make it JSON lines (one object a line) and prepare them:\n"
-            f"jq -c '.[]' {shlex.quote(str(path))} > lines.jsonl && python -m gpt_from_scratch.training.prepare lines.jsonl"
+            f"jq -c '.[]' {shlex.quote(str(path))} > lines.jsonl && {gpt('prepare', 'lines.jsonl')}"
         )
     if lines:
         raise ValueError(
-            f"{path} holds JSON lines, not text. Prepare them, then train on the folder that is made:\n"
-            f"python -m gpt_from_scratch.training.prepare {shlex.quote(str(path))}"
+            f"{path} holds JSON lines, not text. Prepare them, then train on the folder that is made:\n{gpt('prepare', path)}"
         )
 
 

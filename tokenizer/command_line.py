@@ -287,5 +287,5 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status."""
-    subcommand(COMMANDS, arguments, prog="python -m gpt_from_scratch.tokenizer")
+    subcommand(COMMANDS, arguments, prog="gpt tokenizer")
     return 0

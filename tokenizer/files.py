@@ -45,7 +45,7 @@ def read_tokenizer(path: Path) -> tuple[str, dict[str, Any]]:
     if document.get("format") != FORMAT:
         raise ValueError(
             f"{path} is not a tokenizer file of this project (its 'format' is {document.get('format')!r}, expected "
-            f"{FORMAT!r}). Other formats are read by `python -m gpt_from_scratch.tokenizer convert`."
+            f"{FORMAT!r}). Other formats are read by `gpt tokenizer convert`."
         )
     if document.get("version") != VERSION:
         raise ValueError(

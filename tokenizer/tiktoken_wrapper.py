@@ -1,4 +1,4 @@
-"""tiktoken's encodings behind the project's interface. tiktoken is optional: `pip install 'gpt_from_scratch[tiktoken]'`."""
+"""tiktoken's encodings behind the project's interface. tiktoken is optional: the extra `tiktoken`."""
 
 import base64
 import binascii
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import UInt
 
+from gpt_from_scratch.support.invocation import how_to_install
 from gpt_from_scratch.tokenizer.files import fingerprint, read_content, write_tokenizer
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, NoEndOfTextError, Tokenizer, id_dtype
 
@@ -106,7 +107,5 @@ def import_tiktoken() -> Any:
     try:
         import tiktoken
     except ImportError as error:
-        raise RuntimeError(
-            "this tokenizer needs the tiktoken package: pip install 'gpt_from_scratch[tiktoken]'"
-        ) from error
+        raise RuntimeError(f"this tokenizer needs the tiktoken package: {how_to_install('tiktoken')}") from error
     return tiktoken

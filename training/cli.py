@@ -19,7 +19,7 @@ from gpt_from_scratch.training.data.sources import HUB
 from gpt_from_scratch.training.presets import DEFAULT, PRESETS
 
 PROFILED = ("10", "12")
-PROG = "torchrun training/train_gpt2.py"
+PROG = "gpt train"
 AUTO = Path("auto")
 """As --resume: go on with the run that --run.name names, if it has begun."""
 

@@ -13,6 +13,7 @@ from jaxtyping import Integer
 
 from gpt_from_scratch.evals.lm.bits_per_byte import before_text, counted_bytes
 from gpt_from_scratch.support.downloads import Progress
+from gpt_from_scratch.support.invocation import gpt
 from gpt_from_scratch.tokenizer.files import load_tokenizer
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, NoEndOfTextError, Tokenizer, id_dtype
 from gpt_from_scratch.training.config import DataConfig
@@ -252,10 +253,9 @@ def _index(path: Path) -> Index:
     except FileNotFoundError as error:
         if (recipe := PREPARED.get(path.name)) is None:
             raise
-        elsewhere = "" if path.parent == data_folder() else f" --out {path}"
+        elsewhere = () if path.parent == data_folder() else ("--out", path)
         raise FileNotFoundError(
-            f"{path} holds no shards yet. Make them once:\n"
-            f"  python -m gpt_from_scratch.training.prepare {recipe.command}{elsewhere}"
+            f"{path} holds no shards yet. Make them once:\n  {gpt('prepare', *recipe.command.split(), *elsewhere)}"
         ) from error
 
 

@@ -86,5 +86,5 @@ def run(config: AttentionConfig) -> Path:
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and draw."""
-    config = settings(AttentionConfig, arguments, prog="python training/draw_attention.py", description=__doc__)
+    config = settings(AttentionConfig, arguments, prog="gpt attention", description=__doc__)
     print(f"drew {run(config)}")

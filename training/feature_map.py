@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gpt_from_scratch.support.invocation import how_to_install
+
 Method = Literal["pca", "umap"]
 ABOUT: dict[Method, str] = {"pca": "two principal components", "umap": "UMAP of their cosines"}
 """How the plane was made, in words."""
@@ -15,7 +17,7 @@ ABOUT: dict[Method, str] = {"pca": "two principal components", "umap": "UMAP of 
 def require(method: Method) -> None:
     """Raise ValueError, saying what to do, if the method's package is not installed."""
     if method == "umap" and importlib.util.find_spec("umap") is None:
-        raise ValueError("--map umap needs umap-learn: pip install 'gpt_from_scratch[umap]', or use --map pca")
+        raise ValueError(f"--map umap needs umap-learn: {how_to_install('umap')}; or use --map pca")
 
 
 def plane_of(directions: Float[Tensor, "m d"], method: Method = "pca") -> Float[Tensor, "m 2"]:

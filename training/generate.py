@@ -236,4 +236,4 @@ def main(arguments: list[str] | None = None) -> None:
     def warn(message: str) -> None:
         print(visible(f"generate: warning: {message}"), file=sys.stderr)
 
-    run(settings(GenerateConfig, arguments, prog="python training/generate.py", description=__doc__), warn)
+    run(settings(GenerateConfig, arguments, prog="gpt generate", description=__doc__), warn)

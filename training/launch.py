@@ -1,4 +1,8 @@
-"""`gpt train`: training in this process, or by several ranks that torch's own launcher starts and watches."""
+"""`gpt train`: training in this process, or by several ranks that torch's own launcher starts and watches.
+
+gpt train                                   # one process
+gpt train --nproc 8 --max-restarts 3 ...    # eight on this machine, started again where one is lost
+"""
 
 import logging
 import os
@@ -9,9 +13,6 @@ from collections.abc import Sequence
 from gpt_from_scratch.support.command import complain
 
 NPROC, RESTARTS = "--nproc", "--max-restarts"
-HELP = f"""Several processes on this machine: gpt train {NPROC} 8 [{RESTARTS} 3] ... starts one a GPU, or a CPU's part each.
-
-"""
 
 
 def main(words: Sequence[str]) -> int:
@@ -67,7 +68,11 @@ def bench(words: Sequence[str]) -> int:
     except ImportError as error:
         raise RuntimeError(f"gpt bench needs {error.name}: {how_to_install('test', 'bench')}") from error
     folder = ROOT / "benchmarks"
-    return int(pytest.main(["--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), str(folder), "--benchmark-only", *words]))
+    return int(
+        pytest.main(
+            ["--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), str(folder), "--benchmark-only", *words]
+        )
+    )
 
 
 def _taken(words: list[str], option: str, least: int) -> int | None:

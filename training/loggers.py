@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from gpt_from_scratch.support.invocation import how_to_install
 from gpt_from_scratch.training.history import History
 from gpt_from_scratch.training.records import as_line
 
@@ -145,9 +146,7 @@ def require_packages(text: str | None) -> None:
     """Raise RuntimeError, with the command that mends it, where a logger's package is not installed."""
     for name in names_in(text):
         if importlib.util.find_spec(name) is None:
-            raise RuntimeError(
-                f"--run.loggers {name} needs the package {name!r}: pip install 'gpt_from_scratch[{name}]'"
-            )
+            raise RuntimeError(f"--run.loggers {name} needs the package {name!r}: {how_to_install(name)}")
 
 
 class Loggers:

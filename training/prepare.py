@@ -251,7 +251,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line. Exit status 1: damage was found."""
     arguments = sys.argv[1:] if arguments is None else arguments
     console = Console(soft_wrap=True, markup=False, highlight=False)
-    program = "python -m gpt_from_scratch.training.prepare"
+    program = "gpt prepare"
     if arguments[:1] == ["verify"]:
         folder = settings(VerifyConfig, arguments[1:], prog=f"{program} verify", description=verify.__doc__).folder
         lines = verify(folder, console)

@@ -25,6 +25,7 @@ from typing import Any
 from gpt_from_scratch.support.arguments import ArgumentParser, a_path
 from gpt_from_scratch.support.files import write_text
 from gpt_from_scratch.support.html_page import Markup, element, join, page
+from gpt_from_scratch.support.invocation import gpt
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.training.drawing import COLORS
 from gpt_from_scratch.training.records import Eval, Event, Sample, Train
@@ -41,7 +42,6 @@ from gpt_from_scratch.training.report_figures import all_figures
 from gpt_from_scratch.training.report_style import STYLE
 
 REPORT_FILE, COMPARISON_FILE = "report.html", "comparison.html"
-TRAIN = "torchrun training/train_gpt2.py"
 SAMPLED_STEPS = 12
 """The page shows the samples of at most so many steps: the first, the last, and some between."""
 SAMPLES_A_STEP = 6
@@ -296,16 +296,16 @@ def next_steps(run: Run) -> Markup:
     folder = absolute.relative_to(Path.cwd()).as_posix() if inside else f"runs/{absolute.name}"
     commands = [
         *(
-            [("go on where it stopped", f"{TRAIN} --resume {folder}")]
+            [("go on where it stopped", gpt("train", "--resume", folder))]
             if run.facts.get("state") == "interrupted"
             else []
         ),
-        ("let it write more", f"python training/generate.py {folder} --num 5"),
+        ("let it write more", gpt("generate", folder, "--num", "5")),
         (
             "the same run again, one setting changed",
-            f"{TRAIN} --config {folder}/{CONFIG_FILE} --seed 2",
+            gpt("train", "--config", f"{folder}/{CONFIG_FILE}", "--seed", "2"),
         ),
-        ("compare the two", f"python -m gpt_from_scratch.training.report {folder} runs/OTHER"),
+        ("compare the two", gpt("report", folder, "runs/OTHER")),
     ]
     return element(
         "dl",
@@ -319,7 +319,9 @@ def next_steps(run: Run) -> Markup:
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line, draw, say where."""
-    parser = ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ArgumentParser(
+        prog="gpt report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("runs", nargs="+", type=a_path, metavar="RUN", help="folder of a run; several are compared")
     parser.add_argument(
         "--output", type=a_path, help="the page (default: RUN/report.html, RUN/comparison.html for several)"

@@ -62,7 +62,9 @@ def figure(run: Run) -> Figure:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line and draw."""
-    parser = ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ArgumentParser(
+        prog="report_picture", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", type=a_path, help="a run's folder")
     parser.add_argument(
         "--out", type=a_path, default=Path(), help="the folder that gets training.png (default: this one)"

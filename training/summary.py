@@ -12,6 +12,7 @@ import torch
 from gpt_from_scratch.kernels.registry import Choice
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.support.files import retried
+from gpt_from_scratch.support.invocation import gpt
 from gpt_from_scratch.training.checkpoints.space import is_disk_full
 from gpt_from_scratch.training.config import TrainConfig
 from gpt_from_scratch.training.corpus import Corpus
@@ -83,9 +84,9 @@ def finish(trainer: Trainer, path: Path, state: str, display: Display) -> None:
             display.warn(f"{reason}: {path / 'report.html'} could not be written")
     if state == "interrupted":
         display.say(f"\nstopped after step {step} of {steps}; nothing is lost. Go on with:", style="bold")
-        display.say(f"  torchrun training/train_gpt2.py --resume {path}")
+        display.say(f"  {gpt('train', '--resume', path)}")
         if report is None:
-            display.say(f"Its report is not drawn yet: python -m gpt_from_scratch.training.report {path}", style="dim")
+            display.say(f"Its report is not drawn yet: {gpt('report', path)}", style="dim")
         if "TORCHELASTIC_RUN_ID" in os.environ:
             display.say("What torchrun prints below is its own word on the signal.", style="dim")
         return
@@ -106,12 +107,22 @@ def finish(trainer: Trainer, path: Path, state: str, display: Display) -> None:
         f"\nreport       {report or 'not drawn'}\n"
         f"checkpoint   {trainer.store.path_of(step)}\n"
         f"metrics      {path / 'metrics.jsonl'}\n\n"
-        "try next\n"
-        f'  python training/generate.py {path} --prompt "{_prompt(trainer.corpus)}"\n'
-        "  torchrun training/train_gpt2.py shakespeare-char\n"
-        "  torchrun training/train_gpt2.py --data path/to/your.txt\n"
-        "  torchrun training/train_gpt2.py --help"
+        "try next\n" + "\n".join(f"  {line}" for line in next_steps(trainer, path))
     )
+
+
+def next_steps(trainer: Trainer, path: Path) -> list[str]:
+    """Commands that go on from a finished run, fitted to what it learned from; each works when pasted."""
+    config = trainer.config
+    if trainer.corpus.stories:
+        return [
+            gpt("generate", path, "--prompt", "Once upon a time"),
+            gpt("attention", path),
+            gpt("report", path),
+            gpt("train", "--help"),
+        ]
+    longer = gpt("train", "--config", path / "config.json", "--steps", str(2 * config.steps))
+    return [gpt("generate", path), gpt("attention", path), longer, gpt("train", "--help")]
 
 
 def print_estimate(e: Estimate, config: TrainConfig, n_ranks: int, device: torch.device, display: Display) -> None:
@@ -137,10 +148,6 @@ def _size(n: float) -> str:
             return f"{n:.3g} {unit}"
         n /= 1000
     return f"{n:.3g} TB"
-
-
-def _prompt(corpus: Corpus) -> str:
-    return "Once upon a time" if corpus.stories else "To be"
 
 
 def _now() -> str:

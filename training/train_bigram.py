@@ -125,7 +125,7 @@ def parse(arguments: list[str] | None) -> BigramTraining:
     first.add_argument("--preset", choices=PRESETS, default="small")
     chosen = first.parse_known_args(arguments)[0].preset
     return settings(  # type: ignore[no-any-return]
-        BigramTraining, arguments, prog="python training/train_bigram.py", description=__doc__, default=PRESETS[chosen]
+        BigramTraining, arguments, prog="gpt learn bigram", description=__doc__, default=PRESETS[chosen]
     )
 
 

@@ -218,7 +218,7 @@ def report(config: DictionaryConfig, results: list[Result], console: Console) ->
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line, learn, report, write."""
-    config = settings(DictionaryConfig, arguments, prog="python training/train_dictionary.py", description=__doc__)
+    config = settings(DictionaryConfig, arguments, prog="gpt learn dictionary", description=__doc__)
     torch.set_num_threads(config.threads)
     results = [learn(config, seed) for seed in range(config.seed, config.seed + config.n_seeds)]
     write(config, results)

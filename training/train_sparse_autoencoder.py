@@ -72,7 +72,7 @@ class AutoencoderTraining:
     n_shown: int = 100
     """features on the page; 0: all that fire"""
     map: Method = "pca"
-    """how the page's map places features: two principal components, or UMAP (pip install 'gpt_from_scratch[umap]')"""
+    """how the page's map places features: two principal components, or UMAP (the extra umap)"""
     seed: int = 0
     """seed of the signals, the features and the batches"""
     threads: int = 2
@@ -225,7 +225,7 @@ def parse(arguments: list[str] | None) -> AutoencoderTraining:
     given = sys.argv[1:] if arguments is None else arguments
     leads = bool(given) and not given[0].startswith("-")
     default = AutoencoderTraining(sae=SparseAutoencoderConfig() if leads else KNOWN)
-    prog = "python training/train_sparse_autoencoder.py"
+    prog = "gpt learn features"
     config: AutoencoderTraining = settings(AutoencoderTraining, given, prog=prog, description=__doc__, default=default)
     if config.source is not None and not leads:
         raise ValueError(f"name {config.source} first, before the options: a model has other defaults than none")

@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = ArgumentParser(
-        prog="python -m gpt_from_scratch.evals arithmetic",
+        prog="gpt eval arithmetic",
         description="Ask a model for the values of random expressions. Run it again to go on with a run that stopped: "
         "answers that are recorded are not asked again.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,

@@ -20,6 +20,7 @@ from gpt_from_scratch.evals.lm.loglikelihood import BATCH_TOKENS
 from gpt_from_scratch.evals.lm.ranks import ranks
 from gpt_from_scratch.support.arguments import ArgumentParser, a_path
 from gpt_from_scratch.support.files import write_text
+from gpt_from_scratch.support.invocation import how_to_install
 from gpt_from_scratch.support.json_text import json_text
 
 
@@ -138,7 +139,7 @@ def _pages(scored: HellaSwag | Core, run: "_Run", name: str = "") -> str:
     try:
         from gpt_from_scratch.evals.lm.records import write_core, write_hellaswag
     except ImportError as error:
-        return f"no record to compare and no page: they need {error.name}, pip install 'gpt_from_scratch[evals]'"
+        return f"no record to compare and no page: they need {error.name}: {how_to_install('evals')}"
     if isinstance(scored, Core):
         write_core(scored, name, run.checkpoint.name, run.folder)
         return "with a record to compare and a page a task, see report.html"
@@ -159,7 +160,7 @@ def _item_row(style: str, row: ItemScores) -> dict[str, Any]:
 
 
 def _parser(name: str, description: str | None) -> argparse.ArgumentParser:
-    parser = ArgumentParser(prog=f"python -m gpt_from_scratch.evals {name}", description=description)
+    parser = ArgumentParser(prog=f"gpt eval {name}", description=description)
     parser.add_argument("--checkpoint", required=True, help="a model's folder, a checkpoint, a run, or gpt2")
     parser.add_argument("--tokenizer", type=a_path, help="its tokenizer's file, if the folder has none")
     parser.add_argument("--device", default="auto", help="default: the accelerator if there is one")

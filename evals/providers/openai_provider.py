@@ -14,6 +14,7 @@ from gpt_from_scratch.evals.messages import (
 from gpt_from_scratch.evals.provider import ProviderError
 from gpt_from_scratch.evals.providers.replies import Reply, openai_reply
 from gpt_from_scratch.evals.providers.vendor import VendorProvider, as_dicts, call_of
+from gpt_from_scratch.support.invocation import how_to_install
 
 _OPENAI = re.compile(r"gpt-|chatgpt-|o\d|codex-|ft:")
 _REASONING = re.compile(r"(ft:)?(o\d|codex-|gpt-([5-9]|\d\d)(?!.*-chat))")
@@ -90,7 +91,7 @@ class OpenAIProvider(VendorProvider):
         try:
             import tiktoken
         except ImportError as error:
-            raise RuntimeError("encode and decode need tiktoken: pip install 'gpt_from_scratch[tiktoken]'") from error
+            raise RuntimeError(f"encode and decode need tiktoken: {how_to_install('tiktoken')}") from error
         try:
             return tiktoken.encoding_for_model(model_id.removeprefix(self.prefix))
         except KeyError as error:

@@ -17,6 +17,7 @@ from gpt_from_scratch.evals.provider import MissingKeyError, ProviderError
 from gpt_from_scratch.evals.providers import transport
 from gpt_from_scratch.evals.providers.replies import Reply, garbled, read_json
 from gpt_from_scratch.evals.retry import retry_after
+from gpt_from_scratch.support.invocation import how_to_install
 
 RETRYABLE = {408, 409, 429}
 NO_KEY = "no key needed"
@@ -91,7 +92,7 @@ class VendorProvider:
             return importlib.import_module(self.package)
         except ImportError as error:
             raise RuntimeError(
-                f"the {self.package} package is not installed: pip install 'gpt_from_scratch[evals]', or run offline "
+                f"the {self.package} package is not installed: {how_to_install('evals')}; or run offline "
                 f"with the model 'echo'"
             ) from error
 

@@ -18,6 +18,7 @@ import socket
 
 from gpt_from_scratch.evals.serve.limits import Limits
 from gpt_from_scratch.support.arguments import ArgumentParser, a_path
+from gpt_from_scratch.support.invocation import how_to_install
 
 TOKEN_VARIABLE = "GPT_SERVE_TOKEN"
 SPARE_FILES = 1 << 16  # connections are files, and the usual limit of 1,024 is soon reached
@@ -33,7 +34,7 @@ def main(argv: list[str]) -> int:
         from gpt_from_scratch.evals.serve.connection import PatientConnection
         from gpt_from_scratch.evals.serve.guard import is_loopback
     except ImportError as error:
-        raise RuntimeError(f"the server needs {error.name}: pip install 'gpt_from_scratch[serve]'") from error
+        raise RuntimeError(f"the server needs {error.name}: {how_to_install('serve')}") from error
     import torch
 
     from gpt_from_scratch.evals.lm.checkpoint import load_checkpoint
@@ -76,7 +77,7 @@ def main(argv: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = ArgumentParser(
-        prog="python -m gpt_from_scratch.evals.serve",
+        prog="gpt serve",
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )

@@ -1,4 +1,4 @@
-"""Real set-ups by the script behind `make`, in a small project whose torch, torchrun and pytest are stand-ins.
+"""Real set-ups by the script behind `make`, in a small project whose torch, gpt and pytest are stand-ins.
 
 Everything else is real: venv, pip (without an index), processes and signals. One venv is shared, since making one
 takes seconds; each test begins by calling the script, which puts right whatever the test before it left.
@@ -68,7 +68,7 @@ class Project:
             wheel.writestr("torch/run.py", f"def main():\n    {TELL.replace(chr(10), chr(10) + '    ')}\n")
             wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\nName: torch\nVersion: 2.13.0\n")
             wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-            wheel.writestr(info + "entry_points.txt", "[console_scripts]\ntorchrun = torch.run:main\n")
+            wheel.writestr(info + "entry_points.txt", "[console_scripts]\ngpt = torch.run:main\n")
             wheel.writestr(info + "RECORD", "")
 
     def start(self, *words: str) -> subprocess.Popen[str]:
@@ -126,7 +126,7 @@ def test_what_serves_the_tests_serves_training(project: Project) -> None:
     status, out, err = project.call("train", "--steps", "50")
     assert (status, err) == (0, "")
     assert json.loads(out)[:2] == [
-        ["training/train_gpt2.py", "--backend", "fastest", "--steps", "50"],
+        ["train", "--backend", "fastest", "--steps", "50"],
         str(project.root),
     ]
 

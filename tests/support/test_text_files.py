@@ -67,7 +67,7 @@ def test_what_is_no_text_is_named(content: bytes, words: str, tmp_path: Path) ->
 def test_json_is_named_with_the_command_that_prepares_it(name: str, tmp_path: Path) -> None:
     content = b'{"text": "one"}\n{"text": "two"}\n'
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
-    with pytest.raises(ValueError, match=r"python -m gpt_from_scratch\.training\.prepare"):
+    with pytest.raises(ValueError, match=r"gpt prepare"):
         require_no_json(tmp_path / name)
 
 

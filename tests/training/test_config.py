@@ -69,7 +69,7 @@ def test_data_by_the_name_of_a_data_set_is_its_shards(
         arguments = ["gpt2-124m", f"--data={name}", "--run.folder", str(tmp_path / "runs"), "--device", "cpu"]
         assert train_gpt2.main(arguments) == 2
         error = capsys.readouterr().err
-        assert f"python -m gpt_from_scratch.training.prepare {name}{options}" in error
+        assert f"gpt prepare {name}{options}" in error
         assert "--out" not in error
     elsewhere = tmp_path / "elsewhere" / "fineweb-edu"
     arguments = ["gpt2-124m", "--data.path", str(elsewhere), "--run.folder", str(tmp_path / "runs"), "--device", "cpu"]

@@ -106,7 +106,7 @@ def test_a_report_says_what_ran_and_what_came_of_it(tmp_path: Path) -> None:
         "Step 20 Tom Tom ran. Step 40: 1 of 2 grammatical and new Tom ran. grammatical new Mia ran. not grammatical new",
         "20 resumed from step 20",
         "metrics.jsonl every figure on this page",
-        "python training/generate.py runs/first --num 5",
+        "gpt generate runs/first --num 5",
     ):
         assert expected in said, said
     written = page.read_text()

@@ -190,7 +190,7 @@ def test_without_umap_the_command_says_what_to_do_before_it_learns(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feature_map.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"pip install 'gpt_from_scratch\[umap\]'"):
+    with pytest.raises(ValueError, match=r"pip install -e '.*\[umap\]'"):
         main([str(checkpoint), "--map", "umap", "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
 

@@ -144,9 +144,7 @@ def read_index(path: Path) -> Index:
     if path.is_dir():
         path = path / INDEX_FILE
     if not path.is_file():
-        raise FileNotFoundError(
-            f"no {path}: expected a folder of token shards, which `python -m gpt_from_scratch.training.prepare` makes"
-        )
+        raise FileNotFoundError(f"no {path}: expected a folder of token shards, which `gpt prepare` makes")
     document = read_json(path)
     if document.get("format") != FORMAT or document.get("version") != VERSION:
         raise ValueError(

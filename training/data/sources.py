@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gpt_from_scratch.support.invocation import how_to_install
 from gpt_from_scratch.support.text_files import (
     SUFFIXES,
     encoding_of,
@@ -240,7 +241,7 @@ class HubSource(Source):
             from datasets import load_dataset  # type: ignore[import-untyped]
         except ImportError as error:
             raise RuntimeError(
-                f"{self.name.path} is streamed with the package datasets: pip install 'gpt_from_scratch[data]'"
+                f"{self.name.path} is streamed with the package datasets: {how_to_install('data')}"
             ) from error
         return load_dataset(self.name.path, self.name.config, split=split, streaming=True, **self.options)
 
@@ -354,7 +355,7 @@ def _parquet(path: Path) -> Any:
         from pyarrow import ArrowInvalid  # type: ignore[import-untyped]
         from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]
     except ImportError as error:
-        raise RuntimeError(f"{path} needs the package pyarrow: pip install 'gpt_from_scratch[data]'") from error
+        raise RuntimeError(f"{path} needs the package pyarrow: {how_to_install('data')}") from error
     try:
         return ParquetFile(path)
     except ArrowInvalid as error:

@@ -43,7 +43,9 @@ def check(made: list[Derivation]) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line; print stories or the check's result."""
-    parser = ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ArgumentParser(
+        prog="gpt stories", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seed", type=int, default=TRAIN_SEED, help="the stream: 0 is training, 1 validation")
     parser.add_argument("--first", type=int, default=0, help="number of the first story")
     parser.add_argument("--num", type=int, default=3, help="how many stories to print")

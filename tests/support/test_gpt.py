@@ -1,0 +1,60 @@
+"""The command `gpt`: every name leads to its function, and what is wrong is told in words."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from gpt_from_scratch.__main__ import COMMANDS, chosen, usage
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_function(name: str) -> None:
+    module, _, function = COMMANDS[name].target.partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+    assert f"  {name} " in usage() and COMMANDS[name].about in usage()
+
+
+def test_two_words_may_name_a_command() -> None:
+    assert chosen(["learn", "bigram", "--steps", "3"]) == ("learn bigram", ["--steps", "3"])
+    assert chosen(["eval", "hellaswag"]) == ("eval", ["hellaswag"])
+    with pytest.raises(ValueError, match="gpt learn needs one more word: gpt learn bigram, gpt learn dictionary"):
+        chosen(["learn"])
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (["--help"], 0, "usage: gpt COMMAND"),
+        ([], 2, "usage: gpt COMMAND"),
+        (["--version"], 0, "gpt (provengpt)"),
+        (["trian"], 2, "there is no command 'trian'. Did you mean gpt train?"),
+        (["train", "--nproc", "0"], 2, "--nproc is '0': expected a whole number, 1 or more"),
+        (["train", "--max-restarts", "1"], 2, "--max-restarts needs --nproc"),
+        (["doctor"], 0, "next: "),
+    ],
+)
+def test_both_ways_to_call_it(words: list[str], status: int, says: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "gpt_from_scratch", *words], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == status and says in run.stdout + run.stderr
+    assert "Traceback" not in run.stderr and (status != 2 or len(run.stderr.splitlines()) <= 3)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys, gpt_from_scratch.__main__ as m; m.usage(); sys.exit(bool({'torch', 'tyro'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_several_ranks_end_in_the_status_of_the_mistake(tmp_path: object) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "gpt_from_scratch", "train", "--nproc", "2", "--model.n-head", "7"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=str(tmp_path),
+    )
+    assert run.returncode == 2 and "n_head 7 must divide" in run.stderr
+    assert "Traceback" not in run.stderr and "ChildFailedError" not in run.stderr
