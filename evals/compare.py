@@ -8,6 +8,7 @@ from typing import Any
 from gpt_from_scratch.evals import results, stats
 from gpt_from_scratch.evals.questions import question_keys
 from gpt_from_scratch.evals.samples import SampleResult
+from gpt_from_scratch.support.arguments import ArgumentParser, a_path
 
 
 def main(argv: list[str]) -> int:
