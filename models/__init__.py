@@ -1,1 +1,26 @@
 """Models: the GPT, generation, and the other models of the course."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gpt_from_scratch.models.generation import generate as generate
+    from gpt_from_scratch.models.generation import stream as stream
+    from gpt_from_scratch.models.gpt import GPT as GPT
+    from gpt_from_scratch.models.gpt import GPTConfig as GPTConfig
+    from gpt_from_scratch.models.sampling import Sampling as Sampling
+else:
+    _MODULES = {
+        "GPT": "gpt",
+        "GPTConfig": "gpt",
+        "Sampling": "sampling",
+        "generate": "generation",
+        "stream": "generation",
+    }
+
+    def __getattr__(name: str) -> Any:
+        from gpt_from_scratch.support.lazy import public_name
+
+        return public_name(__name__, name, _MODULES)
+
+
+__all__ = ["GPT", "GPTConfig", "Sampling", "generate", "stream"]

@@ -1,1 +1,35 @@
 """Tokenizers: byte pair encoding from scratch, characters, and the views that show what a tokenizer does."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer as BytePairEncodingTokenizer
+    from gpt_from_scratch.tokenizer.character import CharacterTokenizer as CharacterTokenizer
+    from gpt_from_scratch.tokenizer.files import load_tokenizer as load_tokenizer
+    from gpt_from_scratch.tokenizer.formats.opening import open_tokenizer as open_tokenizer
+    from gpt_from_scratch.tokenizer.protocol import Tokenizer as Tokenizer
+    from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer as TiktokenTokenizer
+else:
+    _MODULES = {
+        "BytePairEncodingTokenizer": "byte_pair_encoding",
+        "CharacterTokenizer": "character",
+        "TiktokenTokenizer": "tiktoken_wrapper",
+        "Tokenizer": "protocol",
+        "load_tokenizer": "files",
+        "open_tokenizer": "formats.opening",
+    }
+
+    def __getattr__(name: str) -> Any:
+        from gpt_from_scratch.support.lazy import public_name
+
+        return public_name(__name__, name, _MODULES)
+
+
+__all__ = [
+    "BytePairEncodingTokenizer",
+    "CharacterTokenizer",
+    "TiktokenTokenizer",
+    "Tokenizer",
+    "load_tokenizer",
+    "open_tokenizer",
+]

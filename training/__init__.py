@@ -1,1 +1,22 @@
 """Training: data, the loop, optimizers, checkpoints and the report."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gpt_from_scratch.training.api import train as train
+    from gpt_from_scratch.training.config import TrainConfig as TrainConfig
+    from gpt_from_scratch.training.presets import PRESETS as PRESETS
+else:
+    _MODULES = {
+        "PRESETS": "presets",
+        "TrainConfig": "config",
+        "train": "api",
+    }
+
+    def __getattr__(name: str) -> Any:
+        from gpt_from_scratch.support.lazy import public_name
+
+        return public_name(__name__, name, _MODULES)
+
+
+__all__ = ["PRESETS", "TrainConfig", "train"]
