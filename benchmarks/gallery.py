@@ -92,7 +92,9 @@ def draw_features(path: Path) -> None:
     if browser is None:
         raise NoBrowserError(f"needs a browser to photograph the page: {', '.join(BROWSERS)}")
     with tempfile.TemporaryDirectory() as folder:
-        train_sparse_autoencoder.main([str(main_run()), "--n-shown", "12", "--out", folder])
+        train_sparse_autoencoder.main(
+            [str(main_run()), "--n-shown", "12", "--sae.n-features", "128", "--sae.k", "5", "--out", folder]
+        )
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1200,1500"]
         picture, page = Path(folder) / "page.png", Path(folder) / "features.html"
         command = [browser, *options, f"--user-data-dir={folder}/profile", f"--screenshot={picture}", page.as_uri()]

@@ -130,6 +130,10 @@ class Layer(nn.Module):
         return x + out if self.residual else out
 
 
+class NonFiniteLogitsError(ValueError):
+    """There is no distribution to draw from."""
+
+
 class BigramLanguageModel(nn.Module):
     """`model(tokens)` gives the next token's logits at every position, `model(tokens, targets)` the mean loss in nats."""
 
@@ -176,9 +180,14 @@ class BigramLanguageModel(nn.Module):
         """`tokens` and `count` more, each drawn from the distribution that the last `block_size` tokens give.
 
         The model must be in eval mode for dropout to be off.
+
+        Raises:
+            NonFiniteLogitsError: The weights are those of a model that diverged.
         """
         for _ in range(count):
             last = self.logits(tokens[:, -self.config.block_size :])[:, -1]
+            if not last.isfinite().all():
+                raise NonFiniteLogitsError("the model's logits are not finite: it diverged")
             new = torch.multinomial(torch.softmax(last, dim=1), 1, generator=generator)
             tokens = torch.cat([tokens, new], dim=1)
         return tokens

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 # Floats that one chunk of the pursuit may hold: 256 MiB in fp32, whatever the number of signals.
@@ -71,19 +71,34 @@ class LearnedDictionary:
 
 
 def sparse_encode(
-    signals: Float[Tensor, "n d"], atoms: Float[Tensor, "k d"], n_nonzero: int, tolerance: float = 0.0
+    signals: Shaped[Tensor, "..."], atoms: Shaped[Tensor, "..."], n_nonzero: int, tolerance: float = 0.0
 ) -> Float[Tensor, "n k"]:
     """Sparse codes by orthogonal matching pursuit: for each signal, the atom that correlates most with what is left is
     added, and all coefficients are fitted again by least squares, `n_nonzero` times or until ``||residual|| <= tolerance``.
 
-    No atom is taken twice, nor one that lies in the span of those taken. Raises ValueError for atoms that are not of
-    unit norm (correlations would not be comparable), non-finite input, or n_nonzero outside 1..k.
+    No atom is taken twice, nor one that lies in the span of those taken. All sums are made in double precision, whatever the
+    input's, so that atoms 0.001 rad apart are two atoms, and a tolerance of 1e-6 of a signal's norm is kept.
+
+    Args:
+        signals: (n, d), float32 or float64.
+        atoms: (k, d), rows of unit norm, of the same dtype and on the same device.
+        n_nonzero: From 1 to k.
+        tolerance: A norm, 0 or more.
+
+    Raises:
+        ValueError: Atoms that are not of unit norm (correlations would not be comparable), input that is not finite or of
+            another shape or dtype, an n_nonzero or a tolerance out of range; says which and what to do.
     """
-    _check_finite(signals, "signals")
-    _check_finite(atoms, "atoms")
+    _check(signals, "signals")
+    _check(atoms, "atoms")
+    if signals.shape[1] != atoms.shape[1] or signals.dtype != atoms.dtype or signals.device != atoms.device:
+        raise ValueError(
+            f"signals and atoms must have one width, dtype and device: they have {signals.shape[1]}, {signals.dtype}, "
+            f"{signals.device} and {atoms.shape[1]}, {atoms.dtype}, {atoms.device}"
+        )
     if not 1 <= n_nonzero <= len(atoms):
         raise ValueError(f"n_nonzero is {n_nonzero}: with {len(atoms)} atoms it is from 1 to {len(atoms)}")
-    if tolerance < 0:
+    if not tolerance >= 0:
         raise ValueError(f"tolerance is {tolerance}: it is the norm at which a residual counts as explained, 0 or more")
     norms = atoms.norm(dim=1)
     if (norms - 1).abs().max() > 1e-3:
@@ -91,16 +106,25 @@ def sparse_encode(
             f"atoms must have unit norm, but their norms are from {norms.min():.3g} to {norms.max():.3g}: "
             "pass torch.nn.functional.normalize(atoms, dim=1)"
         )
-    return _encode(signals, atoms, n_nonzero, tolerance)
+    exact = signals.double()
+    # Each signal is coded at a norm near 1, since squares of very large or small numbers are not finite or 0.
+    scale = exact.abs().amax(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
+    codes = _encode(exact / scale, atoms.double(), n_nonzero, tolerance / scale[:, 0])
+    return (codes * scale).to(signals.dtype)
 
 
 def _encode(
-    signals: Float[Tensor, "n d"], atoms: Float[Tensor, "k d"], n_nonzero: int, tolerance: float = 0.0
+    signals: Float[Tensor, "n d"],
+    atoms: Float[Tensor, "k d"],
+    n_nonzero: int,
+    tolerance: Float[Tensor, " n"] | None = None,
 ) -> Float[Tensor, "n k"]:
-    """`sparse_encode` without its checks, in chunks of signals that bound the memory."""
+    """`sparse_encode` in the signals' own precision and without its checks, in chunks of signals that bound the memory."""
     gram = atoms @ atoms.T
     rows = max(1, CHUNK_FLOATS // (len(atoms) * (n_nonzero + 3)))
-    return torch.cat([_batch_omp(part, atoms, gram, n_nonzero, tolerance) for part in signals.split(rows)])
+    limits = signals.new_zeros(len(signals)) if tolerance is None else tolerance
+    parts = zip(signals.split(rows), limits.split(rows), strict=True)
+    return torch.cat([_batch_omp(part, atoms, gram, n_nonzero, limit) for part, limit in parts])
 
 
 def _batch_omp(
@@ -108,7 +132,7 @@ def _batch_omp(
     atoms: Float[Tensor, "k d"],
     gram: Float[Tensor, "k k"],
     n_nonzero: int,
-    tolerance: float,
+    tolerance: Float[Tensor, " n"],
 ) -> Float[Tensor, "n k"]:
     """Batch-OMP: after one product with the atoms, all steps happen among the (n, k) correlations and the Gram matrix.
 
@@ -129,7 +153,7 @@ def _batch_omp(
     for _ in range(n_nonzero):
         pick = (correlation.abs() * (left >= in_span)).max(dim=1, keepdim=True).indices
         distance = left.gather(1, pick)
-        go_on = (distance >= in_span) & (energy > tolerance**2)[:, None]
+        go_on = (distance >= in_span) & (energy > tolerance.square())[:, None]
         scale = torch.where(go_on, distance, 1).rsqrt() * go_on
         column = gram.index_select(0, pick[:, 0])
         for earlier in columns:
@@ -153,14 +177,17 @@ def _batch_omp(
 
 
 def learn_dictionary(
-    signals: Float[Tensor, "n d"], config: KSVDConfig, generator: torch.Generator | None = None
+    signals: Shaped[Tensor, "..."], config: KSVDConfig, generator: torch.Generator | None = None
 ) -> LearnedDictionary:
     """Learn `config.n_atoms` atoms by K-SVD; deterministic for a given generator (on the CPU) and thread count.
 
-    The best of all restarts and iterations by reconstruction error is returned. Raises ValueError for non-finite
-    signals and for fewer non-zero signals than atoms (atoms start as signals).
+    `signals` are (n, d), float32 or float64. The best of all restarts and iterations by reconstruction error is returned.
+
+    Raises:
+        ValueError: Signals of another shape or dtype, or not finite; fewer that are not zero than atoms (which start as
+            signals).
     """
-    _check_finite(signals, "signals")
+    _check(signals, "signals")
     # Atoms have no scale, so the signals' own does not matter; without it squares would overflow for large signals.
     signals = signals / signals.abs().max().clamp_min(torch.finfo(signals.dtype).tiny)
     signals = signals[signals.norm(dim=1) > 0]
@@ -270,7 +297,14 @@ def _update_atoms(
         residual[users] = torch.addr(target, coefficients, atom, alpha=-1)
 
 
-def _check_finite(values: Float[Tensor, "n d"], name: str) -> None:
+def _check(values: Shaped[Tensor, "..."], name: str) -> None:
+    """Raise ValueError unless `values` are a matrix of finite floats with at least one row."""
+    if values.ndim != 2:
+        raise ValueError(
+            f"{name} must be a matrix with one of them a row, they have shape {tuple(values.shape)}: a single one is x[None]"
+        )
+    if values.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"{name} are {values.dtype}: give float32 or float64, for instance x.float()")
     if values.numel() == 0:
         raise ValueError(f"{name} are empty (shape {tuple(values.shape)}): give at least one row")
     if not values.isfinite().all():

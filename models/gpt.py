@@ -25,6 +25,7 @@ from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.models.embedding import Embedding
 from gpt_from_scratch.models.ngrams import NgramEmbedding
 from gpt_from_scratch.models.pointwise import relu_squared, rms_norm, rotate
+from gpt_from_scratch.support.choices import check_choices
 
 if TYPE_CHECKING:
     from gpt_from_scratch.models.cache import KVCache
@@ -66,6 +67,7 @@ class GPTConfig:
     SIZES: ClassVar = ("block_size", "vocab_size", "n_layer", "n_head", "n_embd")
 
     def __post_init__(self) -> None:
+        check_choices(self)
         for name in (*self.SIZES, "ngram", "ngram_buckets"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, it is {getattr(self, name)}")

@@ -18,8 +18,10 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
+
+from gpt_from_scratch.support.choices import check_choices
 
 CHUNK_ROWS = 4096
 """Activations that `measure` encodes at a time."""
@@ -57,6 +59,7 @@ class SparseAutoencoderConfig:
         for name in ("l1", "lr"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be above 0")
+        check_choices(self)
 
 
 class SparseAutoencoder(nn.Module):
@@ -92,16 +95,26 @@ class SparseAutoencoder(nn.Module):
 
 
 def learn_features(
-    activations: Float[Tensor, "n d"],
+    activations: Shaped[Tensor, "..."],
     config: SparseAutoencoderConfig,
     generator: torch.Generator | None = None,
     progress: Callable[[int], None] = lambda step: None,
 ) -> SparseAutoencoder:
     """Train an autoencoder; deterministic for a given generator (on the CPU) and thread count.
 
-    Features begin as centred activations, so there must be at least as many. Raises ValueError if there are fewer, if
-    they are not finite, or if they are all the same. `progress` is called after each step with how many there have been.
+    `activations` are (n, d), float32 or float64 (an autoencoder is float32). `progress` is called after each step with how
+    many there have been.
+
+    Raises:
+        ValueError: Activations of another shape or dtype; fewer than features, which begin as centred activations; some
+            that are not finite; or all the same.
     """
+    if activations.ndim != 2 or activations.dtype not in (torch.float32, torch.float64):
+        raise ValueError(
+            f"activations must be float32 or float64, one a row: they are {activations.dtype} of shape "
+            f"{tuple(activations.shape)}"
+        )
+    activations = activations.float()
     if len(activations) < config.n_features:
         raise ValueError(
             f"{config.n_features} features cannot be learned from {len(activations)} activations: give at least one "

@@ -9,12 +9,13 @@ Shapes: b batch, t tokens, c n_embd.
 
 import contextlib
 import difflib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gpt_from_scratch.models.gpt import GPT, Block, LayerNorm
@@ -93,6 +94,16 @@ class Collected:
     sequence: Int[Tensor, " n"]
     """a number for each sequence: equal for neighbours that stand in one text"""
 
+    @property
+    def first(self) -> Bool[Tensor, " n"]:
+        """Whether a token is the first of its sequence. Its activations are often many times as large as all others."""
+        return torch.cat([self.sequence.new_ones(1) > 0, self.sequence[1:] != self.sequence[:-1]])[: len(self.sequence)]
+
+    def without_first(self) -> "Collected":
+        """All but the first token of each sequence."""
+        kept = ~self.first
+        return Collected(self.activations[kept], self.tokens[kept], self.sequence[kept])
+
 
 @torch.no_grad()  # not inference_mode: an autoencoder could not be trained on what it makes
 def collect(model: GPT, site: str, sequences: Sequence[Sequence[int]], rows: int = 16) -> Collected:
@@ -145,15 +156,47 @@ class Spliced:
     zero: float
 
     @property
-    def recovered(self) -> float:
-        """What part of the way from zeros to as it is the reconstruction recovers."""
-        return (self.zero - self.spliced) / (self.zero - self.clean)
+    def recovered(self) -> float | None:
+        """What part of the way from zeros to as it is the reconstruction recovers; None where there is no such part.
+
+        Only where `meaningless` is empty does it say anything.
+        """
+        cost = self.zero - self.clean
+        part = (self.zero - self.spliced) / cost if cost else math.nan
+        return part if math.isfinite(part) else None
+
+    @property
+    def meaningless(self) -> str:
+        """Why no part of the loss can be said to be recovered, in words; empty where one can.
+
+        The site must matter on this text (zeros there cost more than `LEAST_COST` nats a token), and the reconstruction must
+        lie between zeros and the model as it is, up to `SLACK`.
+        """
+        if not all(map(math.isfinite, (self.clean, self.spliced, self.zero))):
+            return "a loss is not finite: the model or the autoencoder diverged"
+        if self.zero - self.clean <= LEAST_COST or (part := self.recovered) is None:
+            return "with zeros in its place the model is no worse: on this text there is nothing to recover"
+        if part > 1 + SLACK:
+            return "the model is better with the reconstruction than as it is: it has not learned this text"
+        return "the reconstruction is worse than zeros" if part < -SLACK else ""
 
 
-def splice(model: GPT, site: str, reconstruct: Edit, sequences: Sequence[Sequence[int]]) -> Spliced:
-    """Measure the three losses. Raises ValueError as `edited` and `loss` do."""
+LEAST_COST, SLACK = 1e-4, 0.01
+
+
+def splice(
+    model: GPT, site: str, reconstruct: Edit, sequences: Sequence[Sequence[int]], *, keep_first: bool = False
+) -> Spliced:
+    """Measure the three losses. Raises ValueError as `edited` and `loss` do.
+
+    keep_first: leave the first token of each sequence as it is, in both replacements.
+    """
+
+    def replaced(by: Edit) -> Edit:
+        return (lambda x: torch.cat([x[:, :1], by(x[:, 1:])], dim=1)) if keep_first else by
+
     clean = loss(model, sequences)
-    with edited(model, site, reconstruct):
+    with edited(model, site, replaced(reconstruct)):
         spliced = loss(model, sequences)
-    with edited(model, site, torch.zeros_like):
+    with edited(model, site, replaced(torch.zeros_like)):
         return Spliced(clean, spliced, loss(model, sequences))

@@ -1,6 +1,7 @@
 """The training of one stage of the ladder: its settings, its loop, and its evaluation on the whole validation split."""
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from gpt_from_scratch.models.bigram import BigramConfig, BigramLanguageModel, Stage
+from gpt_from_scratch.support.choices import check_choices
 from gpt_from_scratch.training.optimizers import OptimizerConfig, make_optimizers
 from gpt_from_scratch.training.schedule import ScheduleConfig, rate
 from gpt_from_scratch.training.validation import comparable
@@ -47,7 +49,7 @@ class BigramTraining:
     sample_characters: int = 500
     """length of the samples"""
     out: Path | None = None
-    """folder for the results (default: runs/bigram-<preset>-<stage>)"""
+    """folder for the results (default: a new one, runs/bigram-<preset>-<stage>, with a number if that is taken)"""
     model: BigramConfig = field(default_factory=BigramConfig)
     """the sizes; vocab_size comes from the text"""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -56,6 +58,7 @@ class BigramTraining:
     """the learning rate's course"""
 
     def __post_init__(self) -> None:
+        check_choices(self)
         for name in ("steps", "batch_size", "eval_every", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: at least 1 is needed")
@@ -172,7 +175,8 @@ def train(
             best = min(range(len(evaluations)), key=lambda i: comparable(evaluations[i].validation))
             if best == len(evaluations) - 1:
                 best_weights = copy.deepcopy(model.state_dict())
-            if step == config.steps or 0 < config.patience <= len(evaluations) - 1 - best:
+            diverged = not math.isfinite(losses[1])  # nothing brings such weights back
+            if step == config.steps or diverged or 0 < config.patience <= len(evaluations) - 1 - best:
                 break
         places = torch.randint(len(training) - length, (config.batch_size, 1), generator=generator)
         chosen = training[places + torch.arange(length + 1)]

@@ -13,6 +13,7 @@ import torch
 import tyro
 
 from gpt_from_scratch.models.gpt import GPTConfig
+from gpt_from_scratch.support.choices import check_choices
 from gpt_from_scratch.training.loggers import names_in
 from gpt_from_scratch.training.optimizers import OptimizerConfig
 from gpt_from_scratch.training.schedule import ScheduleConfig
@@ -51,6 +52,7 @@ class DataConfig:
     """Seed of the order in which samples come."""
 
     def __post_init__(self) -> None:
+        check_choices(self, "data.")
         for name in ("vocab_size", "n_stories", "n_validation"):
             if getattr(self, name) < 1:
                 raise ValueError(f"data.{name} must be at least 1, it is {getattr(self, name)}")
@@ -180,6 +182,7 @@ class TrainConfig:
     """What is written, and how often."""
 
     def __post_init__(self) -> None:
+        check_choices(self)
         for name in ("steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, it is {getattr(self, name)}")

@@ -27,6 +27,7 @@ from gpt_from_scratch.support.files import write_bytes
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.training.drawing import outside, plain_text, png
 from gpt_from_scratch.training.generate import beginning, learned_documents, opened
+from gpt_from_scratch.training.results_folder import check_place
 
 PICTURE_FILE = "attention.png"
 LONGEST = 64  # tokens whose labels can still be told apart
@@ -73,6 +74,7 @@ def run(config: AttentionConfig) -> Path:
     Raises:
         FileNotFoundError, ValueError: no model there, a text that is too long or cannot be encoded.
     """
+    check_place(config.out)
     folder, model, tokenizer = opened(config.source, lambda message: print(visible(message), file=sys.stderr))
     tokens, _ = beginning(tokenizer, config.text, learned_documents(folder))
     limit = min(LONGEST, model.config.block_size)

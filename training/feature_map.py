@@ -35,8 +35,10 @@ def principal_components(directions: Float[Tensor, "m d"]) -> Float[Tensor, "m 2
     _, _, axes = torch.linalg.svd(centred, full_matrices=False)
     # The sign of a component is arbitrary: its largest entry is made positive, so that the map does not flip.
     top = axes[:2].gather(1, axes[:2].abs().argmax(dim=1, keepdim=True)).sign()
-    places: Tensor = centred @ (axes[:2] * top).T
-    return places
+    places = centred @ (axes[:2] * top).T
+    return torch.nn.functional.pad(
+        places, (0, 2 - places.shape[1])
+    )  # one feature has but a point, one dimension a line
 
 
 def umap_embedding(directions: Float[Tensor, "m d"]) -> Float[Tensor, "m 2"]:

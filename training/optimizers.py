@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gpt_from_scratch.support.choices import check_choices
 from gpt_from_scratch.training.adamw import AdamW
 from gpt_from_scratch.training.distributed import ONE_RANK, Ranks
 from gpt_from_scratch.training.muon import Muon, is_sharded
@@ -41,6 +42,7 @@ class OptimizerConfig:
     """Largest norm of the whole gradient; a longer one is scaled down to it. 0: no clipping."""
 
     def __post_init__(self) -> None:
+        check_choices(self, "optimizer.")
         for name in ("lr", "muon_lr", "eps"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"optimizer.{name} must be above 0, it is {getattr(self, name)}")

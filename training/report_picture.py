@@ -21,6 +21,7 @@ from gpt_from_scratch.training.drawing import FLOOR, TRAINING, VALIDATION, bare,
 from gpt_from_scratch.training.records import Eval, Train
 from gpt_from_scratch.training.report_data import Run, read_run
 from gpt_from_scratch.training.report_figures import series
+from gpt_from_scratch.training.results_folder import check_place
 
 PICTURE_FILE = "training.png"
 
@@ -70,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--out", type=a_path, default=Path(), help="the folder that gets training.png (default: this one)"
     )
     options = parser.parse_args(arguments)
+    check_place(options.out)
     options.out.mkdir(parents=True, exist_ok=True)
     write_bytes(options.out / PICTURE_FILE, draw(read_run(options.run)))
     print(f"drew {options.out / PICTURE_FILE}")

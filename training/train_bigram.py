@@ -18,6 +18,7 @@ if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is i
 
 import copy
 import functools
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from gpt_from_scratch.kernels.registry import use_backend
-from gpt_from_scratch.models.bigram import ADDS, STAGES, Stage
+from gpt_from_scratch.models.bigram import ADDS, STAGES, NonFiniteLogitsError, Stage
 from gpt_from_scratch.support.arguments import ArgumentParser, settings
 from gpt_from_scratch.support.files import write_bytes, write_text
 from gpt_from_scratch.support.json_text import json_text
@@ -39,6 +40,7 @@ from gpt_from_scratch.training.bigram_figures import draw_curves, draw_ladder
 from gpt_from_scratch.training.bigram_loop import PRESETS, BigramTraining, Evaluation, Trained, train
 from gpt_from_scratch.training.data.shakespeare import tiny_shakespeare
 from gpt_from_scratch.training.data.text import read_texts, split_texts
+from gpt_from_scratch.training.results_folder import check_place, results_folder
 
 
 def read(path: Path | None) -> tuple[str, str]:
@@ -79,26 +81,42 @@ def as_json(config: BigramTraining, runs: list[Trained]) -> dict[str, Any]:
     return {"config": described, "torch": torch.__version__, "stages": stages}
 
 
-def write(config: BigramTraining, runs: list[Trained], tokenizer: CharacterTokenizer) -> str:
-    """metrics.json and a picture; the tokenizer, the best weights and the samples of the last stage. Returns the samples."""
-    folder, top = config.folder, runs[-1]
-    folder.mkdir(parents=True, exist_ok=True)
+def write(config: BigramTraining, runs: list[Trained], tokenizer: CharacterTokenizer) -> tuple[Path, str]:
+    """metrics.json; the tokenizer, the best weights and the samples of the last stage; a picture. What was learned is written
+    before it is used or drawn. Gives the folder, and the samples.
+    """
+    folder, top = results_folder(config.out, config.folder), runs[-1]
     metrics = as_json(config, runs)
     write_text(folder / "metrics.json", json_text(metrics, indent=1) + "\n")
-    if len(runs) > 1:
-        write_bytes(folder / "ladder.png", draw_ladder(metrics["stages"]))
-    else:
-        write_bytes(folder / "curves.png", draw_curves(metrics["stages"][0]))
     tokenizer.save(folder / "gpt_tokenizer.json")
     write_bytes(folder / "model.safetensors", save(top.best_weights))
     last_weights = copy.deepcopy(top.model.state_dict())
     texts = [("last", top.last, last_weights), ("best", top.best, top.best_weights)]
-    samples = "\n\n".join(
-        f"--- {name}: step {at.step}, validation loss {at.validation:.4f} ---\n{sample(weights, top, tokenizer, config)}"
-        for name, at, weights in texts[at_the_same_step(top) :]
-    )
+    written = []
+    for name, at, weights in texts[at_the_same_step(top) :]:
+        try:
+            text = sample(weights, top, tokenizer, config)
+        except NonFiniteLogitsError as error:
+            text = f"(none: {error})"
+        written.append(f"--- {name}: step {at.step}, validation loss {at.validation:.4f} ---\n{text}")
+    samples = "\n\n".join(written)
     write_text(folder / "samples.txt", samples + "\n")
-    return samples
+    if len(runs) > 1:
+        write_bytes(folder / "ladder.png", draw_ladder(metrics["stages"]))
+    else:
+        write_bytes(folder / "curves.png", draw_curves(metrics["stages"][0]))
+    return folder, samples
+
+
+def require_finite(runs: list[Trained], folder: Path) -> None:
+    """Raise ValueError where a stage diverged: what it had learned before is in the folder."""
+    for run in runs:
+        bad = [at.step for at in run.evaluations if not math.isfinite(at.validation)]
+        if bad:
+            raise ValueError(
+                f"{run.stage} diverged: from step {bad[0]} on its loss is not finite. {folder} has it as it was at step "
+                f"{run.best.step} (validation loss {run.best.validation:.4f}); lower --optimizer.lr"
+            )
 
 
 def at_the_same_step(run: Trained) -> bool:
@@ -106,7 +124,7 @@ def at_the_same_step(run: Trained) -> bool:
     return run.last.step == run.best.step
 
 
-def report(config: BigramTraining, runs: list[Trained], console: Console) -> None:
+def report(folder: Path, runs: list[Trained], console: Console) -> None:
     """Every stage with what it added, its losses at its best, and what it gained."""
     table = Table("stage", "adds", "size", "train", "val", "gain")
     before: float | None = None
@@ -116,7 +134,7 @@ def report(config: BigramTraining, runs: list[Trained], console: Console) -> Non
         losses = f"{run.best.train:.4f}", f"{run.best.validation:.4f}"
         table.add_row(run.stage, ADDS[run.stage], f"{run.parameters:,}", *losses, gain)
     console.print(table)
-    console.print(f"written to {config.folder}/", highlight=False, soft_wrap=True)
+    console.print(f"written to {folder}/", highlight=False, markup=False, soft_wrap=True)
 
 
 def parse(arguments: list[str] | None) -> BigramTraining:
@@ -133,7 +151,8 @@ def run(config: BigramTraining, console: Console) -> None:
     """Read, train, write, and print the samples and the table.
 
     Raises:
-        FileNotFoundError, ValueError, DownloadError: a text that is not there, is not UTF-8, or is too short.
+        FileNotFoundError, ValueError, DownloadError: a text that is not there, is not UTF-8, or is too short; or, once all is
+            written, a model that diverged.
     """
     training, validation = read(config.data)
     tokenizer = CharacterTokenizer.from_text(training + validation)
@@ -150,13 +169,15 @@ def run(config: BigramTraining, console: Console) -> None:
         for stage in STAGES if config.stage == "all" else (config.stage,):
             show = functools.partial(progress, stage)
             runs.append(train(config, stage, train_tokens, validation_tokens, tokenizer.n_vocab, show))
-        samples = write(config, runs, tokenizer)
+        folder, samples = write(config, runs, tokenizer)
     console.print(visible(samples), markup=False, highlight=False, soft_wrap=True)
-    report(config, runs, console)
+    report(folder, runs, console)
+    require_finite(runs, folder)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and run it."""
     config = parse(arguments)
+    check_place(config.out)
     torch.set_num_threads(config.threads)
     run(config, Console())

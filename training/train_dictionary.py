@@ -35,6 +35,7 @@ from gpt_from_scratch.support.arguments import settings
 from gpt_from_scratch.support.files import write_bytes, write_text
 from gpt_from_scratch.support.json_text import json_text
 from gpt_from_scratch.training.drawing import plain_text, png
+from gpt_from_scratch.training.results_folder import check_place, results_folder
 
 COLUMNS = 5
 """Images in a row of the picture."""
@@ -59,7 +60,7 @@ class DictionaryConfig:
     threads: int = 1
     """CPU threads for torch; more than one does not pay at this size"""
     out: Path | None = None
-    """folder for the results (default: runs/dictionary-n<samples>-seed<seed>)"""
+    """folder for the results (default: a new one, runs/dictionary-n<samples>-seed<seed>, with a number if that is taken)"""
     ksvd: KSVDConfig = field(default_factory=KSVDConfig)
     """how the dictionary is learned"""
 
@@ -178,10 +179,9 @@ def _draw_atoms(panel: SubFigure, title: str, atoms: Float[Tensor, "k d"], label
         axis.axis("off")
 
 
-def write(config: DictionaryConfig, results: list[Result]) -> None:
-    """metrics.json for all seeds; the atoms and the picture of the first."""
-    folder = config.folder
-    folder.mkdir(parents=True, exist_ok=True)
+def write(config: DictionaryConfig, results: list[Result]) -> Path:
+    """metrics.json for all seeds; the atoms and the picture of the first. Gives the folder."""
+    folder = results_folder(config.out, config.folder)
     metrics = {
         "config": {**asdict(config), "out": str(folder)},
         "n_atoms": config.n_true,
@@ -191,9 +191,10 @@ def write(config: DictionaryConfig, results: list[Result]) -> None:
     atoms = {"true": results[0].true, "learned": results[0].learned.contiguous()}
     write_bytes(folder / "dictionary.safetensors", safetensors.torch.save(atoms))
     write_bytes(folder / "dictionary.png", draw(results[0]))
+    return folder
 
 
-def report(config: DictionaryConfig, results: list[Result], console: Console) -> None:
+def report(config: DictionaryConfig, results: list[Result], console: Console, folder: Path) -> None:
     """The three figures of every seed as a table, and the tally in one line."""
     table = Table("seed", "MMCS", "atoms > 0.99", "of these shapes", "variance explained", "seconds")
     scores = [result.score for result in results]
@@ -210,7 +211,7 @@ def report(config: DictionaryConfig, results: list[Result], console: Console) ->
     complete = sum(score.recovered == config.n_true for score in scores)
     console.print(
         f"all {config.n_true} atoms recovered in {complete} of {len(scores)} seeds, "
-        f"slowest {max(score.seconds for score in scores):.2f} s; written to {config.folder}/",
+        f"slowest {max(score.seconds for score in scores):.2f} s; written to {folder}/",
         highlight=False,
         soft_wrap=True,
     )
@@ -219,7 +220,8 @@ def report(config: DictionaryConfig, results: list[Result], console: Console) ->
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line, learn, report, write."""
     config = settings(DictionaryConfig, arguments, prog="gpt learn dictionary", description=__doc__)
+    check_place(config.out)
     torch.set_num_threads(config.threads)
     results = [learn(config, seed) for seed in range(config.seed, config.seed + config.n_seeds)]
-    write(config, results)
-    report(config, results, Console())
+    folder = write(config, results)
+    report(config, results, Console(), folder)

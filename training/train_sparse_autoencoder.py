@@ -3,10 +3,11 @@
     python training/train_sparse_autoencoder.py                          # 128 known features in 64 dimensions
     python training/train_sparse_autoencoder.py runs/NAME --layer h.2    # 512 features of the stream after block 2 of a model
     python training/train_sparse_autoencoder.py runs/NAME --layer h.2.mlp --data my.txt --sae.kind l1
+    python training/train_sparse_autoencoder.py runs/NAME --load runs/…/sae.safetensors      # one that was learned before
     python training/train_sparse_autoencoder.py runs/NAME --curve        # and variance explained over L0
 
-A model's texts are stories it has not been trained on, or those of --data. A tenth of them is held out, and every figure
-is measured there. features.html shows what each feature fires on.
+A model's texts are those of its own run (the part for validation first; stories are made anew), or those of --data. A tenth
+of them is held out, and every figure is measured there. features.html shows what each feature fires on.
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
@@ -15,7 +16,7 @@ if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is i
     run_command("train_sparse_autoencoder", "gpt_from_scratch.training.train_sparse_autoencoder:main")
 
 
-import json
+import functools
 import sys
 import time
 from dataclasses import asdict, dataclass, field
@@ -26,30 +27,39 @@ import torch
 import tyro
 from jaxtyping import Float
 from rich.console import Console
-from safetensors.torch import save
 from torch import Tensor
 
+from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER
 from gpt_from_scratch.models.dictionary_matching import match_atoms, mean_max_cosine
 from gpt_from_scratch.models.dictionary_synthetic import add_noise, random_dictionary, sparse_codes
+from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.sparse_autoencoder import (
     SparseAutoencoder,
     SparseAutoencoderConfig,
     learn_features,
     measure,
 )
+from gpt_from_scratch.models.sparse_autoencoder_files import (
+    AUTOENCODER_FILE,
+    Origin,
+    load_autoencoder,
+    save_autoencoder,
+    weights_sha256,
+)
 from gpt_from_scratch.models.sparse_autoencoder_sites import collect, splice
 from gpt_from_scratch.support.arguments import settings
+from gpt_from_scratch.support.choices import check_choices
 from gpt_from_scratch.support.files import write_bytes, write_text
-from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
-from gpt_from_scratch.training.data.stories import stories
+from gpt_from_scratch.support.json_text import json_text
 from gpt_from_scratch.training.data.text import read_texts
 from gpt_from_scratch.training.feature_map import Method, require
 from gpt_from_scratch.training.generate import opened
+from gpt_from_scratch.training.results_folder import check_place, results_folder
+from gpt_from_scratch.training.run_texts import Texts, split_sequences, texts_of_run
+from gpt_from_scratch.training.run_texts import sequences as sequences
 from gpt_from_scratch.training.sparse_autoencoder_curve import Point, as_json, curve, draw_curve
 from gpt_from_scratch.training.sparse_autoencoder_page import feature_page
 
-STORIES_SEED = 1_000
-"""Neither the training nor the validation stories' seed."""
 N_TRUE, WIDTH, MIXED = 128, 64, (1, 5)
 """The known dictionary: its features, their dimensions, and how many are in one signal."""
 KNOWN = SparseAutoencoderConfig(n_features=N_TRUE, k=5)
@@ -64,9 +74,13 @@ class AutoencoderTraining:
     layer: str | None = None
     """h.N: the stream after block N; h.N.mlp, h.N.attn: what is added to it (default: the stream after the middle block)"""
     data: Path | None = None
-    """a UTF-8 text, or a folder of *.txt and *.md files (default: stories)"""
+    """a UTF-8 text, or a folder of *.txt and *.md files (default: the text of the model's own run)"""
     n_tokens: int = 200_000
     """activations to collect, about (or signals to make); the last tenth is held out"""
+    skip_first: bool = False
+    """leave out the first token of each context: its activations are often so large that they alone are explained"""
+    load: Path | None = None
+    """measure and show this autoencoder (its sae.safetensors, or the folder with it) instead of learning one"""
     curve: bool = False
     """also draw variance explained over L0 for both kinds, K-SVD and random directions"""
     n_shown: int = 100
@@ -78,7 +92,7 @@ class AutoencoderTraining:
     threads: int = 2
     """CPU threads"""
     out: Path | None = None
-    """folder for the results (default: runs/sparse-autoencoder-<layer or known>)"""
+    """folder for the results (default: a new one, runs/sparse-autoencoder-<model>-<layer>-seed<seed>)"""
     sae: SparseAutoencoderConfig = field(default_factory=lambda: KNOWN)
     """the autoencoder (default for a model: 512 features, of which 32 stay)"""
 
@@ -88,96 +102,164 @@ class AutoencoderTraining:
                 raise ValueError(f"{name} is {getattr(self, name)}: at least 1 is needed")
         if self.n_shown < 0:
             raise ValueError(f"n_shown is {self.n_shown}: it is 0 or more")
-        if self.source is None and (self.layer is not None or self.data is not None):
-            raise ValueError("--layer and --data say what to read from a model: name its run or folder first")
+        check_choices(self)
+        if self.source is None and (self.layer, self.data, self.load, self.skip_first) != (None, None, None, False):
+            raise ValueError(
+                "--layer, --data, --load and --skip-first say what to read from a model: name its run or folder first"
+            )
 
     @property
+    def model_name(self) -> str:
+        """The run's, or the run's and the checkpoint's: what a folder of results begins with."""
+        if self.source is None:
+            return "known"
+        parts = [part for part in self.source.absolute().parts if part not in ("checkpoints", MODEL_FOLDER)]
+        return "-".join(parts[-2:]) if parts[-1].startswith("step-") else parts[-1]
+
+
+@dataclass
+class Results:
+    """The folder, which is made when there is something to write, and what metrics.json holds."""
+
+    config: AutoencoderTraining
+    console: Console
+    figures: dict[str, Any] = field(default_factory=dict)
+    meaningless: dict[str, str] = field(default_factory=dict)
+    """Figures that lie outside of their range, and why."""
+
+    @functools.cached_property
     def folder(self) -> Path:
-        return (
-            self.out or Path("runs") / f"sparse-autoencoder-{self.layer or ('known' if self.source is None else 'gpt')}"
+        """--out, or a new one whose name says what was learned from what."""
+        parts = ("sparse-autoencoder", self.config.model_name, self.figures.get("layer"), f"seed{self.config.seed}")
+        return results_folder(self.config.out, Path("runs") / "-".join(part for part in parts if part))
+
+    def write(self) -> None:
+        """Write metrics.json as far as it is known: before every drawing."""
+        for name, value in self.figures.items():
+            if name.startswith("variance_explained") and value is not None and value < 0:
+                self.meaningless[name] = "below 0: the activations' mean alone tells more than the features"
+        config = self.config
+        described = {"source": str(config.source or "known dictionary"), "seed": config.seed, "sae": asdict(config.sae)}
+        write_text(
+            self.folder / "metrics.json",
+            json_text({**described, **self.figures, "meaningless": self.meaningless}, indent=1) + "\n",
         )
 
-
-def sequences(texts: list[str], tokenizer: Tokenizer, block_size: int, n_tokens: int) -> list[list[int]]:
-    """The texts' tokens, each text begun by the end-of-text token (where there is one), in pieces that fit the context."""
-    try:
-        start = [tokenizer.eot_token]
-    except NoEndOfTextError:
-        start = []
-    pieces: list[list[int]] = []
-    left = n_tokens
-    for text in texts:
-        tokens = [*start, *tokenizer.encode_ordinary(text)][:left]
-        pieces += [tokens[i : i + block_size] for i in range(0, len(tokens), block_size)]
-        left -= len(tokens)
-        if left <= 0:
-            break
-    return pieces
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """The figures for people; one that means nothing says so."""
+        return [
+            (
+                name.replace("_", " "),
+                f"{shown(value)} (meaningless: {why})" if (why := self.meaningless.get(name)) else shown(value),
+            )
+            for name, value in self.figures.items()
+            if name != "curve"
+        ]
 
 
-def known(config: AutoencoderTraining, console: Console) -> dict[str, Any]:
+def known(config: AutoencoderTraining, results: Results) -> None:
     """Learn from signals whose dictionary is known; the figures, and the autoencoder's file."""
     generator = torch.Generator().manual_seed(config.seed)
     true = random_dictionary(N_TRUE, WIDTH, generator)
     signals = sparse_codes(config.n_tokens, N_TRUE, MIXED, generator).abs() @ true
     signals = add_noise(signals, generator, std=0.01)
-    cut = max(1, len(signals) // 10)
-    sae = fit(config, signals[:-cut], generator, console)
+    cut = max(2, len(signals) // 10)
+    sae = fit(config, signals[:-cut], generator, results, Origin())
     learned = sae.decoder.detach()
-    figures: dict[str, Any] = {"mean_max_cosine": mean_max_cosine(true, learned)}
+    results.figures["mean_max_cosine"] = mean_max_cosine(true, learned)
     if len(learned) >= N_TRUE:
-        figures["recovered"] = f"{match_atoms(true, learned).recovered} of {N_TRUE}"
-    figures |= asdict(measure(sae, signals[-cut:]))
-    draw(config, figures, signals[:-cut], signals[-cut:], "a known dictionary", console)
-    return figures
+        results.figures["recovered"] = f"{match_atoms(true, learned).recovered} of {N_TRUE}"
+    results.figures |= asdict(measure(sae, signals[-cut:]))
+    results.write()
+    draw(config, results, signals[:-cut], signals[-cut:], "a known dictionary")
 
 
-def in_a_model(config: AutoencoderTraining, source: Path, console: Console) -> dict[str, Any]:
-    """Learn from a GPT's activations; the figures, the autoencoder's file and the page.
+def in_a_model(config: AutoencoderTraining, source: Path, results: Results) -> None:
+    """Learn from a GPT's activations, or take an autoencoder of them; the figures, the autoencoder's file and the page.
 
     Raises:
-        FileNotFoundError, ValueError: no such model, text or layer, too few tokens for the features, or a map that needs a
-            package that is not installed.
+        FileNotFoundError, ValueError: no such model, text or layer, too few tokens for the features, an autoencoder of
+            another model or layer, or a map that needs a package that is not installed.
     """
     require(config.map)
-    _, model, tokenizer = opened(source, lambda text: console.print(text, markup=False))
-    layer = config.layer or f"h.{model.config.n_layer // 2}"
-    if config.data is None:
-        texts = [made.text for made in stories(STORIES_SEED, range(max(20, config.n_tokens // 50)))]
-    else:
-        texts = read_texts(config.data)
-    pieces = sequences(texts, tokenizer, model.config.block_size, config.n_tokens)
+    console = results.console
+    folder, model, tokenizer = opened(source, lambda text: console.print(text, markup=False))
+    loaded = None if config.load is None else fitting(config, model)
+    layer = (loaded[1].layer if loaded else config.layer) or f"h.{model.config.n_layer // 2}"
+    skips = loaded[1].skip_first if loaded else config.skip_first
+    texts = texts_of_run(folder, tokenizer) if config.data is None else Texts(read_texts(config.data))
+    train_pieces, held_pieces = split_sequences(texts, tokenizer, model.config.block_size, config.n_tokens)
+    results.figures["layer"] = layer
     console.print(f"collecting activations of {layer} ...", markup=False, highlight=False)
-    cut = max(1, len(pieces) // 10)
-    train, held_out = collect(model, layer, pieces[:-cut]), collect(model, layer, pieces[-cut:])
-    sae = fit(config, train.activations, torch.Generator().manual_seed(config.seed), console)
-    recovered = splice(model, layer, sae, pieces[-cut:])
-    figures: dict[str, Any] = {
-        "layer": layer,
+    train, every = collect(model, layer, train_pieces), collect(model, layer, held_pieces)
+    rest = every.without_first()
+    held_out = rest if skips else every
+    if loaded:
+        sae = loaded[0]
+    else:
+        origin = Origin(config.model_name, weights_sha256(model), layer, skips)
+        train = train.without_first() if skips else train
+        sae = fit(config, train.activations, torch.Generator().manual_seed(config.seed), results, origin)
+    recovered = splice(model, layer, sae, held_pieces, keep_first=skips)
+    results.figures |= {
+        "text": str(config.data or "the run's own"),
         "tokens": len(train.tokens),
+        "skip_first": skips,
         **asdict(measure(sae, held_out.activations)),
+        "variance_explained_with_first": explained(sae, every.activations),
+        "variance_explained_without_first": explained(sae, rest.activations),
         "loss_recovered": recovered.recovered,
         **{f"loss_{name}": value for name, value in asdict(recovered).items()},
     }
+    if recovered.meaningless:
+        results.meaningless["loss_recovered"] = recovered.meaningless
+    results.write()
     with torch.no_grad():
         codes = sae.encode(held_out.activations)
-    rows = [(name.replace("_", " "), shown(value)) for name, value in figures.items()]
-    title = f"Features of {source.name}, {layer}"
+    title = f"Features of {source.absolute().name}, {layer}"
     html = feature_page(
-        title, rows, sae, codes, held_out, lambda token: tokenizer.decode([token]), config.n_shown, config.map
+        title, results.rows, sae, codes, held_out, lambda token: tokenizer.decode([token]), config.n_shown, config.map
     )
-    write_text(config.folder / "features.html", html)
-    draw(config, figures, train.activations, held_out.activations, title, console)
-    return figures
+    write_text(results.folder / "features.html", html)
+    draw(config, results, train.activations, held_out.activations, title)
+
+
+def fitting(config: AutoencoderTraining, model: GPT) -> tuple[SparseAutoencoder, Origin]:
+    """The autoencoder that --load names, if it is of this model and layer.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_autoencoder`; or it is of others.
+    """
+    assert config.load is not None
+    sae, origin = load_autoencoder(config.load)
+    if config.layer not in (None, origin.layer):
+        raise ValueError(f"{config.load} is of the layer {origin.layer}, --layer is {config.layer}: leave --layer out")
+    if origin.model_sha256 != weights_sha256(model):
+        raise ValueError(
+            f"{config.load} was learned from another model ({origin.model or 'unnamed'}, weights "
+            f"{origin.model_sha256[:12] or 'unknown'}…): name that one's run"
+        )
+    return sae, origin
+
+
+def explained(sae: SparseAutoencoder, activations: Float[Tensor, "n d"]) -> float | None:
+    """The variance explained, or None where there is none to explain."""
+    varies = len(activations) > 1 and bool((activations != activations[0]).any())
+    return measure(sae, activations).variance_explained if varies else None
 
 
 def fit(
-    config: AutoencoderTraining, activations: Float[Tensor, "n d"], generator: torch.Generator, console: Console
+    config: AutoencoderTraining,
+    activations: Float[Tensor, "n d"],
+    generator: torch.Generator,
+    results: Results,
+    origin: Origin,
 ) -> SparseAutoencoder:
     """Learn, and write sae.safetensors."""
     features = f"{config.sae.n_features} features of {len(activations):,} activations"
     start = time.perf_counter()
-    with console.status(f"learning {features}") as status:
+    with results.console.status(f"learning {features}") as status:
         sae = learn_features(
             activations,
             config.sae,
@@ -185,25 +267,22 @@ def fit(
             lambda step: status.update(f"learning {features}: step {step} of {config.sae.steps}"),
         )
     seconds = time.perf_counter() - start
-    console.print(f"learned {features} in {seconds:.0f} s", markup=False, highlight=False)
-    config.folder.mkdir(parents=True, exist_ok=True)
-    metadata = {"config": json.dumps(asdict(config.sae)), "seconds": f"{seconds:.1f}"}
-    write_bytes(config.folder / "sae.safetensors", save(sae.state_dict(), metadata))
+    results.console.print(f"learned {features} in {seconds:.0f} s", markup=False, highlight=False)
+    save_autoencoder(results.folder / AUTOENCODER_FILE, sae, origin, seconds=f"{seconds:.1f}")
     return sae
 
 
 def draw(
     config: AutoencoderTraining,
-    figures: dict[str, Any],
+    results: Results,
     train: Float[Tensor, "n d"],
     held_out: Float[Tensor, "m d"],
     title: str,
-    console: Console,
 ) -> None:
-    """The curve, if it was asked for: curve.png, and its points among the figures."""
+    """The curve, if it was asked for: its points among the figures, and curve.png."""
 
     def progress(at: Point) -> None:
-        console.print(
+        results.console.print(
             f"curve: {at.method:<7} L0 {at.l0:7.2f}  variance explained {at.variance_explained:.4f}",
             markup=False,
             highlight=False,
@@ -212,12 +291,14 @@ def draw(
     if config.curve:
         ks = tuple(k for k in (2, 4, 8, 16, 32) if k <= config.sae.n_features)
         points = curve(train, held_out[:5000], config.sae, ks, (0.02, 0.05, 0.1, 0.2, 0.4), config.seed, progress)
-        figures["curve"] = as_json(points)
-        write_bytes(config.folder / "curve.png", draw_curve(points, title))
+        results.figures["curve"] = as_json(points)
+        results.write()
+        write_bytes(results.folder / "curve.png", draw_curve(points, title))
 
 
 def shown(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    """A figure for people."""
+    return "none" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def parse(arguments: list[str] | None) -> AutoencoderTraining:
@@ -236,11 +317,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Parse the command line, learn, write, report."""
     console = Console()
     config = parse(arguments)
+    check_place(config.out)
     torch.set_num_threads(config.threads)
-    figures = known(config, console) if config.source is None else in_a_model(config, config.source, console)
-    described = {"source": str(config.source or "known dictionary"), "seed": config.seed, "sae": asdict(config.sae)}
-    write_text(config.folder / "metrics.json", json.dumps({**described, **figures}, indent=1) + "\n")
-    for name, value in figures.items():
-        if name != "curve":
-            console.print(f"{name.replace('_', ' '):<20} {shown(value)}", markup=False, highlight=False)
-    console.print(f"written to {config.folder}/", highlight=False, soft_wrap=True)
+    results = Results(config, console)
+    if config.source is None:
+        known(config, results)
+    else:
+        in_a_model(config, config.source, results)
+    for name, value in results.rows:
+        console.print(f"{name:<20} {value}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"written to {results.folder}/", highlight=False, soft_wrap=True, markup=False)

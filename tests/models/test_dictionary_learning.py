@@ -351,3 +351,63 @@ def test_noise_has_the_asked_level():
     assert 20 * math.log10(float(signals.norm() / noise.norm())) == pytest.approx(20, abs=1e-3)
     assert torch.equal(add_noise(signals, generator(1)), signals)
     assert float((add_noise(signals, generator(1), std=0.5) - signals).std()) == pytest.approx(0.5, rel=0.05)
+
+
+@pytest.mark.parametrize("angle", [0.02, 0.01, 1e-3])
+def test_atoms_that_lie_close_together_are_two_atoms_in_float32(angle):
+    atoms = torch.tensor([[1.0, 0, 0], [math.cos(angle), math.sin(angle), 0], [0, 0, 1.0]])
+    signals = torch.tensor([[1.0, 2.0, 0.5], [-1.0, 0.3, 0.0], [0.0, 0.0, 2.0]]) @ atoms
+    codes = sparse_encode(signals, atoms, 3)
+    torch.testing.assert_close(codes @ atoms, signals, atol=1e-6, rtol=0)
+    assert (codes[0] != 0).all() and (codes[2] != 0).sum() == 1
+
+
+@given(tolerance=st.floats(1e-5, 0.5), size=st.floats(-30, 30), seed=st.integers(0, 9))
+@settings(deadline=None, max_examples=40)
+def test_a_tolerance_is_kept_at_any_size_of_the_signals(tolerance, size, seed):
+    """Fewest atoms that reach it: one less would not do."""
+    atoms = torch.nn.functional.normalize(torch.randn(40, 12, generator=generator()), dim=1)
+    signals = torch.randn(5, 12, generator=generator(seed)) * 10**size
+    limits = tolerance * float(signals.norm(dim=1).min())
+    codes = sparse_encode(signals, atoms, 12, limits)
+    left = (signals.double() - codes.double() @ atoms.double()).norm(dim=1)
+    assert (left <= limits * (1 + 1e-3) + 1e-6 * signals.norm(dim=1)).all()
+    for signal, used in zip(signals, (codes != 0).sum(dim=1).tolist(), strict=True):
+        if used > 1:
+            fewer = sparse_encode(signal[None], atoms, used - 1)
+            assert (signal.double() - fewer.double() @ atoms.double()).norm() > limits * (1 - 1e-3)
+
+
+ROWS = torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
+UNIT = torch.nn.functional.normalize(ROWS, dim=1)
+
+
+@pytest.mark.parametrize(
+    ("signals", "message"),
+    [
+        (ROWS[0], r"signals must be a matrix .* shape \(4,\): a single one is x\[None\]"),
+        (ROWS[None], r"signals must be a matrix"),
+        (ROWS.long(), "signals are torch.int64: give float32 or float64"),
+        (ROWS.half(), "signals are torch.float16: give float32 or float64"),
+        (ROWS.bfloat16(), "signals are torch.bfloat16"),
+        (ROWS.bool(), "signals are torch.bool"),
+        (ROWS.to(torch.complex64), "signals are torch.complex64"),
+    ],
+)
+def test_input_of_another_form_gets_words(signals, message):
+    with pytest.raises(ValueError, match=message):
+        sparse_encode(signals, UNIT, 2)
+    with pytest.raises(ValueError, match=message.replace("signals", "atoms", 1)):
+        sparse_encode(ROWS, signals, 2)
+    with pytest.raises(ValueError, match=message):
+        learn_dictionary(signals, SMALL)
+
+
+def test_what_does_not_go_together_gets_words():
+    with pytest.raises(ValueError, match="one width, dtype and device"):
+        sparse_encode(ROWS[:, :3], UNIT, 2)
+    with pytest.raises(ValueError, match="one width, dtype and device"):
+        sparse_encode(ROWS.double(), UNIT, 2)
+    for tolerance in (math.nan, -1.0):
+        with pytest.raises(ValueError, match="tolerance is"):
+            sparse_encode(ROWS, UNIT, 2, tolerance)

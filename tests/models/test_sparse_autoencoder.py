@@ -1,5 +1,6 @@
 """Autoencoders on signals whose dictionary is known, and inside a GPT: what is read, and what is put in its place."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -16,7 +17,7 @@ from gpt_from_scratch.models.sparse_autoencoder import (
     measure,
     replace_dead,
 )
-from gpt_from_scratch.models.sparse_autoencoder_sites import batches, collect, edited, loss, sites, splice
+from gpt_from_scratch.models.sparse_autoencoder_sites import Spliced, batches, collect, edited, loss, sites, splice
 
 SMALL = SparseAutoencoderConfig(n_features=12, k=3, steps=60, batch_size=64, dead_after=10)
 SEQUENCES = [[1, 2, 3, 4, 5], [6, 7], [8, 9, 10], [3, 1, 4, 1, 5, 9]]
@@ -217,3 +218,43 @@ def test_an_unknown_layer_and_an_empty_text_are_refused(gpt):
         collect(gpt, "h.1", [])
     with pytest.raises(ValueError, match="no sequence has two tokens"):
         loss(gpt, [[1], [2]])
+
+
+@pytest.mark.parametrize(
+    ("losses", "recovered", "means_nothing"),
+    [
+        ((1.0, 2.0, 3.0), 0.5, ""),
+        ((1.0, 1.0, 3.0), 1.0, ""),
+        ((1.0, 3.0, 3.0), 0.0, ""),
+        ((1.0, 0.46, 3.0), 1.27, "better with the reconstruction"),
+        ((1.0, 4.0, 3.0), -0.5, "worse than zeros"),
+        ((3.0, 2.0, 3.0), None, "nothing to recover"),
+        ((3.0, 2.0, 1.0), 0.5, "nothing to recover"),
+        ((1.0, math.nan, 3.0), None, "not finite"),
+        ((1.0, 2.0, math.inf), None, "not finite"),
+    ],
+)
+def test_a_part_of_the_loss_says_where_it_means_nothing(losses, recovered, means_nothing):
+    found = Spliced(*losses)
+    assert found.recovered == pytest.approx(recovered) and means_nothing in found.meaningless
+    assert bool(means_nothing) == bool(found.meaningless)
+
+
+def test_first_tokens_can_be_left_as_they_are(gpt):
+    """In the figures, and in both replacements of the splice."""
+    found = collect(gpt, "h.0", SEQUENCES)
+    assert found.first.sum() == len(SEQUENCES)
+    assert sorted(found.tokens[found.first].tolist()) == sorted(sequence[0] for sequence in SEQUENCES)
+    assert len(found.without_first().tokens) == sum(map(len, SEQUENCES)) - len(SEQUENCES)
+    seen = []
+    kept = splice(gpt, "h.0", lambda x: seen.append(x) or x.clone(), SEQUENCES, keep_first=True)
+    assert {part.shape[1] for part in seen} == {max(map(len, SEQUENCES)) - 1}
+    assert kept.spliced == pytest.approx(kept.clean) and kept.zero != splice(gpt, "h.0", lambda x: x, SEQUENCES).zero
+
+
+@pytest.mark.parametrize(
+    "activations", [torch.ones(9), torch.ones(9, 4, dtype=torch.int64), torch.ones(9, 4).half(), torch.ones(2, 3, 4)]
+)
+def test_activations_of_another_form_get_words(activations):
+    with pytest.raises(ValueError, match=r"must be float32 or float64, one a row: they are torch\."):
+        learn_features(activations, SMALL)

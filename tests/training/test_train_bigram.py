@@ -1,6 +1,7 @@
 """The ladder's training: it learns what each stage can learn, stops in time, writes what it says, and refuses bad input."""
 
 import io
+import itertools
 import json
 import math
 import random
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 from gpt_from_scratch.models.bigram import ADDS, STAGES, BigramConfig, BigramLanguageModel
 from gpt_from_scratch.support.command import status_of
 from gpt_from_scratch.tokenizer.files import load_tokenizer
+from gpt_from_scratch.training import bigram_loop, train_bigram
 from gpt_from_scratch.training.bigram_loop import PRESETS, BigramTraining, evaluate, train, windows
 from gpt_from_scratch.training.optimizers import OptimizerConfig
 from gpt_from_scratch.training.schedule import ScheduleConfig
@@ -205,3 +207,56 @@ def test_bad_input_gets_a_clear_error(
     assert status_of("train_bigram", lambda: main(command)) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")
+
+
+@pytest.mark.parametrize("stage", ["dropout", "bigram"])
+def test_a_run_that_diverges_ends_in_words_with_what_it_learned(
+    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "text.txt").write_text("the cat sat on the mat. " * 60)
+    original = bigram_loop.make_optimizers
+
+    def poisoned(model: torch.nn.Module, config: OptimizerConfig) -> list[torch.optim.Optimizer]:
+        optimizers = original(model, config)
+        steps = itertools.count()
+
+        def spoil(*_: object) -> None:
+            if next(steps) == 5:
+                with torch.no_grad():
+                    next(model.parameters()).fill_(math.nan)
+
+        optimizers[0].register_step_post_hook(spoil)
+        return optimizers
+
+    monkeypatch.setattr(bigram_loop, "make_optimizers", poisoned)
+    out = tmp_path / "out"
+    options = ["--stage", stage, "--steps", "40", "--eval-every", "2", "--data", str(tmp_path / "text.txt")]
+    with pytest.raises(ValueError, match=rf"{stage} diverged: from step 6 on its loss is not finite.*at step [24] "):
+        main([*options, "--out", str(out)])
+    metrics = json.loads((out / "metrics.json").read_text(), parse_constant=refuse)
+    assert metrics["stages"][0]["last"]["validation"] is None and metrics["stages"][0]["best"]["step"] in (2, 4)
+    assert all(tensor.isfinite().all() for tensor in load_file(out / "model.safetensors").values())
+    samples = (out / "samples.txt").read_text()
+    assert "(none: the model's logits are not finite" in samples and "--- best" in samples
+    assert (out / "curves.png").exists()
+
+
+def test_a_drawing_that_fails_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> bytes:
+        raise RuntimeError("no picture")
+
+    (tmp_path / "text.txt").write_text("the cat sat on the mat. " * 60)
+    options = ["--data", str(tmp_path / "text.txt"), "--steps", "1", "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(train_bigram, "draw_curves", fail)
+    with pytest.raises(RuntimeError, match="no picture"):
+        main(options)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "metrics.json",
+        "gpt_tokenizer.json",
+        "model.safetensors",
+        "samples.txt",
+    }

@@ -4,6 +4,7 @@ import html.parser
 import io
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,12 +15,18 @@ from safetensors.torch import load_file
 
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.sparse_autoencoder import SparseAutoencoder, SparseAutoencoderConfig
+from gpt_from_scratch.models.sparse_autoencoder_files import load_autoencoder, weights_sha256
 from gpt_from_scratch.models.sparse_autoencoder_sites import Collected
 from gpt_from_scratch.support.command import status_of
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
-from gpt_from_scratch.training import feature_map
+from gpt_from_scratch.training import cli, feature_map, train_bigram, train_dictionary, train_sparse_autoencoder
+from gpt_from_scratch.training.data import stories
+from gpt_from_scratch.training.distributed import Ranks
 from gpt_from_scratch.training.feature_map import plane_of
+from gpt_from_scratch.training.generate import opened
+from gpt_from_scratch.training.run_texts import split_sequences, texts_of_run
 from gpt_from_scratch.training.sparse_autoencoder_page import feature_page, strongest_features
+from gpt_from_scratch.training.start import train
 from gpt_from_scratch.training.train_sparse_autoencoder import main, parse, sequences
 
 TEXT = "<b>& the cat\x1b[31m sat. " * 60
@@ -88,6 +95,154 @@ def test_a_models_features_are_measured_and_written(run: Path) -> None:
     assert metrics["loss_recovered"] == pytest.approx(part)
     sae = SparseAutoencoder(16, SparseAutoencoderConfig(n_features=24, k=4))
     sae.load_state_dict(load_file(run / "sae.safetensors"))
+
+
+def test_a_figure_outside_of_its_range_is_said_to_mean_nothing(run: Path) -> None:
+    """Zeros cost this random model nothing, so nothing can be recovered."""
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["loss_zero"] < metrics["loss_clean"]
+    assert metrics["meaningless"] == {
+        "loss_recovered": "with zeros in its place the model is no worse: on this text there is nothing to recover"
+    }
+    assert "(meaningless: with zeros" in (run / "features.html").read_text(encoding="utf-8")
+
+
+def test_an_autoencoder_is_loaded_again_for_the_model_it_is_of(
+    run: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sae, origin = load_autoencoder(run)
+    assert (origin.model, origin.layer, sae.config.kind) == (checkpoint.name, "h.1.mlp", "topk")
+    assert origin.model_sha256 == weights_sha256(GPT.from_pretrained(checkpoint))
+    again = [str(checkpoint), "--data", str(checkpoint / "text.txt"), "--load", str(run), "--threads", "1"]
+    main([*again, "--out", str(tmp_path / "again")])
+    before, now = (json.loads((folder / "metrics.json").read_text()) for folder in (run, tmp_path / "again"))
+    for name in ("variance_explained", "l0", "layer", "loss_spliced"):
+        assert now[name] == pytest.approx(before[name])
+    with pytest.raises(ValueError, match=r"is of the layer h.1.mlp, --layer is h.0"):
+        main([*again, "--layer", "h.0", "--out", str(tmp_path / "no")])
+    other = tmp_path / "other"
+    shutil.copytree(checkpoint, other)
+    model = GPT.from_pretrained(other)
+    with torch.no_grad():
+        model.wte.weight[0, 0] += 1
+    model.save_pretrained(other)
+    with pytest.raises(ValueError, match="was learned from another model"):
+        main([str(other), *again[1:], "--out", str(tmp_path / "no")])
+    (tmp_path / "bad.safetensors").write_bytes((run / "sae.safetensors").read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"bad.safetensors is no whole safetensors file"):
+        load_autoencoder(tmp_path / "bad.safetensors")
+    with pytest.raises(ValueError, match="is no sparse autoencoder of ours"):
+        load_autoencoder(checkpoint / "model.safetensors")
+    with pytest.raises(FileNotFoundError, match="no autoencoder at"):
+        load_autoencoder(tmp_path / "none")
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--n-tokens", "100", "--sae.n-features", "12", "--sae.k", "2"],
+        ["--sae.n-features", "1", "--sae.k", "1", "--curve"],
+        ["--n-tokens", "9", "--sae.n-features", "1", "--sae.k", "1", "--skip-first"],
+        ["--n-tokens", "100", "--sae.n-features", "4", "--sae.k", "2", "--sae.kind", "l1", "--curve"],
+    ],
+    ids=" ".join,
+)
+def test_small_inputs_are_measured(options: list[str], checkpoint: Path, tmp_path: Path) -> None:
+    quick = ["--sae.steps", "20", "--sae.batch-size", "16", "--threads", "1", "--out", str(tmp_path)]
+    main([str(checkpoint), "--data", str(checkpoint / "text.txt"), *options, *quick])
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["variance_explained"] <= 1
+    assert (tmp_path / "features.html").exists() and (tmp_path / "curve.png").exists() == ("--curve" in options)
+
+
+@pytest.mark.parametrize("n_tokens", range(1, 6))
+def test_inputs_too_small_get_words_before_anything_is_learned(n_tokens: int, checkpoint: Path, tmp_path: Path) -> None:
+    words = [str(checkpoint), "--data", str(checkpoint / "text.txt"), "--n-tokens", str(n_tokens)]
+    with pytest.raises(ValueError, match=r"too few to learn|features cannot be learned from"):
+        main([*words, "--sae.n-features", "9", "--sae.k", "1", "--out", str(tmp_path / "out")])
+    with pytest.raises(ValueError, match="128 features cannot be learned from"):
+        main(["--n-tokens", str(n_tokens), "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
+def test_high_norms_of_first_tokens_are_told_apart(checkpoint: Path, tmp_path: Path) -> None:
+    """Position 0 stands far away, at two places: told by themselves they hide that nothing else is explained."""
+    folder = tmp_path / "model"
+    shutil.copytree(checkpoint, folder)
+    model = GPT.from_pretrained(folder)
+    with torch.no_grad():
+        model.wpe.weight[0] = 3000 * torch.randn(16, generator=torch.Generator().manual_seed(0))
+    model.save_pretrained(folder)
+    (folder / "text.txt").write_text("\n".join(["the cat sat. "] * 300).replace("\n", ""))
+    quick = ["--layer", "h.0", "--sae.n-features", "2", "--sae.k", "1", "--sae.steps", "60", "--threads", "1"]
+    found = []
+    for more in ([], ["--skip-first"]):
+        out = tmp_path / f"out{len(more)}"
+        main([str(folder), "--data", str(folder / "text.txt"), *quick, *more, "--out", str(out)])
+        found.append(json.loads((out / "metrics.json").read_text()))
+    assert found[0]["variance_explained"] == found[0]["variance_explained_with_first"] > 0.4
+    assert found[0]["variance_explained_without_first"] < 0
+    assert "mean alone" in found[0]["meaningless"]["variance_explained_without_first"]
+    assert found[1]["variance_explained"] == found[1]["variance_explained_without_first"]
+    assert load_autoencoder(tmp_path / "out1")[1].skip_first
+
+
+def test_the_text_is_that_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model of stories gets stories, one of a text that text's end; a model of nobody's run says that it needs one."""
+    monkeypatch.setattr("gpt_from_scratch.training.report.write_report", lambda folders: folders[0])
+    text = tmp_path / "text.txt"
+    text.write_text("".join(f"line {n} of the text. " for n in range(400)) + "ZZ the end ZZ " * 40)
+    shape = "--model.n-layer 1 --model.n-head 1 --model.n-embd 8 --model.block-size 320 --steps 1 --batch-size 1 --device cpu"
+    sizes = "--data.n-stories 9 --data.n-validation 3 --data.vocab-size 400 --run.n-final-samples 0"
+    for name, data in (("stories", []), ("text", ["--data.path", str(text), "--data.tokenizer", "character"])):
+        run = ["--run.folder", str(tmp_path), "--run.name", name]
+        train(cli.parse(["tiny", *shape.split(), *sizes.split(), *run, *data]), Ranks())
+        folder, _, tokenizer = opened(tmp_path / name, print)
+        texts = texts_of_run(folder, tokenizer)
+        if name == "stories":
+            assert stories.parse(next(iter(texts.unseen)))
+        else:
+            assert "".join(texts.unseen).endswith("ZZ the end ZZ ") and next(iter(texts.seen)).startswith("line 0 of")
+            pieces = split_sequences(texts, tokenizer, 32, 500)
+            assert " the end ZZ" in tokenizer.decode([token for piece in pieces[1] for token in piece])
+    text.unlink()
+    with pytest.raises(FileNotFoundError, match=r"trained on is gone .*--data"):
+        texts_of_run(folder, tokenizer)
+    alone = tmp_path / "alone"
+    shutil.copytree(folder, alone)
+    with pytest.raises(ValueError, match=r"does not say what the model was trained on.*--data FILE"):
+        main([str(alone), "--out", str(tmp_path / "out")])
+
+
+def test_folders_of_other_experiments_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = ["--data", str(checkpoint / "text.txt"), *QUICK]
+    for options in ([], [], ["--seed", "1"], ["--layer", "h.0"]):
+        main([str(checkpoint), *text, *options])
+    name = f"sparse-autoencoder-{checkpoint.name}"
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
+        f"{name}-h.0-seed0",
+        f"{name}-h.1-seed0",
+        f"{name}-h.1-seed0-2",
+        f"{name}-h.1-seed1",
+    ]
+
+
+def test_a_file_as_out_is_refused_before_learning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("mine")
+    for module, learn in (
+        (train_sparse_autoencoder, "learn_features"),
+        (train_dictionary, "learn_dictionary"),
+        (train_bigram, "read"),
+    ):
+        monkeypatch.setattr(module, learn, None)  # cannot be called
+        for out in ("file", "file/below"):
+            with pytest.raises(ValueError, match=r"cannot be a folder: .*file is a file"):
+                module.main(["--out", str(tmp_path / out)])
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_the_curve_compares_four_methods(run: Path) -> None:

@@ -1,0 +1,26 @@
+"""Where a learning command puts what it learned: a folder of its own, so that no experiment writes over another."""
+
+from pathlib import Path
+
+from gpt_from_scratch.support.files import ensure_folder, new_folder
+
+
+def check_place(out: Path | None) -> None:
+    """Refuse an --out that cannot become a folder: before anything is learned for it.
+
+    Raises:
+        ValueError: it, or a part of its path, is a file.
+    """
+    if out is None:
+        return
+    there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists() or path.is_symlink())
+    if not there.is_dir():
+        raise ValueError(f"--out {out} cannot be a folder: {there} is a file. Name another place")
+
+
+def results_folder(out: Path | None, default: Path) -> Path:
+    """The folder, made: `out` as it was asked for, else `default`, with "-2", "-3" … behind it where that is taken."""
+    if out is None:
+        return new_folder(default.parent, default.name)
+    ensure_folder(out)
+    return out
