@@ -1,13 +1,10 @@
 """The ranks of a run under torchrun, and what they do together. One process, without torchrun, is a run of one rank."""
 
 import json
-import os
-import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,8 +13,12 @@ from torch._C._distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from gpt_from_scratch.evals.lm.ranks import leave_group
+from gpt_from_scratch.support.torchrun import launcher, position
+from gpt_from_scratch.training.agreement import compare_in
 from gpt_from_scratch.training.meeting import meet
-from gpt_from_scratch.training.peers import Peers
+from gpt_from_scratch.training.peers import PeerLostError, Peers
+
+__all__ = ["ONE_RANK", "Ranks", "launcher", "process_group", "ranks_from_environment"]
 
 
 @dataclass(frozen=True)
@@ -75,45 +76,53 @@ ONE_RANK = Ranks()
 
 
 def ranks_from_environment() -> Ranks:
-    """Who torchrun says this process is."""
-    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "GROUP_WORLD_SIZE")
-    rank, size, local, hosts = (int(os.environ.get(name) or 0) for name in names)
-    return Ranks(rank, size or 1, local, hosts=hosts or 1)
+    """Who torchrun says this process is.
+
+    Raises:
+        ValueError: what the environment says cannot be.
+    """
+    found = position()
+    return Ranks(found.rank, found.size, found.local_rank, hosts=found.hosts)
 
 
 @contextmanager
 def process_group(
-    ranks: Ranks, device: torch.device, timeout_s: float = 100.0, patience_s: float = 1800.0
+    ranks: Ranks,
+    device: torch.device,
+    timeout_s: float = 100.0,
+    patience_s: float = 1800.0,
+    about: Mapping[str, Any] | None = None,
 ) -> Iterator[Peers]:
     """The group that the ranks work in while the block runs: nccl on CUDA (gloo beside it for the host's sums), else gloo.
 
     Its store is ours, not `init_process_group`'s own: see `meet`.
 
+    Args:
+        about: what must be the same on all ranks: compared before anything that could hang where it is not.
+
     Raises:
         AbsentRanksError: not all ranks began; PeerLostError: one was lost while the block ran.
+        RanksDifferError: what they begin with is not the same.
     """
     if ranks.size == 1:
         yield Peers()
         return
     shared, _, _ = next(iter(rendezvous("env://", timeout=timedelta(seconds=patience_s))))
     store = meet(shared, ranks.rank, ranks.size, patience_s)
+    compare_in(store, ranks.rank, ranks.size, about or {}, patience_s)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(
         backend, store=store, rank=ranks.rank, world_size=ranks.size, timeout=timedelta(seconds=patience_s)
     )
     peers = Peers(ranks.rank, ranks.size, timeout_s, patience_s)
     own = store.clone()  # type: ignore[attr-defined]  # a connection that no other call blocks
-    with peers.watching(PrefixStore("peers", own)):
-        yield peers
-    leave_group()  # not after an error: nccl might wait for those that are gone
-
-
-def launcher() -> str | None:
-    """The torchrun that started this process: "host:process:start", the same for all restarts; None without torchrun."""
-    job = os.environ.get("TORCHELASTIC_RUN_ID")
-    if job is None:
-        return None
-    agent = os.getppid()
-    stat = Path(f"/proc/{agent}/stat")  # Linux; elsewhere the job's id, which torchrun draws, tells one from another
-    started = stat.read_text(encoding="utf-8").rpartition(")")[2].split()[19] if stat.exists() else job
-    return f"{socket.gethostname()}:{agent}:{started}"
+    try:
+        with peers.watching(PrefixStore("peers", own)):
+            yield peers
+    except PeerLostError:  # nccl might wait for those that are gone
+        raise
+    except Exception:  # of this rank's own: its process must end with its own status, and not by gloo's threads
+        if backend == "gloo":
+            leave_group()
+        raise
+    leave_group()

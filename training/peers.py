@@ -1,7 +1,8 @@
 """What a rank knows of the others: a sign of life from each, its step, and its last word; and how long it waits for them.
 
-A thread on every rank of several writes (step, what it does, time) into the store a few times a second: training itself
-only sets two attributes. When a collective fails, the others' signs tell which rank is gone, and where it was. On CUDA,
+A thread on every rank of several writes (step, what it does, a number that grows) into the store a few times a second:
+training itself only sets two attributes. When a collective fails, the others' signs tell which rank is gone, and where it
+was: a rank lives whose number is seen to change. No host's clock is compared with another's. On CUDA,
 NCCL's watchdog ends the process itself at the timeout (torchrun sets TORCH_NCCL_ASYNC_ERROR_HANDLING to 1, see PyTorch's
 "ProcessGroupNCCL environment variables"), and no exception reaches Python: so the thread tells it shortly before.
 """
@@ -47,12 +48,12 @@ class PeerLostError(RuntimeError):
 
 
 class Sign(NamedTuple):
-    """A rank's sign of life: its step, what it does, for how long (seconds), and when (its own clock)."""
+    """A rank's sign of life: its step, what it does, for how long (seconds), and its number, counted from 1."""
 
     step: int
     doing: str
     seconds: float
-    time: float
+    number: int
 
 
 class Peers:
@@ -69,6 +70,7 @@ class Peers:
         self._since = time.monotonic()
         self._store: Store | None = None
         self._over = threading.Event()
+        self._beats = 0
 
     def at(self, step: int, doing: str) -> None:
         """Say where this rank is. All ranks call it alike: coming back to training, they wait for each other patiently."""
@@ -122,29 +124,28 @@ class Peers:
         return "\n".join(lines[:MOST_NAMED] + ([f"  and {len(lines) - MOST_NAMED} more"] if lines[MOST_NAMED:] else []))
 
     def _lines(self) -> list[str]:
-        begin = time.time()
         others = [rank for rank in range(self.size) if rank != self.rank]
+        begin = time.monotonic()
         try:
+            before = self._read("sign", others)
             while True:
                 signs, words = self._read("sign", others), self._read("last", others)
-                unsure = [r for r in others if r not in words and (r not in signs or _sign(signs[r]).time < begin)]
-                if not unsure or time.time() > begin + SILENT_SECONDS:
+                unsure = [r for r in others if r not in words and signs.get(r) == before.get(r)]
+                waited = time.monotonic() - begin
+                if not unsure or waited > SILENT_SECONDS:
                     break
                 time.sleep(0.02)
         except dist.DistError:
             return []
-        now = time.time()
         guilty, alive = [], []
         for rank in others:
-            sign = _sign(signs[rank]) if rank in signs else Sign(0, "starting", 0.0, begin)
+            sign = _sign(signs[rank]) if rank in signs else Sign(0, "starting", 0.0, 0)
             place = f"step {sign.step} ({sign.doing})"
             if rank in words:
                 if words[rank] != WELL:
                     guilty.append(f"  rank {rank} at {place}: {words[rank]}")
             elif rank in unsure:
-                guilty.append(
-                    f"  rank {rank} was last seen at {place}, {now - sign.time:.1f} s ago; no sign of life since"
-                )
+                guilty.append(f"  rank {rank} was last seen at {place}; no sign of life since, in {waited:.1f} s")
             else:
                 alive.append(f"  rank {rank} lives, at {place} for {sign.seconds:.1f} s")
         return guilty or alive or ["  every other rank noticed the same: the network between them failed"]
@@ -160,7 +161,8 @@ class Peers:
 
     def _beat(self) -> None:
         assert self._store is not None
-        sign = Sign(self.step, self.doing, time.monotonic() - self._since, time.time())
+        self._beats += 1
+        sign = Sign(self.step, self.doing, time.monotonic() - self._since, self._beats)
         self._store.set(f"sign/{self.rank}", json.dumps(sign))
 
     def _keep_beating(self) -> None:

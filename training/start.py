@@ -16,6 +16,7 @@ from gpt_from_scratch.support.private_folder import private_folder
 from gpt_from_scratch.training import backends
 from gpt_from_scratch.training.checkpoints import Checkpoint, CheckpointStore, NonFiniteError, preflight
 from gpt_from_scratch.training.cli import Command, read_config
+from gpt_from_scratch.training.common_ground import about_settings, agree_on
 from gpt_from_scratch.training.config import TrainConfig, as_json, flat, from_json
 from gpt_from_scratch.training.corpus import Corpus, build_corpus, vocabulary
 from gpt_from_scratch.training.display import Display
@@ -107,9 +108,10 @@ def prepared(command: Command, ranks: Ranks) -> Iterator[Session]:
         yield Session()
         return
     run = config.run
+    about = about_settings(command, ranks, device, dtype) if ranks.size > 1 else None
     with (
         no_denormals(),
-        process_group(ranks, device, run.timeout, run.patience) as peers,
+        process_group(ranks, device, run.timeout, run.patience, about) as peers,
         StopRequest().listening() as stop,
         placed(command, ranks) as place,
     ):
@@ -155,6 +157,7 @@ def make_trainer(
     questions = HellaSwag(config.run.hellaswag, corpus.tokenizer) if config.run.hellaswag else None
     model = make_model(config, resumed, ranks, device)
     choices = choose_backends(config, resumed, config.rows(ranks.size, device), device, dtype, ranks, display)
+    agree_on(ranks, corpus, questions, model, choices)
     parallel = make_strategy(config, model, ranks, dtype)
     optimizers = make_optimizers(model, config.optimizer, ranks)
     progress = restore(resumed, config, corpus, optimizers) if resumed else Progress()

@@ -35,6 +35,7 @@ import sys
 from contextlib import ExitStack, suppress
 
 from gpt_from_scratch.support.command import MISTAKE, MISTAKES, complain, in_words
+from gpt_from_scratch.support.torchrun import first_to_say, report_failure
 from gpt_from_scratch.training.checkpoints import NonFiniteError, UnsavedError
 from gpt_from_scratch.training.cli import parse
 from gpt_from_scratch.training.distributed import Ranks, ranks_from_environment
@@ -71,7 +72,7 @@ def run(argv: list[str], ranks: Ranks) -> int:
             raise
         except MISTAKES as error:
             # What can be wrong before the first step is the user's to change: words, no traceback.
-            complain(f"error{'' if ranks.size == 1 else f' on rank {ranks.rank}'}: {in_words(error)}")
+            tell_mistake(in_words(error), ranks)
             return EXIT_USER_ERROR
         try:
             done = session.run()
@@ -84,3 +85,15 @@ def run(argv: list[str], ranks: Ranks) -> int:
     if not done and ranks.hosts > 1 and not session.was_told_to_stop:
         return EXIT_STOPPED_WITH_OTHERS
     return 0
+
+
+def tell_mistake(words: str, ranks: Ranks) -> None:
+    """Say what a user can put right; a mistake that ranks of one host share is told once."""
+    if ranks.size == 1:
+        complain(f"error: {words}")
+        return
+    # torchrun ends the others when it sees the first end: each ends by itself, with its own status.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if first_to_say(words):
+        complain(f"error on rank {ranks.rank}: {words}")
+    report_failure(words)

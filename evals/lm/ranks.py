@@ -1,12 +1,13 @@
 """Several processes, one a device, for an eval started by torchrun; one process otherwise."""
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator
 
 import torch
 import torch.distributed as dist
+
+from gpt_from_scratch.support.torchrun import position
 
 _ended: "list[dist.ProcessGroup]" = []
 """Groups that were left, kept until the process ends: gloo's destructor joins its threads while it holds Python's lock, for
@@ -26,14 +27,18 @@ def leave_group() -> None:
 
 @contextlib.contextmanager
 def ranks(device: str) -> Iterator[tuple[str, bool]]:
-    """Join the processes that torchrun started; gives this one's device, and whether it is the one that reports."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1:
+    """Join the processes that torchrun started; gives this one's device, and whether it is the one that reports.
+
+    Raises:
+        ValueError: what the environment says cannot be.
+    """
+    found = position()
+    if found.size == 1:
         yield device, True
         return
     cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
     if cuda:
-        device = f"cuda:{os.environ['LOCAL_RANK']}"
+        device = f"cuda:{found.local_rank}"
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if cuda else "gloo")
     try:

@@ -59,6 +59,28 @@ def test_the_silent_rank_is_named_with_its_step(store: dist.Store) -> None:
     assert "rank 2" not in text and "torch says: [gloo/transport" in text
 
 
+class ApartClocks:
+    """The module `time` of a host whose clock is no one else's: its wall clock may not be asked at all."""
+
+    sleep = staticmethod(time.sleep)
+    monotonic = staticmethod(time.monotonic)
+
+
+def test_clocks_that_are_apart_accuse_nobody_and_call_no_dead_rank_alive(
+    store: dist.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "time", ApartClocks)
+    dead = Peers(1, 3)
+    dead._store = store
+    for _ in range(1000):  # it had run for long
+        dead._beat()
+    with living(store, 2, 3):
+        text = lost(store, 3)
+    assert "rank 1 was last seen" in text and "rank 2" not in text
+    with living(store, 1, 2):
+        assert "rank 1 lives" in lost(store, 2)
+
+
 def test_where_all_live_it_is_said_where_each_stands(store: dist.Store) -> None:
     with living(store, 1, 2, step=5):
         assert "rank 1 lives, at step 5 (starting) for" in lost(store, 2)

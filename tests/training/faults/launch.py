@@ -43,6 +43,8 @@ class Job:
         ranks: int = 1,
         launch: Sequence[str] = (),
         prefix: Sequence[str] = (),
+        script: str = SCRIPT,
+        **variables: str,
     ) -> None:
         """
         Args:
@@ -50,14 +52,16 @@ class Job:
             ranks: processes on this host.
             launch: of torchrun.
             prefix: what stands before the command, and becomes it (`ip netns exec NAME`).
+            script: what torchrun starts.
+            variables: of the environment.
         """
-        command = [*prefix, sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={ranks}", *launch, SCRIPT]
+        command = [*prefix, sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={ranks}", *launch, script]
         self.output = output
         with output.open("a", encoding="utf-8") as file:
             self.process = subprocess.Popen(
                 [*command, *arguments],
                 cwd=ROOT,
-                env=dict(os.environ, OMP_NUM_THREADS="1"),
+                env=dict(os.environ, OMP_NUM_THREADS="1", **variables),
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -65,9 +69,7 @@ class Job:
 
     def workers(self) -> list[int]:
         """The processes that this torchrun has started, by local rank."""
-        agent = self.process.pid
-        children = Path(f"/proc/{agent}/task/{agent}/children").read_text(encoding="utf-8").split()
-        return [int(child) for child in children]
+        return children(self.process.pid)
 
     def printed(self) -> str:
         """All it has said so far."""
@@ -100,6 +102,11 @@ class Job:
             for worker in [*self.workers(), self.process.pid]:
                 subprocess.run(["kill", "-9", str(worker)], check=False, stderr=subprocess.DEVNULL)
             self.process.wait()
+
+
+def children(process: int) -> list[int]:
+    """The processes that a process has started."""
+    return [int(n) for n in Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8").split()]
 
 
 def text_file(path: Path, n_words: int = 400) -> Path:
