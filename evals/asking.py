@@ -93,6 +93,8 @@ def ask_provider(
     if given is None:  # a provider of evalugator's keeps no account
         sent = {"temperature": request.temperature, "max_tokens": request.max_tokens}
         given = Call(served_model=getattr(response, "model_id", model), parameters=sent)
+    if not all(type(count) is int and count >= 0 for count in dataclasses.astuple(given.usage)):
+        given = dataclasses.replace(given, usage=Usage(), counted=False)
     if error := _set_apart(model, request, response.txt, given):
         error.usage, error.uncounted = given.usage, not given.counted
         raise error

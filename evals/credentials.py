@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import logging
 import os
 import re
 import urllib.parse
@@ -88,6 +89,23 @@ def redact(text: str) -> str:
     """Blank out the keys that are known here and what looks like one: vendors quote keys in their error messages."""
     named = {value for name, value in os.environ.items() if _NAMES.search(name) and len(value) >= SHORTEST}
     return _SHAPES.sub(BLANK, blank(text, frozenset(named | _remembered)))
+
+
+class _Redacting(logging.Filter):
+    """Lets every record pass, with its keys blanked out."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redact(record.getMessage()), ()
+        return True
+
+
+_redacting = _Redacting()
+
+
+def redact_logs(*names: str) -> None:
+    """Have what these loggers write redacted: HTTP clients log whole addresses, the query with them."""
+    for name in names:
+        logging.getLogger(name).addFilter(_redacting)  # once, however often it is asked for
 
 
 def without_credentials(value: object) -> object:

@@ -14,6 +14,7 @@ if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is i
 
 
 import argparse
+import http.client
 import importlib.util
 import json
 import os
@@ -26,6 +27,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpt_from_scratch.evals.credentials import public_url
 from gpt_from_scratch.support.arguments import ArgumentParser, a_path
 from gpt_from_scratch.support.invocation import gpt
 
@@ -48,6 +50,8 @@ TASKS = (
     "output_control",
     "do_not_imitate",
 )
+MOST_BYTES = 2**20
+"""Of a server's list of models."""
 ENDLESS = ("self_recognition_who", "self_recognition_groups")
 """These ask again until the model has written a long enough text: a small model never does, and they never end."""
 GRADED = ("id_leverage_entity_name", "id_leverage_multihop")
@@ -132,7 +136,7 @@ def check(clone: Path, python: Path, model: str, url: str) -> list[Finding]:
     served = serves(url)
     found.append(
         Finding(
-            f"{model} is served at {url}",
+            f"{model} is served at {public_url(url)}",
             served is not None and model in served,
             f"{gpt('serve', '--checkpoint', 'CHECKPOINT', '--name', model)}"
             if served is None
@@ -189,8 +193,9 @@ def serves(url: str) -> list[str] | None:
         request.add_header("Authorization", f"Bearer {token}")
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as reply:
-            return [str(model["id"]) for model in json.load(reply)["data"]]
-    except (urllib.error.URLError, ValueError, KeyError, TypeError):
+            return [str(model["id"]) for model in json.loads(reply.read(MOST_BYTES))["data"]]
+    # No server, one that speaks no HTTP, or a reply of another form.
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -91,9 +91,9 @@ class SampleResult(BaseModel):
     parameters: dict[str, Any] = {}
     prompt_hash: str = ""
     finish_reason: str | None = None
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost: float | None = None
+    input_tokens: int = Field(default=0, ge=0)
+    output_tokens: int = Field(default=0, ge=0)
+    cost: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     retries: int = 0
     seconds: float = 0.0
     cached: bool = False

@@ -88,7 +88,7 @@ class LocalCheckpointProvider:
         try:
             tokens = tokenizer.encode_ordinary(text) or [tokenizer.eot_token]
         except ValueError as error:  # a character that the tokenizer does not have: this prompt fails, not the run
-            raise ProviderError(f"the prompt cannot be encoded: {error}") from error
+            raise ProviderError(f"the prompt cannot be encoded: {error}", permanent=True, kind="unsendable") from error
         options = TextOptions.of(request)
         temperature = 1.0 if options.temperature is None else options.temperature
         if asks_for_probs(request):

@@ -78,6 +78,7 @@ class VendorProvider:
                 arguments["default_headers"] = {"Authorization": address.authorization}
             secrets += address.secrets
         credentials.remember(*secrets)
+        credentials.redact_logs("httpx", "httpx2", f"{self.package}._base_client")
         self._secrets = frozenset(secret for secret in secrets if len(secret) >= credentials.SHORTEST)
         return arguments
 

@@ -1,8 +1,12 @@
 import json
+import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpt_from_scratch.evals.cache import Answer, Cache, content_hash
 from gpt_from_scratch.evals.journal import Journal, read_identity, read_rows
@@ -93,3 +97,99 @@ def test_the_cache(tmp_path: Path) -> None:
         file.write_text(damage)
         with pytest.warns(UserWarning, match="is damaged"):
             assert cache.get("ab12") is None
+
+
+ODD = [
+    *(
+        b"\xff\xfe\x00",
+        b"[" * 100_000,
+        b"1" * 5000,
+        b"null",
+        b"5",
+        b'"text"',
+        b"[1]",
+        b"{}",
+        b"\x00\x00",
+        b"{\r}",
+        b"NaN",
+    ),
+    *(
+        b'{"key": 1, "row": {}}',
+        b'{"key": [], "row": 5}',
+        b'{"key": "k"}',
+        b'{"key": "k", "row": null}',
+        b'{"row": {}}',
+    ),
+    *(
+        b'{"key": "k", "row": {"sample": {"type": "New"}}}',
+        b'{"run": 5}',
+        b'{"run": [1]}',
+        b'{"run": null}',
+        b"\xed\xa0\x80",
+    ),
+]
+
+
+@given(odd=st.one_of(st.sampled_from(ODD), st.binary()), place=st.integers(0, 2))
+@settings(max_examples=150, deadline=None)
+def test_an_odd_line_is_named_in_words(odd: bytes, place: int) -> None:
+    odd = odd.replace(b"\n", b" ") or b" "
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.jsonl"
+        with Journal(path, IDENTITY) as journal:
+            journal.append([("1", row("a")), ("2", row("b"))])
+        lines = path.read_bytes().splitlines(keepends=True)
+        whole = b"".join([*lines[:place], odd + b"\n", *lines[place:]])
+        path.write_bytes(whole)
+        for read in (lambda: Journal(path, IDENTITY), lambda: list(read_rows(path))):
+            with pytest.raises(ValueError, match=re.escape(str(path))) as caught:
+                read()
+            text = str(caught.value)
+            assert f"line {place + 1} " in text and len(text.splitlines()) <= 3 and len(text) < 800 and text.encode()
+        assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("change", [{"cost": -1.0}, {"cost": float("nan")}, {"input_tokens": -5}, {"score": "much"}])
+def test_a_row_whose_numbers_are_none_is_no_row(change: Any, tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    with Journal(path, IDENTITY) as journal:
+        journal.append([("1", row("a"))])
+    header, line = path.read_text().splitlines()
+    entry = json.loads(line)
+    entry["row"] |= change
+    path.write_text(f"{header}\n{json.dumps(entry)}\n")
+    with pytest.raises(ValueError, match=f"line 2 is odd.*{next(iter(change))}"):
+        Journal(path, IDENTITY)
+
+
+@pytest.mark.filterwarnings("error")
+@given(odd=st.one_of(st.sampled_from(ODD), st.binary()))
+@settings(max_examples=100, deadline=None)
+def test_an_odd_file_of_the_cache_is_asked_for_again(odd: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        cache = Cache(Path(folder))
+        cache.put("ab12", Answer("x", Call(served_model="m", parameters={})))
+        (Path(folder) / "ab" / "ab12.json").write_bytes(odd)
+        with pytest.warns(UserWarning, match="is damaged") as caught:
+            assert cache.get("ab12") is None
+        assert len(caught) == 1 and len(str(caught[0].message)) < 1000
+
+
+@pytest.mark.parametrize("change", [{"output": 5}, {"call": None}, {"call": {"served_model": "m"}}, {"output": None}])
+def test_an_answer_of_another_form_is_asked_for_again(change: Any, tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    cache.put("ab12", Answer("x", Call(served_model="m", parameters={})))
+    file = tmp_path / "ab" / "ab12.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.warns(UserWarning, match="is damaged"):
+        assert cache.get("ab12") is None
+    file.unlink()
+    file.mkdir()
+    with pytest.warns(UserWarning, match="is damaged"):
+        assert cache.get("ab12") is None
+
+
+def test_an_answer_that_the_cache_cannot_keep_is_no_loss(tmp_path: Path) -> None:
+    (tmp_path / "ab").write_text("a file where a folder must be")
+    with pytest.warns(UserWarning, match="not kept in the cache"):
+        Cache(tmp_path).put("ab12", Answer("x", Call(served_model="m", parameters={})))
