@@ -14,9 +14,9 @@ from gpt_from_scratch.benchmarks.kernel_work import (
     on_gpu,
     small,
 )
-from gpt_from_scratch.kernels.__main__ import default_device
+from gpt_from_scratch.support.devices import accelerator
 
-DEVICE = default_device()
+DEVICE = accelerator().type
 DTYPE = torch.bfloat16 if DEVICE == "cuda" else torch.float32
 CASES = [
     pytest.param(work, name, function, id=f"{work.op} {work.shape} {name}".replace(" ", "-"))

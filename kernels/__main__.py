@@ -14,7 +14,6 @@ import os
 import sys
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -22,12 +21,7 @@ from gpt_from_scratch.kernels import configs
 from gpt_from_scratch.kernels.needs import TRITON, missing_package
 from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.support.arguments import ArgumentParser, a_path
-
-
-def default_device() -> str:
-    """The accelerator if there is one, else "cpu"."""
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
-    return accelerator.type if accelerator is not None else "cpu"
+from gpt_from_scratch.support.devices import accelerator
 
 
 def print_backends(device: str, console: Console) -> None:
@@ -72,7 +66,7 @@ def inspect_kernels(targets: list[str], which: str, out: Path | None, console: C
 def main(words: list[str] | None = None) -> int:
     """Parse the arguments and print the table; the exit status."""
     parser = ArgumentParser(prog="gpt kernels", description=__doc__.partition("\n")[0])
-    parser.add_argument("--device", default=default_device(), help="device type to answer for (default: %(default)s)")
+    parser.add_argument("--device", default=accelerator().type, help="device type to answer for (default: %(default)s)")
     parser.add_argument(
         "--inspect", action="store_true", help="compile the Triton kernels, without a GPU, and show the code"
     )

@@ -26,6 +26,7 @@ from gpt_from_scratch.models.embedding import Embedding
 from gpt_from_scratch.models.ngrams import NgramEmbedding
 from gpt_from_scratch.models.pointwise import relu_squared, rms_norm, rotate
 from gpt_from_scratch.support.choices import check_choices
+from gpt_from_scratch.support.devices import accelerator
 
 if TYPE_CHECKING:
     from gpt_from_scratch.models.cache import KVCache
@@ -68,12 +69,13 @@ class GPTConfig:
 
     def __post_init__(self) -> None:
         check_choices(self)
-        for name in (*self.SIZES, "ngram", "ngram_buckets"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, it is {getattr(self, name)}")
+        for name in (*self.SIZES, "ngram", "ngram_buckets", "kv_heads"):
+            if not 1 <= getattr(self, name) < 2**31:
+                shown = name.replace("kv_heads", "n_kv_head")
+                raise ValueError(f"{shown} must be at least 1 and below 2^31, it is {getattr(self, name)}")
         if self.n_embd % self.n_head:
-            near = [n for n in range(1, self.n_embd + 1) if self.n_embd % n == 0]
-            best = min(near, key=lambda n: abs(n - self.n_head))
+            small = [n for n in range(1, math.isqrt(self.n_embd) + 1) if self.n_embd % n == 0]
+            best = min([*small, *(self.n_embd // n for n in small)], key=lambda n: (abs(n - self.n_head), n))
             raise ValueError(f"n_head {self.n_head} must divide n_embd {self.n_embd}; the nearest that does is {best}")
         if self.n_head % self.kv_heads:
             raise ValueError(f"n_kv_head {self.n_kv_head} must divide n_head {self.n_head}")
@@ -233,10 +235,8 @@ class GPT(nn.Module):
                 "cosines_and_sines", rotary_table(config.block_size, config.head_size), persistent=False
             )
         self.initialize()
-        device = torch.accelerator.current_accelerator(check_available=True)
         for made in load_ops().values():  # Dynamo cannot trace an import
-            made.load("cpu")
-            if device is not None:
+            for device in {torch.device("cpu"), accelerator()}:
                 made.load(device)
 
     @torch.no_grad()

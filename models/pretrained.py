@@ -6,21 +6,32 @@ them); any other architecture carries our own model type, so that nobody takes i
 
 import dataclasses
 import json
+import logging
 import re
+import typing
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from gpt_from_scratch.models.gpt import GPT, GPT2_SIZES, GPTConfig
-from gpt_from_scratch.support.files import ensure_folder, write_text, write_whole
+from gpt_from_scratch.models.weight_files import (
+    CONFIG_FILE,
+    INDEX_FILE,
+    WEIGHTS_FILE,
+    Entry,
+    entries,
+    read_entries,
+    read_json,
+    save_tensors,
+)
+from gpt_from_scratch.support.described import shown, value_of
+from gpt_from_scratch.support.files import ensure_folder, write_text
 from gpt_from_scratch.support.invocation import how_to_install
 
-CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE = "config.json", "model.safetensors", "model.safetensors.index.json"
 OWN_MODEL_TYPE = "gpt_from_scratch"
 # What GPT-2's config.json may say beside the sizes, and the only values that mean GPT-2 as it was trained.
 GPT2_FIXED: dict[str, tuple[Any, ...]] = {
@@ -29,8 +40,14 @@ GPT2_FIXED: dict[str, tuple[Any, ...]] = {
     "scale_attn_weights": (True,),
     "scale_attn_by_inverse_layer_idx": (False,),
     "add_cross_attention": (False,),
-    "tie_word_embeddings": (True,),
 }
+HEAD = "lm_head.weight"
+CONV1D = re.compile(r"h\.\d+\.(attn|mlp)\.c_\w+\.weight")
+MASK = re.compile(r"h\.\d+\.attn\.(masked_)?bias")
+LONGEST_ROTARY = 1 << 20
+"""The longest context that a file may ask for without position embeddings, whose number would be held against it."""
+
+_log = logging.getLogger(__name__)
 
 
 def save(model: GPT, folder: Path) -> None:
@@ -72,70 +89,141 @@ def export_gpt2(model: GPT, folder: Path) -> None:
     save(model, folder)
 
 
-def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """A safetensors file, written atomically."""
-    contiguous = {name: t.contiguous() for name, t in tensors.items()}
-    write_whole(path, lambda temporary: save_file(contiguous, temporary, metadata={"format": "pt"}))
-
-
-def load(name: str | Path) -> GPT:
+def load(name: str | Path, warn: Callable[[str], None] = _log.warning) -> GPT:
     """The model in a folder, or a GPT-2 by its name on the hub ("gpt2", "openai-community/gpt2-medium").
+
+    Args:
+        warn: told where the weights have an output head of their own, though the config says that it is shared: the head
+            is kept then, as transformers keeps it.
 
     Raises:
         FileNotFoundError: no such folder and no such name.
-        ValueError: a damaged file, or an architecture that is neither GPT-2's nor ours.
+        ValueError: a damaged file, weights that are not finite, or an architecture that is neither GPT-2's nor ours.
     """
     folder = Path(name)
     if not folder.is_dir():
         folder = from_hub(str(name))
-    config = read_config(folder / CONFIG_FILE)
-    with torch.device("meta"):
-        model = GPT(config)
-    tensors = read_tensors(folder)
-    if read_json(folder / CONFIG_FILE)["model_type"] == "gpt2":
-        tensors = from_gpt2_names(tensors)
-    expected = {key: tuple(t.shape) for key, t in model.state_dict().items()}
-    found = {key: tuple(t.shape) for key, t in tensors.items()}
-    if expected != found:
-        wrong = sorted(set(expected.items()) ^ set(found.items()))
+    described = read_json(folder / CONFIG_FILE)
+    config, found = _config_of(described, folder / CONFIG_FILE), entries(folder)
+    if described["model_type"] != "gpt2":
+        _require_fit(config, {name: entry.shape for name, entry in found.items()}, folder)
+        tensors = read_entries(found)
+    else:
+        found = _by_our_names(found)
+        shares_head = described.get("tie_word_embeddings", True)
+        config = dataclasses.replace(config, tie_head=HEAD not in found and shares_head)
+        turned = {name: entry.shape[::-1] if CONV1D.fullmatch(name) else entry.shape for name, entry in found.items()}
+        _require_fit(config, turned, folder)
+        tensors = {name: transposed(name, tensor).contiguous() for name, tensor in read_entries(found).items()}
+        if HEAD in tensors and shares_head:
+            if torch.equal(tensors[HEAD], tensors["wte.weight"]):
+                config = dataclasses.replace(config, tie_head=True)
+                del tensors[HEAD]
+            else:
+                warn(
+                    f"{folder}: {HEAD} is not the embedding, although {CONFIG_FILE} has them share: it is kept as it is"
+                )
+    model = GPT(config)
+    model.load_state_dict(tensors)
+    return model
+
+
+def _by_our_names(found: Mapping[str, Entry]) -> dict[str, Entry]:
+    """Hugging Face's GPT-2 names as ours: the prefix goes, and so do the buffers of masks.
+
+    Raises:
+        ValueError: two of them have one name.
+    """
+    ours: dict[str, Entry] = {}
+    for theirs, entry in found.items():
+        name = theirs.removeprefix("transformer.")
+        if name in ours:
+            raise ValueError(f"{entry.file} holds {name} twice, once with the prefix 'transformer.'")
+        if not MASK.fullmatch(name):
+            ours[name] = entry
+    return ours
+
+
+def _require_fit(config: GPTConfig, shapes: Mapping[str, tuple[int, ...]], folder: Path) -> None:
+    """Refuse weights that are not the config's. The sizes come first: a model of wrong ones may not even be built.
+
+    Raises:
+        ValueError: a size or a tensor differs, by file and field.
+    """
+    weights = folder / (WEIGHTS_FILE if (folder / WEIGHTS_FILE).is_file() else INDEX_FILE)
+    has = {
+        "n_layer": len({name.split(".")[1] for name in shapes if re.match(r"h\.\d+\.", name)}),
+        "ngram": 1 + len({name for name in shapes if name.startswith("ngrams.tables.")}),
+    }
+    tables = {"wte.weight": ("vocab_size", "n_embd")}
+    if config.position == "learned":
+        tables["wpe.weight"] = ("block_size", "n_embd")
+    if config.ngram > 1:
+        tables["ngrams.tables.0.weight"] = ("ngram_buckets", "n_embd")
+    for table, names in tables.items():
+        if len(shape := shapes.get(table, ())) != 2:
+            raise ValueError(f"{weights} has no tensor {table} of two dimensions")
+        has |= dict(zip(names, shape, strict=True))
+    for name, size in has.items():
+        if getattr(config, name) != size:
+            raise ValueError(
+                f"{folder / CONFIG_FILE}: {name} is {getattr(config, name)}, and {weights.name} has {size}: names or shapes "
+                "differ"
+            )
+    if config.position == "rotary" and config.block_size > LONGEST_ROTARY:
         raise ValueError(
-            f"{folder / WEIGHTS_FILE} does not fit its config.json: {len(wrong)} names or shapes differ, e.g. {wrong[0]}"
+            f"{folder / CONFIG_FILE}: block_size is {config.block_size}, at most {LONGEST_ROTARY} positions are turned"
         )
-    loaded = GPT(config)
-    loaded.load_state_dict(tensors)
-    return loaded
+    with torch.device("meta"):
+        expected = {name: tuple(tensor.shape) for name, tensor in GPT(config).state_dict().items()}
+    if expected != dict(shapes):
+        wrong = sorted(set(expected.items()) ^ set(shapes.items()))
+        raise ValueError(
+            f"{weights} does not fit its config.json: {len(wrong)} names or shapes differ, e.g. {wrong[0]}"
+        )
 
 
 def read_config(path: Path) -> GPTConfig:
-    """The architecture that a config.json describes, GPT-2's or ours."""
-    described = read_json(path)
+    """The architecture that a config.json describes, GPT-2's or ours.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: a field is missing, of a wrong type, or not supported, by name.
+    """
+    return _config_of(read_json(path), path)
+
+
+def _config_of(described: dict[str, Any], path: Path) -> GPTConfig:
     kind = described.get("model_type")
+    if kind not in ("gpt2", OWN_MODEL_TYPE):
+        raise ValueError(f"{path}: model_type is {shown(kind)}; this can load 'gpt2' and {OWN_MODEL_TYPE!r}")
     if kind == OWN_MODEL_TYPE:
         # A switch that an older release did not know is off, which is its default; sizes are never left to one.
-        switches = {field.name for field in dataclasses.fields(GPTConfig)} & described.keys()
-        try:
-            return GPTConfig(**{name: described[name] for name in {*GPTConfig.SIZES, *switches}})
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{path}: not a whole description of a GPT: {error}") from error
-    if kind != "gpt2":
-        raise ValueError(f"{path}: model_type is {kind!r}; this can load 'gpt2' and {OWN_MODEL_TYPE!r}")
-    for key, allowed in GPT2_FIXED.items():
-        if described.get(key, allowed[0]) not in allowed:
-            raise ValueError(
-                f"{path}: {key} is {described[key]!r}, GPT-2 has {allowed[0]!r}; this model is not supported"
-            )
-    if described.get("n_inner") not in (None, 4 * described["n_embd"]):
-        raise ValueError(f"{path}: n_inner is {described['n_inner']}, GPT-2 has 4 n_embd; this model is not supported")
+        names = {field.name: field.name for field in dataclasses.fields(GPTConfig) if field.name in described}
+        names |= {name: name for name in GPTConfig.SIZES}
+    else:
+        names = {name: name for name in GPTConfig.SIZES} | {"block_size": "n_positions"}
+    if missing := [field for field in names.values() if field not in described]:
+        raise ValueError(f"{path}: not a whole description of a GPT: {missing[0]} is missing")
+    hints = typing.get_type_hints(GPTConfig)
     try:
-        return GPTConfig(
-            block_size=described["n_positions"],
-            vocab_size=described["vocab_size"],
-            n_layer=described["n_layer"],
-            n_head=described["n_head"],
-            n_embd=described["n_embd"],
-        )
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not a whole GPT-2 config: missing or wrong {error}") from error
+        fields = {name: value_of(hints[name], described[field], field) for name, field in names.items()}
+        config = GPTConfig(**fields)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if kind == "gpt2":
+        for key, allowed in GPT2_FIXED.items():
+            if described.get(key, allowed[0]) not in allowed:
+                raise ValueError(
+                    f"{path}: {key} is {shown(described[key])}, GPT-2 has {allowed[0]!r}; this model is not supported"
+                )
+        if described.get("n_inner") not in (None, 4 * config.n_embd):
+            raise ValueError(
+                f"{path}: n_inner is {shown(described['n_inner'])}, GPT-2 has 4 n_embd; this model is not supported"
+            )
+        if not isinstance(described.get("tie_word_embeddings", True), bool):
+            raise ValueError(f"{path}: tie_word_embeddings is {shown(described['tie_word_embeddings'])}, expected bool")
+    return config
 
 
 def gpt2_config(config: GPTConfig) -> dict[str, Any]:
@@ -151,6 +239,7 @@ def gpt2_config(config: GPTConfig) -> dict[str, Any]:
         "n_head": config.n_head,
         "n_embd": config.n_embd,
         **{key: allowed[0] for key, allowed in GPT2_FIXED.items()},
+        "tie_word_embeddings": True,
         "attn_pdrop": 0.0,
         "embd_pdrop": 0.0,
         "resid_pdrop": 0.0,
@@ -161,57 +250,7 @@ def gpt2_config(config: GPTConfig) -> dict[str, Any]:
 
 def transposed(name: str, tensor: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     """GPT-2's Conv1D keeps the weights of the blocks' linear layers as (in, out), nn.Linear as (out, in)."""
-    return tensor.T if re.fullmatch(r"h\.\d+\.(attn|mlp)\.c_\w+\.weight", name) else tensor
-
-
-def from_gpt2_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Hugging Face's GPT-2 names and layouts as ours: the prefix goes, and so do mask buffers and the tied head's copy."""
-    ours = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items() if name != "lm_head.weight"}
-    return {
-        name: transposed(name, tensor).contiguous()
-        for name, tensor in ours.items()
-        if not re.fullmatch(r"h\.\d+\.attn\.(masked_)?bias", name)
-    }
-
-
-def read_tensors(folder: Path) -> dict[str, Tensor]:
-    """All tensors of a folder's safetensors file, or of the shards that its index names."""
-    if (folder / WEIGHTS_FILE).is_file():
-        return read_file(folder / WEIGHTS_FILE)
-    if not (folder / INDEX_FILE).is_file():
-        pickled = next((p.name for p in sorted(folder.glob("*.bin"))), None)
-        hint = (
-            f" ({pickled} is a pickle, which is never loaded: save the model with safe_serialization=True)"
-            if pickled
-            else ""
-        )
-        raise FileNotFoundError(f"{folder} has no {WEIGHTS_FILE}{hint}")
-    shards = sorted(set(read_json(folder / INDEX_FILE)["weight_map"].values()))
-    if bad := [shard for shard in shards if not re.fullmatch(r"[\w.-]+\.safetensors", str(shard))]:
-        raise ValueError(f"{folder / INDEX_FILE} names a file that is no plain safetensors name: {bad[0]!r}")
-    return {name: tensor for shard in shards for name, tensor in read_file(folder / shard).items()}
-
-
-def read_file(path: Path) -> dict[str, Tensor]:
-    """The tensors of one safetensors file, copied into memory."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except SafetensorError as error:
-        raise ValueError(f"{path} is damaged or not a safetensors file: {error}") from error
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file, with the file's name in every error."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{path} holds {type(value).__name__}, expected an object")
-    return value
+    return tensor.T if CONV1D.fullmatch(name) else tensor
 
 
 def from_hub(name: str) -> Path:

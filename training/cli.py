@@ -10,9 +10,9 @@ from typing import Annotated
 
 import tyro
 
-from gpt_from_scratch.models.pretrained import read_json
+from gpt_from_scratch.models.weight_files import read_json
 from gpt_from_scratch.support.arguments import EMPTY_PATH, settings
-from gpt_from_scratch.training.config import SOURCES, TrainConfig, from_json
+from gpt_from_scratch.training.config import SOURCES, WEIGHTS, TrainConfig, from_json
 from gpt_from_scratch.training.data.folder import data_folder
 from gpt_from_scratch.training.data.shards import INDEX_FILE
 from gpt_from_scratch.training.data.sources import HUB
@@ -69,7 +69,18 @@ def parse(argv: Sequence[str]) -> Command:
             raise ValueError("--resume auto needs the run's name: --run.name NAME")
         if (saved := run.folder / run.name / "config.json").exists():
             return _parsed(arguments, read_config(saved))
+    if command.resume in (None, AUTO) and command.train.init_from is not None:
+        return _with_the_weights_tokenizer(command, arguments)
     return command
+
+
+def _with_the_weights_tokenizer(command: Command, arguments: list[str]) -> Command:
+    """--init-from takes the tokenizer that came with the weights, unless another is asked for by name."""
+    if _value_of("--data.tokenizer", arguments) is not None:
+        return command
+    train = command.train
+    data = dataclasses.replace(train.data, tokenizer=WEIGHTS)
+    return dataclasses.replace(command, train=dataclasses.replace(train, data=data))
 
 
 def _parsed(arguments: list[str], start: TrainConfig) -> Command:

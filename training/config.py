@@ -2,8 +2,6 @@
 
 import dataclasses
 import math
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +12,7 @@ import tyro
 
 from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.support.choices import check_choices
+from gpt_from_scratch.support.described import build
 from gpt_from_scratch.training.loggers import names_in
 from gpt_from_scratch.training.optimizers import OptimizerConfig
 from gpt_from_scratch.training.schedule import ScheduleConfig
@@ -24,6 +23,9 @@ DETERMINISTIC_PARTS = 8
 CPU_ACTIVATION_BYTES = 2**24
 """The most that an activation of several rows takes on a CPU. Twice as much is 2 % quicker for GPT-2 124M, for 0.9 GB more
 (benchmarks/LOG.md); from 32 MiB on malloc gives the memory back each time, which is slower (kernels/large_memory.py)."""
+
+WEIGHTS = "weights"
+"""As data.tokenizer: the tokenizer that lies beside the weights of --init-from."""
 
 SOURCES = ("stories", "shakespeare", "text", "shards")
 
@@ -38,8 +40,9 @@ class DataConfig:
     path: Path | None = None
     """A file or folder of your own; with the source "stories" it means "text"."""
     tokenizer: str = "bpe"
-    """"bpe": byte pair encoding learned from the training text; "character": one token a character; "gpt2"; or a tokenizer
-    file. Shards bring the one that made them."""
+    """"bpe": byte pair encoding learned from the training text; "character": one token a character; "gpt2"; a tokenizer
+    file; or "weights", the one that --init-from's weights have learned with, which is the default there. Shards bring the
+    one that made them."""
     vocab_size: int = 1280
     """Ids of a byte pair encoding to learn."""
     n_stories: int = 40_000
@@ -193,6 +196,8 @@ class TrainConfig:
                 f"--parallel deterministic adds the micro-batches of a step as a binary tree, so batch_size {self.batch_size} "
                 f"must be 1, 2, 4, 8, ... times micro_batch {self.micro_batch}"
             )
+        if self.data.tokenizer == WEIGHTS and self.init_from is None:
+            raise ValueError(f"--data.tokenizer {WEIGHTS} is the tokenizer of --init-from's weights: say --init-from")
         if self.data.path is not None and self.data.source == "stories":
             object.__setattr__(self, "data", dataclasses.replace(self.data, source="text"))
         if self.data.path is None and self.data.source in ("text", "shards"):
@@ -252,7 +257,7 @@ def from_json(document: Mapping[str, Any]) -> TrainConfig:
     Raises:
         ValueError: a field that is unknown or of a wrong type, by name.
     """
-    config: TrainConfig = _build(TrainConfig, document, "")
+    config: TrainConfig = build(TrainConfig, document)
     return config
 
 
@@ -262,35 +267,3 @@ def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in document.items():
         result |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return result
-
-
-def _build(kind: type[Any], document: object, where: str) -> Any:
-    if not isinstance(document, Mapping):
-        raise ValueError(f"{where or 'the config'} should be an object, it is {document!r}")
-    hints = typing.get_type_hints(kind)
-    names = {f.name for f in dataclasses.fields(kind)}
-    if unknown := sorted(document.keys() - names):
-        raise ValueError(f"unknown setting {where}{unknown[0]}; a newer release may have written it")
-    # A setting that an older release did not have takes its default, which is how that release behaved.
-    return kind(**{name: _value(hints[name], document[name], f"{where}{name}") for name in names & document.keys()})
-
-
-def _value(hint: Any, value: object, where: str) -> Any:
-    options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
-    for option in options:
-        origin = typing.get_origin(option)
-        if dataclasses.is_dataclass(option):
-            return _build(typing.cast(type[Any], option), value, f"{where}.")
-        if option is type(None) and value is None:
-            return None
-        if origin is Literal and value in typing.get_args(option):
-            return value
-        if origin is tuple and isinstance(value, list) and len(value) == len(typing.get_args(option)):
-            return tuple(_value(o, v, where) for o, v in zip(typing.get_args(option), value, strict=True))
-        if option is Path and isinstance(value, str):
-            return Path(value)
-        if option is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
-        if option in (int, str, bool) and type(value) is option:
-            return value
-    raise ValueError(f"{where} is {value!r}, expected {getattr(hint, '__name__', hint)}")

@@ -22,11 +22,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from gpt_from_scratch.models.attention_maps import attention_maps
+from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.support.arguments import settings
 from gpt_from_scratch.support.files import write_bytes
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.training.drawing import outside, plain_text, png
-from gpt_from_scratch.training.generate import beginning, learned_documents, opened
+from gpt_from_scratch.training.generate import beginning, learned_documents
 from gpt_from_scratch.training.results_folder import check_place
 
 PICTURE_FILE = "attention.png"
@@ -75,8 +76,9 @@ def run(config: AttentionConfig) -> Path:
         FileNotFoundError, ValueError: no model there, a text that is too long or cannot be encoded.
     """
     check_place(config.out)
-    folder, model, tokenizer = opened(config.source, lambda message: print(visible(message), file=sys.stderr))
-    tokens, _ = beginning(tokenizer, config.text, learned_documents(folder))
+    opened = open_model(config.source, device="cpu", warn=lambda message: print(visible(message), file=sys.stderr))
+    model, tokenizer = opened.model, opened.tokenizer
+    tokens, _ = beginning(tokenizer, config.text, learned_documents(opened.folder))
     limit = min(LONGEST, model.config.block_size)
     if len(tokens) > limit:
         raise ValueError(f"the text has {len(tokens)} tokens, the picture takes {limit}: give a shorter --text")

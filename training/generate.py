@@ -15,25 +15,23 @@ if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is i
 
 
 import codecs
-import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torch
 import tyro
 
 from gpt_from_scratch.kernels.registry import resolve, use_backend
 from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER, STATE_FILE
-from gpt_from_scratch.models.checkpoints.manifest import damage
+from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.models.generation import Sampling, stream
 from gpt_from_scratch.models.gpt import GPT
-from gpt_from_scratch.models.pretrained import INDEX_FILE, WEIGHTS_FILE, read_json
+from gpt_from_scratch.models.weight_files import read_json
 from gpt_from_scratch.support.arguments import settings
+from gpt_from_scratch.support.devices import choose_device
 from gpt_from_scratch.support.visible import visible
-from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
 
 CHECKPOINTS = "checkpoints"
@@ -74,69 +72,12 @@ class GenerateConfig:
         Sampling(self.temperature, self.top_k, self.top_p)  # says what is wrong with them, before a model is loaded
 
 
-def model_folder(source: Path, warn: Callable[[str], None]) -> Path:
-    """The folder with the model that `source` names.
-
-    Args:
-        source: A run's folder (its newest whole checkpoint is taken), a checkpoint's, or a model's own.
-        warn: Told of each newer checkpoint that is damaged and therefore passed over.
-
-    Raises:
-        FileNotFoundError: It is none of these; the message says what is there.
-        ValueError: It is a run whose every checkpoint is damaged.
-    """
-    if not source.is_dir():
-        what = "is a file" if source.exists() else "does not exist"
-        raise FileNotFoundError(f"{source} {what}: give a run's folder, a checkpoint's or a model's")
-    for folder in (source, source / MODEL_FOLDER):
-        if (folder / WEIGHTS_FILE).is_file() or (folder / INDEX_FILE).is_file():
-            return folder
-    folder = source if source.name == CHECKPOINTS else source / CHECKPOINTS
-    names = [re.fullmatch(r"step-(\d{8,})", path.name) for path in folder.glob("step-*")]
-    steps = sorted((int(name[1]) for name in names if name), reverse=True)
-    for step in steps:
-        checkpoint = folder / f"step-{step:08d}"
-        lines = damage(checkpoint, step)
-        if not lines:
-            return checkpoint / MODEL_FOLDER
-        warn("\n".join([f"the checkpoint of step {step} is damaged and passed over:", *lines]))
-    if steps:
-        raise ValueError(f"no checkpoint in {folder} is whole")
-    if folder.is_dir():
-        raise FileNotFoundError(f"{folder} holds no checkpoint yet")
-    runs = sorted(path.name for path in source.iterdir() if (path / CHECKPOINTS).is_dir())
-    hint = f" It holds the runs {', '.join(runs[:5])}: name one of them." if runs else ""
-    raise FileNotFoundError(f"{source} is neither a run nor a checkpoint nor a model: it has no {WEIGHTS_FILE}.{hint}")
-
-
-def opened(source: Path, warn: Callable[[str], None]) -> tuple[Path, GPT, Tokenizer]:
-    """(its folder, the model, its tokenizer) that `source` names, on the CPU and ready to be asked; see `model_folder`.
-
-    Raises:
-        FileNotFoundError: there is no model, or no tokenizer beside it.
-        ValueError: one of them is damaged, or the two do not belong together.
-    """
-    folder = model_folder(source, warn)
-    if not (folder / TOKENIZER_FILE).is_file():
-        raise FileNotFoundError(
-            f"{folder} has no {TOKENIZER_FILE}: save the model's tokenizer there, tokenizer.save(path)"
-        )
-    model, tokenizer = GPT.from_pretrained(folder).eval(), load_tokenizer(folder)
-    if tokenizer.n_vocab > model.config.vocab_size:
-        raise ValueError(
-            f"{folder}: the tokenizer has {tokenizer.n_vocab} tokens, the model {model.config.vocab_size}: "
-            "they do not belong together"
-        )
-    return folder, model, tokenizer
-
-
-def learned_documents(folder: Path) -> bool:
+def learned_documents(folder: Path | None) -> bool:
     """Whether the model in `folder` has seen documents, each behind an end-of-text token, and not one running text.
 
     The checkpoint that the model belongs to says so; a model alone is taken to have seen documents, as GPT-2 has.
     """
-    state = folder.parent / STATE_FILE
-    if folder.name != MODEL_FOLDER or not state.is_file():
+    if folder is None or folder.name != MODEL_FOLDER or not (state := folder.parent / STATE_FILE).is_file():
         return True
     config = read_json(state).get("config")
     data = config.get("data") if isinstance(config, dict) else None
@@ -186,15 +127,15 @@ def run(config: GenerateConfig, warn: Callable[[str], None]) -> None:
     Raises:
         FileNotFoundError, ValueError: The source, the prompt, the device or the backend is not what it should be.
     """
-    folder, model, tokenizer = opened(config.source, warn)
-    prompt, stop = beginning(tokenizer, config.prompt, learned_documents(folder))
-    device = device_of(config.device)
+    device = choose_device(config.device)
+    opened = open_model(config.source, device=str(device), warn=warn)
+    model, tokenizer = opened.model, opened.tokenizer
+    prompt, stop = beginning(tokenizer, config.prompt, learned_documents(opened.folder))
     if config.backend is not None:
         try:
             resolve(config.backend, device)
         except RuntimeError as error:
             raise ValueError(f"--backend {config.backend}: {error}") from error
-    model.to(device)
     with use_backend(config.backend or {}):
         print_texts(config, model, tokenizer, prompt, stop)
 
@@ -212,22 +153,6 @@ def print_texts(
         for piece in write(model, tokenizer, prompt, config.max_new_tokens, sampling):
             print(visible(piece), end="", flush=True)
         print(flush=True)
-
-
-def device_of(name: str) -> torch.device:
-    """The device of that name; "auto" is the accelerator if there is one.
-
-    Raises:
-        ValueError: This machine has none of that kind.
-    """
-    usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return torch.device(next(kind for kind, here in usable.items() if here))
-    if not usable[name]:
-        raise ValueError(
-            f"--device {name}: this machine has none; usable here: {', '.join(k for k in usable if usable[k])}"
-        )
-    return torch.device(name)
 
 
 def main(arguments: list[str] | None = None) -> None:

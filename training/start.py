@@ -6,18 +6,20 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from gpt_from_scratch.kernels.registry import Choice
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.support.devices import choose_device
 from gpt_from_scratch.support.private_folder import private_folder
+from gpt_from_scratch.tokenizer.protocol import Tokenizer
 from gpt_from_scratch.training import backends
 from gpt_from_scratch.training.checkpoints import Checkpoint, CheckpointStore, NonFiniteError, preflight
 from gpt_from_scratch.training.cli import Command, read_config
 from gpt_from_scratch.training.common_ground import about_settings, agree_on
-from gpt_from_scratch.training.config import TrainConfig, as_json, flat, from_json
+from gpt_from_scratch.training.config import WEIGHTS, TrainConfig, as_json, flat, from_json
 from gpt_from_scratch.training.corpus import Corpus, build_corpus, vocabulary
 from gpt_from_scratch.training.display import Display
 from gpt_from_scratch.training.distributed import Ranks, process_group
@@ -98,12 +100,13 @@ def prepared(command: Command, ranks: Ranks) -> Iterator[Session]:
     config = command.train
     # Before anything compiles: inductor keeps what it made in a folder that it takes code from again.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(private_folder("inductor")))
-    device = choose_device(config.device, ranks)
+    device = choose_device(config.device, ranks.local_rank)
     dtype = choose_dtype(config.dtype, device)
     check_ranks(config, ranks.size)
     display = Display(config.steps, shows=ranks.is_first)
     if command.dry_run:
-        config = fitted(config, vocabulary(config.data))
+        weights = own_weights(config, display)
+        config = fitted(config, weights.tokenizer.n_vocab if weights else vocabulary(config.data))
         print_estimate(estimate(config, ranks.size, device, dtype), config, ranks.size, device, display)
         yield Session()
         return
@@ -152,10 +155,16 @@ def make_trainer(
     )
     resumed = load_resumed(store, command, ranks) if begun else None
     display.say(f"{'going on with' if resumed else 'run'} {path}")
-    corpus = make_corpus(config, resumed, ranks, display)
+    weights = None if resumed else own_weights(config, display)
+    tokenizer = resumed.tokenizer() if resumed else weights.tokenizer if weights else None
+    corpus = make_corpus(config, tokenizer, ranks, display)
     config = fitted(config, corpus.tokenizer.n_vocab)
     questions = HellaSwag(config.run.hellaswag, corpus.tokenizer) if config.run.hellaswag else None
-    model = make_model(config, resumed, ranks, device)
+    if (
+        config.init_from is not None and weights is None and not resumed
+    ):  # another tokenizer is asked for: is it theirs?
+        weights = open_model(config.init_from, device="cpu", tokenizer=corpus.tokenizer, hub=True, warn=display.warn)
+    model = make_model(config, resumed, weights, device)
     choices = choose_backends(config, resumed, config.rows(ranks.size, device), device, dtype, ranks, display)
     agree_on(ranks, corpus, questions, model, choices)
     parallel = make_strategy(config, model, ranks, dtype)
@@ -191,31 +200,6 @@ def make_trainer(
     )
 
 
-def choose_device(name: str, ranks: Ranks) -> torch.device:
-    """The device of this rank.
-
-    Raises:
-        RuntimeError: an explicitly chosen device is not there.
-    """
-    if name == "auto":
-        found = torch.accelerator.current_accelerator(check_available=True)
-        name = found.type if found is not None else "cpu"
-    if name == "cuda":
-        if not torch.cuda.is_available():
-            built = "" if torch.version.cuda or torch.version.hip else " (this PyTorch is a build without CUDA)"
-            raise RuntimeError(f"--device cuda: no CUDA device is available{built}; use --device cpu, or auto")
-        if ranks.local_rank >= torch.cuda.device_count():
-            raise RuntimeError(
-                f"rank {ranks.rank} has no GPU of its own: {torch.cuda.device_count()} here; lower --nproc-per-node"
-            )
-        device = torch.device("cuda", ranks.local_rank)
-        torch.cuda.set_device(device)
-        return device
-    if name == "mps" and not torch.backends.mps.is_available():
-        raise RuntimeError("--device mps: no Apple GPU is available; use --device cpu, or auto")
-    return torch.device(name)
-
-
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     """The activations' dtype: bf16 for "auto" where the device multiplies it natively."""
     if name == "auto":
@@ -223,10 +207,16 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if name == "bf16" else torch.float32
 
 
-def make_corpus(config: TrainConfig, resumed: Checkpoint | None, ranks: Ranks, display: Display) -> Corpus:
-    """The data; on resume with the checkpoint's own tokenizer. Rank 0 first, so that a download happens once."""
+def own_weights(config: TrainConfig, display: Display) -> OpenedModel | None:
+    """What --init-from names, where the run takes the tokenizer that came with it, as it does unless told otherwise."""
+    if config.init_from is None or config.data.tokenizer != WEIGHTS:
+        return None
+    return open_model(config.init_from, device="cpu", hub=True, warn=display.warn)
+
+
+def make_corpus(config: TrainConfig, tokenizer: Tokenizer | None, ranks: Ranks, display: Display) -> Corpus:
+    """The data; with the tokenizer of the checkpoint or of the weights. Rank 0 first, so that a download happens once."""
     display.say(f"data: {config.data.source}" + (f" {config.data.path}" if config.data.path else "") + " ...")
-    tokenizer = resumed.tokenizer() if resumed else None
 
     def build() -> Corpus:
         return build_corpus(config.data, config.model.block_size, tokenizer=tokenizer)
@@ -258,12 +248,14 @@ def fitted(config: TrainConfig, n_vocab: int) -> TrainConfig:
     return config
 
 
-def make_model(config: TrainConfig, resumed: Checkpoint | None, ranks: Ranks, device: torch.device) -> GPT:
+def make_model(
+    config: TrainConfig, resumed: Checkpoint | None, weights: OpenedModel | None, device: torch.device
+) -> GPT:
     """The model on its device: resumed, begun from other weights, or new."""
     if resumed is not None:
         model = resumed.model()
-    elif config.init_from is not None:
-        model = GPT.from_pretrained(model_folder(config.init_from))
+    elif weights is not None:
+        model = weights.model.train()
         expected, found = dataclasses.asdict(config.model), dataclasses.asdict(model.config)
         different = [
             f"{k} {found[k]} (asked for: {v})" for k, v in expected.items() if k != "zero_init" and found[k] != v
@@ -271,23 +263,12 @@ def make_model(config: TrainConfig, resumed: Checkpoint | None, ranks: Ranks, de
         if different:
             raise ValueError(
                 f"--init-from {config.init_from} is a model of another shape: {', '.join(different)}. Give the same "
-                "--model settings, and a tokenizer with as many ids (--data.tokenizer FOLDER takes the checkpoint's)."
+                f"--model settings (and --data.tokenizer {WEIGHTS}, which is theirs)."
             )
     else:
         torch.manual_seed(config.seed)
         model = GPT(config.model)
     return model.to(device)
-
-
-def model_folder(name: str) -> str:
-    """The model/ folder of a run or a checkpoint; any other name as it is."""
-    path = Path(name)
-    if (path / "checkpoints").is_dir():
-        checkpoint = CheckpointStore(path / "checkpoints").load()
-        if checkpoint is None:
-            raise FileNotFoundError(f"{path} has no checkpoint to begin from")
-        path = checkpoint.folder
-    return str(path / "model" if (path / "model").is_dir() else path)
 
 
 def choose_backends(

@@ -30,6 +30,7 @@ from rich.console import Console
 from torch import Tensor
 
 from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER
+from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.models.dictionary_matching import match_atoms, mean_max_cosine
 from gpt_from_scratch.models.dictionary_synthetic import add_noise, random_dictionary, sparse_codes
 from gpt_from_scratch.models.gpt import GPT
@@ -53,7 +54,6 @@ from gpt_from_scratch.support.files import write_bytes, write_text
 from gpt_from_scratch.support.json_text import json_text
 from gpt_from_scratch.training.data.text import read_texts
 from gpt_from_scratch.training.feature_map import Method, require
-from gpt_from_scratch.training.generate import opened
 from gpt_from_scratch.training.results_folder import check_place, results_folder
 from gpt_from_scratch.training.run_texts import Texts, split_sequences, texts_of_run
 from gpt_from_scratch.training.run_texts import sequences as sequences
@@ -184,7 +184,8 @@ def in_a_model(config: AutoencoderTraining, source: Path, results: Results) -> N
     """
     require(config.map)
     console = results.console
-    folder, model, tokenizer = opened(source, lambda text: console.print(text, markup=False))
+    opened = open_model(source, device="cpu", warn=lambda text: console.print(text, markup=False))
+    folder, model, tokenizer = opened.folder or source, opened.model, opened.tokenizer
     loaded = None if config.load is None else fitting(config, model)
     layer = (loaded[1].layer if loaded else config.layer) or f"h.{model.config.n_layer // 2}"
     skips = loaded[1].skip_first if loaded else config.skip_first

@@ -20,8 +20,8 @@ from inspect_ai.model import (  # type: ignore[import-not-found, unused-ignore]
 )
 from inspect_ai.tool import ToolChoice, ToolInfo  # type: ignore[import-not-found, unused-ignore]
 
-from gpt_from_scratch.evals.lm.checkpoint import load_checkpoint
 from gpt_from_scratch.evals.providers.shared_engine import SharedEngine
+from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.models.sampling import RequestSeeds, Sampling
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class GPTFromScratchAPI(ModelAPI):  # type: ignore[misc, unused-ignore]
         device, tokenizer = model_args.pop("device", "auto"), model_args.pop("tokenizer", None)
         if model_args:
             raise ValueError(f"unknown model argument {next(iter(model_args))!r}; there are device and tokenizer")
-        self.checkpoint = load_checkpoint(model_name, device=device, tokenizer=tokenizer)
+        self.checkpoint = open_model(model_name, device=device, tokenizer=tokenizer)
         self._engine = SharedEngine(self.checkpoint)
         self._named: set[str] = set()
         self._seeds: dict[int, RequestSeeds] = {}

@@ -17,9 +17,10 @@ from lm_eval.api.registry import register_model  # type: ignore[import-not-found
 from lm_eval.models.utils import normalize_gen_kwargs  # type: ignore[import-not-found, unused-ignore]
 
 from gpt_from_scratch.evals.lm.bits_per_byte import rolling
-from gpt_from_scratch.evals.lm.checkpoint import Checkpoint, load_checkpoint
+from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
 from gpt_from_scratch.evals.lm.completion import complete
 from gpt_from_scratch.evals.lm.loglikelihood import BATCH_TOKENS, Continuation, encode_pair, loglikelihoods
+from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.models.sampling import RequestSeeds, Sampling
 
 CERTAIN = 0.0, True
@@ -59,7 +60,7 @@ BY_THE_WAY = ("use_cache", "length_penalty", "early_stopping", "pad_token_id", "
 class GPTFromScratchLM(TemplateLM):  # type: ignore[misc, unused-ignore]
     """A checkpoint as an lm-eval model: log-likelihoods, rolling log-likelihoods and generation, all of them batched.
 
-    checkpoint: what `load_checkpoint` opens, or one that is open already
+    checkpoint: what `open_model` opens, or one that is open already
     batch_tokens: tokens a forward pass, padding included; lm-eval's own batch_size, a number of rows, is not used
     """
 
@@ -76,7 +77,7 @@ class GPTFromScratchLM(TemplateLM):  # type: ignore[misc, unused-ignore]
     ) -> None:
         super().__init__()
         if isinstance(checkpoint, str):
-            checkpoint = load_checkpoint(checkpoint, device=device or "auto", tokenizer=tokenizer)
+            checkpoint = open_model(checkpoint, device=device or "auto", tokenizer=tokenizer)
         self.checkpoint = checkpoint
         self.batch_tokens, self.max_gen_toks = int(batch_tokens), int(max_gen_toks)
 

@@ -13,13 +13,14 @@ from typing import Any
 import torch
 
 from gpt_from_scratch.evals.lm.bits_per_byte import evaluate_bits_per_byte, read_documents
-from gpt_from_scratch.evals.lm.checkpoint import Checkpoint, load_checkpoint
+from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
 from gpt_from_scratch.evals.lm.core import Core, evaluate_core
 from gpt_from_scratch.evals.lm.hellaswag import STYLES, HellaSwag, ItemScores, evaluate_hellaswag
 from gpt_from_scratch.evals.lm.loglikelihood import BATCH_TOKENS
 from gpt_from_scratch.evals.lm.ranks import ranks
+from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.support.arguments import ArgumentParser, a_path
-from gpt_from_scratch.support.files import write_text
+from gpt_from_scratch.support.files import new_folder, write_text
 from gpt_from_scratch.support.invocation import how_to_install
 from gpt_from_scratch.support.json_text import json_text
 
@@ -207,8 +208,8 @@ class _Run:
         if not self.reports:
             return
         stamp = datetime.datetime.now(datetime.UTC)
-        name = f"{self.command}-{self.checkpoint.name}-{stamp:%Y%m%d-%H%M%S}"
-        self.folder = self.args.out or Path("runs/evals") / name
+        name = f"{self.command}-{self.checkpoint.name}-{stamp:%Y%m%d-%H%M%S}".replace("/", "-")
+        self.folder = self.args.out or new_folder(Path("runs/evals"), name)
         self.folder.mkdir(parents=True, exist_ok=True)
         settings = {key: str(value) if isinstance(value, Path) else value for key, value in vars(self.args).items()}
         summary = {
@@ -231,7 +232,7 @@ def _opened(parser: argparse.ArgumentParser, argv: list[str]) -> Iterator[_Run]:
     """The checkpoint that the arguments name, on this rank's device, in the asked precision."""
     args, command = parser.parse_args(argv), parser.prog.split()[-1]
     with ranks(args.device) as (device, reports):
-        checkpoint = load_checkpoint(args.checkpoint, device=device, tokenizer=args.tokenizer)
+        checkpoint = open_model(args.checkpoint, device=str(device), tokenizer=args.tokenizer)
         kind = checkpoint.model.wte.weight.device.type
         with torch.autocast(kind, torch.bfloat16, enabled=args.dtype == "bf16"):
             yield _Run(args, checkpoint, reports, command)

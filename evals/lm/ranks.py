@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 import torch.distributed as dist
 
+from gpt_from_scratch.support.devices import choose_device
 from gpt_from_scratch.support.torchrun import position
 
 _ended: "list[dist.ProcessGroup]" = []
@@ -26,22 +27,19 @@ def leave_group() -> None:
 
 
 @contextlib.contextmanager
-def ranks(device: str) -> Iterator[tuple[str, bool]]:
+def ranks(device: str) -> Iterator[tuple[torch.device, bool]]:
     """Join the processes that torchrun started; gives this one's device, and whether it is the one that reports.
 
     Raises:
-        ValueError: what the environment says cannot be.
+        ValueError: there is no such device here, or not one for each process; or what the environment says cannot be.
     """
     found = position()
     if found.size == 1:
-        yield device, True
+        yield choose_device(device), True
         return
-    cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
-    if cuda:
-        device = f"cuda:{found.local_rank}"
-        torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if cuda else "gloo")
+    place = choose_device(device, found.local_rank)
+    dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
     try:
-        yield device, dist.get_rank() == 0
+        yield place, dist.get_rank() == 0
     finally:
         leave_group()

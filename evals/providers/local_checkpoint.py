@@ -32,7 +32,7 @@ class LocalCheckpointProvider:
 
     A checkpoint is a base model, which knows no roles: a conversation is its messages' contents, joined by an empty line.
 
-    path: what `load_checkpoint` opens: a model's folder, a checkpoint, or a run; or a checkpoint that is open already
+    path: what `open_model` opens: a model's folder, a checkpoint, or a run; or a checkpoint that is open already
     seed: the same prompts give the same answers, also where the temperature is above 0; a prompt that is asked again
         gets another answer
     """
@@ -48,11 +48,11 @@ class LocalCheckpointProvider:
 
     @functools.cached_property
     def checkpoint(self) -> "Checkpoint":
-        """The model and its tokenizer. Raises what `load_checkpoint` does."""
-        from gpt_from_scratch.evals.lm.checkpoint import load_checkpoint
+        """The model and its tokenizer. Raises what `open_model` does."""
+        from gpt_from_scratch.models.checkpoints.opening import open_model
 
         if isinstance(self._path, str | Path):
-            return load_checkpoint(self._path, device=self._device)
+            return open_model(self._path, device=self._device)
         return self._path
 
     @functools.cached_property

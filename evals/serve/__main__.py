@@ -37,8 +37,8 @@ def main(argv: list[str]) -> int:
         raise RuntimeError(f"the server needs {error.name}: {how_to_install('serve')}") from error
     import torch
 
-    from gpt_from_scratch.evals.lm.checkpoint import load_checkpoint
     from gpt_from_scratch.evals.serve.worker import Worker
+    from gpt_from_scratch.models.checkpoints.opening import open_model
 
     token = os.environ.get(TOKEN_VARIABLE) or None
     if not is_loopback(args.host) and token is None:
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
             f"send, or stay on 127.0.0.1"
         )
     limits = Limits(max_tokens=args.max_tokens, queue=args.max_queue)
-    checkpoint = load_checkpoint(args.checkpoint, device=args.device, tokenizer=args.tokenizer, name=args.name)
+    checkpoint = open_model(args.checkpoint, device=args.device, tokenizer=args.tokenizer, name=args.name)
     dtype = torch.bfloat16 if args.dtype == "bf16" else None
     worker = Worker(checkpoint, max_rows=args.max_rows, max_queue=limits.queue, dtype=dtype)
     app = Server(checkpoint, worker, limits).app(token=token, hosts=(*LOOPBACK_NAMES, args.host, *args.allowed_host))

@@ -18,14 +18,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gpt_from_scratch.models import pretrained
+from gpt_from_scratch.models import pretrained, weight_files
 from gpt_from_scratch.models.checkpoints.manifest import damage, files, seal
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.models.weight_files import CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE
 from gpt_from_scratch.support.files import sync_folder, write_text
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
 
 MODEL_FOLDER, TENSORS_FILE, STATE_FILE = "model", "optimizer.safetensors", "state.json"
+READ_BY_NAME = tuple(f"{MODEL_FOLDER}/{name}" for name in (CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE, TOKENIZER_FILE))
+"""What is read from a checkpoint because of its name alone."""
+
+
+def step_of(folder: Path) -> int | None:
+    """The step whose checkpoint bears this name, whatever lies there; None for another name."""
+    name = re.fullmatch(r"step-(\d{8,})", folder.name, re.ASCII)
+    return int(name[1]) if name and folder.name == f"step-{int(name[1]):08d}" else None
 
 
 class DamagedCheckpointError(ValueError):
@@ -59,15 +68,15 @@ def read(folder: Path, step: int, map_location: str | torch.device = "cpu") -> C
     Raises:
         DamagedCheckpointError: it is not whole, or is not a checkpoint at all.
     """
-    if lines := damage(folder, step):
+    if lines := damage(folder, step, READ_BY_NAME):
         raise DamagedCheckpointError("\n".join(lines))
     names = [name for name in files(folder) if re.fullmatch(r"optimizer(-\d+-of-\d+)?\.safetensors", name)]
-    tensors = {name: tensor for file in names for name, tensor in pretrained.read_file(folder / file).items()}
+    tensors = {name: tensor for file in names for name, tensor in weight_files.read_file(folder / file).items()}
     return Checkpoint(
         step=step,
         folder=folder,
         tensors={name: tensor.to(map_location) for name, tensor in tensors.items()},
-        state=pretrained.read_json(folder / STATE_FILE),
+        state=weight_files.read_json(folder / STATE_FILE),
     )
 
 
@@ -79,7 +88,7 @@ def write_tensors(
         model = GPT(config)
     model.load_state_dict(dict(weights), assign=True)
     model.save_pretrained(folder / MODEL_FOLDER)
-    pretrained.save_tensors(folder / TENSORS_FILE, dict(tensors))
+    weight_files.save_tensors(folder / TENSORS_FILE, dict(tensors))
 
 
 def complete(

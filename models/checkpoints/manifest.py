@@ -8,10 +8,11 @@ It is written last, so its presence says that everything else was written; its o
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from gpt_from_scratch.support.described import shown
 from gpt_from_scratch.support.files import sha256, write_bytes
 
 MANIFEST_FILE = "manifest.json"
@@ -37,45 +38,57 @@ def files(folder: Path) -> list[str]:
     return list(json.loads((folder / MANIFEST_FILE).read_bytes())["files"])
 
 
-def damage(folder: Path, step: int) -> list[str]:
+def damage(folder: Path, step: int | None = None, read: Collection[str] = ()) -> list[str]:
     """What differs from the manifest, one line for each file; empty if the checkpoint is whole.
 
     Every file is read and compared by SHA-256: torch.load, safetensors and torch's distributed checkpoints all load a
     flipped byte without a word.
+
+    Args:
+        step: The step that the folder's name says; None: it bears another name.
+        read: Files that a reader would take if they were there: those must be in the manifest too.
     """
     path = folder / MANIFEST_FILE
     try:
         data = path.read_bytes()
         manifest = json.loads(data)
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            return [f"{path} is not the manifest of a checkpoint: expected the format {FORMAT!r}"]
+        if manifest.get("version") != VERSION:
+            return [f"{path} has format version {shown(manifest.get('version'))}; this release reads version {VERSION}"]
+        digest = manifest.pop("sha256", None)
+        if data != _rendered(manifest):
+            return [f"{path} is damaged: it does not have the SHA-256 that it names ({shown(digest)})"]
     except FileNotFoundError:
         return [f"{path} is missing: a checkpoint of this project has one, written last"]
     except (OSError, ValueError, RecursionError) as error:
         return [f"{path} is damaged: {error}"]
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        return [f"{path} is not the manifest of a checkpoint: expected the format {FORMAT!r}"]
-    if manifest.get("version") != VERSION:
-        return [f"{path} has format version {manifest.get('version')!r}; this release reads version {VERSION}"]
-    digest = manifest.pop("sha256", None)
-    if data != _rendered(manifest):
-        return [f"{path} is damaged: it does not have the SHA-256 that it names ({digest})"]
-    if manifest["step"] != step:
-        return [
-            f"{path} is the manifest of step {manifest['step']}, not of step {step}: the folder was renamed or mixed up"
-        ]
-    return [line for name, written in manifest["files"].items() if (line := _difference(folder, name, written))]
+    written, made_at = manifest.get("files"), manifest.get("step")
+    if type(made_at) is not int or not isinstance(written, dict) or not written:
+        return [f"{path} is damaged: it names no step, or no files"]
+    if step is not None and made_at != step:
+        return [f"{path} is the manifest of step {made_at}, not of step {step}: the folder was renamed or mixed up"]
+    lines = [line for name, about in written.items() if (line := _difference(folder, name, about))]
+    stray = [name for name in read if name not in written and (folder / name).exists()]
+    return lines + [f"{folder / name} is not one of the checkpoint's files: it was put there later" for name in stray]
 
 
-def _difference(folder: Path, name: str, written: dict[str, Any]) -> str | None:
+def _difference(folder: Path, name: str, written: object) -> str | None:
     path = folder / name
     # The hash proves that nothing changed by accident, not who wrote it: a name still may not lead out of the folder.
     if not re.fullmatch(r"(?!\.)[\w.-]+(/(?!\.)[\w.-]+)?", name, re.ASCII) or path.is_symlink():
-        return f"{folder / MANIFEST_FILE} names {name!r}, which is not a plain file inside the checkpoint"
-    if not path.is_file():
-        return f"{path} is missing"
-    if (size := path.stat().st_size) != written["bytes"]:
-        return f"{path} is damaged: it has {size:,} bytes, it was written with {written['bytes']:,}"
-    if sha256(path) != written["sha256"]:
-        return f"{path} is damaged: its SHA-256 is not the one it was written with"
+        return f"{folder / MANIFEST_FILE} names {shown(name)}, which is not a plain file inside the checkpoint"
+    if not isinstance(written, dict) or type(written.get("bytes")) is not int:
+        return f"{folder / MANIFEST_FILE} is damaged: it does not say how large {name} is"
+    try:
+        if not path.is_file():
+            return f"{path} is missing"
+        if (size := path.stat().st_size) != written["bytes"]:
+            return f"{path} is damaged: it has {size:,} bytes, it was written with {shown(written['bytes'])}"
+        if sha256(path) != written.get("sha256"):
+            return f"{path} is damaged: its SHA-256 is not the one it was written with"
+    except OSError as error:
+        return f"{path} cannot be read: {error}"
     return None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gpt_from_scratch.models import pretrained
+from gpt_from_scratch.models import pretrained, weight_files
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 
 TINY = GPTConfig(block_size=16, vocab_size=50, n_layer=2, n_head=4, n_embd=32)
@@ -83,10 +83,10 @@ def test_the_hubs_older_names_load_too(tmp_path: Path) -> None:
     """gpt2 on the hub has no "transformer." prefix and keeps mask buffers."""
     model = make(TINY)
     model.save_pretrained(tmp_path)
-    tensors = pretrained.read_file(tmp_path / "model.safetensors")
+    tensors = weight_files.read_file(tmp_path / "model.safetensors")
     old = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
     old |= {f"h.{i}.attn.bias": torch.ones(1, 1, 16, 16).tril() for i in range(2)}
-    pretrained.save_tensors(tmp_path / "model.safetensors", old)
+    weight_files.save_tensors(tmp_path / "model.safetensors", old)
     assert same(model, GPT.from_pretrained(tmp_path))
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from gpt_from_scratch.kernels.registry import load_ops
+from gpt_from_scratch.models.checkpoints.finding import find_model
 from gpt_from_scratch.models.generation import Sampling, generate
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.support.visible import visible
@@ -17,7 +18,7 @@ from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokeni
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
 from gpt_from_scratch.training.checkpoints import CheckpointStore
-from gpt_from_scratch.training.generate import beginning, learned_documents, main, model_folder, write
+from gpt_from_scratch.training.generate import beginning, learned_documents, main, write
 
 TOKENIZER = BytePairEncodingTokenizer.from_text("Tom ran to the park. Mia ran to Tom. naïve café\n" * 3, 270)
 
@@ -54,8 +55,8 @@ def expected(model: GPT, prompt: str, seed: int, new: int = 12) -> str:
 def test_a_run_means_its_newest_checkpoint(run: Path) -> None:
     newest = run / "checkpoints" / "step-00000010"
     for source in (run, run / "checkpoints", newest, newest / "model"):
-        assert model_folder(source, no_warning) == newest / "model"
-    assert model_folder(run / "checkpoints" / "step-00000005", no_warning).parent.name == "step-00000005"
+        assert find_model(source, no_warning).samefile(newest / "model")
+    assert find_model(run / "checkpoints" / "step-00000005", no_warning).parent.name == "step-00000005"
 
 
 def test_a_damaged_checkpoint_is_passed_over_and_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

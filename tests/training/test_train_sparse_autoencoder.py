@@ -13,6 +13,7 @@ import torch
 from matplotlib.image import imread
 from safetensors.torch import load_file
 
+from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.sparse_autoencoder import SparseAutoencoder, SparseAutoencoderConfig
 from gpt_from_scratch.models.sparse_autoencoder_files import load_autoencoder, weights_sha256
@@ -23,7 +24,6 @@ from gpt_from_scratch.training import cli, feature_map, train_bigram, train_dict
 from gpt_from_scratch.training.data import stories
 from gpt_from_scratch.training.distributed import Ranks
 from gpt_from_scratch.training.feature_map import plane_of
-from gpt_from_scratch.training.generate import opened
 from gpt_from_scratch.training.run_texts import split_sequences, texts_of_run
 from gpt_from_scratch.training.sparse_autoencoder_page import feature_page, strongest_features
 from gpt_from_scratch.training.start import train
@@ -198,7 +198,8 @@ def test_the_text_is_that_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for name, data in (("stories", []), ("text", ["--data.path", str(text), "--data.tokenizer", "character"])):
         run = ["--run.folder", str(tmp_path), "--run.name", name]
         train(cli.parse(["tiny", *shape.split(), *sizes.split(), *run, *data]), Ranks())
-        folder, _, tokenizer = opened(tmp_path / name, print)
+        opened = open_model(tmp_path / name, device="cpu")
+        folder, tokenizer = opened.folder, opened.tokenizer
         texts = texts_of_run(folder, tokenizer)
         if name == "stories":
             assert stories.parse(next(iter(texts.unseen)))

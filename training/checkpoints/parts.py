@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from gpt_from_scratch.models import pretrained
+from gpt_from_scratch.models import pretrained, weight_files
 from gpt_from_scratch.models.checkpoints.manifest import entry
 from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.support.files import ensure_folder, remove, retried, write_text
@@ -68,7 +68,7 @@ def write_part(
     groups = {f"model/model-{number}.safetensors": weights, f"optimizer-{number}.safetensors": tensors}
     ensure_folder(folder / "model")
     for name, group in groups.items():
-        pretrained.save_tensors(folder / name, dict(group))
+        weight_files.save_tensors(folder / name, dict(group))
     note = {"weights": sorted(weights), "files": {name: entry(folder / name) for name in groups}}
     write_text(_note(folder, ranks.rank), json.dumps(note))
 
@@ -91,7 +91,7 @@ def join_parts(folder: Path, ranks: Ranks, config: GPTConfig) -> dict[str, dict[
         if time.monotonic() > stop:
             raise PartError(f"ranks {missing} have not written their parts of {folder} in {PEER_TIMEOUT:.0f} s")
         time.sleep(0.02)
-    parts = [retried(functools.partial(pretrained.read_json, note)) for note in notes]
+    parts = [retried(functools.partial(weight_files.read_json, note)) for note in notes]
     for part in parts:
         if "failed" in part:
             raise PartError(part["failed"], part["full"], part["disk"])
@@ -105,7 +105,7 @@ def join_parts(folder: Path, ranks: Ranks, config: GPTConfig) -> dict[str, dict[
         else pretrained.gpt2_config(config)
     )
     index = {"metadata": {"total_size": total}, "weight_map": weight_map}
-    for name, document in ((pretrained.CONFIG_FILE, described), (pretrained.INDEX_FILE, index)):
+    for name, document in ((weight_files.CONFIG_FILE, described), (weight_files.INDEX_FILE, index)):
         write_text(folder / "model" / name, json.dumps(document, indent=2) + "\n")
     for note in notes:
         remove(note)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from gpt_from_scratch.models.weight_files import not_finite
+
 
 class NonFiniteError(ValueError):
     """The state holds NaN or infinity: saving it would let rotation replace good checkpoints by a ruined one."""
@@ -38,15 +40,6 @@ class Staging:
 
 def require_finite(tensors: Mapping[str, Tensor]) -> None:
     """Raises NonFiniteError that names the tensors with a NaN or an infinity in them."""
-    wrong = [name for name, tensor in tensors.items() if not _is_finite(tensor)]
-    if wrong:
+    if wrong := not_finite(tensors):
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
         raise NonFiniteError(f"not saved, since these hold NaN or infinity: {', '.join(wrong[:5])}{more}")
-
-
-def _is_finite(tensor: Tensor) -> bool:
-    if not tensor.is_floating_point() or tensor.numel() == 0:
-        return True
-    # The extremes carry a NaN along, and need no mask as large as the tensor: seven times faster than isfinite (measured).
-    low, high = torch.aminmax(tensor)
-    return bool(torch.isfinite(low) & torch.isfinite(high))

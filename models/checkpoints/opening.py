@@ -1,0 +1,127 @@
+"""The one door to a trained model: what it opens is proven, and its weights come with their own tokenizer."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpt_from_scratch.models import pretrained
+from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER
+from gpt_from_scratch.models.checkpoints.finding import CHECKPOINTS, find_model
+from gpt_from_scratch.models.gpt import GPT, GPT2_SIZES
+from gpt_from_scratch.support.devices import choose_device
+from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
+from gpt_from_scratch.tokenizer.protocol import Tokenizer
+
+GPT2 = "gpt2"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A model ready to be asked, with its tokenizer, and the name that tells it from others in results."""
+
+    model: GPT
+    tokenizer: Tokenizer
+    name: str
+    folder: Path | None = None
+    """Where the model lies; None: it came from the hub, or was made here."""
+
+    @property
+    def context(self) -> int:
+        """How many tokens the model sees at once."""
+        return self.model.config.block_size
+
+
+def open_model(
+    source: str | Path,
+    *,
+    device: str = "auto",
+    tokenizer: str | Path | Tokenizer | None = None,
+    name: str | None = None,
+    hub: bool = False,
+    warn: Callable[[str], None] = _log.warning,
+) -> OpenedModel:
+    """Open a run (its newest whole checkpoint), one of its checkpoints, or a folder with a model and its tokenizer.
+
+    A checkpoint is proven by its manifest, file by file, also where its model/ is named. A folder from elsewhere has none:
+    its weights must fit its config, be of a floating-point type, and be finite.
+
+    Args:
+        source: Also a GPT-2 by its name on the Hugging Face hub ("gpt2", "gpt2-medium", ...).
+        device: See `choose_device`.
+        tokenizer: A tokenizer, its file, or a folder with one, for a model that came without; "gpt2" is GPT-2's own. Where
+            the model has one, the two must be the same.
+        name: What to call the model in results, instead of its run and step.
+        hub: Also take any other model of the hub by its name.
+        warn: Told of each newer checkpoint of the run that is damaged and therefore passed over, and of a head of its own.
+
+    Raises:
+        FileNotFoundError: No model there, or no tokenizer.
+        ValueError: A damaged file, by name; a tokenizer that is not the model's; an unknown device.
+    """
+    place = choose_device(device)
+    by_name = isinstance(source, str) and not Path(source).exists() and (hub or _is_gpt2(source))
+    folder = None if by_name else find_model(Path(source), warn)
+    theirs = _given(GPT2) if by_name and _is_gpt2(str(source)) and tokenizer is None else _beside(folder)
+    given = tokenizer if tokenizer is None or isinstance(tokenizer, Tokenizer) else _given(tokenizer)
+    chosen = theirs if given is None else given
+    if chosen is None:
+        raise FileNotFoundError(
+            f"{folder or source} has no {TOKENIZER_FILE}: save the model's tokenizer there (tokenizer.save), or name it: "
+            "--tokenizer gpt2, or --tokenizer FILE"
+        )
+    model = pretrained.load(str(source) if folder is None else folder, warn)
+    if chosen.n_vocab > (rows := model.config.vocab_size):
+        raise ValueError(
+            f"the tokenizer {chosen!r} has {chosen.n_vocab} tokens, the model {rows}: they do not belong together, "
+            f"{source} knows only {rows}"
+        )
+    if theirs is not None and not is_same(chosen, theirs):
+        raise ValueError(
+            f"the tokenizer given is not the one that the model {source} learned with (fingerprint "
+            f"{chosen.fingerprint[:12]}…, the model's has {theirs.fingerprint[:12]}…): its ids mean other text. Leave it out, "
+            "and the model's own is taken"
+        )
+    called = name or (str(source) if folder is None else _name(folder))
+    return OpenedModel(model.to(place).eval(), chosen, called, folder)
+
+
+def is_same(one: Tokenizer, other: Tokenizer) -> bool:
+    """Whether two tokenizers give every id the same meaning (they may be of different kinds)."""
+    if one.fingerprint == other.fingerprint:
+        return True
+    ids = range(one.n_vocab)
+    return one.n_vocab == other.n_vocab and all(_meaning(one, index) == _meaning(other, index) for index in ids)
+
+
+def _meaning(tokenizer: Tokenizer, index: int) -> bytes | None:
+    try:
+        return tokenizer.decode_bytes([index])
+    except ValueError:
+        return None  # an id without a token
+
+
+def _is_gpt2(name: str) -> bool:
+    return name.removeprefix("openai-community/") in GPT2_SIZES
+
+
+def _beside(folder: Path | None) -> Tokenizer | None:
+    """The tokenizer that lies beside a model; None if there is none."""
+    return None if folder is None or not (folder / TOKENIZER_FILE).exists() else load_tokenizer(folder)
+
+
+def _given(tokenizer: str | Path) -> Tokenizer:
+    if str(tokenizer) == GPT2 and not Path(tokenizer).exists():
+        from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
+
+        return TiktokenTokenizer.from_name(GPT2)
+    return load_tokenizer(tokenizer)
+
+
+def _name(folder: Path) -> str:
+    """The run and the step of .../RUN/checkpoints/STEP/model, else the folder's own name."""
+    parts = folder.resolve().parts
+    if len(parts) >= 4 and parts[-1] == MODEL_FOLDER and parts[-3] == CHECKPOINTS:
+        return f"{parts[-4]}-{parts[-2]}"
+    return parts[-2] if parts[-1] == MODEL_FOLDER and len(parts) > 1 else parts[-1]

