@@ -193,3 +193,66 @@ def test_a_model_comes_from_a_hub_by_name(tmp_path: Path) -> None:
         server.server_close()
     assert results[0].stdout.strip() == str(make(TINY).num_parameters()), results[0].stderr
     assert "the hub did not give 'someone/other'" in results[1].stderr
+
+
+@pytest.mark.parametrize("said", [True, None, False], ids=["tied", "nothing", "untied"])
+@pytest.mark.parametrize("differs", [True, False])
+def test_a_head_of_its_own_is_kept_as_transformers_keeps_it(
+    tmp_path: Path, said: bool | None, differs: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    from transformers import GPT2LMHeadModel
+
+    make(TINY).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["tie_word_embeddings"]
+    (tmp_path / "config.json").write_text(json.dumps(config | ({} if said is None else {"tie_word_embeddings": said})))
+    tensors = weight_files.read_file(tmp_path / "model.safetensors")
+    head = tensors["transformer.wte.weight"].clone()
+    tensors["lm_head.weight"] = head.roll(1, 0) if differs else head
+    weight_files.save_tensors(tmp_path / "model.safetensors", tensors)
+    model, theirs = GPT.from_pretrained(tmp_path), GPT2LMHeadModel.from_pretrained(tmp_path).eval()
+    tokens = torch.randint(50, (3, 16))
+    with torch.no_grad():
+        torch.testing.assert_close(model(tokens), theirs(tokens).logits, rtol=1e-4, atol=1e-4)
+    assert model.config.tie_head == (said is not False and not differs)
+    assert ("lm_head.weight is not the embedding" in caplog.text) == (said is not False and differs)
+    model.save_pretrained(tmp_path / "again")
+    assert same(model, GPT.from_pretrained(tmp_path / "again"))
+
+
+def test_a_head_that_is_said_to_be_there_and_is_not_is_named(tmp_path: Path) -> None:
+    make(TINY).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "tie_word_embeddings": False}))
+    with pytest.raises(ValueError, match=r"lm_head\.weight"):
+        GPT.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int32, torch.bool, torch.float8_e4m3fn], ids=str)
+def test_weights_that_are_no_floats_are_refused_by_name(tmp_path: Path, dtype: torch.dtype) -> None:
+    make(TINY).save_pretrained(tmp_path)
+    tensors = weight_files.read_file(tmp_path / "model.safetensors")
+    name = "transformer.h.1.mlp.c_fc.weight"
+    weight_files.save_tensors(tmp_path / "model.safetensors", {**tensors, name: tensors[name].to(dtype)})
+    with pytest.raises(ValueError, match=r"model\.safetensors: h\.1\.mlp\.c_fc\.weight is of type .*quantized"):
+        GPT.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16], ids=str)
+def test_weights_of_any_floating_type_load(tmp_path: Path, dtype: torch.dtype) -> None:
+    model = make(TINY)
+    model.save_pretrained(tmp_path)
+    tensors = weight_files.read_file(tmp_path / "model.safetensors")
+    weight_files.save_tensors(tmp_path / "model.safetensors", {name: t.to(dtype) for name, t in tensors.items()})
+    loaded = GPT.from_pretrained(tmp_path).state_dict()
+    assert all(torch.equal(loaded[name], t.to(dtype).float()) for name, t in model.state_dict().items())
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path: Path, number: float) -> None:
+    model = make(MODERN)
+    with torch.no_grad():
+        model.h[1].attn.c_proj.weight[3, 4] = number
+    model.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"model\.safetensors: NaN or infinity in h\.1\.attn\.c_proj\.weight"):
+        GPT.from_pretrained(tmp_path)

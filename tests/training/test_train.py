@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.tokenizer.files import load_tokenizer
 from gpt_from_scratch.training import loop, train_gpt2
 from gpt_from_scratch.training.cli import parse
 from gpt_from_scratch.training.distributed import Ranks
@@ -119,8 +120,34 @@ def test_micro_batches_add_up_to_the_same_step(run: Run) -> None:
 def test_a_run_begins_from_the_weights_of_another(run: Run) -> None:
     first = run("first")
     tokenizer = str(max((first / "checkpoints").glob("step-*")) / "model")
-    second = run("second", "--init-from", str(first), "--data.tokenizer", tokenizer)
-    assert lines(second, "eval")[0]["loss"] == pytest.approx(lines(first, "eval")[12]["loss"], rel=1e-6)
+    for name, more in (("given", ["--data.tokenizer", tokenizer]), ("of the weights", [])):
+        second = run(name, "--init-from", str(first), *more)
+        assert lines(second, "eval")[0]["loss"] == pytest.approx(lines(first, "eval")[12]["loss"], rel=1e-6)
+
+
+def test_weights_begin_with_their_own_tokenizer_whatever_the_data_would_make(
+    run: Run, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another one with as many ids would give every id another meaning, without a word."""
+    first = run("first")
+    shifted = str.maketrans("abcdefghijklmnopqrstuvwxyz", "bcdefghijklmnopqrstuvwxyza")
+    other = tmp_path / "other.txt"
+    other.write_text((tmp_path / "text.txt").read_text(encoding="utf-8").translate(shifted), encoding="utf-8")
+    text = (tmp_path / "text.txt").read_text(encoding="utf-8")
+    (tmp_path / "fewer.txt").write_text(text.replace("cat", "mat"), encoding="utf-8")
+    place = arguments.index("--data.tokenizer")
+    unsaid = [*arguments[:place], *arguments[place + 2 :], "--data.path", str(tmp_path / "fewer.txt")]
+    train(parse([*unsaid, "--init-from", str(first), "--run.name", "second"]), Ranks())
+    second = tmp_path / "runs" / "second"
+    ours, theirs = (max((path / "checkpoints").glob("step-*")) / "model" for path in (first, second))
+    assert load_tokenizer(ours).fingerprint == load_tokenizer(theirs).fingerprint
+    config = json.loads((second / "config.json").read_text(encoding="utf-8"))
+    assert config["data"]["tokenizer"] == "weights"
+    train(parse(["--resume", str(second)]), Ranks())
+    told = fails(
+        [*arguments, "--init-from", str(first), "--data.path", str(other), "--data.tokenizer", "character"], capsys
+    )
+    assert "is not the one that the model" in told and "learned with" in told
 
 
 def test_a_bad_step_is_skipped_and_too_many_end_the_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,320 @@
+"""The one door to a trained model: every byte of a checkpoint is proven, wherever the model is asked for."""
+
+import importlib.util
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gpt_from_scratch.evals.lm.commands import bits_per_byte
+from gpt_from_scratch.evals.providers.local_checkpoint import LocalCheckpointProvider
+from gpt_from_scratch.evals.serve import __main__ as serve_command
+from gpt_from_scratch.models.checkpoints import manifest
+from gpt_from_scratch.models.checkpoints.checkpoint import DamagedCheckpointError
+from gpt_from_scratch.models.checkpoints.opening import open_model
+from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.support.devices import choose_device
+from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+from gpt_from_scratch.tokenizer.character import CharacterTokenizer
+from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
+from gpt_from_scratch.training import draw_attention, generate, train_sparse_autoencoder
+from gpt_from_scratch.training.checkpoints import CheckpointStore
+from tests.training.checkpoints.test_damage import FILES, HARM, flip
+
+TOKENIZER = BytePairEncodingTokenizer.from_text("Tom ran to the park. Mia ran to Tom.\n" * 3, 270)
+CONFIG = GPTConfig(vocab_size=TOKENIZER.n_vocab, block_size=32, n_layer=1, n_head=2, n_embd=16)
+TEXT = "Tom ran to the park. "
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with checkpoints of the steps 5 and 10."""
+    torch.manual_seed(0)
+    run = tmp_path_factory.mktemp("runs") / "one"
+    store = CheckpointStore(run / "checkpoints")
+    for step in (5, 10):
+        tensors = {"optimizer.x": torch.zeros(8)}
+        model = GPT(CONFIG)
+        store.save(
+            step,
+            config=CONFIG,
+            weights=model.state_dict(),
+            tokenizer=TOKENIZER,
+            tensors=tensors,
+            state={"step": step, "config": {"data": {"source": "text"}}},
+        )
+    (run / "text.txt").write_text(TEXT * 20, encoding="utf-8")
+    return run
+
+
+@pytest.fixture
+def run(whole: Path, tmp_path: Path) -> Path:
+    """A copy, to be damaged."""
+    shutil.copytree(whole, tmp_path / "one")
+    return tmp_path / "one"
+
+
+def by_generate(source: Path) -> None:
+    generate.main([str(source), "--num", "1", "--max-new-tokens", "1", "--device", "cpu"])
+
+
+def by_bits_per_byte(source: Path) -> None:
+    text, out = (
+        next(path for path in source.parents if (path / "text.txt").exists()) / "text.txt",
+        source.parent / "out",
+    )
+    bits_per_byte(["--checkpoint", str(source), "--data", str(text), "--device", "cpu", "--out", str(out)])
+
+
+def by_serve(source: Path) -> None:
+    serve_command.main(["--checkpoint", str(source), "--device", "cpu", "--port", "0"])
+
+
+def by_lm_eval(source: Path) -> None:
+    from gpt_from_scratch.evals.harness.lm_eval_adapter import GPTFromScratchLM
+
+    GPTFromScratchLM(str(source), device="cpu")
+
+
+def by_local(source: Path) -> None:
+    LocalCheckpointProvider(source, device="cpu").fingerprint()
+
+
+def by_attention(source: Path) -> None:
+    draw_attention.main([str(source), "--out", str(source.parent / "out"), "--text", "Tom"])
+
+
+def by_autoencoder(source: Path) -> None:
+    train_sparse_autoencoder.main([str(source), "--out", str(source.parent / "out"), "--n-tokens", "200"])
+
+
+def by_open_model(source: Path) -> None:
+    open_model(source, device="cpu")
+
+
+DOORS: list[Callable[[Path], None]] = [by_generate, by_bits_per_byte, by_serve, by_local, by_attention, by_autoencoder]
+if importlib.util.find_spec("lm_eval") is not None:  # else under `make harness`, which has it
+    DOORS.append(by_lm_eval)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
+def test_a_flipped_byte_in_any_file_is_named_at_every_door(run: Path, door: Callable[[Path], None], name: str) -> None:
+    checkpoint = run / "checkpoints" / "step-00000010"
+    flip(checkpoint / name, (checkpoint / name).stat().st_size // 2, bit=2)
+    for source in (checkpoint, checkpoint / "model"):
+        with pytest.raises(DamagedCheckpointError, match=Path(name).name) as told:
+            door(source)
+        assert str(told.value).count("\n") <= 2
+
+
+@pytest.mark.parametrize("harm", HARM)
+@pytest.mark.parametrize("name", FILES)
+def test_a_run_with_a_damaged_checkpoint_opens_as_the_one_before(
+    run: Path, whole: Path, name: str, harm: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    if (name, harm) == ("manifest.json", "a link"):  # the same bytes in another place: the manifest is still true
+        return
+    HARM[harm](run / "checkpoints" / "step-00000010" / name)
+    with caplog.at_level(logging.WARNING):
+        opened = open_model(run, device="cpu")
+    assert opened.name == "one-step-00000005" and opened.folder is not None
+    assert "the checkpoint of step 10 is damaged and passed over" in caplog.text and Path(name).name in caplog.text
+    expected = open_model(whole / "checkpoints" / "step-00000005", device="cpu")
+    assert torch.equal(opened.model.wte.weight, expected.model.wte.weight)
+
+
+@pytest.mark.parametrize("what", ["a file", "a dangling link", "an empty folder"])
+def test_a_checkpoints_place_taken_by_something_else_is_passed_over(
+    run: Path, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = run / "checkpoints" / "step-00000020"
+    {
+        "a file": lambda: place.write_text("?"),
+        "a dangling link": lambda: place.symlink_to("nothing"),
+        "an empty folder": place.mkdir,
+    }[what]()
+    with caplog.at_level(logging.WARNING):
+        assert open_model(run, device="cpu").name == "one-step-00000010"
+    assert "the checkpoint of step 20 is damaged and passed over" in caplog.text
+
+
+def test_what_was_put_beside_the_proven_files_is_not_read(run: Path) -> None:
+    """A reader would take model.safetensors.index.json or another file by its name alone."""
+    (run / "checkpoints" / "step-00000010" / "model" / "model.safetensors.index.json").write_text("{}")
+    with pytest.raises(DamagedCheckpointError, match=r"index\.json is not one of the checkpoint's files"):
+        open_model(run / "checkpoints" / "step-00000010", device="cpu")
+
+
+def test_a_checkpoint_is_proven_by_whatever_name_it_is_found(run: Path, tmp_path: Path) -> None:
+    best = tmp_path / "best"
+    shutil.copytree(run / "checkpoints" / "step-00000010", best)
+    (tmp_path / "link").symlink_to(best / "model")
+    for source in (best, best / "model", tmp_path / "link"):
+        assert open_model(source, device="cpu").model.config == CONFIG
+    flip(best / "model" / "model.safetensors", -1)
+    for source in (best, best / "model", tmp_path / "link"):
+        with pytest.raises(DamagedCheckpointError, match=r"model\.safetensors is damaged: its SHA-256"):
+            open_model(source, device="cpu")
+    shutil.copytree(run / "checkpoints" / "step-00000010", run / "checkpoints" / "step-00000030")
+    with pytest.raises(DamagedCheckpointError, match="the manifest of step 10, not of step 30"):
+        open_model(run / "checkpoints" / "step-00000030", device="cpu")
+
+
+def test_a_live_runs_rotation_is_no_damage(
+    run: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While step 10 is read, the run saves step 15 and removes step 10."""
+    newer, original = run / "checkpoints" / "step-00000015", manifest.damage
+
+    def racing(folder: Path, *rest: Any) -> list[str]:
+        if folder.name == "step-00000010" and not newer.exists():
+            saved = CheckpointStore(run / "checkpoints", keep_last=1)
+            before = saved.load()
+            assert before is not None
+            weights = before.model().state_dict()
+            saved.save(15, config=CONFIG, weights=weights, tokenizer=TOKENIZER, tensors={}, state={})
+        return original(folder, *rest)
+
+    monkeypatch.setattr("gpt_from_scratch.models.checkpoints.finding.damage", racing)
+    with caplog.at_level(logging.WARNING):
+        assert open_model(run, device="cpu").name == "one-step-00000015"
+    assert "damaged" not in caplog.text
+
+
+def test_a_model_alone_is_no_checkpoint_and_is_checked_for_what_can_be(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run / "checkpoints" / "step-00000010" / "model", tmp_path / "mine")
+    assert open_model(tmp_path / "mine", device="cpu").name == "mine"
+
+
+def test_a_tokenizer_that_is_not_the_models_is_refused_and_an_equal_one_is_not(run: Path, tmp_path: Path) -> None:
+    other = BytePairEncodingTokenizer.from_text("on and on and on, the sea. The sea, the sea." * 9, 270)
+    assert other.n_vocab == TOKENIZER.n_vocab
+    other.save(tmp_path / "other.json")
+    with pytest.raises(ValueError, match="is not the one that the model .* learned with"):
+        open_model(run, device="cpu", tokenizer=tmp_path / "other.json")
+    TOKENIZER.save(tmp_path / "same.json")
+    assert (
+        open_model(run, device="cpu", tokenizer=tmp_path / "same.json").tokenizer.fingerprint == TOKENIZER.fingerprint
+    )
+
+
+def test_devices_have_one_place_and_one_text() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+    for name in ("cpuu", "cuda:99", "meta", "", "mps" if not torch.backends.mps.is_available() else "cuda:98"):
+        with pytest.raises(ValueError, match=f"no device '{name}' here: .*Usable here: cpu"):
+            choose_device(name)
+
+
+JSON_FILES = [name for name in FILES if name.endswith(".json")]
+odd = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.sampled_from([0, -1, 1, 3, 2**31, 2**63, 10**30, 10**400, 0.5, 1e9, float("nan"), float("inf")]),
+    st.sampled_from(["", "x", "../x", "\x00", "\ud800", "model.safetensors", [], {}, [[]], {"a": {}}, [1, None]]),
+)
+
+
+@st.composite
+def changed(draw: st.DrawFn, document: Any) -> Any:
+    """A JSON document with one place of it replaced, removed, or wrapped."""
+    if isinstance(document, dict) and document and draw(st.integers(0, 3)):
+        key = draw(st.sampled_from(sorted(document)))
+        if draw(st.integers(0, 4)) == 0:
+            return {name: value for name, value in document.items() if name != key}
+        return {**document, key: draw(changed(document[key]))}
+    if isinstance(document, list) and document and draw(st.booleans()):
+        place = draw(st.integers(0, len(document) - 1))
+        return [*document[:place], draw(changed(document[place])), *document[place + 1 :]]
+    return draw(odd)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_json_at_any_place_of_a_model_is_words(
+    whole: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """A model's folder without a manifest, and one with a manifest that says of its files what somebody liked."""
+    model = whole / "checkpoints" / "step-00000010" / "model"
+    folder = tmp_path_factory.mktemp("any") / "mine"
+    shutil.copytree(model, folder)
+    index = {"metadata": {}, "weight_map": dict.fromkeys(weight_names(), "w-1.safetensors")}
+    if data.draw(st.booleans()):
+        (folder / "model.safetensors").rename(folder / "w-1.safetensors")
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    path = data.draw(st.sampled_from(sorted(folder.glob("*.json"))))
+    document = data.draw(changed(json.loads(path.read_bytes())))
+    path.write_text(json.dumps(document), encoding="utf-8")
+    try:
+        open_model(folder, device="cpu", warn=lambda message: None)
+    except (ValueError, FileNotFoundError) as error:
+        assert path.name in str(error) or "safetensors" in str(error) or "tokenizer" in str(error)
+
+
+def weight_names() -> list[str]:
+    with torch.device("meta"):
+        names = GPT(CONFIG).state_dict().keys()
+    return [f"transformer.{name}" for name in names]
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_any_manifest_that_proves_itself_is_words(
+    whole: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    checkpoint = tmp_path_factory.mktemp("any") / "step-00000010"
+    checkpoint.mkdir()
+    for path in (whole / "checkpoints" / "step-00000010").iterdir():
+        (checkpoint / path.name).symlink_to(path) if path.is_dir() else shutil.copy(path, checkpoint)
+    written = json.loads((checkpoint / "manifest.json").read_bytes())
+    del written["sha256"]
+    document = data.draw(changed(written))
+    try:
+        rendered = manifest._rendered(document)
+    except TypeError:  # not an object
+        rendered = json.dumps(document).encode()
+    (checkpoint / "manifest.json").write_bytes(rendered)
+    if document != written:
+        with pytest.raises((ValueError, FileNotFoundError), match="manifest|SHA-256|bytes|missing|put there later"):
+            open_model(checkpoint, device="cpu")
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("block_size", 10**9),
+        ("n_layer", 10**30),
+        ("n_layer", 10**9),
+        ("n_head", 0),
+        ("n_kv_head", 0),
+        ("n_embd", 10**9),
+        ("n_embd", 2**30),
+        ("vocab_size", 10**12),
+        ("ngram", 10**8),
+        ("ngram_buckets", 10**9),
+        ("position", ["rotary"]),
+        ("bias", "yes"),
+        ("n_head", 2.0),
+        ("n_head", None),
+        ("n_head", {}),
+        ("qk_norm", 1),
+    ],
+)
+@pytest.mark.parametrize("position", ["learned", "rotary"])
+def test_sizes_that_cannot_be_are_named_with_their_file(
+    tmp_path: Path, field: str, value: object, position: str
+) -> None:
+    config = GPTConfig(**{**vars(CONFIG), "position": position, "ngram": 2, "ngram_buckets": 16, "n_layer": 2})
+    GPT(config).save_pretrained(tmp_path)
+    CharacterTokenizer("abc").save(tmp_path / TOKENIZER_FILE)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), field: value}), encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"config\.json: {field}"):
+        open_model(tmp_path, device="cpu")
