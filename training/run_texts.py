@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER, STATE_FILE
-from gpt_from_scratch.models.pretrained import read_json
+from gpt_from_scratch.models.weight_files import read_json
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
 from gpt_from_scratch.training.config import DataConfig, from_json
 from gpt_from_scratch.training.corpus import documents_of, read_split
