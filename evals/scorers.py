@@ -86,7 +86,7 @@ def _choice(output: str, asked: Asked) -> Score:
 def numeric_close(rel_tol: float = 1e-2, abs_tol: float = 0.0) -> Scorer:
     """Right where the number in the answer is within `rel_tol` of an ideal one, or within `abs_tol`.
 
-    The number is the whole answer, or what follows its last "=", or its last number (`read_number`).
+    The number is what `read_number` reads; an answer from which it reads none scores 0.
     """
 
     def judge(output: str, asked: Asked) -> Score:

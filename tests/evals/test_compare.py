@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt_from_scratch.evals import questions
@@ -66,6 +66,7 @@ def test_other_words_around_a_question_are_told(tmp_path: Path) -> None:
 names = st.text(max_size=5)
 
 
+@settings(deadline=None)
 @given(st.lists(names, min_size=1, max_size=4, unique=True), st.lists(names, max_size=4, unique=True), names, names)
 def test_the_hash_is_of_the_content_alone(right: list[str], wrong: list[str], body: str, name: str) -> None:
     sample = MCQuestion(id="i", body=body, choices_right=right, choices_wrong=wrong)

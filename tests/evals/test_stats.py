@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from gpt_from_scratch.evals import stats
 
 
+@settings(deadline=None)
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.999))
 def test_a_proportions_interval_is_scipys_exact_one(counts: tuple[int, int], confidence: float) -> None:
     successes, n = counts
@@ -29,6 +30,7 @@ def test_what_no_interval_can_be_made_of() -> None:
         stats.paired_difference({"a": 0.0}, {"a": 2.0})
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=50))
 def test_without_clusters_it_is_the_standard_error(scores: list[float]) -> None:
     expected = statistics.stdev(scores) / math.sqrt(len(scores))
@@ -212,6 +214,7 @@ def test_a_paired_difference_sees_what_two_intervals_hide() -> None:
         stats.paired_difference({"a": 1.0}, {"b": 1.0})
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([-1.0, 0.0, 1.0]), min_size=1, max_size=60))
 def test_equal_sizes_are_mcnemars_exact_test(differences: list[float]) -> None:
     up, down = differences.count(1.0), differences.count(-1.0)
