@@ -292,6 +292,7 @@ def test_an_answer_cut_off_before_its_first_word_is_an_error(server: Any, openai
 def test_wrong_options_are_refused_before_anything_is_asked() -> None:
     for options, message in [
         ({"limit": 0}, "limit must be at least 1"),
+        ({"temperature": float("nan")}, "temperature must be a number of at least 0"),
         ({"epochs": 0}, "epochs must be at least 1"),
         ({"max_concurrency": 0}, "max_concurrency must be at least 1"),
         ({"max_retries": -1}, "max_retries"),

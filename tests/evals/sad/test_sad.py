@@ -190,7 +190,7 @@ def test_a_server_that_is_not_there_or_has_another_model(
     with socket.create_server(("127.0.0.1", 0)) as free:
         nothing = f"http://127.0.0.1:{free.getsockname()[1]}"
     assert call("check", clone, nothing) == 1
-    assert "python -m gpt_from_scratch.evals.serve --checkpoint CHECKPOINT --name tiny" in capfd.readouterr().out
+    assert "python -m gpt_from_scratch serve --checkpoint CHECKPOINT --name tiny" in capfd.readouterr().out
     (clone / "models.yaml").write_text("- name: gptfs/other\n")
     assert main(["sad", "check", "--model", "other", "--clone", str(clone), "--url", url]) == 1
     assert "that server has tiny" in capfd.readouterr().out
@@ -212,7 +212,7 @@ def test_the_bridge_says_what_failed(url: str, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setenv("GPTFS_URL", url)
     monkeypatch.setattr(sad_bridge.time, "sleep", lambda seconds: None)
-    with pytest.raises(RuntimeError, match=r"/detokenize answered 400: .*unknown token id 10000"):
+    with pytest.raises(RuntimeError, match=r"/detokenize answered 400: .*token.* 10000"):
         sad_bridge.decode("gptfs/tiny", [10_000])
     with pytest.raises(ValueError, match="'gpt-4o' is none of this server's models"):
         sad_bridge.encode("gpt-4o", "a")
@@ -220,3 +220,25 @@ def test_the_bridge_says_what_failed(url: str, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv("GPTFS_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
     with pytest.raises(RuntimeError, match=r"no server at .*start python -m gpt_from_scratch.evals.serve"):
         sad_bridge.encode("gptfs/tiny", "a")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *(b"", b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{", b"HTTP/1.1 500 X\r\n\r\n"),
+        *(b"HTTP/1.1 200 OK\r\n\r\n" + body for body in (b"[]", b"null", b'{"data": [5]}', b"\xff", b"[" * 100_000)),
+    ],
+)
+def test_a_server_that_answers_anything_else_is_none(reply: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(reply)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert sad.serves(f"http://127.0.0.1:{server.getsockname()[1]}") is None
+        thread.join()
