@@ -87,7 +87,8 @@ def blank(text: str, secrets: frozenset[str]) -> str:
 
 def redact(text: str) -> str:
     """Blank out the keys that are known here and what looks like one: vendors quote keys in their error messages."""
-    named = {value for name, value in os.environ.items() if _NAMES.search(name) and len(value) >= SHORTEST}
+    named = {value.strip() for name, value in os.environ.items() if _NAMES.search(name)}
+    named = {value for value in named if len(value) >= SHORTEST}
     return _SHAPES.sub(BLANK, blank(text, frozenset(named | _remembered)))
 
 

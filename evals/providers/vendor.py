@@ -66,6 +66,11 @@ class VendorProvider:
         key = (self.api_key or NO_KEY) if self.base_url is not None else os.environ.get(self.key_variable)
         if not key:
             raise MissingKeyError(self.key_variable)
+        if not (key.isascii() and key.isprintable() and key == key.strip()):  # the SDK's error would quote it
+            where = self.key_variable if self.base_url is None else "api_key"
+            raise ValueError(
+                f"{where} is no key: it holds a line break, a blank at an end or a letter beyond ASCII. Set it again."
+            )
         arguments: dict[str, Any] = {"api_key": key}
         secrets = [] if key == NO_KEY else [key]
         if url := self.base_url or os.environ.get(self.url_variable):

@@ -166,3 +166,20 @@ def test_a_record_of_an_older_version_is_gone_on_with(server: Any, tmp_path: Pat
     with pytest.raises(ValueError, match="is the record of another run") as caught:
         run_samples(samples, OpenAIProvider(base_url=with_canaries("http://other/v1")), **options)
     assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize("odd", ["\n", "\r\n", " ", "\x00", "ä", "\ud800"])
+def test_a_key_that_no_header_holds_is_refused_without_being_quoted(
+    odd: str, server: Any, openai_url: str, anthropic_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind, name in ((OpenAIProvider, "OPENAI_API_KEY"), (AnthropicProvider, "ANTHROPIC_API_KEY")):
+        provider = kind(base_url=server.url, api_key=f"{CANARY}{odd}")
+        if odd not in ("\x00", "\ud800"):  # these no environment holds
+            monkeypatch.setenv(name, f"{CANARY}{odd}")
+            with pytest.raises(ValueError, match=f"{name} is no key") as caught:
+                kind().execute("claude-opus-5", TEXT)
+            assert CANARY not in str(caught.value)
+        with pytest.raises(ValueError, match="api_key is no key") as caught:
+            provider.execute("m", TEXT)
+        assert CANARY not in str(caught.value)
+    assert server.log == []
