@@ -16,9 +16,11 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import NoReturn
 
+from gpt_from_scratch.support.streams import end_output, open_closed_streams
 from gpt_from_scratch.support.visible import visible
 
 MISTAKE, INTERRUPTED, NOBODY_READS = 2, 128 + signal.SIGINT, 128 + signal.SIGPIPE
@@ -39,13 +41,38 @@ def run_command(name: str, target: str) -> NoReturn:
 
     def call() -> int | str | None:
         module, _, function = target.partition(":")
-        status: int | None = getattr(importlib.import_module(module), function)(sys.argv[1:])
+        with ending_at_once(name):
+            command = getattr(importlib.import_module(module), function)
+        status: int | None = command(sys.argv[1:])
         return status
 
+    open_closed_streams()
     show_any_text()
     status = status_of(name, call)
     end_output()
     sys.exit(status)
+
+
+@contextlib.contextmanager
+def ending_at_once(name: str) -> Iterator[None]:
+    """Ctrl-C ends the process on the spot while the block runs, which has begun nothing that could be lost.
+
+    An exception would not do: a library that is imported half can be asked for once more, and then fails in other words, or
+    hides that it failed.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        with contextlib.suppress(OSError):  # nobody reads it
+            os.write(2, f"{name}: stopped by Ctrl-C\n".encode())
+        os._exit(INTERRUPTED)
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def status_of(name: str, call: Callable[[], int | str | None]) -> int | str | None:
@@ -101,13 +128,3 @@ def show_any_text() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-
-
-def end_output() -> None:
-    """Write what is still buffered; where nobody reads it, it is dropped, so that Python's exit does not complain."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):  # the reader has gone, or the stream is closed
-            with contextlib.suppress(OSError, ValueError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

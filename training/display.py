@@ -1,19 +1,44 @@
-"""What a run shows while it runs: a live line on a terminal, plain lines elsewhere. Only rank 0 shows anything."""
+"""What a run shows while it runs: a live line on a terminal, plain lines elsewhere. Only rank 0 shows anything.
 
+Nothing that goes wrong here ends a run: the display notes that it is lost, and since which step.
+"""
+
+import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Concatenate, ParamSpec, TextIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from gpt_from_scratch.kernels.registry import Choice
+from gpt_from_scratch.support.streams import survivor
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.training.samples import Sample
 from gpt_from_scratch.training.validation import Score
 
 WIDE = 140  # columns from which a bar stands before the figures
+NARROW = 20  # columns below which a terminal does not know how wide it is
 PLAIN_SECONDS = 3.0  # off a terminal, at most one line of training figures in so many seconds
+
+
+Given = ParamSpec("Given")
+
+
+def _guarded(method: "Callable[Concatenate[Display, Given], None]") -> "Callable[Concatenate[Display, Given], None]":
+    """The method of a display, which gives the display up where it fails."""
+
+    @functools.wraps(method)
+    def shown(self: "Display", /, *given: Given.args, **named: Given.kwargs) -> None:
+        try:
+            method(self, *given, **named)
+        # Whatever a terminal, or the library that draws on it, comes to: rich answers a closed pipe with SystemExit.
+        except (Exception, SystemExit) as error:
+            self._note_loss(f"{type(error).__name__}: {error}")
+        self._note_loss(self._stream.lost)
+
+    return shown
 
 
 class Display:
@@ -21,21 +46,30 @@ class Display:
 
     def __init__(self, steps: int, *, shows: bool = True, console: Console | None = None) -> None:
         self.console = console or Console(quiet=not shows, highlight=False, soft_wrap=True)
-        self.steps = steps
+        self._stream = survivor(self.console.file)
+        self.console.file = cast(TextIO, self._stream)
+        if self.console.width < NARROW:  # COLUMNS=0, or a terminal of a program that has none
+            self.console.width = 80
+        self.steps, self._step = steps, 0
+        self.lost: str | None = None
+        """Since when not everything was shown, and why: "at step 40: Broken pipe"."""
         self.floor: float | None = None
         """Nats a token that validation cannot go below, where it is known."""
         self._progress: Progress | None = None
         self._last_plain = 0.0
         self._rates: list[tuple[int, float]] = []
 
+    @_guarded
     def say(self, text: str = "", style: str | None = None) -> None:
         """A line of our own words."""
         self.console.print(text, style=style, markup=False)
 
+    @_guarded
     def warn(self, text: str) -> None:
         """A line that should not be missed."""
         self.console.print(f"warning: {text}", style="yellow", markup=False)
 
+    @_guarded
     def backends(self, choices: Sequence[Choice], device: str, dtype: str, quicker: Sequence[str]) -> None:
         """The first lines of a run: op, backend and reason; device and dtype."""
         table = Table(
@@ -49,6 +83,7 @@ class Display:
                 f"Quicker backends can be used here ({', '.join(quicker)}): --backend fastest measures and takes them."
             )
 
+    @_guarded
     def start(self, step: int) -> None:
         """Begin the live line."""
         self._rates = [(step, time.monotonic())]
@@ -60,16 +95,19 @@ class Display:
             self._progress.add_task("train", total=self.steps, completed=step, figures="")
             self._progress.start()
 
+    @_guarded
     def close(self) -> None:
         """End the live line."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
 
+    @_guarded
     def train(
         self, step: int, loss: float, lr: float, grad_norm: float, tokens_per_s: float, mfu: float | None
     ) -> None:
         """The figures of the last few steps."""
+        self._step = step
         now = time.monotonic()
         self._rates.append((step, now))
         floor = "" if self.floor is None else f" (floor {self.floor:.3f})"
@@ -86,6 +124,7 @@ class Display:
             self._last_plain = now
             self.say(figures)
 
+    @_guarded
     def evaluation(self, step: int, score: Score, is_best: bool) -> None:
         """The score on the whole validation set."""
         text = f"step {step}/{self.steps}  validation loss {score.loss:.4f}  {score.bits_per_byte:.4f} bits a byte"
@@ -93,12 +132,17 @@ class Display:
             text += f"  {score.ratio:.3f} x the floor"
         self.say(text + ("  (best so far)" if is_best else ""), style="bold")
 
+    @_guarded
     def samples(self, step: int, samples: Sequence[Sample], show: int = 2) -> None:
         """The first few samples, and how many of all the grammar accepts."""
         for sample in samples[:show]:
             verdict = {True: "  [grammatical]", False: "  [not grammatical]", None: ""}[sample.grammatical]
             self.say(f"sample at step {step}{verdict}:", style="dim")
             self.console.print("  " + visible(sample.prompt + sample.text).replace("\n", "\n  "), markup=False)
+
+    def _note_loss(self, reason: str | None) -> None:
+        if reason is not None and self.lost is None:
+            self.lost = f"at step {self._step}: {reason}"
 
     def _left(self, step: int) -> str:
         """Time left, by the rate since half the steps so far: evaluations count, the first slow steps do not."""

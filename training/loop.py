@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -83,6 +83,7 @@ class Trainer:
         self.choices, self.folder, self.store, self.display, self.stop = choices, folder, store, display, stop
         self.model, self.ranks, self.device, self.peers = parallel.model, parallel.ranks, parallel.device, peers
         self.progress = progress or Progress()
+        self.first_step = self.progress.step
         self.pending: list[Pending] = []
         self.leading = leading_group(optimizers)
         self.flops_a_token = flops_a_token(self.model.config)
@@ -97,7 +98,8 @@ class Trainer:
 
     def run(self) -> bool:
         """Train to the last step; False if a stop was asked for before."""
-        config, run, first = self.config, self.config.run, self.progress.step
+        config, run, first = self.config, self.config.run, self.first_step
+        self.stop.waits = True
         while True:
             step = self.progress.step
             last = step == config.steps
@@ -136,7 +138,8 @@ class Trainer:
         n_targets, stops = self.ranks.sum(counted, self.stop.requested)
         if stops:
             return True
-        loss = self.parallel.accumulate(batches, n_targets)
+        with self.stop.ending_at_once() if step == self.first_step else nullcontext():  # which may compile for a minute
+            loss = self.parallel.accumulate(batches, n_targets)
         grad_norm = self._clip()
         factor = rate(config.schedule, step, config.steps)
         bad = (~torch.isfinite(grad_norm)).float()

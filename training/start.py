@@ -34,7 +34,7 @@ from gpt_from_scratch.training.peers import Peers
 from gpt_from_scratch.training.report_data import METRICS_FILE, read_records
 from gpt_from_scratch.training.resuming import Place, load_resumed, placed
 from gpt_from_scratch.training.run_folder import RunFolder
-from gpt_from_scratch.training.stopping import StopRequest
+from gpt_from_scratch.training.stopping import Stopped, StopRequest
 from gpt_from_scratch.training.summary import describe, finish, introduce, print_estimate
 
 
@@ -58,13 +58,16 @@ class Session:
         if self.trainer is None:
             return True
         trainer, folder = self.trainer, self.trainer.folder
-        state = "failed"
+        state, how = "failed", "and saved"
         try:
             trainer.display.start(trainer.progress.step)
             done = trainer.run()
             state = "finished" if done else "interrupted"
             if trainer.store.unsaved is not None:
                 state = "unsaved"
+        except Stopped as stopped:
+            state, how = "interrupted", str(stopped)
+            raise
         finally:
             trainer.display.close()
             trainer.profiler.finish()
@@ -72,11 +75,12 @@ class Session:
             if state == "failed" and alone:  # a save under way is still a save, unless it waits for ranks that are gone
                 with contextlib.suppress(OSError, NonFiniteError):  # the error at hand is the one to raise
                     trainer.store.finish()
-            folder.describe(state=state)
+            lost = {} if trainer.display.lost is None else {"display": f"lost {trainer.display.lost}"}
+            folder.describe(state=state, **lost)
+            if lost:
+                folder.record("event", trainer.progress.step, message=f"display {lost['display']}")
             if state == "interrupted" and trainer.stop.signal is not None:
-                folder.record(
-                    "event", trainer.progress.step, message=f"stopped by {trainer.stop.signal.name} and saved"
-                )
+                folder.record("event", trainer.progress.step, message=f"stopped by {trainer.stop.signal.name} {how}")
             folder.close()
         trainer.store.require_saved()
         if trainer.ranks.is_first:
@@ -91,7 +95,7 @@ def train(command: Command, ranks: Ranks) -> bool:
 
 
 @contextmanager
-def prepared(command: Command, ranks: Ranks) -> Iterator[Session]:
+def prepared(command: Command, ranks: Ranks, *, ends_process: bool = False) -> Iterator[Session]:
     """All that comes before the first step; the process group and the signals are this run's while the block runs.
 
     Raises:
@@ -115,7 +119,7 @@ def prepared(command: Command, ranks: Ranks) -> Iterator[Session]:
     with (
         no_denormals(),
         process_group(ranks, device, run.timeout, run.patience, about) as peers,
-        StopRequest().listening() as stop,
+        StopRequest(speaks=ranks.is_first, ends_process=ends_process, waits=ranks.hosts > 1).listening() as stop,
         placed(command, ranks) as place,
     ):
         yield Session(make_trainer(command, place, ranks, device, dtype, display, stop, peers))

@@ -17,15 +17,19 @@ Several hosts, each with this line (they share the folder of the run; a host may
 
 A rank that hangs is noticed after `--run.timeout`; torchrun then gives it 30 s to end before it kills it and starts all again.
 
+Ctrl-C, SIGTERM and SIGHUP (unless `nohup` has it ignored) save the step at hand and end the run; Ctrl-C again ends it at once.
+torchrun takes SIGHUP from `nohup`: `nohup torchrun --signals-to-handle SIGTERM,SIGINT,SIGQUIT ...` outlives its terminal.
+
 Exit status: 0 done, or stopped by a signal and saved; 2 a mistake of the user's; 3 too many steps that were not finite;
 4 another rank was lost; 5 stopped and saved because another host was told to, which torchrun takes as a reason to go on;
-6 the disk did not take the last checkpoint, though it was asked again: the one before it stays.
+6 the disk did not take the last checkpoint, though it was asked again: the one before it stays; 129, 130, 143 ended by
+SIGHUP, SIGINT, SIGTERM without saving: before the first step was done, or by a second Ctrl-C.
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
     from gpt_from_scratch.support.command import run_command
 
-    run_command("train_gpt2", "gpt_from_scratch.training.train_gpt2:main")
+    run_command("train_gpt2", "gpt_from_scratch.training.train_gpt2:process")
 
 
 import faulthandler
@@ -35,6 +39,7 @@ import sys
 from contextlib import ExitStack, suppress
 
 from gpt_from_scratch.support.command import MISTAKE, MISTAKES, complain, in_words
+from gpt_from_scratch.support.streams import surviving
 from gpt_from_scratch.support.torchrun import first_to_say, report_failure
 from gpt_from_scratch.training.checkpoints import NonFiniteError, UnsavedError
 from gpt_from_scratch.training.cli import parse
@@ -43,31 +48,43 @@ from gpt_from_scratch.training.loop import TooManySkippedStepsError
 from gpt_from_scratch.training.meeting import AbsentRanksError
 from gpt_from_scratch.training.peers import PeerLostError
 from gpt_from_scratch.training.start import prepared
+from gpt_from_scratch.training.stopping import Stopped
 
 EXIT_USER_ERROR, EXIT_NOT_FINITE, EXIT_PEER_LOST, EXIT_STOPPED_WITH_OTHERS, EXIT_UNSAVED = MISTAKE, 3, 4, 5, 6
 
 
-def main(argv: list[str]) -> int:
-    """Run a command line; returns the exit status."""
-    with suppress(io.UnsupportedOperation):  # a standard error that is no file, as in a test
+def process(argv: list[str]) -> int:
+    """`main` as all that its process is for: a second Ctrl-C ends it, whatever it is at."""
+    return main(argv, ends_process=True)
+
+
+def main(argv: list[str], *, ends_process: bool = False) -> int:
+    """Run a command line; returns the exit status. No failure of a terminal, a pipe or a log ends it."""
+    with suppress(io.UnsupportedOperation, RuntimeError):  # a standard error that is no file, as in a test, or closed
         faulthandler.register(signal.SIGUSR1)  # `kill -USR1` prints where a process stands
     ranks = ranks_from_environment()
-    try:
-        return run(argv, ranks)
-    except (PeerLostError, AbsentRanksError) as error:
-        print(f"error on rank {ranks.rank}: {error}", file=sys.stderr, flush=True)
-        return EXIT_PEER_LOST
+    with surviving():
+        try:
+            return run(argv, ranks, ends_process)
+        except (PeerLostError, AbsentRanksError) as error:
+            print(f"error on rank {ranks.rank}: {error}", file=sys.stderr, flush=True)
+            return EXIT_PEER_LOST
+        except Stopped as stopped:
+            if ranks.is_first:
+                complain(f"train_gpt2: stopped by {stopped.number.name} {stopped}")
+            return stopped.status
 
 
-def run(argv: list[str], ranks: Ranks) -> int:
+def run(argv: list[str], ranks: Ranks, ends_process: bool = False) -> int:
     """Prepare and train.
 
     Raises:
+        Stopped: a signal ended it, before there was anything to save or because it came twice.
         PeerLostError, AbsentRanksError: it is another rank's fault; any other error is a defect, with its traceback.
     """
     with ExitStack() as stack:
         try:
-            session = stack.enter_context(prepared(parse(argv), ranks))
+            session = stack.enter_context(prepared(parse(argv), ranks, ends_process=ends_process))
         except (PeerLostError, AbsentRanksError):
             raise
         except MISTAKES as error:
