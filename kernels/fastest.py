@@ -61,7 +61,15 @@ def time_backends(
             continue
         on_start(made.name, name)
         step = _forward_and_backward(made, name, arguments)
-        first[name] = _seconds(step, device)
+        try:
+            first[name] = _seconds(step, device)
+        except Exception as error:  # a compiler's, a library's or a user's own: whatever it is, the others can be used
+            if name == "reference":
+                raise
+            reasons[name] = (
+                f"failed at its first call: {type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+            )
+            continue
         steps[name] = step
     taken: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(ROUNDS):

@@ -62,6 +62,24 @@ TIMINGS = [
 ]
 
 
+def test_a_backend_that_fails_is_passed_over_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compiler that cannot work here, or a user's own kernel, ends no run: the others are timed."""
+    made = load_ops()["attention"]
+    made.load("cpu")
+
+    def fails(*args: object, **kwargs: object) -> None:
+        raise TypeError("a kernel of somebody's\nand a long trace")
+
+    monkeypatch.setattr(made.backends["torch"], "function", fails)
+    timings = time_backends(made, op_arguments(CONFIG, 2, 16, device=CPU, dtype=torch.float32)["attention"], CPU)
+    failed = next(timing for timing in timings if timing.backend == "torch")
+    assert failed.seconds is None and failed.why_not == "failed at its first call: TypeError: a kernel of somebody's"
+    assert winners(timings)[0].backend != "torch"
+    monkeypatch.setattr(made.backends["reference"], "function", fails)
+    with pytest.raises(TypeError, match="somebody's"):
+        time_backends(made, op_arguments(CONFIG, 2, 16, device=CPU, dtype=torch.float32)["attention"], CPU)
+
+
 def test_the_quickest_wins_each_op_and_says_by_how_much() -> None:
     chosen = {choice.op: choice for choice in winners(TIMINGS)}
     assert (chosen["attention"].backend, chosen["layer_norm"].backend) == ("torch", "reference")
