@@ -20,9 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, UInt8, UInt32
 
-from gpt_from_scratch.tokenizer.pattern_parser import Alphabet, Symbols, Tree, UnsupportedPatternError, parse
+from gpt_from_scratch.tokenizer.pattern_parser import Alphabet, Symbols, Tree, UnsupportedPatternError, nullable, parse
 from gpt_from_scratch.tokenizer.patterns import pattern_text
-from gpt_from_scratch.tokenizer.unicode_table import kinds
 
 # An entry of the table: the row of the next state, and what reading the character brings about.
 BOUNDARY_HERE, BOUNDARY_ONE_BEFORE, BOUNDARY_TWO_BEFORE = 1, 2, 4
@@ -34,7 +33,9 @@ ROW_SHIFT = 5
 PAIR_IS_SLOW = 16
 
 _MAX_PENDING = 2
-_MAX_STATES = 2000
+_MAX_STEPS = 1000
+_MAX_STATES = 1000
+_MAX_PAIR_ENTRIES = 1 << 22
 
 
 class Automaton(NamedTuple):
@@ -55,22 +56,20 @@ class Automaton(NamedTuple):
 @functools.cache
 def automaton(pattern: str) -> Automaton:
     """The automaton of a pattern (a name or an expression). Raises UnsupportedPatternError if it has none."""
-    tree, alphabet = parse(pattern_text(pattern))
+    tree, alphabet, _ = parse(pattern_text(pattern))
     machine = _Machine(tree, alphabet)
     class_of_symbol, num_classes = _classes(machine)
+    if num_classes > 256:
+        raise UnsupportedPatternError("the pattern tells too many kinds of characters apart")
     end = num_classes - 1
     width_bits = end.bit_length()
     width = 1 << width_bits
-    transitions = _Transducer(machine, class_of_symbol, num_classes).transitions
+    transitions = _Transducer(machine, class_of_symbol, num_classes, _MAX_PAIR_ENTRIES >> 2 * width_bits).transitions
     table = np.zeros((len(transitions), width), dtype=np.uint32)
     for state, row in enumerate(transitions):
         for one, (following, actions) in enumerate(row):
             table[state, one] = (following * width) << ROW_SHIFT | actions
-    class_of_kind = np.array(class_of_symbol[alphabet.first_kind : alphabet.end], dtype=np.uint8)
-    class_of_code_point = class_of_kind[kinds()]
-    class_of_code_point[:128] = class_of_symbol[:128]
-    for character in alphabet.named:
-        class_of_code_point[ord(character)] = class_of_symbol[alphabet.symbol(character)]
+    class_of_code_point = np.array(class_of_symbol, dtype=np.uint8)[alphabet.symbol_of_code_point()]
     return Automaton(
         table.ravel(),
         _pair_table(table, width_bits),
@@ -98,7 +97,7 @@ class _Machine:
         self.alphabet = alphabet
         self.steps: list[Tree] = [("match",)]
         self.start = self.reach(self.build(tree, 0))
-        if 0 in self.start:
+        if nullable(tree):
             raise UnsupportedPatternError("the pattern matches the empty text")
 
     def build(self, tree: Tree, following: int) -> int:
@@ -112,23 +111,28 @@ class _Machine:
             return following
         if kind == "alt":
             return self.add(("split", [self.build(part, following) for part in tree[1]]))
-        _, part, low, high, possessive = tree
-        if possessive:
+        if kind != "repeat":
+            raise UnsupportedPatternError("a look around or an atomic group")
+        _, part, low, high, mode = tree
+        if mode == "+":
             self.check_possessive(part, following)
+        order = slice(None, None, -1 if mode == "?" else 1)
         if high is None:
             loop = self.add(("split", []))
-            self.steps[loop][1].extend([self.build(part, loop), following])
+            self.steps[loop][1].extend([self.build(part, loop), following][order])
             following = loop
         else:
             end = following
             for _ in range(high - low):
                 # From each further repetition the way leads past all the rest, hence to the same end.
-                following = self.add(("split", [self.build(part, following), end]))
+                following = self.add(("split", [self.build(part, following), end][order]))
         for _ in range(low):
             following = self.build(part, following)
         return following
 
     def add(self, step: Tree) -> int:
+        if len(self.steps) > _MAX_STEPS:
+            raise UnsupportedPatternError("the pattern has too many steps")
         self.steps.append(step)
         return len(self.steps) - 1
 
@@ -192,18 +196,20 @@ def _classes(machine: _Machine) -> tuple[list[int], int]:
     return [*classes, len(numbers)], len(numbers) + 1
 
 
-State = tuple[tuple[int, ...], bool, tuple[int, ...] | None]
-"""The automaton's state; whether a match could have ended; the classes read since (None: more than are kept)."""
+State = tuple[tuple[int, ...], bool, tuple[int, ...] | None, bool]
+"""The automaton's state; whether a match could have ended; the classes read since (None: more than are kept); and
+whether the character before was skipped."""
 
 
 class _Transducer:
     """`transitions[state][class]` is (next state, actions)."""
 
-    def __init__(self, machine: _Machine, class_of_symbol: list[int], num_classes: int) -> None:
+    def __init__(self, machine: _Machine, class_of_symbol: list[int], num_classes: int, most_states: int) -> None:
         self.machine = machine
         self.symbol_of_class = [class_of_symbol.index(one) for one in range(num_classes)]
         self.end = num_classes - 1
-        self.start: State = (machine.start, False, ())
+        self.start: State = (machine.start, False, (), False)
+        self.skipping: State = (machine.start, False, (), True)
         numbers: dict[State, int] = {self.start: 0}
         queue: deque[State] = deque([self.start])
         self.transitions: list[list[tuple[int, int]]] = []
@@ -213,7 +219,7 @@ class _Transducer:
             for one in range(num_classes):
                 following, actions = self.feed(state, one)
                 if following not in numbers:
-                    if len(numbers) >= _MAX_STATES:
+                    if len(numbers) >= min(_MAX_STATES, most_states):
                         raise UnsupportedPatternError("the pattern has too many states")
                     numbers[following] = len(numbers)
                     queue.append(following)
@@ -222,26 +228,32 @@ class _Transducer:
 
     def feed(self, state: State, one: int) -> tuple[State, int]:
         """The state after a character of class `one`, and the actions that reading it brings about."""
-        live, accepted, pending = state
+        live, accepted, pending, skipped = state
         match_ends, after = self.machine.read(live, self.symbol_of_class[one])
+        begins = 0
         if match_ends:
+            if skipped:
+                begins, skipped = BOUNDARY_HERE << len(pending or ()), False
             accepted, pending = True, ()
         if after and one != self.end:
             if pending is None or len(pending) < _MAX_PENDING:
-                return (after, accepted, None if pending is None else (*pending, one)), 0
+                return (after, accepted, None if pending is None else (*pending, one), skipped), begins
             if not accepted:
                 raise UnsupportedPatternError("the pattern looks too far ahead")
-            return (after, True, None), REMEMBER_TWO_BEFORE
-        if state == self.start and one == self.end:
-            return self.start, 0
-        if not accepted:
-            raise UnsupportedPatternError("the pattern does not match every text")
+            return (after, True, None, False), REMEMBER_TWO_BEFORE
         if pending is None:
             return self.start, GO_BACK
-        # The word ends before the pending characters, which are read again from the start, and then this one.
-        actions = BOUNDARY_HERE << len(pending)
-        state = self.start
-        for back, character in zip(range(len(pending), -1, -1), (*pending, one), strict=True):
+        if accepted:
+            # The word ends before the pending characters, which are read again from the start, and then this one.
+            return self.feed_all(self.start, (*pending, one), begins | BOUNDARY_HERE << len(pending))
+        if not pending and one == self.end:
+            return self.start, BOUNDARY_HERE if skipped else 0
+        # No match begins at the first pending character, which is skipped.
+        return self.feed_all(self.skipping, (*pending, one)[1:], 0)
+
+    def feed_all(self, state: State, characters: tuple[int, ...], actions: int) -> tuple[State, int]:
+        """As `feed` of one class after another, of which the last is the current one; `actions` are done already."""
+        for back, character in zip(range(len(characters) - 1, -1, -1), characters, strict=True):
             state, more = self.feed(state, character)
             if more & (REMEMBER_TWO_BEFORE | GO_BACK):
                 raise UnsupportedPatternError("the pattern looks too far ahead")

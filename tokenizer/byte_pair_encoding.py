@@ -1,8 +1,10 @@
 """`BytePairEncodingTokenizer`: trained from text, exact, and able to encode any text or bytes."""
 
+import operator
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -11,13 +13,15 @@ from jaxtyping import UInt
 
 from gpt_from_scratch.tokenizer.acceleration import BACKENDS, Backend, kernels_for
 from gpt_from_scratch.tokenizer.cutting import PIECE, Cutter
-from gpt_from_scratch.tokenizer.decoding import decode_stream, offsets
 from gpt_from_scratch.tokenizer.encoder import Encoder
+from gpt_from_scratch.tokenizer.encoding_methods import EncodingMethods
+from gpt_from_scratch.tokenizer.fields import Node, named
 from gpt_from_scratch.tokenizer.files import fingerprint, read_content, write_tokenizer
 from gpt_from_scratch.tokenizer.learning import Progress, Recipe, learn
+from gpt_from_scratch.tokenizer.merges import Merges
 from gpt_from_scratch.tokenizer.ordered_map import grouped, ordered_map, threads
 from gpt_from_scratch.tokenizer.patterns import PATTERNS, is_pinned, pattern_text
-from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, NoEndOfTextError, Tokenizer, id_dtype
+from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, NoEndOfTextError, Tokenizer, UnknownTokenError, id_dtype
 from gpt_from_scratch.tokenizer.reference import TIE_BREAKS, Pair, TieBreak
 from gpt_from_scratch.tokenizer.shards import read_texts, write_shards
 from gpt_from_scratch.tokenizer.special_tokens import Choice, SpecialTokens
@@ -28,7 +32,6 @@ if TYPE_CHECKING:
 
 KIND = "byte_pair_encoding"
 SHARD_TOKENS = 100_000_000
-_NONE: frozenset[str] = frozenset()
 
 
 class TrainingOptions(TypedDict, total=False):
@@ -43,8 +46,11 @@ class TrainingOptions(TypedDict, total=False):
     backend: Backend
 
 
-class BytePairEncodingTokenizer(Tokenizer):
+class BytePairEncodingTokenizer(EncodingMethods, Tokenizer):
     """Ids: the 256 bytes, then one a merge, then the special tokens (a tokenizer read from elsewhere may number otherwise).
+
+    It can stand where a `tiktoken.Encoding` is expected (`EncodingMethods`), but for `encode_to_numpy`, in which by default
+    special tokens are ordinary text.
 
     Encoding and training run compiled where that pays, else in Python, with the same results (`acceleration`); `backend`
     forces one of them. A tokenizer may be used by several threads at once.
@@ -56,43 +62,52 @@ class BytePairEncodingTokenizer(Tokenizer):
         *,
         pattern: str = "gpt2",
         special_tokens: Mapping[str, int] | Iterable[str] = (END_OF_TEXT,),
+        added_tokens: Mapping[str, int] | None = None,
         byte_order: str = "raw",
         tie_break: TieBreak = "lowest-ids",
         token_ids: Sequence[int] | None = None,
         backend: Backend = "auto",
+        name: str = "gpt_from_scratch",
     ) -> None:
         """`merges[k]` joins two symbols (0 … 255 are the bytes, in `byte_order`) to symbol 256 + k.
 
         `token_ids[symbol]` is a symbol's id (None: its own number). Special tokens without ids get the next free ones.
-        Raises ValueError on a merge of what does not exist yet, a merge made twice, or an id given twice.
+        `added_tokens` cut every text, before the pattern splits it; an id may be that of a token with the same bytes.
+        `name` is not saved. Raises ValueError on a merge of what does not exist yet, a merge made twice, an id given
+        twice, or anything of the wrong kind.
         """
         if tie_break not in TIE_BREAKS:
             raise ValueError(f"unknown tie_break {tie_break!r}: known are {', '.join(TIE_BREAKS)}")
         if backend not in BACKENDS:
             raise ValueError(f"unknown backend {backend!r}: known are {', '.join(BACKENDS)}")
-        self.merges: list[Pair] = list(zip(*(map(int, column) for column in zip(*merges, strict=True)), strict=True))
+        pattern_text(pattern)
+        self.merges = Merges.of(merges)
+        self.name = name
         self.pattern = pattern
         self.byte_order = byte_order
         self.tie_break = tie_break
         self.backend = backend
         self._byte_symbols = byte_symbols(byte_order)
         self.symbols = symbols = self._spell()
-        self.token_ids = None if token_ids is None else list(map(int, token_ids))
+        self.token_ids = None if token_ids is None else _whole_numbers("token_ids", token_ids)
         if self.token_ids is not None and len(self.token_ids) != len(symbols):
             raise ValueError(f"token_ids has {len(self.token_ids)} ids for {len(symbols)} bytes and merges")
         self._bytes_of = dict(zip(self.token_ids or range(len(symbols)), symbols, strict=True))
         if len(self._bytes_of) != len(symbols) or min(self._bytes_of) < 0 or max(self._bytes_of) >= 1 << 31:
             raise ValueError("token_ids must differ from one another, and be from 0 to 2^31 - 1")
         if not isinstance(special_tokens, Mapping):
-            self._specials = SpecialTokens.numbered(special_tokens, max(self._bytes_of) + 1)
+            first = max([*self._bytes_of, *(added_tokens or {}).values()]) + 1
+            self._specials = SpecialTokens.numbered(special_tokens, first, added_tokens)
         else:
-            self._specials = SpecialTokens({str(name): int(index) for name, index in special_tokens.items()})
-        for name, index in self._specials.ids.items():
-            if index in self._bytes_of:
+            self._specials = SpecialTokens(special_tokens, added_tokens)
+        for token, index in (self.special_tokens | self.added_tokens).items():
+            if self._bytes_of.setdefault(index, token.encode("utf-8")) != token.encode("utf-8"):
                 raise ValueError(
-                    f"the special token {name!r} has the id {index} of the token {self._bytes_of[index]!r}"
+                    f"the special token {token!r} has the id {index} of the token {self._bytes_of[index]!r}"
                 )
-            self._bytes_of[index] = name.encode("utf-8")
+            if index >= 1 << 31:
+                raise ValueError(f"the special token {token!r} has the id {index}, expected less than 2^31")
+        self._unicode = UNICODE_VERSION if is_pinned(pattern) else None
         self._encoder = Encoder(
             self.merges,
             pattern=pattern,
@@ -104,8 +119,6 @@ class BytePairEncodingTokenizer(Tokenizer):
     def _spell(self) -> list[bytes]:
         """The bytes of every symbol."""
         symbols = [bytes([self._byte_symbols.index(symbol)]) for symbol in range(256)]
-        if len(set(self.merges)) != len(self.merges):
-            raise ValueError("each pair can be merged only once")
         for left, right in self.merges:
             size = len(symbols)
             if left < 0 or right < 0 or left >= size or right >= size:
@@ -166,9 +179,13 @@ class BytePairEncodingTokenizer(Tokenizer):
     def from_input_bytes(
         cls, input_bytes: bytes, vocab_size: int, **options: Unpack[TrainingOptions]
     ) -> "BytePairEncodingTokenizer":
-        """As `from_text`, from bytes that need not be UTF-8, and by default without special tokens."""
-        options.setdefault("special_tokens", ())
-        text = bytes(input_bytes).decode("utf-8", "surrogateescape")
+        """From bytes that need not be UTF-8: plain byte pair encoding, as it is usually taught.
+
+        By default nothing splits the bytes, of equally frequent pairs the one that comes first is merged, and there are no
+        special tokens; the options are those of `from_text`.
+        """
+        options = {"pattern": "none", "tie_break": "first", "special_tokens": ()} | options
+        text = _all_bytes(input_bytes).decode("utf-8", "surrogateescape")
         return cls._train([[text]], len(text), vocab_size, raw=True, **options)
 
     @classmethod
@@ -202,6 +219,9 @@ class BytePairEncodingTokenizer(Tokenizer):
             backend=backend,
         )
         names = list(untrained.special_tokens)
+        if not isinstance(vocab_size, Integral) or isinstance(vocab_size, bool):
+            raise ValueError(f"vocab_size must be a whole number, got {vocab_size!r}")
+        vocab_size = int(vocab_size)
         num_merges = vocab_size - 256 - len(names)
         if num_merges < 0:
             raise ValueError(
@@ -234,49 +254,56 @@ class BytePairEncodingTokenizer(Tokenizer):
         return self._specials.ids
 
     @property
-    def special_tokens_set(self) -> set[str]:
-        """The special tokens' names."""
-        return set(self._specials.ids)
+    def added_tokens(self) -> dict[str, int]:
+        """The id of each text that always cuts a text."""
+        return self._specials.added
+
+    @property
+    def vocab(self) -> dict[int, bytes]:
+        """The bytes of each id, the special tokens included."""
+        return dict(self._bytes_of)
 
     @cached_property
     def n_vocab(self) -> int:
         return max(self._bytes_of) + 1
 
     @property
-    def max_token_value(self) -> int:
-        """The largest id."""
-        return self.n_vocab - 1
-
-    @property
     def eot_token(self) -> int:
-        if END_OF_TEXT not in self.special_tokens:
+        known = self.special_tokens | self.added_tokens
+        if END_OF_TEXT not in known:
             raise NoEndOfTextError(
                 f"this tokenizer has no {END_OF_TEXT} token (its special tokens: {list(self.special_tokens)}): make it "
                 f"with special_tokens=({END_OF_TEXT!r},)"
             )
-        return self.special_tokens[END_OF_TEXT]
+        return known[END_OF_TEXT]
 
     # Encoding
 
     def encode_ordinary(self, text: str) -> list[int]:
-        return self._encode(text, _NONE, _NONE)
+        return self._encode(text, self._specials.always, frozenset())
 
     def encode(
         self, text: str, *, allowed_special: Choice = frozenset(), disallowed_special: Choice = "all"
     ) -> list[int]:
         """As `encode_ordinary`, where the `allowed_special` tokens (a set of names, or "all") become their ids.
 
-        A special token of `disallowed_special` in the text raises ValueError; by default these are all that are not
-        allowed. What is in neither is ordinary text. (As in tiktoken.)
+        A text of `disallowed_special` in the text raises ValueError; by default these are all special tokens that are not
+        allowed. What is in neither is ordinary text. An allowed name that is not known changes nothing. (As in tiktoken.)
         """
         return self._encode(text, *self._specials.chosen(allowed_special, disallowed_special))
 
-    def encode_to_numpy(self, text: str) -> UInt[np.ndarray, " n"]:
-        return self._to_numpy(text, _NONE, _NONE)
+    def encode_to_numpy(
+        self, text: str, *, allowed_special: Choice | None = None, disallowed_special: Choice | None = None
+    ) -> UInt[np.ndarray, " n"]:
+        """As `encode_ordinary`, or with one of the choices as `encode`; uint16 where every id fits, else uint32."""
+        if allowed_special is None and disallowed_special is None:
+            return self._to_numpy(text, self._specials.always, frozenset())
+        disallowed_special = "all" if disallowed_special is None else disallowed_special
+        return self._to_numpy(text, *self._specials.chosen(allowed_special or (), disallowed_special))
 
     def encode_bytes(self, data: bytes) -> list[int]:
         """As `encode_ordinary`, of bytes that need not be UTF-8; `decode_bytes` gives them back."""
-        return self._encode(data.decode("utf-8", "surrogateescape"), _NONE, _NONE, raw=True)
+        return self._encode(data.decode("utf-8", "surrogateescape"), self._specials.always, frozenset(), raw=True)
 
     def encode_batch(
         self,
@@ -364,45 +391,21 @@ class BytePairEncodingTokenizer(Tokenizer):
 
     # Decoding
 
-    def decode_bytes(self, ids: Sequence[int]) -> bytes:
-        return b"".join(self.decode_tokens_bytes(ids))
-
-    def decode(self, ids: Sequence[int]) -> str:
-        return self.decode_bytes(ids).decode("utf-8", errors="replace")
-
-    def decode_single_token_bytes(self, token: int) -> bytes:
-        """The bytes of one id. Raises ValueError if it is unknown."""
-        return self.decode_tokens_bytes([token])[0]
-
     def decode_tokens_bytes(self, ids: Sequence[int]) -> list[bytes]:
-        """The bytes of each id. Raises ValueError on an unknown one."""
+        """The bytes of each id. Raises UnknownTokenError (a KeyError and a ValueError) on an unknown one."""
         try:
             return [self._bytes_of[index] for index in ids]
         except KeyError as error:
-            raise ValueError(
+            raise UnknownTokenError(
                 f"unknown token id {error.args[0]}: this tokenizer has {len(self._bytes_of)} ids, the largest "
                 f"{self.max_token_value}"
             ) from None
 
-    def decode_stream(self, ids: Iterable[int]) -> Iterator[str]:
-        """The text as the ids come, never a part of a character; joined it is `decode`'s."""
-        return decode_stream(self.decode_single_token_bytes(index) for index in ids)
-
-    def decode_with_offsets(self, ids: Sequence[int]) -> tuple[str, list[int]]:
-        """The text, and for each token the place of its first character in it (a token that begins within a character has
-        that character's place). Raises ValueError if the bytes are not UTF-8."""
-        tokens = self.decode_tokens_bytes(ids)
-        return b"".join(tokens).decode("utf-8"), offsets(tokens)
-
-    def token_byte_values(self) -> list[bytes]:
-        """The bytes of all tokens but the special ones, in ascending order, as in tiktoken."""
-        return sorted(token for index, token in self._bytes_of.items() if index not in self._specials.names)
-
-    def to_tiktoken(self, name: str = "gpt_from_scratch") -> "tiktoken.Encoding":
+    def to_tiktoken(self, name: str | None = None) -> "tiktoken.Encoding":
         """A `tiktoken.Encoding` that gives every text the same ids; for files and other formats see `formats`."""
         from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import to_tiktoken
 
-        return to_tiktoken(self, name)
+        return to_tiktoken(self, name or self.name)
 
     # The file
 
@@ -418,36 +421,49 @@ class BytePairEncodingTokenizer(Tokenizer):
         return cls.from_content(read_content(Path(path), KIND), Path(path))
 
     def _content(self) -> dict[str, Any]:
-        content = {
+        content: dict[str, Any] = {
             "pattern": {"name": self.pattern if self.pattern in PATTERNS else None, "text": pattern_text(self.pattern)},
-            "unicode": UNICODE_VERSION if is_pinned(self.pattern) else None,
+            "unicode": self._unicode,
             "tie_break": self.tie_break,
             "byte_order": self.byte_order,
             "merges": [list(pair) for pair in self.merges],
             "special_tokens": self.special_tokens,
         }
+        if self.added_tokens:
+            content["added_tokens"] = self.added_tokens
         return content if self.token_ids is None else content | {"token_ids": self.token_ids}
 
     @classmethod
     def from_content(cls, content: dict[str, Any], path: Path) -> "BytePairEncodingTokenizer":
-        """From a tokenizer file's content; `path` is for the error message."""
-        try:
-            if content["unicode"] not in (UNICODE_VERSION, None):
+        """From a tokenizer file's content; `path` is for the error message. Raises ValueError that names the field."""
+        node = Node(content, "content", str(path))
+        with named(f"{path} is not a whole {KIND} tokenizer"):
+            node.only(
+                "pattern", "unicode", "tie_break", "byte_order", "merges", "special_tokens", "added_tokens", "token_ids"
+            )
+            unicode = node["unicode"].value
+            name, text = node["pattern"]["name"].value, node["pattern"]["text"].text()
+            merges: list[Any] = [
+                tuple(one.number() for one in pair.items_of_list()) for pair in node["merges"].items_of_list()
+            ]
+            options: dict[str, Any] = {field: node[field].text() for field in ("byte_order", "tie_break")}
+            options["special_tokens"] = {one: index.number() for one, index in node["special_tokens"].fields()}
+            if "added_tokens" in content:
+                options["added_tokens"] = {one: index.number() for one, index in node["added_tokens"].fields()}
+            if "token_ids" in content:
+                options["token_ids"] = [one.number() for one in node["token_ids"].items_of_list()]
+        with named(path):
+            if unicode not in (UNICODE_VERSION, None):
                 raise ValueError(
-                    f"{path} needs the letters and numbers of Unicode {content['unicode']}; this release has those of "
+                    f"it needs the letters and numbers of Unicode {unicode}; this release has those of "
                     f"{UNICODE_VERSION}, which would split texts differently: use the release it was made with"
                 )
-            name, text = content["pattern"]["name"], content["pattern"]["text"]
-            return cls(
-                [(int(left), int(right)) for left, right in content["merges"]],
-                pattern=name if PATTERNS.get(name) == text else text,
-                special_tokens={str(name): int(index) for name, index in content["special_tokens"].items()},
-                byte_order=content["byte_order"],
-                tie_break=content["tie_break"],
-                token_ids=content.get("token_ids"),
+            tokenizer = cls(
+                merges, pattern=name if isinstance(name, str) and PATTERNS.get(name) == text else text, **options
             )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path} is not a whole {KIND} tokenizer: {error!r}") from error
+        # Files of earlier releases leave patterns to `regex` that are pinned now; their fingerprint is the same.
+        tokenizer._unicode = unicode
+        return tokenizer
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self._content(), self.backend)
@@ -460,6 +476,19 @@ def _restore(content: dict[str, Any], backend: Backend) -> BytePairEncodingToken
     tokenizer = BytePairEncodingTokenizer.from_content(content, Path("a pickled tokenizer"))
     tokenizer.backend = backend
     return tokenizer
+
+
+def _all_bytes(data: bytes) -> bytes:
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise ValueError(f"expected bytes, got {type(data).__name__} (for a text: text.encode())")
+    return bytes(data)
+
+
+def _whole_numbers(field: str, numbers: Iterable[Any]) -> list[int]:
+    try:
+        return list(map(operator.index, numbers))
+    except TypeError as error:
+        raise ValueError(f"{field} must be whole numbers: {error}") from None
 
 
 def byte_symbols(byte_order: str) -> list[int]:

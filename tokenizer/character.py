@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt
 
 from gpt_from_scratch.tokenizer.files import fingerprint, read_content, write_tokenizer
-from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer, id_dtype, well_formed
+from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer, UnknownTokenError, id_dtype, well_formed
 
 KIND = "character"
 
@@ -61,7 +61,7 @@ class CharacterTokenizer(Tokenizer):
         return np.array(self.encode_ordinary(text), dtype=id_dtype(self.n_vocab))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text; the end-of-text token decodes to its name. Raises ValueError on an unknown id."""
+        """The text; the end-of-text token decodes to its name. Raises UnknownTokenError on an unknown id."""
         return "".join(map(self._character, ids))
 
     def decode_bytes(self, ids: Sequence[int]) -> bytes:
@@ -72,7 +72,7 @@ class CharacterTokenizer(Tokenizer):
             return self.characters[index]
         if index == self.eot_token:
             return END_OF_TEXT
-        raise ValueError(f"unknown token id {index}: this tokenizer has the ids 0 to {self.eot_token}")
+        raise UnknownTokenError(f"unknown token id {index}: this tokenizer has the ids 0 to {self.eot_token}")
 
     def save(self, path: Path) -> None:
         write_tokenizer(Path(path), KIND, {"characters": self.characters})

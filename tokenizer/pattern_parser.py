@@ -1,172 +1,402 @@
 """The part of regular expression syntax that split patterns are written in, read into a tree.
 
-A tree is made of tuples: ("set", symbols), ("cat", [trees]), ("alt", [trees]), ("repeat", tree, low, high,
-possessive), and ("next", symbols): what must follow, the end of the text included.
+What is read here means the same in every engine but for the few differences that `engines` knows: a whitelist, so that
+whatever else an engine may offer is named and not guessed at. A tree is made of tuples:
 
-Sets are over a pattern's own small alphabet instead of all characters: the 128 ASCII characters, the kinds of
-`unicode_table` for all others, and apart from these each other character the pattern names.
+    ("set", symbols)                             one character
+    ("cat", [trees]), ("alt", [trees])           one after another, or the first that fits
+    ("repeat", tree, low, high, mode)            mode is "" (greedy), "?" (lazy) or "+" (possessive); high may be None
+    ("next", symbols)                            what must follow, the end of the text included
+    ("look", tree, ahead, negative)              any other look around
+    ("atomic", tree)                             (?>…)
+
+Sets are over a pattern's own small alphabet instead of all characters: the 128 ASCII characters, and for all others the
+kinds of `unicode_table`, apart in each of the ranges that the characters named in the pattern make.
 """
 
+import functools
+import itertools
 import re
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
-from gpt_from_scratch.tokenizer.unicode_table import KINDS, PROPERTIES, kinds
+import numpy as np
+from jaxtyping import UInt16
+
+from gpt_from_scratch.tokenizer.unicode_table import CODE_POINTS, KINDS, PROPERTIES, kinds
 
 Tree = tuple[Any, ...]
 Symbols = frozenset[int]
 
+MOST_REPEATS = 1000
+DEEPEST = 50
+
 # What (?i:x) adds to x in both cases: the only characters outside ASCII that fold to an ASCII letter.
 _FOLDS = {"s": "ſ", "k": "K"}
+_CONTROLS = {"r": "\r", "n": "\n", "t": "\t", "f": "\f", "v": "\v"}
+_CHARACTER = r"\\x[0-7][0-9A-Fa-f]|\\u[0-9A-Fa-f]{4}|\\[rntfv]|\\[^A-Za-z0-9<>`'\x80-\U0010ffff]|[^\\]"
+_OPENINGS = {"(?:": "group", "(?i:": "fold", "(?>": "atomic", "(": "group"} | {
+    "(?=": (True, False),
+    "(?!": (True, True),
+    "(?<=": (False, False),
+    "(?<!": (False, True),
+}
 
 
 class UnsupportedPatternError(ValueError):
     """The pattern needs more than this parser and the automaton know; `regex` splits by it instead."""
 
 
+class Cell(NamedTuple):
+    """The characters from `low` to before `high` that are of one kind."""
+
+    low: int
+    high: int
+    kind: int
+
+
 class Alphabet(NamedTuple):
-    """Symbol numbers: ASCII characters are themselves, then `named` characters, then the kinds, then the text's end."""
+    """Symbol numbers: ASCII characters are themselves, then come the cells, then the text's end."""
 
-    named: str
+    cells: tuple[Cell, ...]
 
-    @property
-    def first_kind(self) -> int:
-        return 128 + len(self.named)
+    @classmethod
+    def of(cls, named: set[int]) -> "Alphabet":
+        """The alphabet in which each of the code points `named` is a symbol, and so is each range between two of them."""
+        edges = sorted({128, CODE_POINTS} | named | {point + 1 for point in named})
+        cells = [
+            Cell(low, high, int(kind))
+            for low, high in itertools.pairwise(edges)
+            for kind in np.flatnonzero(np.bincount(kinds()[low:high]))
+        ]
+        return cls(tuple(cells))
 
     @property
     def end(self) -> int:
-        return self.first_kind + len(KINDS)
+        return 128 + len(self.cells)
 
-    def symbol(self, character: str) -> int:
-        return ord(character) if character.isascii() else 128 + self.named.index(character)
+    def symbol_of_code_point(self) -> UInt16[np.ndarray, " code_points"]:
+        """The symbol of every character."""
+        symbols = np.arange(CODE_POINTS, dtype=np.uint16)
+        table = kinds()
+        numbers: dict[tuple[int, int], list[int]] = {}
+        for number, cell in enumerate(self.cells, start=128):
+            numbers.setdefault(cell[:2], [0] * len(KINDS))[cell.kind] = number
+        for (low, high), by_kind in numbers.items():
+            symbols[low:high] = np.array(by_kind, dtype=np.uint16)[table[low:high]]
+        return symbols
+
+    def between(self, low: int, high: int) -> Symbols:
+        """The symbols of the characters from `low` to `high`, which are ASCII or named."""
+        cells = (number for number, cell in enumerate(self.cells, start=128) if low <= cell.low <= high)
+        return frozenset(range(low, min(high, 127) + 1)) | frozenset(cells)
 
     def property(self, name: str) -> Symbols:
         """All symbols of a property (of "L" or "s", say)."""
-        if name not in PROPERTIES:
-            raise UnsupportedPatternError(f"\\p{{{name}}} is not in the pinned Unicode table ({', '.join(PROPERTIES)})")
         letters, table = PROPERTIES[name], kinds()
-        characters = [*map(chr, range(128)), *self.named]
-        members = {self.symbol(c) for c in characters if KINDS[table[ord(c)]] in letters}
-        return frozenset(members | {self.first_kind + KINDS.index(letter) for letter in letters})
+        members = {code for code in range(128) if KINDS[table[code]] in letters}
+        return frozenset(members | {n for n, cell in enumerate(self.cells, start=128) if KINDS[cell.kind] in letters})
 
     def everything(self) -> Symbols:
         return frozenset(range(self.end))
 
 
-def parse(pattern: str) -> tuple[Tree, Alphabet]:
-    """The tree and alphabet of a pattern. Raises UnsupportedPatternError outside the subset."""
-    extra = {character for character in pattern if not character.isascii()}
+class Construct(NamedTuple):
+    """Something that engines read differently, and where it is written."""
+
+    name: str
+    """``$``, ``{n,m}+``, ``{n}?``, ``\\w outside``, ``\\W in a class``, …, or two letters of a ligature."""
+    start: int
+    end: int
+
+
+class Parsed(NamedTuple):
+    """A pattern's tree, its alphabet, and what in it engines read differently, in the order of the ends."""
+
+    tree: Tree
+    alphabet: Alphabet
+    constructs: tuple[Construct, ...]
+
+
+@functools.lru_cache(maxsize=64)
+def parse(pattern: str) -> Parsed:
+    """The tree of a pattern. Raises UnsupportedPatternError outside the subset, naming the construct."""
+    named = {ord(character) for character in pattern if not character.isascii()}
+    named |= {int(code, 16) for code in re.findall(r"\\u([0-9A-Fa-f]{4})", pattern)}
     if "(?i:" in pattern:
-        extra |= set(_FOLDS.values())
-    alphabet = Alphabet("".join(sorted(extra)))
-    parser = _Parser(pattern, alphabet)
-    tree = parser.alternatives(fold=False)
+        named |= set(map(ord, _FOLDS.values()))
+    parser = _Parser(pattern, Alphabet.of({code for code in named if code >= 128}))
+    tree = parser.alternatives(fold=False, depth=0)
     if parser.rest:
-        raise parser.unsupported("a closing bracket without an opening one")
-    return tree, alphabet
+        parser.refuse("a closing bracket without an opening one")
+    return Parsed(tree, parser.alphabet, tuple(parser.constructs))
 
 
 class _Parser:
     """Recursive descent; `rest` is what is still to be read."""
 
     def __init__(self, pattern: str, alphabet: Alphabet) -> None:
-        self.pattern, self.rest, self.alphabet = pattern, pattern, alphabet
+        self.pattern, self.place, self.alphabet = pattern, 0, alphabet
+        self.constructs: list[Construct] = []
 
-    def unsupported(self, what: str) -> UnsupportedPatternError:
-        place = len(self.pattern) - len(self.rest)
-        return UnsupportedPatternError(f"{what}, at position {place} of {self.pattern!r}")
+    @property
+    def rest(self) -> bool:
+        return self.place < len(self.pattern)
+
+    def refuse(self, what: str) -> NoReturn:
+        raise UnsupportedPatternError(f"{what}, at position {self.place} of {self.pattern!r}")
 
     def take(self, expression: str) -> re.Match[str] | None:
-        """What `expression` matches at the start of the rest, which it removes."""
-        if match := re.match(expression, self.rest, re.DOTALL):
-            self.rest = self.rest[match.end() :]
+        """What `expression` matches here, which is then behind."""
+        if match := re.compile(expression, re.DOTALL).match(self.pattern, self.place):
+            self.place = match.end()
         return match
 
-    def alternatives(self, fold: bool) -> Tree:
-        branches = [self.sequence(fold)]
+    def alternatives(self, fold: bool, depth: int) -> Tree:
+        if depth > DEEPEST:
+            self.refuse(f"brackets more than {DEEPEST} deep")
+        branches = [self.sequence(fold, depth)]
         while self.take(r"\|"):
-            branches.append(self.sequence(fold))
+            branches.append(self.sequence(fold, depth))
         return ("alt", branches) if len(branches) > 1 else branches[0]
 
-    def sequence(self, fold: bool) -> Tree:
+    def sequence(self, fold: bool, depth: int) -> Tree:
         items: list[Tree] = []
-        while self.rest and self.rest[0] not in "|)":
-            items.append(self.repeated(self.item(fold)))
-        return ("cat", items)
+        before = ""
+        while self.rest and self.pattern[self.place] not in "|)":
+            start = self.place
+            items.append(self.repeated(self.item(fold, depth), start))
+            spelled = self.pattern[start : self.place].lower()
+            if fold and before + spelled in ("ss", "ff", "fi", "fl", "st"):
+                self.note(f"{before + spelled!r} in (?i:…)", start)  # in some engines also ß, ﬀ, …
+            before = spelled
+        return items[0] if len(items) == 1 else ("cat", items)
 
-    def repeated(self, tree: Tree) -> Tree:
+    def note(self, name: str, start: int) -> None:
+        self.constructs.append(Construct(name, start, self.place))
+
+    def repeated(self, tree: Tree, start: int) -> Tree:
+        """The tree, which is written from `start` on, with the repetition behind it if there is one."""
         match = self.take(r"([?*+]|\{(\d+)(,?)(\d*)\})([+?]?)")
         if not match:
             return tree
         sign, low, comma, high, mode = match.groups()
-        if mode == "?":
-            raise self.unsupported("a lazy quantifier")
         if low is None:
             bounds: tuple[int, int | None] = {"?": (0, 1), "*": (0, None), "+": (1, None)}[sign]
         else:
             bounds = (int(low), int(high) if high else None if comma else int(low))
-        if tree[0] == "next" or max(bounds[0], bounds[1] or 0) > 16:
-            raise self.unsupported("such a repetition")
-        return ("repeat", tree, *bounds, mode == "+")
+            if mode == "+":
+                self.note("{n,m}+", start)
+            if mode == "?" and not comma:
+                self.note("{n}?", start)
+        if tree[0] in ("next", "look"):
+            self.refuse("a repeated look around")
+        if max(bounds[0], bounds[1] or 0) > MOST_REPEATS or (bounds[1] is not None and bounds[1] < bounds[0]):
+            self.refuse(f"the count {sign}")
+        if bounds[1] == 0:
+            self.refuse("a repetition of no times")
+        if nullable(tree):
+            self.refuse("a repetition of what may be empty")
+        if self.rest and self.pattern[self.place] in "?*+":
+            self.refuse("a repetition of a repetition")
+        return ("repeat", tree, *bounds, mode)
 
-    def item(self, fold: bool) -> Tree:
-        if self.take(r"\(\?:"):
-            return self.group(fold)
-        if self.take(r"\(\?i:"):
-            return self.group(fold=True)
-        if match := self.take(r"\(\?([!=])"):
-            tree = self.group(fold)
-            while tree[0] == "cat" and len(tree[1]) == 1:
-                tree = tree[1][0]
-            if tree[0] != "set":
-                raise self.unsupported("a look ahead at more than one character")
-            if match[1] == "=":
-                return ("next", tree[1])
-            return ("next", (self.alphabet.everything() - tree[1]) | {self.alphabet.end})
+    def item(self, fold: bool, depth: int) -> Tree:
         if self.take(r"\$"):
+            self.note("$", self.place - 1)
             return ("next", frozenset({self.alphabet.end}))
-        if self.take(r"\[\^"):
-            return ("set", self.alphabet.everything() - self.members(fold))
         if self.take(r"\["):
             return ("set", self.members(fold))
-        if self.rest[0] in "()^.*+?{":
-            raise self.unsupported(f"{self.rest[0]!r} here")
+        if self.take(r"\."):
+            return ("set", self.alphabet.everything() - {ord("\n")})
+        if match := self.take(r"\(\?i:|\(\?<?[=!]|\(\?[:>]|\((?!\?)"):
+            return self.opened(_OPENINGS[match[0]], fold, depth + 1)
+        if match := re.compile(r"\(\?[^:)]{0,8}").match(self.pattern, self.place):
+            self.refuse(f"the group {match[0]}…")
+        if self.pattern[self.place] in "^*+?{":
+            self.refuse(f"{self.pattern[self.place]!r} here")
         return ("set", self.atom(fold))
 
-    def group(self, fold: bool) -> Tree:
-        tree = self.alternatives(fold)
+    def opened(self, opening: Any, fold: bool, depth: int) -> Tree:
+        """What is between brackets, the opening one being behind."""
+        tree = self.alternatives(fold or opening == "fold", depth)
         if not self.take(r"\)"):
-            raise self.unsupported("an unclosed bracket")
-        return tree
+            self.refuse("an unclosed bracket")
+        if isinstance(opening, str):
+            if opening == "atomic" and tree[0] == "repeat" and tree[1][0] == "set" and not tree[4]:
+                return (*tree[:4], "+")
+            return ("atomic", tree) if opening == "atomic" else tree
+        ahead, negative = opening
+        if ahead and tree[0] == "set":
+            if negative:
+                return ("next", (self.alphabet.everything() - tree[1]) | {self.alphabet.end})
+            return ("next", tree[1])
+        if not ahead and tree[0] != "set":
+            self.refuse("a look behind at more than one character")
+        return ("look", tree, ahead, negative)
 
     def members(self, fold: bool) -> Symbols:
+        """A character class behind its opening bracket."""
+        negative = bool(self.take(r"\^"))
+        if self.take(r"(?=\])"):
+            self.refuse("']' at the start of a character class")
+        if re.compile(r":[^\]]*:\]").match(self.pattern, self.place):
+            self.refuse("a POSIX class")
         found: Symbols = frozenset()
+        first = True
         while not self.take(r"\]"):
-            if match := self.take(r"([0-9A-Za-z])-([0-9A-Za-z])"):
-                if fold or match[1] > match[2]:
-                    raise self.unsupported("such a range")
-                found |= frozenset(range(ord(match[1]), ord(match[2]) + 1))
-            elif not self.rest or self.take(r"\[|&&|--|\|\||~~"):
-                raise self.unsupported("such a character class")
-            else:
-                found |= self.atom(fold)
-        return found
+            if match := self.take(r"&&|--|\|\||~~"):
+                self.place -= 2
+                self.refuse(f"the set operation {match[0]}")
+            if self.take(r"(?=\[)"):
+                self.refuse("a character class within a character class (write \\[ for the bracket itself)")
+            if not self.rest:
+                self.refuse("an unclosed character class")
+            if self.take(r"-(?=\])"):
+                found |= {ord("-")}
+                continue
+            if not first and self.take(r"(?=-)"):
+                self.refuse("'-' within a character class (write \\-)")
+            start = self.place
+            one = self.atom(fold, in_class=True)
+            first = False
+            if self.take(r"-(?!\])"):
+                low, high = self.pattern[start : self.place - 1], self.single()
+                one = self.between(low, high, fold)
+            found |= one
+        return self.alphabet.everything() - found if negative else found
 
-    def atom(self, fold: bool) -> Symbols:
-        """One character, escaped or not, or a class such as ``\\p{L}``."""
-        if match := self.take(r"\\p\{(\w+)\}"):
-            return self.alphabet.property(match[1])
-        if match := self.take(r"\\([sS])"):
-            spaces = self.alphabet.property("s")
-            return spaces if match[1] == "s" else self.alphabet.everything() - spaces
-        if match := self.take(r"\\([rnt])"):
-            return frozenset({ord({"r": "\r", "n": "\n", "t": "\t"}[match[1]])})
-        match = self.take(r"\\([^A-Za-z0-9])|([^\\])")
+    def single(self) -> str:
+        """One character of a class, as it is written."""
+        match = self.take(_CHARACTER)
         if not match:
-            raise self.unsupported("such an escape")
-        character = match[1] or match[2]
+            self.refuse("such a range")
+        return match[0]
+
+    def between(self, low: str, high: str, fold: bool) -> Symbols:
+        """A range, both ends as they are written."""
+        first, last = self.character(low), self.character(high)
+        if first is None or last is None or first > last:
+            self.refuse(f"the range {low}-{high}")
+        if not fold:
+            return self.alphabet.between(ord(first), ord(last))
+        if not last.isascii():
+            self.refuse("case folding outside ASCII")
+        return frozenset().union(*(self.folded(chr(code), fold) for code in range(ord(first), ord(last) + 1)))
+
+    def character(self, written: str) -> str | None:
+        """The character that is written so; None if it is not one."""
+        if len(written) == 1:
+            return written
+        if re.fullmatch(r"\\x[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}", written):
+            return chr(int(written[2:], 16))
+        if re.fullmatch(r"\\[^A-Za-z0-9]", written):
+            return written[1]
+        return _CONTROLS.get(written[1]) if re.fullmatch(r"\\.", written) else None
+
+    def atom(self, fold: bool, in_class: bool = False) -> Symbols:
+        """One character, escaped or not, or a class such as ``\\p{L}``."""
+        if match := self.take(r"\\([pP])\{(\w+)\}"):
+            sign, name = match.groups()
+            if name not in PROPERTIES or name[0].islower():
+                self.refuse(f"\\{sign}{{{name}}} (known are general categories such as L, Lu, N, Nd, P, S, Z)")
+            if fold:
+                self.refuse(f"\\{sign}{{{name}}} in (?i:…)")
+            return self.complement(sign == "P", self.alphabet.property(name))
+        if match := self.take(r"\\([sSdDwW])"):
+            name = match[1].lower()
+            if name == "w":
+                which = "in a class" if in_class else "outside"
+                self.note(f"\\{match[1]} {which}", match.start())
+                if fold:
+                    self.refuse(f"\\{match[1]} in (?i:…)")
+            return self.complement(match[1].isupper(), self.alphabet.property(name))
+        match = self.take(_CHARACTER)
+        if not match:
+            escape = re.compile(r"\\(?:[pPxuUkgN][\w{}^:=]*|.?)", re.DOTALL).match(self.pattern, self.place)
+            self.refuse(f"the escape {escape[0] if escape else ''}")
+        character = self.character(match[0])
+        if character is None or 0xD800 <= ord(character) < 0xE000:
+            self.refuse(f"the escape {match[0]}")
+        return self.folded(character, fold)
+
+    def complement(self, wanted: bool, symbols: Symbols) -> Symbols:
+        return self.alphabet.everything() - symbols if wanted else symbols
+
+    def folded(self, character: str, fold: bool) -> Symbols:
+        """The symbol of a character, and where case does not matter those of its other cases."""
         if not fold or not character.isalpha():
-            return frozenset({self.alphabet.symbol(character)})
+            return self.alphabet.between(ord(character), ord(character))
         if not character.isascii():
-            raise self.unsupported("case folding outside ASCII")
+            self.refuse("case folding outside ASCII")
         cases = character.lower() + character.upper() + _FOLDS.get(character.lower(), "")
-        return frozenset(map(self.alphabet.symbol, cases))
+        return frozenset().union(*(self.alphabet.between(ord(case), ord(case)) for case in cases))
+
+
+def nullable(tree: Tree) -> bool:
+    """Whether the tree can match the empty text, at some place at least."""
+    kind = tree[0]
+    if kind == "set":
+        return False
+    if kind == "cat":
+        return all(map(nullable, tree[1]))
+    if kind == "alt":
+        return any(map(nullable, tree[1]))
+    if kind == "repeat":
+        return bool(tree[2] == 0) or nullable(tree[1])
+    return nullable(tree[1]) if kind == "atomic" else True
+
+
+def covers_every_text(parsed: Parsed) -> bool:
+    """Whether a match begins at every character of every text, as far as the tree shows: then nothing is ever skipped."""
+    return _sure(parsed.tree)[0] == parsed.alphabet.everything()
+
+
+def _sure(tree: Tree) -> tuple[Symbols, bool, Symbols]:
+    """The characters of which one alone is surely matched, whatever comes behind it; whether the empty text surely is; and
+    the characters that a match without backtracking (possessive, atomic) may insist on taking.
+
+    A part that cannot be backtracked into spoils what comes behind it wherever it may have begun to take characters.
+    """
+    kind = tree[0]
+    none: Symbols = frozenset()
+    if kind == "set":
+        return tree[1], False, none
+    if kind == "alt":
+        parts = [_sure(part) for part in tree[1]]
+        return none.union(*(p[0] for p in parts)), any(p[1] for p in parts), none.union(*(p[2] for p in parts))
+    if kind == "cat":
+        parts = [_sure(part) for part in tree[1]]
+        found: Symbols = none
+        insisted: Symbols = none
+        for number, (one, _, stubborn) in enumerate(parts):
+            if all(other[1] for place, other in enumerate(parts) if place != number):
+                found |= one - insisted
+            insisted |= stubborn
+        return found, all(p[1] for p in parts), insisted
+    if kind == "repeat":
+        _, part, low, _, mode = tree
+        one, empty, stubborn = _sure(part)
+        if mode == "+":
+            stubborn = stubborn | _first(part)
+        return (one if low <= 1 or empty else none), low == 0 or empty, stubborn
+    if kind == "atomic":
+        one, empty, _ = _sure(tree[1])
+        return one, empty, _first(tree[1])
+    return none, False, none
+
+
+def _first(tree: Tree) -> Symbols:
+    """The characters with which a match may begin."""
+    kind = tree[0]
+    if kind == "set":
+        return frozenset(tree[1])
+    if kind == "cat":
+        found: Symbols = frozenset()
+        for part in tree[1]:
+            found |= _first(part)
+            if not nullable(part):
+                break
+        return found
+    if kind == "alt":
+        return frozenset().union(*map(_first, tree[1]))
+    return _first(tree[1]) if kind in ("repeat", "atomic") else frozenset()

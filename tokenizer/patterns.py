@@ -3,10 +3,13 @@
 import difflib
 import functools
 import re
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from gpt_from_scratch.tokenizer.pattern_parser import UnsupportedPatternError, parse
-from gpt_from_scratch.tokenizer.unicode_table import CODE_POINTS, KINDS, PROPERTIES, ranges
+from gpt_from_scratch.tokenizer.expression import as_re
+from gpt_from_scratch.tokenizer.pattern_parser import Parsed, UnsupportedPatternError, covers_every_text, parse
+from gpt_from_scratch.tokenizer.unicode_table import CODE_POINTS
 
 PATTERNS = {
     # Each is the pattern tiktoken uses today, which OpenAI published with the model of that name.
@@ -26,14 +29,21 @@ PATTERNS = {
 }
 
 
+def is_a_name(pattern: str) -> bool:
+    """Whether the pattern looks like a name: letters, digits, - and _ only."""
+    return pattern.replace("_", "").replace("-", "").isalnum()
+
+
 def pattern_text(pattern: str) -> str:
     """The regular expression of a named pattern; any other text is taken as an expression itself.
 
     Raises ValueError on what looks like a misspelt name.
     """
-    if pattern in PATTERNS:
+    if isinstance(pattern, str) and pattern in PATTERNS:
         return PATTERNS[pattern]
-    if pattern.replace("_", "").replace("-", "").isalnum():
+    if not isinstance(pattern, str):
+        raise ValueError(f"a pattern is a name or a regular expression, not {pattern!r}")
+    if is_a_name(pattern):
         near = difflib.get_close_matches(pattern, PATTERNS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"unknown pattern {pattern!r}: known are {', '.join(PATTERNS)}, or a regular expression{hint}")
@@ -53,17 +63,19 @@ def is_pinned(pattern: str) -> bool:
 def splitter(pattern: str) -> Callable[[str], list[str]]:
     """A function that splits a text into the words of `pattern` (a name or an expression), losing nothing.
 
-    Its letters, numbers and spaces are those of the pinned Unicode table; but a pattern that `pattern_parser` cannot read
-    is left to `regex` with the table of its release. What such a pattern skips becomes words of its own.
+    What the pattern skips becomes words of its own: each run of characters between two matches is one. Letters, numbers
+    and spaces are those of the pinned Unicode table; but a pattern that `pattern_parser` cannot read is left to `regex`
+    with the table of its release. Raises ValueError on what is no expression, or is one only to other engines.
     """
     expression = pattern_text(pattern)
-    if not is_pinned(pattern):
-        return _split_by_regex(expression)
-    ascii_only = re.compile(pinned(expression, stop=128)).findall
+    try:
+        parsed = parse(expression)
+    except UnsupportedPatternError as error:
+        return _split_by_regex(expression, error)
+    ascii_only = _words(parsed, stop=128)
 
     def split(text: str) -> list[str]:
-        words: list[str] = (ascii_only if text.isascii() else _for_all_characters(expression))(text)
-        return words
+        return (ascii_only if text.isascii() else _for_all_characters(expression))(text)
 
     return split
 
@@ -71,47 +83,40 @@ def splitter(pattern: str) -> Callable[[str], list[str]]:
 @functools.cache
 def _for_all_characters(expression: str) -> Callable[[str], list[str]]:
     # Some 700 ranges: a few times slower than the ASCII form, and made only when needed.
-    return re.compile(pinned(expression, stop=CODE_POINTS)).findall
+    return _words(parse(expression), stop=CODE_POINTS)
 
 
-def pinned(expression: str, stop: int) -> str:
-    """The expression for Python's `re`, its properties written out as ranges from the pinned Unicode table.
-
-    `stop` is the first code point that never occurs; 128 gives the expression for ASCII texts.
-    """
-    parts: list[str] = []
-    in_class = False
-    for token in re.findall(r"\\p\{\w+\}|\\.|\[\^?|.", expression, re.DOTALL):
-        if token in ("[", "[^"):
-            in_class = True
-        elif token == "]":
-            in_class = False
-        elif token == "$" and not in_class:
-            token = r"\Z"  # Python's $ also matches before a last newline
-        elif token[:2] in (r"\p", r"\s", r"\S"):
-            letters = PROPERTIES[token[3:-1] if token[:2] == r"\p" else "s"]
-            if token == r"\S":
-                letters = "".join(set(KINDS) - set(letters))
-            token = ranges(letters, stop) if in_class else f"[{ranges(letters, stop)}]"
-        parts.append(token)
-    return "".join(parts)
+def _words(parsed: Parsed, stop: int) -> Callable[[str], list[str]]:
+    compiled = re.compile(as_re(parsed, stop))
+    return compiled.findall if covers_every_text(parsed) else _keeping_what_is_skipped(compiled.finditer)
 
 
-def _split_by_regex(expression: str) -> Callable[[str], list[str]]:
-    import regex
-
-    try:
-        compiled = regex.compile(expression)
-    except regex.error as error:
-        raise ValueError(f"{expression!r} is not a regular expression: {error}") from error
+def _keeping_what_is_skipped(matches: Callable[[str], Iterable[Any]]) -> Callable[[str], list[str]]:
+    """The words of a pattern that may skip characters. An empty match is none."""
 
     def split(text: str) -> list[str]:
         words, end = [], 0
-        for match in compiled.finditer(text):
-            if match.end() > match.start():
-                words += [text[end : match.start()]] if match.start() > end else []
-                words.append(match.group())
-                end = match.end()
+        for match in matches(text):
+            first, last = match.span()
+            if last > first:
+                if first > end:
+                    words.append(text[end:first])
+                words.append(text[first:last])
+                end = last
         return [*words, text[end:]] if end < len(text) else words
 
     return split
+
+
+def _split_by_regex(expression: str, why: UnsupportedPatternError) -> Callable[[str], list[str]]:
+    import regex
+
+    if re.search("set operation|within a character class|POSIX class", str(why)):
+        raise ValueError(f"{why}: engines read this differently; write the set out, or use a look-ahead such as (?!x)")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            compiled = regex.compile(expression)
+    except (regex.error, Warning, RecursionError, OverflowError) as error:
+        raise ValueError(f"{expression!r} is not a regular expression: {error}") from error
+    return _keeping_what_is_skipped(compiled.finditer)

@@ -17,6 +17,12 @@ class NoEndOfTextError(ValueError, AttributeError):
     """
 
 
+class UnknownTokenError(ValueError, KeyError):
+    """An id that the tokenizer does not have. A KeyError as well, since tiktoken raises one."""
+
+    __str__ = Exception.__str__  # a KeyError's own would put the message in quotes
+
+
 @runtime_checkable
 class Tokenizer(Protocol):
     """Text to token ids and back. Callers place the end-of-text token themselves: no method here ever adds one."""
@@ -45,11 +51,11 @@ class Tokenizer(Protocol):
         ...
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of `ids`; bytes that are not UTF-8 become U+FFFD. Raises ValueError on an unknown id."""
+        """The text of `ids`; bytes that are not UTF-8 become U+FFFD. Raises UnknownTokenError on an unknown id."""
         ...
 
     def decode_bytes(self, ids: Sequence[int]) -> bytes:
-        """The bytes of `ids`. Raises ValueError on an unknown id."""
+        """The bytes of `ids`. Raises UnknownTokenError on an unknown id."""
         ...
 
     def save(self, path: Path) -> None:

@@ -1,110 +1,158 @@
 """Hugging Face's tokenizer.json, both ways. What this tokenizer would do differently is refused, not passed over."""
 
 import json
-import re
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from gpt_from_scratch.support.files import write_text
 from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+from gpt_from_scratch.tokenizer.engines import ONIGURUMA, for_engine, from_engine
+from gpt_from_scratch.tokenizer.fields import Node, named
 from gpt_from_scratch.tokenizer.files import read_json
+from gpt_from_scratch.tokenizer.formats.added_tokens import added_tokens
 from gpt_from_scratch.tokenizer.formats.gpt2_files import checked_ids, from_tables, printable_ids, printable_merges
 from gpt_from_scratch.tokenizer.formats.printable import from_printable
-from gpt_from_scratch.tokenizer.patterns import PATTERNS, pattern_text
+from gpt_from_scratch.tokenizer.patterns import PATTERNS
 
-# Their engine reads "$" as a line's end and "{1,3}+" as a repetition of repetitions, so these patterns are written in
-# the forms in which OpenAI published them first, which split every text alike.
-_PORTABLE = {
-    "gpt4": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
-    r"|\s+(?!\S)|\s+",
-}
+_ADVICE = "only a byte-level BPE tokenizer that does nothing else can be read"
+_BYTE_LEVEL_FIELDS = ("add_prefix_space", "trim_offsets", "use_regex")
 
 
 def read_hugging_face(path: Path | str) -> BytePairEncodingTokenizer:
-    """The tokenizer of a byte-level BPE tokenizer.json. Added tokens become special tokens.
+    """The tokenizer of a byte-level BPE tokenizer.json.
 
-    Raises ValueError on damage and on whatever cannot be honoured: normalizers, other pre-tokenizers, dropout,
-    truncation, … A post-processor that adds tokens around a text is left out, with a warning.
+    Added tokens that are special become special tokens (`encode` with allowed_special="all" is their `encode`); the others
+    always cut the text. Raises ValueError on damage and on whatever cannot be honoured: normalizers, other
+    pre-tokenizers, dropout, truncation, fields that are not known … A post-processor that adds tokens around a text is
+    left out, with a warning. Each error and warning names the file and the field.
     """
-    document = read_json(Path(path))
+    document = Node(read_json(Path(path)), "", str(path))
+    with named(path):
+        return _read(document)
 
-    def refuse(what: str) -> ValueError:
-        return ValueError(f"{path}: {what}; only a byte-level BPE tokenizer that does nothing else can be read")
 
+def _read(document: Node) -> BytePairEncodingTokenizer:
+    document.only(
+        *(
+            "version",
+            "truncation",
+            "padding",
+            "added_tokens",
+            "normalizer",
+            "pre_tokenizer",
+            "post_processor",
+            "decoder",
+        ),
+        "model",
+    )
+    if document.get("version", "1.0") != "1.0":
+        raise document["version"].error("is not '1.0', the only version there is")
     for field in ("normalizer", "truncation", "padding"):
         if document.get(field) is not None:
-            raise refuse(f"it has a {field}, {json.dumps(document[field])[:80]}")
-    model = document.get("model")
-    if not isinstance(model, dict) or model.get("type", "BPE") != "BPE":
-        raise refuse("its model is not BPE")
-    for option in ("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"):
-        if model.get(option):
-            raise refuse(f"its model has {option} = {model[option]!r}")
-    if (document.get("decoder") or {}).get("type", "ByteLevel") not in ("ByteLevel", "Sequence"):
-        raise refuse("its decoder is not ByteLevel")
-    if "TemplateProcessing" in json.dumps(document.get("post_processor")):
-        warnings.warn(
-            f"{path} adds special tokens around each text (its post-processor); here nothing does: add them yourself",
-            stacklevel=2,
-        )
-    pattern = _pattern(document.get("pre_tokenizer"), refuse)
-    vocabulary, merges = model.get("vocab"), model.get("merges")
-    if not isinstance(vocabulary, dict) or not isinstance(merges, list):
-        raise refuse("its model lacks vocab or merges")
-    pairs = [_pair(merge, refuse) for merge in merges]
-    ids = checked_ids(vocabulary, path)
-    for token in document.get("added_tokens") or []:
-        name, index = _added(token, refuse)
-        if ids.setdefault(name, index) != index:
-            raise refuse(f"the added token {name!r} has two ids, {ids[name]} and {index}")
-    tokenizer = from_tables(ids, pairs, pattern=pattern)
-    added = {token["content"] for token in document.get("added_tokens") or []}
-    if unknown := tokenizer.special_tokens.keys() - added:
-        raise refuse(f"no merge makes the token {min(unknown)!r} of its vocab ({len(unknown)} such tokens)")
+            raise ValueError(f"it has a {field}, {json.dumps(document.get(field))[:80]}; {_ADVICE}")
+    model = document["model"]
+    if model.get("type", "BPE") != "BPE":
+        raise ValueError(f"its model is not BPE, but {model.get('type')!r}; {_ADVICE}")
+    pattern = _pattern(document)
+    _check_decoder(document)
+    _warn_of_post_processor(document)
+    if not isinstance(model.get("vocab"), dict) or not isinstance(model.get("merges"), list):
+        raise ValueError(f"its model lacks vocab (an object) or merges (a list); {_ADVICE}")
+    pairs = [_pair(merge) for merge in model["merges"].items_of_list()]
+    ids = checked_ids(model["vocab"])
+    _check_model(model)
+    special, always = (
+        added_tokens(document["added_tokens"], ids) if document.get("added_tokens") is not None else ({}, {})
+    )
+    tokenizer = from_tables(ids, pairs, pattern=pattern, special_tokens=special, added_tokens=always)
     if model.get("ignore_merges") and not _each_token_is_itself(tokenizer):
-        raise refuse("ignore_merges would make a difference")
+        raise model["ignore_merges"].error("would make a difference: some token is not what its merges make")
     return tokenizer
 
 
-def _pattern(pre_tokenizer: Any, refuse: Any) -> str:
-    steps = pre_tokenizer.get("pretokenizers") if (pre_tokenizer or {}).get("type") == "Sequence" else [pre_tokenizer]
-    if not steps or not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
-        raise refuse("it has no ByteLevel pre-tokenizer")
-    *splits, last = steps
-    if last.get("type") != "ByteLevel" or last.get("add_prefix_space"):
-        raise refuse("its last pre-tokenizer is not ByteLevel without add_prefix_space")
-    uses_regex = last.get("use_regex", True)
-    if not splits:
+def _check_model(model: Node) -> None:
+    known = ("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "fuse_unk")
+    model.only("type", "vocab", "merges", "ignore_merges", *known)
+    for option in ("ignore_merges", "fuse_unk", "byte_fallback"):
+        if model.get(option) is not None:
+            model[option].boolean()
+    for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"):
+        if value := model.get(option):
+            raise ValueError(f"its model has {option} = {value!r}; {_ADVICE}")
+    for option in ("unk_token", "fuse_unk"):
+        if value := model.get(option):
+            model[option].warn(f"{value!r} is left out: no byte is unknown to this vocabulary")
+
+
+def _pattern(document: Node) -> str:
+    """The split pattern of the pre-tokenizers."""
+    if document.get("pre_tokenizer") is None:
+        raise ValueError(f"it has no ByteLevel pre-tokenizer; {_ADVICE}")
+    pre_tokenizer = document["pre_tokenizer"]
+    steps = [pre_tokenizer]
+    if pre_tokenizer.get("type") == "Sequence":
+        pre_tokenizer.only("type", "pretokenizers")
+        steps = pre_tokenizer["pretokenizers"].items_of_list()
+    last = steps[-1] if steps else pre_tokenizer
+    if last.get("type") != "ByteLevel" or last.get("add_prefix_space", True):
+        raise last.error(
+            f"is not ByteLevel without add_prefix_space: the last pre-tokenizer is not ByteLevel; {_ADVICE}"
+        )
+    last.only("type", *_BYTE_LEVEL_FIELDS)
+    uses_regex = last["use_regex"].boolean() if last.get("use_regex") is not None else True
+    if len(steps) == 1:
         return PATTERNS["gpt2" if uses_regex else "none"]
-    split = splits[0]
-    if (
-        len(splits) > 1
-        or uses_regex
-        or split.get("type") != "Split"
-        or split.get("behavior") != "Isolated"
-        or split.get("invert")
-        or not isinstance(expression := (split.get("pattern") or {}).get("Regex"), str)
-    ):
-        raise refuse("its pre-tokenizers are not one Split by a Regex (Isolated), then ByteLevel without use_regex")
-    return next((PATTERNS[name] for name, text in _PORTABLE.items() if text == expression), expression)
+    split = steps[0]
+    if len(steps) > 2 or uses_regex or split.get("type") != "Split":
+        raise pre_tokenizer.error(f"is not one Split by a Regex, then ByteLevel without use_regex; {_ADVICE}")
+    split.only("type", "pattern", "behavior", "invert")
+    if split.get("behavior") != "Isolated":
+        raise split.error(f"has the behavior {split.get('behavior')!r}, not 'Isolated'; {_ADVICE}")
+    if split.get("invert"):
+        raise split["invert"].error(f"is {split.get('invert')!r}; {_ADVICE}")
+    split["pattern"].only("Regex")
+    return from_engine(split["pattern"]["Regex"].text(), ONIGURUMA)
 
 
-def _pair(merge: Any, refuse: Any) -> tuple[bytes, bytes]:
-    left, right = merge.split(" ") if isinstance(merge, str) and merge.count(" ") == 1 else (*merge, "", "")[:2]
-    if not isinstance(left, str) or not isinstance(right, str) or not left or not right:
-        raise refuse(f"{merge!r} is not a merge")
-    return from_printable(left), from_printable(right)
+def _check_decoder(document: Node) -> None:
+    """Raise ValueError unless the decoder is ByteLevel (whose own fields change nothing in decoding)."""
+    decoders = [document["decoder"]] if document.get("decoder") is not None else []
+    if decoders and decoders[0].get("type") == "Sequence":
+        decoders[0].only("type", "decoders")
+        decoders = decoders[0]["decoders"].items_of_list()
+    if len(decoders) != 1 or decoders[0].get("type") != "ByteLevel":
+        raise ValueError(f"its decoder is not ByteLevel: {json.dumps(document.get('decoder'))[:80]}; {_ADVICE}")
+    decoders[0].only("type", *_BYTE_LEVEL_FIELDS)
 
 
-def _added(token: Any, refuse: Any) -> tuple[str, int]:
-    if not isinstance(token, dict) or not isinstance(token.get("content"), str) or not isinstance(token.get("id"), int):
-        raise refuse(f"{token!r} is not an added token")
-    for option in ("single_word", "lstrip", "rstrip"):
-        if token.get(option):
-            raise refuse(f"the added token {token['content']!r} has {option}")
-    return token["content"], token["id"]
+def _warn_of_post_processor(document: Node) -> None:
+    """Warn of each post-processor that adds tokens. ByteLevel changes offsets only, which are not read here."""
+    if document.get("post_processor") is None:
+        return
+    processors = [document["post_processor"]]
+    while processors:
+        processor = processors.pop()
+        kind = processor["type"].text()
+        if kind == "Sequence":
+            processors += processor["processors"].items_of_list()
+        elif kind in ("TemplateProcessing", "RobertaProcessing", "BertProcessing"):
+            processor.warn(
+                f"{kind} adds special tokens around each text (its post-processor); here nothing does: add them yourself"
+            )
+        elif kind != "ByteLevel":
+            raise processor["type"].error(f"{kind!r} is not known; {_ADVICE}")
+
+
+def _pair(merge: Node) -> tuple[bytes, bytes]:
+    value = merge.value
+    parts = value.split(" ") if isinstance(value, str) else value
+    if not isinstance(parts, list) or len(parts) != 2 or not all(isinstance(part, str) and part for part in parts):
+        raise merge.error(f"{json.dumps(value)[:60]} is not a merge: expected two tokens")
+    try:
+        return from_printable(parts[0]), from_printable(parts[1])
+    except ValueError as error:
+        raise merge.error(str(error)) from None
 
 
 def _each_token_is_itself(tokenizer: BytePairEncodingTokenizer) -> bool:
@@ -128,22 +176,19 @@ def _document(tokenizer: BytePairEncodingTokenizer) -> Mapping[str, Any]:
     elif tokenizer.pattern == "none":
         pre_tokenizer = without_regex
     else:
-        expression = _PORTABLE.get(tokenizer.pattern, pattern_text(tokenizer.pattern))
-        if re.search(r"(?<!\\)[$^]|\d\}\+|\\[zZA]", expression.replace("[^", "[")):
-            raise ValueError(
-                f"Hugging Face's engine reads the pattern {expression!r} differently ($, ^ and possessive counts): "
-                "write it without these, or save the tokenizer in another format"
-            )
+        expression = for_engine(tokenizer.pattern, ONIGURUMA)
         split = {"type": "Split", "pattern": {"Regex": expression}, "behavior": "Isolated", "invert": False}
         pre_tokenizer = {"type": "Sequence", "pretokenizers": [split, without_regex]}
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    added = {index: (name, True) for name, index in tokenizer.special_tokens.items()}
+    added |= {index: (name, False) for name, index in tokenizer.added_tokens.items()}
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
         "added_tokens": [
-            {"id": index, "content": name, **flags}
-            for name, index in sorted(tokenizer.special_tokens.items(), key=lambda item: item[1])
+            {"id": index, "content": name, **flags, "special": special}
+            for index, (name, special) in sorted(added.items())
         ],
         "normalizer": None,
         "pre_tokenizer": pre_tokenizer,

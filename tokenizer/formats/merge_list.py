@@ -54,6 +54,7 @@ def assembled(
     *,
     pattern: str,
     special_tokens: Mapping[str, int],
+    added_tokens: Mapping[str, int] | None = None,
 ) -> BytePairEncodingTokenizer:
     """The tokenizer of a table of all tokens' ids; `merges_for` gets each byte's symbol and gives the merges.
 
@@ -76,6 +77,7 @@ def assembled(
         merges,
         pattern=next((name for name, text in PATTERNS.items() if text == pattern), pattern),
         special_tokens=special_tokens,
+        added_tokens=added_tokens or {},
         byte_order=byte_order,
         token_ids=None if token_ids == list(range(len(token_ids))) else token_ids,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 from gpt_from_scratch.tokenizer.files import FORMAT, TOKENIZER_FILE, load_tokenizer, read_json
 from gpt_from_scratch.tokenizer.formats.gpt2_files import read_gpt2
 from gpt_from_scratch.tokenizer.formats.hugging_face import read_hugging_face
-from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import read_ranks
+from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import free_ranks, read_ranks
 from gpt_from_scratch.tokenizer.patterns import pattern_text
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
@@ -15,7 +15,7 @@ def open_tokenizer(path: Path | str, *, pattern: str = "gpt2", special_tokens: S
     """The tokenizer at `path`: our file, tokenizer.json, vocab.json with its merges.txt, a .tiktoken file, or a folder.
 
     `pattern` serves the formats that hold none (GPT-2's and tiktoken's), `special_tokens` tiktoken's, which follow its
-    ranks. Raises FileNotFoundError, and ValueError where the file is damaged or cannot be honoured.
+    ranks or fill its gaps. Raises FileNotFoundError, and ValueError where the file is damaged or cannot be honoured.
     """
     path = Path(path)
     if path.is_dir():
@@ -27,9 +27,9 @@ def open_tokenizer(path: Path | str, *, pattern: str = "gpt2", special_tokens: S
     if not path.is_file():
         raise FileNotFoundError(f"no tokenizer at {path}")
     if path.suffix == ".tiktoken":
-        first = sum(1 for line in path.read_bytes().splitlines() if line.strip())
-        numbered = {name: first + index for index, name in enumerate(special_tokens)}
-        return read_ranks(path, pattern=pattern, special_tokens=numbered)
+        return read_ranks(
+            path, pattern=pattern, special_tokens=dict(zip(special_tokens, free_ranks(path), strict=False))
+        )
     if path.name.endswith("vocab.json"):
         merges = path.with_name(path.name.removesuffix("vocab.json") + "merges.txt")
         return read_gpt2(path, merges, pattern=pattern_text(pattern))

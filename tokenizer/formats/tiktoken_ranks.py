@@ -2,12 +2,15 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpt_from_scratch.support.files import write_bytes
 from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+from gpt_from_scratch.tokenizer.engines import TIKTOKEN, for_engine, from_engine
+from gpt_from_scratch.tokenizer.fields import named
 from gpt_from_scratch.tokenizer.formats.merge_list import assembled, merges_of_tokens
 from gpt_from_scratch.tokenizer.patterns import pattern_text
 from gpt_from_scratch.tokenizer.tiktoken_wrapper import import_tiktoken
@@ -21,31 +24,40 @@ def from_ranks(
 ) -> BytePairEncodingTokenizer:
     """The tokenizer of a table of ranks, which are its ids; `pattern` is a name or an expression.
 
-    Raises ValueError if a byte is missing, or the ranks are not those of a byte pair encoding.
+    Raises ValueError if a byte is missing, if the ranks are not those of a byte pair encoding, or if tiktoken may split by
+    the pattern otherwise (`engines`).
     """
     if len(set(ranks.values())) != len(ranks):
         raise ValueError("two tokens of the table have the same rank")
     tokens = [token for token in sorted(ranks, key=ranks.__getitem__) if len(token) != 1]
-    return assembled(
+    tokenizer = assembled(
         ranks,
         lambda symbols: merges_of_tokens(tokens, symbols),
         pattern=pattern_text(pattern),
         special_tokens=special_tokens,
     )
+    from_engine(pattern_text(pattern), TIKTOKEN)
+    return tokenizer
 
 
 def from_tiktoken(encoding: "tiktoken.Encoding") -> BytePairEncodingTokenizer:
     """The same tokenizer as tiktoken's, with the same ids."""
-    return from_ranks(
+    tokenizer = from_ranks(
         encoding._mergeable_ranks, pattern=encoding._pat_str, special_tokens=dict(encoding._special_tokens)
     )
+    tokenizer.name = encoding.name
+    return tokenizer
 
 
 def to_tiktoken(tokenizer: BytePairEncodingTokenizer, name: str) -> "tiktoken.Encoding":
     """A `tiktoken.Encoding` that gives every text the same ids. Raises ValueError where tiktoken cannot do so."""
+    if tokenizer.added_tokens:
+        raise ValueError(
+            f"tiktoken has no added tokens, such as {next(iter(tokenizer.added_tokens))!r} of this tokenizer"
+        )
     return import_tiktoken().Encoding(
         name,
-        pat_str=pattern_text(tokenizer.pattern),
+        pat_str=for_engine(tokenizer.pattern, TIKTOKEN),
         mergeable_ranks=ranks_of(tokenizer),
         special_tokens=tokenizer.special_tokens,
     )
@@ -70,8 +82,10 @@ def write_ranks(tokenizer: BytePairEncodingTokenizer, path: Path | str) -> None:
 
 
 def read_ranks(path: Path | str, *, pattern: str, special_tokens: Mapping[str, int]) -> BytePairEncodingTokenizer:
-    """Read tiktoken's file. Raises ValueError on a line that is not one of its, and as `from_ranks` does."""
+    """Read tiktoken's file. Raises ValueError on a line that is not one of its, on a missing rank that is no special
+    token's id, and as `from_ranks` does."""
     ranks: dict[bytes, int] = {}
+    line_of_rank: dict[int, int] = {}
     for number, line in enumerate(Path(path).read_bytes().split(b"\n"), start=1):
         if not line.strip():
             continue
@@ -87,5 +101,23 @@ def read_ranks(path: Path | str, *, pattern: str, special_tokens: Mapping[str, i
             raise ValueError(
                 f"{path}, line {number}: the token {token!r} is empty or there twice, or its rank negative"
             )
+        if (earlier := line_of_rank.setdefault(index, number)) != number:
+            raise ValueError(f"{path}, line {number}: the same rank as in line {earlier}, {index}")
         ranks[token] = index
-    return from_ranks(ranks, pattern=pattern, special_tokens=special_tokens)
+    with named(path):
+        tokenizer = from_ranks(ranks, pattern=pattern, special_tokens=special_tokens)
+        used = {*ranks.values(), *special_tokens.values()}
+        missing = next(rank for rank in itertools.count(min(ranks.values())) if rank not in used)
+        if missing < max(ranks.values()):
+            raise ValueError(
+                f"the rank {missing} is missing: the file is not whole, or that is the id of a special token, which must be "
+                "given"
+            )
+    return tokenizer
+
+
+def free_ranks(path: Path | str) -> Iterator[int]:
+    """The numbers that no line of tiktoken's file has as its rank, in ascending order: what special tokens may have as ids."""
+    last_words = (line.split()[-1] for line in Path(path).read_bytes().split(b"\n") if line.strip())
+    used = {int(word) for word in last_words if word.isdigit()}
+    return (rank for rank in itertools.count() if rank not in used)

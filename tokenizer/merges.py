@@ -1,0 +1,61 @@
+"""The merges of a tokenizer: a list of pairs in their order, and a mapping from each pair to what it becomes."""
+
+import operator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from gpt_from_scratch.tokenizer.reference import Pair
+
+
+class Merges(list[Pair]):
+    """The pairs in order; `merges[k]` is the pair of merge k, `merges[left, right]` the symbol 256 + k that it becomes.
+
+    `items`, `get` and `dict(merges)` are a mapping's, as in courses that teach byte pair encoding. Not to be changed.
+    """
+
+    @classmethod
+    def of(cls, pairs: Iterable[Pair]) -> "Merges":
+        """The merges; ValueError if some are not pairs of whole numbers, or a pair comes twice."""
+        try:
+            columns = [map(operator.index, column) for column in zip(*pairs, strict=True)]
+            merges = cls(zip(*columns, strict=True)) if columns else cls()
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"merges must be pairs of whole numbers: {error}") from None
+        if len(columns) not in (0, 2):
+            raise ValueError(f"merges must be pairs, not tuples of {len(columns)}")
+        if len(merges.symbol_of) != len(merges):
+            raise ValueError("each pair can be merged only once")
+        return merges
+
+    @cached_property
+    def symbol_of(self) -> dict[Pair, int]:
+        """What each pair becomes."""
+        return dict(zip(self, range(256, 256 + len(self)), strict=True))
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.symbol_of[key] if isinstance(key, tuple) else super().__getitem__(key)
+
+    def __contains__(self, pair: object) -> bool:
+        return pair in self.symbol_of
+
+    def __eq__(self, other: object) -> bool:
+        return self.symbol_of == other if isinstance(other, Mapping) else super().__eq__(other)
+
+    __hash__ = None
+
+    def get(self, pair: Pair, default: Any = None) -> Any:
+        """What the pair becomes, or `default`."""
+        return self.symbol_of.get(pair, default)
+
+    def keys(self) -> Iterable[Pair]:
+        return self.symbol_of.keys()
+
+    def values(self) -> Iterable[int]:
+        return self.symbol_of.values()
+
+    def items(self) -> Iterable[tuple[Pair, int]]:
+        return self.symbol_of.items()
+
+    def __iter__(self) -> Iterator[Pair]:
+        return super().__iter__()
