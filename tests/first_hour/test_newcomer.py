@@ -69,3 +69,22 @@ def test_the_doctor_finds_this_machine(newcomer: Newcomer, printed: str) -> None
 
 def test_an_activated_environment_prints_short_commands(newcomer: Newcomer, printed: str) -> None:
     assert "next: gpt train" in newcomer.paste(". .venv/bin/activate && gpt doctor")
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_command_of_the_readme_works(newcomer: Newcomer, printed: str) -> None:
+    block = re.findall(r"^```sh\n(.*?)^```", README, flags=re.M | re.S)
+    lines = [line.partition("  # ")[0].strip() for text in block for line in text.splitlines()]
+    assert lines[0] == ". .venv/bin/activate" and len(lines) >= 8
+    for line in lines[1:]:
+        newcomer.paste(f"{lines[0]} && {line}")
+
+
+def test_every_program_of_the_readme_works(newcomer: Newcomer, printed: str) -> None:
+    programs = re.findall(r"^```python\n(.*?)^```", README, flags=re.M | re.S)
+    assert programs
+    for program in programs:
+        (newcomer.clone / "pasted.py").write_text(program, encoding="utf-8")
+        newcomer.paste(".venv/bin/python pasted.py")
