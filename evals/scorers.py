@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
+from gpt_from_scratch.evals.answer_text import said
 from gpt_from_scratch.evals.choices_in_text import read_choice
 from gpt_from_scratch.evals.messages import GetTextRequest, GetTextResponse, Message, Usage
 from gpt_from_scratch.evals.numbers_in_text import read_number
@@ -151,7 +152,7 @@ Reply with {labels} and nothing else."""
 
 
 class ModelGraded:
-    """A model judges the answer: 1 where its reply begins with one of `right`, 0 with one of `wrong`.
+    """A model judges the answer: 1 where its reply begins with one of `right`, 0 with one of `wrong`, thinking aside.
 
     provider, model: who judges; `price` is needed for a cost limit where the model's is not known
     """
@@ -187,16 +188,27 @@ class ModelGraded:
         if not isinstance(response, GetTextResponse):
             raise TypeError(f"{self.model} answered a request for text with a {type(response).__name__}")
         usage = response.call.usage if response.call else Usage()
-        verdict = response.txt.strip().lstrip("*_`\"'")
-        starts = [word for word in (*self.right, *self.wrong) if re.match(rf"{re.escape(word)}\b", verdict, re.I)]
-        if not starts:
+        verdict = self._verdict(response.txt)
+        if verdict is None:
             error = ProviderError(
                 f"the grader {self.model} replied with no verdict: {response.txt[:80]!r}", retryable=True
             )
             error.usage = usage
             raise error
         cost = self.price.cost(usage) if self.price else None
-        return Score(float(starts[0] in self.right), output.strip(), f"{self.model}: {response.txt}", usage, cost)
+        return Score(float(verdict in self.right), output.strip(), f"{self.model}: {response.txt}", usage, cost)
+
+    def _verdict(self, reply: str) -> str | None:
+        """The label that a reply begins with, after thinking; None where it has none, or goes on with "or" another."""
+        text = said(reply).strip().lstrip("*_`\"'( ")
+        labels = sorted((*self.right, *self.wrong), key=len, reverse=True)
+        first = next((label for label in labels if re.match(rf"{re.escape(label)}(?!\w)", text, re.I)), None)
+        if first is None:
+            return None
+        rest = re.match(r"\W{0,4}(?:(?:and|or)\W{1,3}|/\W{0,2})", text[len(first) :], re.I)
+        behind = text[len(first) + rest.end() :] if rest else ""
+        both = any(re.match(rf"{re.escape(label)}(?!\w)", behind, re.I) for label in labels if label != first)
+        return None if both else first
 
 
 def get_scorer(scorer: str | Scorer | Callable[[str, Asked], Any]) -> Scorer:

@@ -4,7 +4,7 @@ Scores lie between 0 and 1, and so do the means of a question's epochs: that is 
 
 Sources: Clopper and Pearson 1934 for proportions; Gaffke 2005 for other bounded scores, with the saddlepoint formula of
 Lugannani and Rice 1980; Zou and Donner 2008 for sums of several means; McNemar 1947 and Miller 2024, "Adding error bars to
-evals" (arXiv 2411.00640), for pairs and clusters. `benchmarks/evals.py coverage` simulates how often each interval holds
+evals" (arXiv 2411.00640), for pairs and clusters. `benchmarks/interval_coverage.py` simulates how often each interval holds
 the truth.
 """
 

@@ -8,6 +8,8 @@ from gpt_from_scratch.evals.prompts import Asked
 from gpt_from_scratch.evals.provider import ProviderError
 from gpt_from_scratch.evals.providers.offline import OfflineProvider
 from gpt_from_scratch.evals.providers.openai_provider import OpenAIProvider
+from gpt_from_scratch.evals.report import render
+from gpt_from_scratch.evals.results import summary
 from gpt_from_scratch.evals.retry import Backoff
 from gpt_from_scratch.evals.runner import run_samples
 from gpt_from_scratch.evals.samples import QA, MCQuestion
@@ -99,6 +101,46 @@ def test_a_model_grades() -> None:
     with pytest.raises(ProviderError, match="no verdict: 'Nobody knows'") as caught:
         ModelGraded(grader("Nobody knows"), "grader")("x", qa("4"))
     assert caught.value.retryable and caught.value.usage != Usage()
+
+
+@pytest.mark.parametrize(
+    ("reply", "value"),
+    [
+        *(
+            ("Yes", 1),
+            ("no.", 0),
+            ("**Yes**", 1),
+            ("(No)", 0),
+            ("Yes, there is no difference.", 1),
+            ("No or little doubt", 0),
+        ),
+        *(("<think>No? Hmm.</think>\nYes", 1), ("Yes or No", None), ("yes and no", None), ("Yes/No", None)),
+        *(("<think>Yes", None), ("Not sure", None), ("Yesterday", None), ("", None)),
+    ],
+)
+def test_a_graders_verdict_is_read_or_asked_again(reply: str, value: float | None) -> None:
+    graded = ModelGraded(grader(reply), "grader")
+    if value is None:
+        with pytest.raises(ProviderError, match="no verdict"):
+            graded("x", qa("4"))
+    else:
+        assert graded("x", qa("4")).value == value
+
+
+@pytest.mark.parametrize("value", [1.5, -0.1, float("nan"), 5])
+def test_a_score_outside_0_and_1_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="a score is from 0 to 1, this scorer gave"):
+        get_scorer(lambda output, asked: value)("x", qa("y"))
+
+
+def test_answers_that_cannot_be_read_are_counted_and_shown() -> None:
+    samples = [QA(id=f"q{i}", body=f"{i}", ideal_answers=["3"]) for i in range(5)]
+    provider = OfflineProvider("echo", lambda prompt: {"1": "3 or 4", "2": "3"}.get(prompt[-1].content, "7"))
+    result = run_samples(samples, provider, model="echo", scorer="numeric_close", progress=False)
+    figures = summary(result)
+    assert (figures["unread"], figures["accuracy"], figures["answered"]) == (1, 0.2, 5)
+    page = render(result, title="t")
+    assert "unread answers" in page and "1, counted as wrong" in page and page.count("not read") == 1
 
 
 def test_grading_inside_a_run_is_retried_and_never_asks_the_answer_again(server: Any, tmp_path: Any) -> None:
