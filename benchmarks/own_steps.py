@@ -58,6 +58,8 @@ def own_trainer(
             TokenData.from_tokens(stream, model.config.block_size),
             ValidationSet.of_windows(stream, model.config.block_size, len(stream)),
             prompt=[0],
+            validation_tokens=len(stream) - 1,
+            content="",
         ),
         parallel,
         make_optimizers(model, config.optimizer, ranks),

@@ -42,6 +42,10 @@ def value_of(hint: Any, value: object, where: str) -> Any:
             return None
         if origin is Literal and isinstance(value, str) and value in typing.get_args(option):
             return value
+        if origin is dict and isinstance(value, dict):
+            return value
+        if origin is list and isinstance(value, list):
+            return [value_of(typing.get_args(option)[0], item, f"{where}[{n}]") for n, item in enumerate(value)]
         if origin is tuple and isinstance(value, list) and len(value) == len(typing.get_args(option)):
             return tuple(value_of(o, v, where) for o, v in zip(typing.get_args(option), value, strict=True))
         if option is Path and isinstance(value, str):
@@ -64,6 +68,8 @@ def _name(hint: Any) -> str:
         return " or ".join(map(repr, typing.get_args(hint)))
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return " or ".join(_name(option) for option in typing.get_args(hint))
+    if typing.get_origin(hint) is not None:
+        return str(hint)
     return "null" if hint is type(None) else str(getattr(hint, "__name__", hint))
 
 

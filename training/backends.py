@@ -1,6 +1,6 @@
 """Which backend each op uses in a run, decided once at its start, the same on every rank, and told with its reason."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from rich.console import Console
@@ -43,7 +43,7 @@ def decide(
     return choices
 
 
-def restore(choices: list[list[str]], device: torch.device) -> list[Choice]:
+def restore(choices: Sequence[Sequence[str]], device: torch.device) -> list[Choice]:
     """The choices that a checkpoint stored, so that a resumed run computes exactly as before.
 
     Raises:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ LEARN_FROM = 3_000_000
 """Characters that a byte pair encoding is learned from; more text hardly changes a small vocabulary."""
 ENOUGH_STORIES = 1000
 """Stories that have enough pairs to merge for a vocabulary of a few thousand."""
+AT_ONCE = 1 << 20
+"""Tokens that are hashed at a time."""
 PYTHON_IS_QUICKER = 16_000_000
 """Characters of stories, whose few hundred words Python remembers and has encoded before numba is imported."""
 
@@ -59,6 +62,8 @@ class Corpus:
     """What samples begin with."""
     validation_tokens: int
     """Tokens of the validation text but the first, ends of documents included: part of what tells data apart."""
+    content: str
+    """SHA-256 of all tokens in their order, or of the shards' own: other data of the same length have another."""
     stories: frozenset[str] | None = field(default=None, repr=False)
     """The training stories, where the text is `stories`: a sample can be judged."""
 
@@ -70,6 +75,7 @@ class Corpus:
             "samples": self.train.n_samples,
             "tokens": self.train.n_targets,
             "validation_tokens": self.validation_tokens,
+            "content": self.content,
         }
 
     def judge(self, text: str) -> tuple[bool, bool] | None:
@@ -199,6 +205,7 @@ def _stories(texts: Sequence[str], validation: Sequence[str], block_size: int, t
         ),
         prompt=[eot],
         validation_tokens=sum(len(document) + 1 for document in held_out),
+        content=sha256_of(documents, held_out),
         stories=frozenset(texts),
     )
 
@@ -218,6 +225,7 @@ def _texts(train: Sequence[str], validation: Sequence[str], block_size: int, tok
         ),
         prompt=prompt,
         validation_tokens=sum(map(len, held_out)) + len(before) * (len(held_out) - 1) - 1,
+        content=sha256_of([tokens], held_out),
     )
 
 
@@ -243,6 +251,7 @@ def _shards(config: DataConfig, block_size: int, tokenizer: Tokenizer | None) ->
         ),
         prompt=list(before) or [int(validation[0])],
         validation_tokens=len(validation) - 1,
+        content=index.sha256,
     )
 
 
@@ -257,6 +266,17 @@ def _index(path: Path) -> Index:
         raise FileNotFoundError(
             f"{path} holds no shards yet. Make them once:\n  {gpt('prepare', *recipe.command.split(), *elsewhere)}"
         ) from error
+
+
+def sha256_of(*texts: Sequence[Integer[np.ndarray, " _"]]) -> str:
+    """SHA-256 of tokens, and of where one text ends and the next begins; equal for every type of integer."""
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(f"{len(text)} of {[len(tokens) for tokens in text]}".encode())
+        for tokens in text:
+            for start in range(0, len(tokens), AT_ONCE):
+                digest.update(np.ascontiguousarray(tokens[start : start + AT_ONCE], dtype="<u4").data)
+    return digest.hexdigest()
 
 
 def documents_of(tokens: Integer[np.ndarray, " n"], tokenizer: Tokenizer) -> list[Integer[np.ndarray, " _"]]:

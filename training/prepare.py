@@ -36,6 +36,7 @@ from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer, rea
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer, id_dtype
 from gpt_from_scratch.training.data.folder import data_folder
 from gpt_from_scratch.training.data.shards import INDEX_FILE, Index, damage, read_index, write_index
+from gpt_from_scratch.training.data.source_files import KnownFiles
 from gpt_from_scratch.training.data.sources import HUB, SPLITS, STORIES, Document, Source, open_source
 from gpt_from_scratch.training.data.tokenizing import RECORDS, Job, tokenize
 
@@ -103,7 +104,8 @@ def prepare(config: PrepareConfig, console: Console) -> Index:
     """
     source, folder = open_source(config.source, config.field, config.validation_fraction), config.folder
     n_pieces = min(source.n_pieces, config.pieces or source.n_pieces)
-    key = _key(config, source, n_pieces)
+    files = KnownFiles.of(source.files(n_pieces))
+    key = _key(config, source, files, n_pieces)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / LOCK_FILE, f"another process is preparing data in {folder}", "give another --out"):
         if (folder / INDEX_FILE).exists():
@@ -139,6 +141,7 @@ def prepare(config: PrepareConfig, console: Console) -> Index:
             source={"name": config.source, "validation_fraction": config.validation_fraction, "key": key},
             splits=splits,
         )
+        files.require_unchanged()
         write_index(index)
         _tidy(folder)
     return index
@@ -167,14 +170,14 @@ COLUMNS = (
 )
 
 
-def _key(config: PrepareConfig, source: Source, n_pieces: int) -> str:
+def _key(config: PrepareConfig, source: Source, files: KnownFiles, n_pieces: int) -> str:
     """A hash of everything that decides what the shards hold."""
     tokenizer: list[str | int] = [config.tokenizer]
     if config.tokenizer == "bpe":
         tokenizer += [config.vocab_size, config.pattern]
     elif config.tokenizer not in ("gpt2", "character"):
         tokenizer = [load_tokenizer(config.tokenizer).fingerprint]
-    everything = [source.describe(), n_pieces, tokenizer, config.validation_fraction, config.shard_tokens]
+    everything = [source.describe(), files.hashes, n_pieces, tokenizer, config.validation_fraction, config.shard_tokens]
     return hashlib.sha256(json.dumps(everything).encode()).hexdigest()
 
 

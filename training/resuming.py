@@ -8,7 +8,7 @@ from typing import NamedTuple
 from gpt_from_scratch.support.lock import LOCK_FILE, locked
 from gpt_from_scratch.training.checkpoints import Checkpoint, CheckpointStore
 from gpt_from_scratch.training.cli import AUTO, Command
-from gpt_from_scratch.training.config import differences, from_json
+from gpt_from_scratch.training.config import TrainConfig, differences
 from gpt_from_scratch.training.distributed import Ranks, launcher
 from gpt_from_scratch.training.run_folder import is_run, make_folder, require_empty, restarted_folder
 
@@ -99,7 +99,7 @@ def load_resumed(store: CheckpointStore, command: Command, ranks: Ranks) -> Chec
     if checkpoint.step != step:
         checkpoint = store.load(step)
         assert checkpoint is not None
-    if changed := differences(from_json(checkpoint.state["config"]), command.train):
+    if changed := differences(checkpoint.part("config", TrainConfig), command.train):
         raise ValueError(
             f"{checkpoint.folder} belongs to a run with other settings:\n  " + "\n  ".join(changed) + "\n"
             f"Resume without them, or start a new run from its weights: --init-from {checkpoint.folder}"

@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from gpt_from_scratch.kernels.registry import Choice
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.support.described import shown
 from gpt_from_scratch.support.devices import choose_device
 from gpt_from_scratch.support.private_folder import private_folder
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
@@ -19,7 +21,7 @@ from gpt_from_scratch.training import backends
 from gpt_from_scratch.training.checkpoints import Checkpoint, CheckpointStore, NonFiniteError, preflight
 from gpt_from_scratch.training.cli import Command, read_config
 from gpt_from_scratch.training.common_ground import about_settings, agree_on
-from gpt_from_scratch.training.config import WEIGHTS, TrainConfig, as_json, flat, from_json
+from gpt_from_scratch.training.config import WEIGHTS, TrainConfig, as_json, flat
 from gpt_from_scratch.training.corpus import Corpus, build_corpus, vocabulary
 from gpt_from_scratch.training.display import Display
 from gpt_from_scratch.training.distributed import Ranks, process_group
@@ -285,8 +287,9 @@ def choose_backends(
     display: Display,
 ) -> list[Choice]:
     """Decide and show op, backend and reason. A resumed run keeps its own unless another is asked for by name."""
-    if resumed is not None and config.backend in (None, backends.FASTEST, from_json(resumed.state["config"]).backend):
-        choices = backends.restore(resumed.state["backends"], device)
+    before = None if resumed is None else resumed.part("config", TrainConfig).backend
+    if resumed is not None and config.backend in (None, backends.FASTEST, before):
+        choices = backends.restore(resumed.part("backends", list[tuple[str, str, str]]), device)
     else:
         choices = backends.decide(
             config.backend,
@@ -312,13 +315,22 @@ def restore(
     Raises:
         ValueError: the data is not the data of the checkpoint, or the state does not fit.
     """
-    if (now := corpus.fingerprint) != checkpoint.state["data"]:
+    # An older release noted less of the data: what it noted is compared.
+    saved, now = checkpoint.part("data", dict[str, Any]), corpus.fingerprint
+    if changed := [name for name, noted in saved.items() if now.get(name) != noted]:
+        what = "; ".join(f"{name} was {shown(saved[name])}, is {shown(now.get(name))}" for name in changed)
         raise ValueError(
-            f"the data has changed since {checkpoint.folder} was saved: it was {checkpoint.state['data']}, it is {now}. "
+            f"the data has changed since {checkpoint.folder} was saved: {what}.\n"
             f"Bring the old data back, or start a new run from the weights: --init-from {checkpoint.folder}"
         )
     prefix = "optimizer."
     tensors = {name.removeprefix(prefix): t for name, t in checkpoint.tensors.items() if name.startswith(prefix)}
     load_optimizer_tensors(optimizers, tensors)
-    torch.set_rng_state(checkpoint.tensors["rng.cpu"])
-    return Progress(**checkpoint.state["progress"])
+    progress: Progress = checkpoint.part("progress", Progress)
+    try:
+        torch.set_rng_state(checkpoint.tensors["rng.cpu"])
+    except (KeyError, RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"{checkpoint.folder} holds no state of random numbers that torch can take: {error!r}"
+        ) from error
+    return progress

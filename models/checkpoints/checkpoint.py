@@ -22,6 +22,7 @@ from gpt_from_scratch.models import pretrained, weight_files
 from gpt_from_scratch.models.checkpoints.manifest import damage, files, seal
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.weight_files import CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE
+from gpt_from_scratch.support.described import value_of
 from gpt_from_scratch.support.files import sync_folder, write_text
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
@@ -60,6 +61,17 @@ class Checkpoint:
         """The model with its weights, on the CPU. Does not advance torch's random numbers, so a resume stays exact."""
         with torch.random.fork_rng(devices=[]):
             return GPT.from_pretrained(self.folder / MODEL_FOLDER)
+
+    def part(self, name: str, kind: Any) -> Any:
+        """What the state holds under a name, as the annotation `kind` (a type, list[str], dict[str, Any], ...) says.
+
+        Raises:
+            ValueError: it is missing or of another type: another release or program wrote it.
+        """
+        try:
+            return value_of(kind, self.state.get(name), name)
+        except ValueError as error:
+            raise ValueError(f"{self.folder / STATE_FILE}: {error}") from error
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of the run."""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from gpt_from_scratch.support.lock import locked
 from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.files import load_tokenizer
 from gpt_from_scratch.training.data.shards import read_index
+from gpt_from_scratch.training.data.source_files import KnownFiles
 from gpt_from_scratch.training.data.stories import TRAIN_SEED, VALIDATION_SEED, story
 from gpt_from_scratch.training.prepare import PrepareConfig
 from gpt_from_scratch.training.prepare import main as command
@@ -256,3 +258,58 @@ def test_the_default_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_workers_need_no_torch() -> None:
     code = "import sys, gpt_from_scratch.training.prepare; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize("kind", ["txt", "jsonl", "parquet", "jsonl.gz"])
+@pytest.mark.parametrize("half_done", [False, True], ids=["done", "stopped"])
+def test_a_file_of_the_same_name_size_and_time_is_other_data(
+    kind: str, half_done: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Copied over with its times kept, as rsync and cp -p do; one text has its letters in another order."""
+    rows = [f"row {number:03} of many" for number in range(200)]
+    path, out = tmp_path / f"rows.{kind}", tmp_path / "out"
+
+    def write(texts: list[str]) -> None:
+        lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+        if kind == "parquet":
+            pq.write_table(pa.table({"text": texts}), path, compression="none", use_dictionary=False)
+        elif kind == "txt":
+            path.write_text("\n".join(texts))
+        elif kind == "jsonl":
+            path.write_text(lines)
+        else:
+            path.write_bytes(gzip.compress(lines.encode(), compresslevel=0, mtime=0))
+
+    given = [str(path), "--out", str(out), "--tokenizer", "character", "--workers", "1", "--validation-fraction", "0.3"]
+    write(rows)
+    before = path.stat()
+    assert main(given) == 0
+    if half_done:  # as a run leaves it that was stopped before its last piece
+        key = json.loads((out / "index.json").read_bytes())["source"]["key"]
+        (out / ".prepare.json").write_text(json.dumps({"key": key}))
+        (out / "index.json").unlink()
+    write([row[::-1] for row in rows])
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size and path.stat().st_mtime_ns == before.st_mtime_ns
+    capsys.readouterr()
+    assert main(given) == 2
+    assert "holds data from another source" in capsys.readouterr().err
+    write(rows)  # the same again, at another time
+    assert half_done or main(given) == 0
+
+
+def test_a_file_that_changes_while_it_is_read_makes_no_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = tmp_path / "text.txt", tmp_path / "out"
+    path.write_text("line of a text\n" * 400)
+    original = KnownFiles.of
+
+    def changing(paths: Sequence[Path]) -> KnownFiles:
+        known = original(paths)
+        path.write_text("txet a fo enil\n" * 400)
+        return known
+
+    monkeypatch.setattr(KnownFiles, "of", staticmethod(changing))
+    assert main([str(path), "--out", str(out), "--tokenizer", "character", "--workers", "1"]) == 2
+    assert "text.txt was changed while it was read" in capsys.readouterr().err and not (out / "index.json").exists()

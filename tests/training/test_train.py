@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 import torch
 
+from gpt_from_scratch.models.checkpoints import manifest
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.tokenizer.files import load_tokenizer
-from gpt_from_scratch.training import loop, train_gpt2
+from gpt_from_scratch.training import loop, prepare, train_gpt2
 from gpt_from_scratch.training.cli import parse
 from gpt_from_scratch.training.distributed import Ranks
 from gpt_from_scratch.training.loop import Trainer
@@ -273,6 +275,67 @@ def test_resume_on_other_data_is_refused(run: Run, text_file: Path, capsys: pyte
     folder = run("first")
     text_file.write_text(text_file.read_text(encoding="utf-8") + "then a dog sat on the mat. ", encoding="utf-8")
     assert "the data has changed since" in fails(["--resume", str(folder)], capsys)
+
+
+def shards_of(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "all.txt").write_text(text, encoding="utf-8")
+    shutil.rmtree(tmp_path / "shards", ignore_errors=True)
+    given = [str(tmp_path / "all.txt"), "--out", str(tmp_path / "shards"), "--tokenizer", "character", "--workers", "1"]
+    assert prepare.main([*given, "--validation-fraction", "0.2"]) == 0
+    return tmp_path / "shards"
+
+
+@pytest.mark.parametrize("source", ["text", "shards"])
+@pytest.mark.parametrize("part", ["training", "validation"])
+def test_resume_on_other_data_of_the_same_length_is_refused(
+    run: Run, text_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str, part: str
+) -> None:
+    text = text_file.read_text(encoding="utf-8")
+    place = 200 if part == "training" else len(text) - 20
+    other = text[:place] + text[place + 1] + text[place] + text[place + 2 :]
+    assert other != text
+    if source == "text":
+        folder = run("first")
+        text_file.write_text(other, encoding="utf-8")
+    else:
+        folder = run("first", "--data.source", "shards", "--data.path", str(shards_of(tmp_path, text)))
+        shards_of(tmp_path, other)
+    told = fails(["--resume", str(folder)], capsys)
+    assert "the data has changed since" in told and "content was '" in told and told.count("\n") <= 3
+
+
+def rewrite_state(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """The newest checkpoint with another state, proven as before."""
+    newest = max((folder / "checkpoints").glob("step-*"))
+    state = json.loads((newest / "state.json").read_bytes())
+    change(state)
+    (newest / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    (newest / "manifest.json").unlink()
+    manifest.seal(newest, int(newest.name.removeprefix("step-")))
+
+
+def test_a_checkpoint_that_noted_only_counts_of_its_data_goes_on(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = run("old")
+    rewrite_state(folder, lambda state: state["data"].pop("content"))
+    assert train_gpt2.main(["--resume", str(folder)]) == 0
+    rewrite_state(folder, lambda state: state["data"].update(tokens=1))
+    assert "tokens was 1, is" in fails(["--resume", str(folder)], capsys)
+
+
+def test_any_state_that_is_proven_but_odd_is_words(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = run("odd")
+    newest = max((folder / "checkpoints").glob("step-*"))
+    whole = json.loads((newest / "state.json").read_bytes())
+    for name in ("progress", "config", "backends", "data"):
+        for value in (None, 7, [1], {"a": 1}, {"step": "x"}, [["attention"]]):
+
+            def change(state: dict[str, Any], name: str = name, value: object = value) -> None:
+                state.clear()
+                state.update(whole | {name: value})
+
+            rewrite_state(folder, change)
+            told = fails(["--resume", str(folder)], capsys)
+            assert name in told or "config" in told or "data has changed" in told, told
 
 
 def test_weights_of_another_shape_are_refused(

@@ -319,12 +319,15 @@ class CheckpointStore:
         for leftover in self.folder.glob(".*.tmp"):
             if leftover != temporary:
                 remove(leftover)
-        for step in self.steps():
-            if self._position is None or step > self._position:
-                aside = self.folder / f"aside-{self.path_of(step).name}-{secrets.token_hex(4)}"
-                rename(self.path_of(step), aside)
+        for path in sorted(self.folder.iterdir()):
+            if (step := checkpoint.step_of(path)) is None:
+                continue
+            # A file or a dangling link in a checkpoint's place would end the save that is to come there.
+            if self._position is None or step > self._position or not path.is_dir():
+                aside = self.folder / f"aside-{path.name}-{secrets.token_hex(4)}"
+                rename(path, aside)
                 self._warn(
-                    f"{self.path_of(step)} is not of this run's line (damaged, or beyond the step it went on from): "
+                    f"{path} is not of this run's line (damaged, or beyond the step it went on from): "
                     f"set aside as {aside.name}, which you may delete"
                 )
 

@@ -56,6 +56,12 @@ class Index:
     """Where they came from, for people."""
     splits: dict[str, list[Shard]]
 
+    @property
+    def sha256(self) -> str:
+        """SHA-256 over what the index says of every shard: other tokens have another."""
+        shards = {split: [[shard.tokens, shard.sha256] for shard in shards] for split, shards in self.splits.items()}
+        return hashlib.sha256(json.dumps(shards, sort_keys=True).encode()).hexdigest()
+
     def tokens(self, split: str) -> int:
         """The number of tokens in a split."""
         return sum(shard.tokens for shard in self.shards(split))

@@ -57,7 +57,11 @@ class Source(ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """What it is, as JSON: equal as long as the pieces are."""
+        """What it is, as JSON: equal as long as the pieces are and `files` hold what they held."""
+
+    def files(self, n_pieces: int) -> list[Path]:
+        """The files of this machine that its first pieces are read from."""
+        return []
 
     @property
     @abstractmethod
@@ -103,6 +107,9 @@ class TextSource(Source):
     def describe(self) -> dict[str, Any]:
         return {"kind": "text", "path": str(self.path), "parts": _described(self.parts)}
 
+    def files(self, n_pieces: int) -> list[Path]:
+        return list(dict.fromkeys(part.path for part in self.parts[:n_pieces]))
+
     @property
     def n_pieces(self) -> int:
         return len(self.parts)
@@ -139,6 +146,9 @@ class JsonlSource(Source):
     def describe(self) -> dict[str, Any]:
         return {"kind": "jsonl", "field": self.field, "parts": _described(self.parts)}
 
+    def files(self, n_pieces: int) -> list[Path]:
+        return list(dict.fromkeys(part.path for part in self.parts[:n_pieces]))
+
     @property
     def n_pieces(self) -> int:
         return len(self.parts)
@@ -169,8 +179,11 @@ class ParquetSource(Source):
             self.groups += [(file, group) for group in range(opened.metadata.num_row_groups)]
 
     def describe(self) -> dict[str, Any]:
-        groups = [[str(file), file.stat().st_size, group] for file, group in self.groups]
+        groups = [[str(file), group] for file, group in self.groups]
         return {"kind": "parquet", "field": self.field, "groups": groups}
+
+    def files(self, n_pieces: int) -> list[Path]:
+        return list(dict.fromkeys(file for file, _ in self.groups[:n_pieces]))
 
     @property
     def n_pieces(self) -> int:
@@ -313,7 +326,7 @@ def _read(path: Path, start: int, stop: int) -> bytes:
 
 
 def _described(parts: list[FilePart]) -> list[list[Any]]:
-    return [[str(part.path), part.start, part.stop, part.split, part.path.stat().st_mtime_ns] for part in parts]
+    return [[str(part.path), part.start, part.stop, part.split] for part in parts]
 
 
 def _of_split(text: str, validation_fraction: float) -> Document:

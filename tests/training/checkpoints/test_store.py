@@ -251,3 +251,24 @@ def test_a_gpt2_ends_texts_with_its_tokenizers_token(tmp_path: Path) -> None:
     store.save(2, **state_at(2))  # its tokenizer has no such token
     described = json.loads((store.path_of(2) / "model" / "config.json").read_text())
     assert described["eos_token_id"] == CONFIG.vocab_size - 1
+
+
+@pytest.mark.parametrize("what", ["a file", "a dangling link", "a link to a file"])
+@pytest.mark.parametrize("step", [10, 20, 30])
+def test_a_checkpoints_place_taken_by_something_else_is_set_aside(tmp_path: Path, what: str, step: int) -> None:
+    """Before the step that the run went on from, at the next to be saved, and beyond."""
+    saved(tmp_path, 5, 15)
+    place = tmp_path / f"step-{step:08d}"
+    (tmp_path / "file").write_text("precious")
+    {
+        "a file": lambda: place.write_text("precious"),
+        "a dangling link": lambda: place.symlink_to("nothing"),
+        "a link to a file": lambda: place.symlink_to("file"),
+    }[what]()
+    told: list[str] = []
+    store = CheckpointStore(tmp_path, warn=told.append)
+    assert_is_step(store.load(), 15)
+    store.save(20, **state_at(20))
+    assert_is_step(CheckpointStore(tmp_path).load(20), 20)
+    assert any(f"{place.name} is not of this run's line" in line for line in told)
+    assert (tmp_path / "file").read_text() == "precious"
