@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from gpt_from_scratch.kernels.attention import attention
 from gpt_from_scratch.kernels.layer_norm import layer_norm
+from gpt_from_scratch.support.settings import check_settings
 
 Stage = Literal[
     "bigram", "position", "head", "multi-head", "feed-forward", "blocks", "residual", "layernorm", "dropout"
@@ -55,6 +56,7 @@ class BigramConfig:
     """Part of each projection's outputs that is zeroed while training."""
 
     def __post_init__(self) -> None:
+        check_settings(self)
         for name in ("vocab_size", "block_size", "n_embd", "n_head", "n_layer"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, it is {getattr(self, name)}")

@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from gpt_from_scratch.support.settings import check_settings
+
 # Floats that one chunk of the pursuit may hold: 256 MiB in fp32, whatever the number of signals.
 CHUNK_FLOATS = 2**26
 
@@ -42,6 +44,7 @@ class KSVDConfig:
     """an atom whose |cosine| with another atom is larger is replaced; 1 keeps duplicates"""
 
     def __post_init__(self) -> None:
+        check_settings(self)
         for name in ("n_atoms", "n_nonzero", "iterations", "restarts"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: at least 1 is needed")

@@ -25,8 +25,8 @@ from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.models.embedding import Embedding
 from gpt_from_scratch.models.ngrams import NgramEmbedding
 from gpt_from_scratch.models.pointwise import relu_squared, rms_norm, rotate
-from gpt_from_scratch.support.choices import check_choices
 from gpt_from_scratch.support.devices import accelerator
+from gpt_from_scratch.support.settings import check_settings
 
 if TYPE_CHECKING:
     from gpt_from_scratch.models.cache import KVCache
@@ -68,7 +68,7 @@ class GPTConfig:
     SIZES: ClassVar = ("block_size", "vocab_size", "n_layer", "n_head", "n_embd")
 
     def __post_init__(self) -> None:
-        check_choices(self)
+        check_settings(self)
         for name in (*self.SIZES, "ngram", "ngram_buckets", "kv_heads"):
             if not 1 <= getattr(self, name) < 2**31:
                 shown = name.replace("kv_heads", "n_kv_head")

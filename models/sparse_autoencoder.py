@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
-from gpt_from_scratch.support.choices import check_choices
+from gpt_from_scratch.support.settings import check_settings
 
 CHUNK_ROWS = 4096
 """Activations that `measure` encodes at a time."""
@@ -49,6 +49,7 @@ class SparseAutoencoderConfig:
     """steps without firing after which a feature is dead; as often the dead ones are replaced, in the first 85 % of the run"""
 
     def __post_init__(self) -> None:
+        check_settings(self)
         for name in ("n_features", "k", "steps", "batch_size", "dead_after"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: at least 1 is needed")
@@ -59,7 +60,6 @@ class SparseAutoencoderConfig:
         for name in ("l1", "lr"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be above 0")
-        check_choices(self)
 
 
 class SparseAutoencoder(nn.Module):

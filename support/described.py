@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from gpt_from_scratch.support.settings import means_never
+
 
 def build(kind: type[Any], document: object, where: str = "") -> Any:
     """An instance of the dataclass `kind` from a JSON object. A field that is absent takes its default.
@@ -20,7 +22,7 @@ def build(kind: type[Any], document: object, where: str = "") -> Any:
     """
     if not isinstance(document, Mapping):
         raise ValueError(f"{where.removesuffix('.') or 'the config'} should be an object, it is {shown(document)}")
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     names = {f.name for f in dataclasses.fields(kind)}
     if unknown := sorted(document.keys() - names):
         raise ValueError(f"unknown setting {where}{unknown[0]}; a newer release may have written it")
@@ -33,6 +35,11 @@ def value_of(hint: Any, value: object, where: str) -> Any:
     Raises:
         ValueError: It is of another type.
     """
+    never = means_never(hint)
+    if typing.get_origin(hint) is typing.Annotated:
+        hint = typing.get_args(hint)[0]
+    if never and value in ("inf", None):
+        return math.inf
     options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
     for option in options:
         origin = typing.get_origin(option)

@@ -13,7 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from gpt_from_scratch.models.bigram import BigramConfig, BigramLanguageModel, Stage
-from gpt_from_scratch.support.choices import check_choices
+from gpt_from_scratch.support.settings import Threads, check_settings
 from gpt_from_scratch.training.optimizers import OptimizerConfig, make_optimizers
 from gpt_from_scratch.training.schedule import ScheduleConfig, rate
 from gpt_from_scratch.training.validation import comparable
@@ -42,7 +42,7 @@ class BigramTraining:
     """stop after so many evaluations in a row without a new best; 0: never"""
     seed: int = 0
     """seed of the weights, the windows, the dropout and the samples"""
-    threads: int = 1
+    threads: Threads = 1
     """CPU threads; the small model does not gain from more"""
     backend: str = "torch"
     """kernel backend of attention and the norms"""
@@ -58,7 +58,7 @@ class BigramTraining:
     """the learning rate's course"""
 
     def __post_init__(self) -> None:
-        check_choices(self)
+        check_settings(self)
         for name in ("steps", "batch_size", "eval_every", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: at least 1 is needed")

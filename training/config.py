@@ -11,8 +11,8 @@ import torch
 import tyro
 
 from gpt_from_scratch.models.gpt import GPTConfig
-from gpt_from_scratch.support.choices import check_choices
 from gpt_from_scratch.support.described import build
+from gpt_from_scratch.support.settings import OrNever, check_settings
 from gpt_from_scratch.training.loggers import names_in
 from gpt_from_scratch.training.optimizers import OptimizerConfig
 from gpt_from_scratch.training.schedule import ScheduleConfig
@@ -55,7 +55,7 @@ class DataConfig:
     """Seed of the order in which samples come."""
 
     def __post_init__(self) -> None:
-        check_choices(self, "data.")
+        check_settings(self, "data.")
         for name in ("vocab_size", "n_stories", "n_validation"):
             if getattr(self, name) < 1:
                 raise ValueError(f"data.{name} must be at least 1, it is {getattr(self, name)}")
@@ -103,12 +103,13 @@ class RunConfig:
     """Where figures go beside metrics.jsonl: "tensorboard", "wandb", "trackio", or several, separated by commas."""
     profile_steps: tuple[int, int] | None = None
     """First and last step to run under torch.profiler (rank 0); --profile is short for 10 12."""
-    timeout: float = 100.0
-    """Seconds a rank waits for another within training steps, before it says which one is missing and ends."""
-    patience: float = 1800.0
+    timeout: OrNever = 100.0
+    """Seconds a rank waits for another within training steps, before it says which one is missing and ends; inf: for ever."""
+    patience: OrNever = 1800.0
     """The same while a rank may start, compile, save, evaluate or sample."""
 
     def __post_init__(self) -> None:
+        check_settings(self, "run.")
         for name in (
             "log_every",
             "eval_every",
@@ -185,7 +186,7 @@ class TrainConfig:
     """What is written, and how often."""
 
     def __post_init__(self) -> None:
-        check_choices(self)
+        check_settings(self)
         for name in ("steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, it is {getattr(self, name)}")
@@ -238,14 +239,14 @@ def _is_power_of_two(x: float) -> bool:
 
 
 def as_json(config: Any) -> dict[str, Any]:
-    """A config as JSON can hold it: paths as text, tuples as lists."""
+    """A config as JSON can hold it: paths as text, tuples as lists, infinity (`OrNever`) as "inf"."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: plain(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [plain(item) for item in value]
-        return str(value) if isinstance(value, Path) else value
+        return str(value) if isinstance(value, Path) or value == math.inf else value
 
     result: dict[str, Any] = plain(dataclasses.asdict(config))
     return result

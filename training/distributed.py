@@ -20,6 +20,9 @@ from gpt_from_scratch.training.peers import PeerLostError, Peers
 
 __all__ = ["ONE_RANK", "Ranks", "launcher", "process_group", "ranks_from_environment"]
 
+LONGEST_WAIT = 10 * 365 * 86_400.0
+"""Seconds that stand for ever: beyond some centuries the clocks of gloo and nccl, in nanoseconds, begin again."""
+
 
 @dataclass(frozen=True)
 class Ranks:
@@ -107,6 +110,7 @@ def process_group(
     if ranks.size == 1:
         yield Peers()
         return
+    timeout_s, patience_s = min(timeout_s, LONGEST_WAIT), min(patience_s, LONGEST_WAIT)
     shared, _, _ = next(iter(rendezvous("env://", timeout=timedelta(seconds=patience_s))))
     store = meet(shared, ranks.rank, ranks.size, patience_s)
     compare_in(store, ranks.rank, ranks.size, about or {}, patience_s)

@@ -31,6 +31,7 @@ from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.weight_files import read_json
 from gpt_from_scratch.support.arguments import settings
 from gpt_from_scratch.support.devices import choose_device
+from gpt_from_scratch.support.settings import check_settings
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
 
@@ -66,6 +67,7 @@ class GenerateConfig:
     CPU the plain definition, where "torch" is faster"""
 
     def __post_init__(self) -> None:
+        check_settings(self)
         for name in ("num", "max_new_tokens"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}: at least 1 is needed")

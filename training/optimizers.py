@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gpt_from_scratch.support.choices import check_choices
+from gpt_from_scratch.support.settings import OrNever, check_settings
 from gpt_from_scratch.training.adamw import AdamW
 from gpt_from_scratch.training.distributed import ONE_RANK, Ranks
 from gpt_from_scratch.training.muon import Muon, is_sharded
@@ -38,11 +38,11 @@ class OptimizerConfig:
     """Decoupled weight decay of matrices (AdamW's and Muon's), relative to the learning rate."""
     momentum: float = 0.95
     """Muon's momentum (Nesterov)."""
-    grad_clip: float = 1.0
-    """Largest norm of the whole gradient; a longer one is scaled down to it. 0: no clipping."""
+    grad_clip: OrNever = 1.0
+    """Largest norm of the whole gradient; a longer one is scaled down to it. 0 or inf: no clipping."""
 
     def __post_init__(self) -> None:
-        check_choices(self, "optimizer.")
+        check_settings(self, "optimizer.")
         for name in ("lr", "muon_lr", "eps"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"optimizer.{name} must be above 0, it is {getattr(self, name)}")

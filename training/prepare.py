@@ -31,6 +31,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from gpt_from_scratch.support.arguments import EMPTY_PATH, settings
 from gpt_from_scratch.support.files import write_text
 from gpt_from_scratch.support.lock import LOCK_FILE, locked
+from gpt_from_scratch.support.settings import Threads, check_settings
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer, read_json
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer, id_dtype
@@ -65,15 +66,16 @@ class PrepareConfig:
     """Most tokens in a shard."""
     pieces: int | None = None
     """Only the first so many pieces of the source (32 MB of text, a row group, a file of the hub, or 2,000 stories)."""
-    workers: int | None = None
+    workers: Threads | None = None
     """Processes; default: one a core."""
 
     def __post_init__(self) -> None:
+        check_settings(self)
         if not self.source:
             raise ValueError(f"SOURCE: {EMPTY_PATH}")
         if not 0 < self.validation_fraction < 1:
             raise ValueError(f"validation_fraction is {self.validation_fraction}: give a share between 0 and 1")
-        for name in ("shard_tokens", "pieces", "workers"):
+        for name in ("vocab_size", "shard_tokens", "pieces", "workers"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"{name} is {value}: at least 1 is needed")
 

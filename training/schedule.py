@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from gpt_from_scratch.support.settings import check_settings
+
 
 @dataclass(frozen=True)
 class ScheduleConfig:
@@ -15,6 +17,7 @@ class ScheduleConfig:
     """The rate at the end, as a part of the peak."""
 
     def __post_init__(self) -> None:
+        check_settings(self, "schedule.")
         if self.warmup_steps < 0:
             raise ValueError(f"schedule.warmup_steps must be 0 or more, it is {self.warmup_steps}")
         for name in ("decay_fraction", "final_fraction"):

@@ -34,6 +34,7 @@ from gpt_from_scratch.models.dictionary_synthetic import SHAPES, SIDE, add_noise
 from gpt_from_scratch.support.arguments import settings
 from gpt_from_scratch.support.files import write_bytes, write_text
 from gpt_from_scratch.support.json_text import json_text
+from gpt_from_scratch.support.settings import Threads, check_settings
 from gpt_from_scratch.training.drawing import plain_text, png
 from gpt_from_scratch.training.results_folder import check_place, results_folder
 
@@ -57,7 +58,7 @@ class DictionaryConfig:
     """seed of the first run: true dictionary, images and search"""
     n_seeds: int = 1
     """runs, with the seeds seed, seed + 1, ...; files are written for the first, metrics for all"""
-    threads: int = 1
+    threads: Threads = 1
     """CPU threads for torch; more than one does not pay at this size"""
     out: Path | None = None
     """folder for the results (default: a new one, runs/dictionary-n<samples>-seed<seed>, with a number if that is taken)"""
@@ -65,6 +66,7 @@ class DictionaryConfig:
     """how the dictionary is learned"""
 
     def __post_init__(self) -> None:
+        check_settings(self)
         for name in ("n_samples", "n_seeds", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: at least 1 is needed")

@@ -49,9 +49,9 @@ from gpt_from_scratch.models.sparse_autoencoder_files import (
 )
 from gpt_from_scratch.models.sparse_autoencoder_sites import collect, splice
 from gpt_from_scratch.support.arguments import settings
-from gpt_from_scratch.support.choices import check_choices
 from gpt_from_scratch.support.files import write_bytes, write_text
 from gpt_from_scratch.support.json_text import json_text
+from gpt_from_scratch.support.settings import Threads, check_settings
 from gpt_from_scratch.training.data.text import read_texts
 from gpt_from_scratch.training.feature_map import Method, require
 from gpt_from_scratch.training.results_folder import check_place, results_folder
@@ -89,7 +89,7 @@ class AutoencoderTraining:
     """how the page's map places features: two principal components, or UMAP (the extra umap)"""
     seed: int = 0
     """seed of the signals, the features and the batches"""
-    threads: int = 2
+    threads: Threads = 2
     """CPU threads"""
     out: Path | None = None
     """folder for the results (default: a new one, runs/sparse-autoencoder-<model>-<layer>-seed<seed>)"""
@@ -97,12 +97,12 @@ class AutoencoderTraining:
     """the autoencoder (default for a model: 512 features, of which 32 stay)"""
 
     def __post_init__(self) -> None:
+        check_settings(self)
         for name in ("n_tokens", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: at least 1 is needed")
         if self.n_shown < 0:
             raise ValueError(f"n_shown is {self.n_shown}: it is 0 or more")
-        check_choices(self)
         if self.source is None and (self.layer, self.data, self.load, self.skip_first) != (None, None, None, False):
             raise ValueError(
                 "--layer, --data, --load and --skip-first say what to read from a model: name its run or folder first"

@@ -1,5 +1,7 @@
 """The settings of a run: what the command line, a preset and a file make of them."""
 
+import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,3 +132,10 @@ def test_a_switch_can_be_given_whatever_its_default_is(preset: str) -> None:
     assert parse([preset, "--compile", "--run.eval-first"]).train.run.eval_first
     assert not parse([preset, "--no-compile", "--run.no-eval-first"]).train.compile
     assert not parse([preset, "--no-compile", "--run.no-eval-first"]).train.run.eval_first
+
+
+def test_a_limit_that_is_never_reached_is_saved_as_such() -> None:
+    config = parse(["--run.timeout", "inf", "--run.patience", "inf", "--optimizer.grad-clip", "inf"]).train
+    saved = json.loads(json.dumps(as_json(config), allow_nan=False))
+    assert saved["run"]["timeout"] == saved["optimizer"]["grad_clip"] == "inf"
+    assert from_json(saved) == config and config.run.timeout == math.inf

@@ -377,3 +377,10 @@ def test_a_dry_run_writes_nothing(arguments: list[str], tmp_path: Path, capsys: 
     printed = capsys.readouterr().out
     assert all(word in printed for word in ("parameters", "memory", "disk", "FLOPs", "expected time"))
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_that_waits_for_ever_saves_and_goes_on(run: Run, arguments: list[str]) -> None:
+    never = ["--run.timeout", "inf", "--run.patience", "inf", "--optimizer.grad-clip", "inf"]
+    folder = run("never", *never, "--steps", "4")
+    assert train(parse(["--resume", str(folder), "--run.timeout", "inf"]), Ranks())
+    assert json.loads((folder / "config.json").read_text(encoding="utf-8"))["optimizer"]["grad_clip"] == "inf"

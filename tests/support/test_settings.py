@@ -1,0 +1,100 @@
+"""Settings that are numbers, from wherever they come: not finite, too large, or infinite where that means never."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpt_from_scratch.models.bigram import BigramConfig
+from gpt_from_scratch.models.dictionary_learning import KSVDConfig
+from gpt_from_scratch.models.gpt import GPTConfig
+from gpt_from_scratch.models.sparse_autoencoder import SparseAutoencoderConfig
+from gpt_from_scratch.support.described import build
+from gpt_from_scratch.support.settings import OrNever, Threads, check_settings
+from gpt_from_scratch.training.bigram_loop import BigramTraining
+from gpt_from_scratch.training.config import DataConfig, RunConfig, TrainConfig
+from gpt_from_scratch.training.generate import GenerateConfig
+from gpt_from_scratch.training.optimizers import OptimizerConfig
+from gpt_from_scratch.training.prepare import PrepareConfig
+from gpt_from_scratch.training.schedule import ScheduleConfig
+from gpt_from_scratch.training.train_dictionary import DictionaryConfig
+from gpt_from_scratch.training.train_sparse_autoencoder import AutoencoderTraining
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One field of each kind."""
+
+    rate: float = 0.5
+    perhaps: float | None = None
+    timeout: OrNever = 1.0
+    both: tuple[float, float] = (0.0, 1.0)
+    count: int = 1
+    threads: Threads | None = None
+    name: str = "inf"
+    flag: bool = True
+
+    def __post_init__(self) -> None:
+        check_settings(self, "my.")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rate": math.nan}, r"my\.rate is nan: it must be a finite number"),
+        ({"rate": math.inf}, r"my\.rate is inf: it must be a finite number"),
+        ({"perhaps": -math.inf}, r"my\.perhaps is -inf: it must be a finite number"),
+        ({"both": (0.0, math.nan)}, r"my\.both is \(0\.0, nan\): it must be a finite number"),
+        ({"timeout": math.nan}, r"my\.timeout is nan: it must be a number, or inf for never"),
+        ({"timeout": -math.inf}, r"my\.timeout is -inf: it must be a number, or inf for never"),
+        ({"count": 10**30}, r"my\.count is 10{30}: it must be a whole number below 2\^63"),
+        ({"count": -(10**30)}, r"my\.count is -10{30}"),
+        ({"rate": 10**400}, r"my\.rate is 1"),
+        ({"threads": 0}, r"my\.threads is 0: it must be from 1 to 1024"),
+        ({"threads": 100_000}, r"my\.threads is 100000: it must be from 1 to 1024"),
+    ],
+)
+def test_a_number_that_cannot_be_is_named(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Settings(**change)
+
+
+def test_numbers_that_can_be() -> None:
+    Settings(timeout=math.inf, perhaps=0.0, count=-(2**63) + 1, threads=1024)
+
+
+def test_never_comes_back_from_json() -> None:
+    for written in ("inf", None):
+        assert build(Settings, {"timeout": written}).timeout == math.inf
+    with pytest.raises(ValueError, match="rate is 'inf', expected float"):
+        build(Settings, {"rate": "inf"})
+
+
+EVERY = (
+    *(TrainConfig, DataConfig, RunConfig, OptimizerConfig, ScheduleConfig, GPTConfig, PrepareConfig, GenerateConfig),
+    *(BigramTraining, BigramConfig, DictionaryConfig, KSVDConfig, AutoencoderTraining, SparseAutoencoderConfig),
+)
+REQUIRED: dict[type[Any], dict[str, Any]] = {GenerateConfig: {"source": Path("x")}, PrepareConfig: {"source": "x"}}
+NEVER_IS_MEANT = {"timeout", "patience", "grad_clip"}
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
+@given(data=st.data())
+def test_every_command_refuses_what_is_not_finite_or_too_large(kind: type[Any], data: st.DataObject) -> None:
+    config = kind(**REQUIRED.get(kind, {}))
+    numbers = {
+        field.name: value
+        for field in dataclasses.fields(kind)
+        if isinstance(value := getattr(config, field.name), int | float) and not isinstance(value, bool)
+    }
+    name = data.draw(st.sampled_from(sorted(numbers)))
+    bad: list[float] = [2**63, 10**40, -(2**63)] if isinstance(numbers[name], int) else [math.nan, -math.inf]
+    if isinstance(numbers[name], float) and name not in NEVER_IS_MEANT:
+        bad.append(math.inf)
+    with pytest.raises(ValueError, match=name):
+        dataclasses.replace(config, **{name: data.draw(st.sampled_from(bad))})
