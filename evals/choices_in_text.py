@@ -150,6 +150,8 @@ def _letters(text: str, start: int, choices: Mapping[str, str], *, strict: bool)
     while (match := _LABEL.match(text, end if not found else _NEXT.match(text, end).end())) is not None:  # type: ignore[union-attr]
         letter, closed = match[2].upper(), bool(match[1].strip()) and bool(match[3])
         bare = not closed and not match[3]
+        if match[3].startswith(".") and re.match(r"[A-Za-z]\.", text[match.end() :][:2]):  # A.D., B.C.
+            break
         sure = closed or _SURE_AFTER.match(text, match.end(2)) is not None
         if found and ((bare and letter not in choices) or not sure or (match[2].islower() and not closed)):
             break
@@ -170,7 +172,10 @@ def _denied(text: str, letter: str, end: int, choices: Mapping[str, str]) -> boo
     if re.fullmatch("[a-z]", rest) and rest.upper() in choices and rest.upper() != letter:
         return True
     others = {_bare(choice) for other, choice in choices.items() if other != letter} - {own, ""}
-    return any(rest == other or rest.rstrip(")") == other for other in others)
+    if own and (listed := re.match(rf"{re.escape(own)}[\s,;/&]{{1,3}}(?:(?:and|or)\s)?\(?([a-z])[).:]", rest)):
+        return listed[1].upper() != letter  # "A) red, B) green"
+    begins = [one for one in (*others, own) if one and re.match(rf"{re.escape(one)}(?!\w)", rest)]
+    return bool(begins) and max(begins, key=len) != own
 
 
 def _leading(text: str, choices: Mapping[str, str]) -> Stated[str] | None:
@@ -185,6 +190,10 @@ def _leading(text: str, choices: Mapping[str, str]) -> Stated[str] | None:
     line = text[at:].partition("\n")[0]
     if re.fullmatch(r"\W{0,6}\w\W{0,6}", line) and line:
         return Stated(0, end, letters[0], AS_THE_ANSWER)
+    if re.match(
+        r"[^\n.;,]{1,60}?\s(?:is|are|was)\s(?:[a-z]+ly\s)?(?:wrong|incorrect|false|not)\b", text[end : end + 90]
+    ):
+        return None
     label = _LABEL.match(text, at)
     own = _bare(text[end:].partition("\n")[0].strip(" ()")) == _bare(choices[letters[0]])
     marked = own or (label is not None and (label[1].strip() or label[3]))

@@ -29,7 +29,7 @@ _NO_NUMBER = re.compile(
     r"not (?:sure|known|enough|defined|a number))\b|∞",
     re.I,
 )
-_ALSO = re.compile(r"\s{0,3}(?:,|(?:, )?(?:or|and)\s)\s{0,3}[A-Za-z]\w{0,8}\s{0,3}$")
+_ALSO = re.compile(r"\s{0,3}(?:[,;]|(?:, )?(?:or|and)\s)\s{0,3}[A-Za-z]\w{0,8}\s{0,3}$")
 
 
 def read_number(text: str) -> float | None:

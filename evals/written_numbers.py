@@ -53,12 +53,15 @@ _UNSURE_AFTER = re.compile(
     r"\s?[kKMB](?![A-Za-z])|\s?(?:dozen|score|mn|bn|mil)\b|\s?[万億亿千百]|:\d|\s?[\^√π!]+\s?[\d({a-z]|[\^√π({]|"
     r"\s?\\(?:sqrt|pi|cdot|div)|\s?[*×/÷^+]\s?[-+]?[\w(.\\√]|\s?x\s?[\d(]|\s?±|\s?\\pm|-\w|\s-\s?[\d(.]|\s-\s[a-z](?![a-z])|"
     r"\s?\.\.\s?\d|/|,\s?[-+]?\d|\s?(?:and|or|to|(?:out )?of)\s(?:[$€£]\s?)?[-+]?\d|[;]\s?\d|%\s?(?:of|off)\b|"
+    r"\s(?:squared|cubed|plus|minus|times|mod|choose|divided|multiplied|factorial|to the)\b|"
     r"\s(?:and an? (?:half|third|quarter|eighth)|or (?:more|less|fewer|greater|higher|lower)|and (?:up|above|more))\b|\+(?!\d)|"
     r"\s?(?:<(?![/|<])|>(?!>)|[≤≥≠])|\.\(|[.)]\s{1,2}[-+]?\d"
 )
 _UNSURE_BEFORE = re.compile(
     r"(?:[/<>≤≥≠±^√#{|×÷]|\*\*?|!=|[<>]=|\bat (?:least|most)|\b(?:more|less|fewer|greater|smaller|larger|higher|lower) than|"
     r"\bup to|\b(?:under|over|between|below|above|nearly|almost)|\\sqrt|"
+    r"\b(?:half|thirds?|quarters?|root|square|cube|one|two|three|four|five|percent|multiples?|factors?|logarithm|inverse|"
+    r"reciprocal|opposite) (?:of|in)|\b(?:twice|double|triple|times|plus|divided by|multiplied by)|"
     r"[A-Za-z]\(|\d\s?(?:and|or|to|,|(?:out )?of)|\d\s?[-+])\s?$|\d:$",
     re.I,
 )
@@ -160,7 +163,8 @@ def _value(match: re.Match[str], before: str, text: str, *, aside: bool) -> tupl
     after = text[end : end + 24]
     if size is not None and (scale := _SCALE.match(after)):
         size, end, after = size * _SCALES[scale[1].lower()], end + scale.end(), text[end + scale.end() : end + 24]
-    if re.match(r"[^\W\d_]", after) and not _UNIT.match(after):
+    decade = after.startswith("s") and re.fullmatch(r"\d{3}0", match["body"])
+    if re.match(r"[^\W\d_]", after) and (decade or not _UNIT.match(after)):
         return None, end
     if _UNSURE_AFTER.match(after) or _UNSURE_BEFORE.search(before):
         return None, end
