@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -38,10 +39,11 @@ def script(arguments: list[str], code: str = IN_ONE_SECOND) -> "subprocess.Popen
     )
 
 
-def wait_for(words: bytes, process: "subprocess.Popen[str]", folder: Path) -> None:
-    """Wait until a run has recorded these words."""
+def wait_for(pattern: bytes, process: "subprocess.Popen[str]", folder: Path) -> None:
+    """Wait until a run has recorded something."""
     deadline = time.monotonic() + 120
-    while not ((folder / "metrics.jsonl").exists() and words in (folder / "metrics.jsonl").read_bytes()):
+    metrics = folder / "metrics.jsonl"
+    while not (metrics.exists() and re.search(pattern, metrics.read_bytes(), re.DOTALL)):
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()
         time.sleep(0.02)
 
@@ -88,7 +90,7 @@ def test_a_run_that_lives_is_not_resumed_and_one_that_was_killed_is(
     assert (folder / LOCK_FILE).exists() and not list((folder / "checkpoints").glob("aside-*"))
     second = script(["--resume", str(folder)])
     try:
-        wait_for(b"resumed at step", second, folder)
+        wait_for(b'resumed at step.*"kind": "train"', second, folder)
         second.send_signal(signal.SIGTERM)
         assert second.wait(timeout=120) == 0
     finally:

@@ -20,6 +20,7 @@ from torch import Tensor
 from gpt_from_scratch.models.checkpoints import checkpoint
 from gpt_from_scratch.models.checkpoints.checkpoint import Checkpoint, DamagedCheckpointError
 from gpt_from_scratch.models.gpt import GPTConfig
+from gpt_from_scratch.support.described import build
 from gpt_from_scratch.support.files import ensure_folder, remove, rename, retried, sync_folder, write_text
 from gpt_from_scratch.support.json_text import json_text
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
@@ -218,10 +219,10 @@ class CheckpointStore:
         path = self.folder / BEST_FILE
         try:
             document = json.loads(retried(lambda: path.read_text(encoding="utf-8")))
-            best = Best(int(document["step"]), float(document["loss"]))
+            best: Best = build(Best, document)
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             self._warn(f"{path} is damaged and left out: {error!r}")
             return None
         return best if best.step in self.steps() else None

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt
 
+from gpt_from_scratch.support.described import value_of
 from gpt_from_scratch.support.files import write_text
 from gpt_from_scratch.tokenizer.files import load_tokenizer, read_json
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer, id_dtype
@@ -44,7 +45,12 @@ class Job:
     def shards(self, piece: int) -> dict[str, list[Shard]]:
         """The shards of a piece that is done, by split."""
         record = read_json(self.record(piece))
-        return {split: [Shard(**shard) for shard in record[split]] for split in SPLITS}
+        try:
+            return {split: value_of(list[Shard], record.get(split), split) for split in SPLITS}
+        except (ValueError, TypeError) as error:  # a field is missing, or of a wrong type
+            raise ValueError(
+                f"{self.record(piece)} is damaged: {error}. Remove it, and prepare the data again"
+            ) from error
 
     def left_out(self, piece: int) -> tuple[int, str]:
         """How many rows of a piece that is done held no text, and where the first was."""

@@ -272,3 +272,19 @@ def test_a_checkpoints_place_taken_by_something_else_is_set_aside(tmp_path: Path
     assert_is_step(CheckpointStore(tmp_path).load(20), 20)
     assert any(f"{place.name} is not of this run's line" in line for line in told)
     assert (tmp_path / "file").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "7", '{"step": Infinity, "loss": 1}', '{"step": 10}', '{"step": [], "loss": 1}', None]
+)
+def test_any_note_of_the_best_is_left_out_where_it_is_none(tmp_path: Path, text: str | None) -> None:
+    told: list[str] = []
+    store = CheckpointStore(tmp_path, warn=told.append)
+    store.save(10, **state_at(10))
+    if text is None:
+        (tmp_path / "best.json").mkdir()
+    else:
+        (tmp_path / "best.json").write_text(text)
+    assert store.best() is None and "best.json is damaged" in told[0]
+    store.save(20, **state_at(20))
+    assert_is_step(CheckpointStore(tmp_path).load(), 20)
