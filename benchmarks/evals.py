@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gpt_from_scratch.evals.arithmetic_eval.arithmetic_eval import create_samples
+from gpt_from_scratch.evals.arithmetic_eval.sample_generation import create_samples
 from gpt_from_scratch.evals.prompts import PromptStyle, ask
 from gpt_from_scratch.evals.providers.offline import EchoProvider
 from gpt_from_scratch.evals.providers.openai_provider import OpenAIProvider

@@ -22,6 +22,7 @@ from gpt_from_scratch.benchmarks.gallery_terminal import (
     draw_token_mapping,
 )
 from gpt_from_scratch.evals.arithmetic_eval import arithmetic_eval, visualization
+from gpt_from_scratch.evals.arithmetic_eval.sample_generation import create_samples
 from gpt_from_scratch.evals.providers.offline import OracleProvider
 from gpt_from_scratch.evals.results import to_dataframe
 from gpt_from_scratch.evals.samples import AnySample
@@ -76,7 +77,7 @@ def of_main_run(command: Callable[[list[str]], None], file: str, *options: str) 
 
 def draw_heatmap(path: Path) -> None:
     """The arithmetic eval of an oracle that errs more often the deeper a problem is: ten thousand problems."""
-    samples = arithmetic_eval.create_samples(max_depth=10, num_problems=10_000, seed=0)
+    samples = create_samples(max_depth=10, num_problems=10_000, seed=0)
 
     def corrupt(sample: AnySample, answer: str) -> str:
         depth, spoiled = sample.splits["max_problem_depth"], sum(map(ord, str(sample.id))) % 12

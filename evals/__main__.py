@@ -6,36 +6,55 @@ if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is i
     run_command("evals", "gpt_from_scratch.evals.__main__:main")
 
 
+import ast
 import difflib
 import importlib
 import sys
+from pathlib import Path
+from typing import NamedTuple
+
+TASKS = Path(__file__).parent / "tasks"
+
+
+class Command(NamedTuple):
+    """What a command is for, and "module:function"; the function takes the words after the command."""
+
+    about: str
+    target: str
+
 
 COMMANDS = {
-    "arithmetic": "gpt_from_scratch.evals.arithmetic_eval.command:main",
-    "compare": "gpt_from_scratch.evals.compare:main",
-    "hellaswag": "gpt_from_scratch.evals.lm.commands:hellaswag",
-    "core": "gpt_from_scratch.evals.lm.commands:core",
-    "bits-per-byte": "gpt_from_scratch.evals.lm.commands:bits_per_byte",
-    "serve": "gpt_from_scratch.evals.serve.__main__:main",
-    "sad": "gpt_from_scratch.evals.sad:main",
+    "compare": Command("the paired difference of two runs over the same samples", "compare:main"),
+    "hellaswag": Command(
+        "HellaSwag of a checkpoint, in both public styles and all four norms", "lm.commands:hellaswag"
+    ),
+    "core": Command("the CORE metric of a checkpoint", "lm.commands:core"),
+    "bits-per-byte": Command("bits per byte of a checkpoint on a text", "lm.commands:bits_per_byte"),
+    "serve": Command("an OpenAI-compatible server for a checkpoint", "serve.__main__:main"),
+    "sad": Command("the Situational Awareness Dataset, from your own clone of it", "sad:main"),
 }
-"""Command to "module:function"; the function takes the arguments after the command and returns the exit code."""
+"""Commands that are no text eval; a text eval is a file in tasks/."""
 
-HELP = {
-    "arithmetic": "ask a model for the values of expressions, and draw accuracy by depth and length",
-    "compare": "the paired difference of two runs over the same samples",
-    "hellaswag": "HellaSwag of a checkpoint, in both public styles and all four norms",
-    "core": "the CORE metric of a checkpoint",
-    "bits-per-byte": "bits per byte of a checkpoint on a text",
-    "serve": "an OpenAI-compatible server for a checkpoint",
-    "sad": "the Situational Awareness Dataset, from your own clone of it",
-}
+
+def text_evals() -> dict[str, str]:
+    """Each text eval with the first sentence of its function's docstring, read without importing anything."""
+    found = {}
+    for path in sorted(TASKS.glob("[a-z]*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and node.name == path.stem:
+                found[path.stem] = (ast.get_docstring(node) or "").partition("\n")[0]
+    return found
 
 
 def usage() -> str:
     """What --help prints."""
-    listing = "\n".join(f"  {name:<14} {HELP[name]}" for name in COMMANDS)
-    return f"usage: gpt eval COMMAND ...\n\n{listing}\n\ngpt eval COMMAND --help tells more."
+    scored = {name: command.about for name, command in COMMANDS.items()}
+    listings = ["\n".join(f"  {name:<14} {about}" for name, about in group.items()) for group in (text_evals(), scored)]
+    return (
+        "usage: gpt eval COMMAND ...\n\n"
+        f"Ask a model questions (--model NAME)\n{listings[0]}\n\n"
+        f"Score a checkpoint, serve it, compare\n{listings[1]}\n\ngpt eval COMMAND --help tells more."
+    )
 
 
 def main(argv: list[str]) -> int:
@@ -48,10 +67,15 @@ def main(argv: list[str]) -> int:
         print(usage(), file=sys.stdout if argv else sys.stderr)
         return 0 if argv else 2
     name, *arguments = argv
-    if name not in COMMANDS:
-        close = difflib.get_close_matches(name, COMMANDS, n=1)
+    if name in COMMANDS:
+        module, function = COMMANDS[name].target.split(":")
+        code: int = getattr(importlib.import_module(f"gpt_from_scratch.evals.{module}"), function)(arguments)
+        return code
+    known = [*text_evals(), *COMMANDS]
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"there is no command {name!r}.{hint} The commands are: {', '.join(COMMANDS)}")
-    module, function = COMMANDS[name].split(":")
-    code: int = getattr(importlib.import_module(module), function)(arguments)
-    return code
+        raise ValueError(f"there is no command {name!r}.{hint} The commands are: {', '.join(known)}")
+    from gpt_from_scratch.evals import text_command
+
+    return text_command.main(name, arguments)

@@ -7,28 +7,18 @@ visualization.plot_heatmap(df)
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpt_from_scratch.evals import results
-from gpt_from_scratch.evals.arithmetic_eval.sample_generation import convert_solved_problem_to_sample, generate_problems
-from gpt_from_scratch.evals.dispatcher import get_model_provider
-from gpt_from_scratch.evals.prompts import Asked, PromptStyle
+from gpt_from_scratch.evals.prompts import Asked
 from gpt_from_scratch.evals.provider import Provider
-from gpt_from_scratch.evals.providers.offline import OracleProvider
-from gpt_from_scratch.evals.runner import run_samples
-from gpt_from_scratch.evals.samples import QA, EvalResult
+from gpt_from_scratch.evals.samples import EvalResult
 from gpt_from_scratch.evals.scorers import Scorer
+from gpt_from_scratch.evals.task import run_task
+from gpt_from_scratch.evals.tasks.arithmetic import NAMES, arithmetic
 
 if TYPE_CHECKING:
     import pandas as pd
-
-NAMES = {"relative": "numeric_close", "seed": "seed"}
-"""Scorers: within 1 % of the solution; and the original's, equal when both are rounded to two decimals, which credits
-"0" for every solution nearer to zero than 0.005.
-"""
-
-_SHOTS_SEED = -1
 
 
 def create_and_run_eval(
@@ -71,22 +61,6 @@ def run_eval(
     **run_options: Any,
 ) -> EvalResult:
     """`create_and_run_eval`, with the whole result."""
-    samples = create_samples(max_depth, num_problems, seed)
-    if provider is None:
-        provider = OracleProvider(samples) if model == "oracle" else get_model_provider(model)
-    if isinstance(scorer, str):
-        scorer = NAMES.get(scorer, scorer)
-    style = PromptStyle(few_shot=create_samples(max_depth, few_shot, _SHOTS_SEED))
-    options = {"max_tokens": 64, "seed": seed, "style": style, **run_options}
-    return run_samples(samples, provider, model=model, scorer=scorer, **options)
-
-
-def create_samples(max_depth: int, num_problems: int, seed: int) -> list[QA]:
-    """The problems of a seed, as samples."""
-    return [convert_solved_problem_to_sample(problem) for problem in generate_problems(max_depth, num_problems, seed)]
-
-
-def default_folder(model: str, max_depth: int, num_problems: int, seed: int) -> Path:
-    """Where the command keeps a run: the same place for the same run, so that it is gone on with."""
-    safe = "".join(character if character.isalnum() or character in "-._" else "_" for character in model)
-    return Path("runs") / "evals" / f"arithmetic-{safe}-d{max_depth}-n{num_problems}-s{seed}"
+    task = arithmetic(max_depth, num_problems, seed, few_shot=few_shot)
+    judge = NAMES.get(scorer, scorer) if isinstance(scorer, str) else scorer
+    return run_task(task, model, provider, scorer=judge, **run_options)

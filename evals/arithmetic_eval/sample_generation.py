@@ -113,3 +113,8 @@ def convert_solved_problem_to_sample(solved: SolvedProblem) -> QA:
         body=[Message("system", SYSTEM_PROMPT), Message("user", f"Problem: {solved.problem}")],
         ideal_answers=[str(int(solved.solution)) if integer else repr(solved.solution)],
     )
+
+
+def create_samples(max_depth: int, num_problems: int, seed: int) -> list[QA]:
+    """The problems of a seed, as samples."""
+    return [convert_solved_problem_to_sample(problem) for problem in generate_problems(max_depth, num_problems, seed)]

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from gpt_from_scratch.evals.arithmetic_eval import arithmetic_eval, visualization
+from gpt_from_scratch.evals.arithmetic_eval.sample_generation import create_samples
 from gpt_from_scratch.evals.providers.offline import EchoProvider, OracleProvider
 from gpt_from_scratch.evals.samples import QA
 
@@ -31,7 +32,7 @@ def faulty_oracle(count: int) -> OracleProvider:
         wrong = random.Random(sample.id).random() < int(sample.splits["max_problem_depth"]) / 8
         return str(float(answer) * 2 + 1) if wrong else answer
 
-    return OracleProvider(arithmetic_eval.create_samples(6, count, seed=0), corrupt)
+    return OracleProvider(create_samples(6, count, seed=0), corrupt)
 
 
 def test_the_table_has_evalugators_columns_first() -> None:

@@ -1,38 +1,41 @@
-"""python -m gpt_from_scratch.evals arithmetic: the arithmetic eval, with its record, summary, report and heatmap."""
+"""The command line of every text eval: shared options, and those that the eval's own function declares."""
 
 import argparse
-import io
+import inspect
 import sys
+import typing
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Literal
+
+import docstring_parser
 
 from gpt_from_scratch.evals import results
-from gpt_from_scratch.evals.arithmetic_eval.arithmetic_eval import NAMES, default_folder, run_eval
 from gpt_from_scratch.evals.limits import Limits
 from gpt_from_scratch.evals.pricing import Price
 from gpt_from_scratch.evals.provider import Provider
 from gpt_from_scratch.evals.providers.openai_provider import OpenAIProvider
 from gpt_from_scratch.evals.report import write_report
 from gpt_from_scratch.evals.samples import EvalResult
+from gpt_from_scratch.evals.task import Task, folder_of, run_task, task_function
 from gpt_from_scratch.support import files
 from gpt_from_scratch.support.arguments import ArgumentParser, a_path
 
 
-def main(argv: list[str]) -> int:
-    """0 where every answer is there, 1 where the run stopped early or an answer failed."""
-    options = _parser().parse_args(argv)
-    folder: Path = options.out or default_folder(options.model, options.max_depth, options.num_problems, options.seed)
-    result = run_eval(
+def main(name: str, argv: list[str]) -> int:
+    """Run a text eval; 0 where every answer is there, 1 where the run stopped early or an answer failed."""
+    function = task_function(name)
+    options = _parser(name, function).parse_args(argv)
+    task = function(**{parameter.name: getattr(options, parameter.name) for parameter in _parameters(function)})
+    folder: Path = options.out or folder_of(name, task, options.model)
+    chosen = {} if options.max_tokens is None else {"max_tokens": options.max_tokens}
+    result = run_task(
+        task,
         options.model,
-        options.max_depth,
-        options.num_problems,
-        seed=options.seed,
-        scorer=options.scorer,
-        few_shot=options.few_shot,
-        provider=_provider(options.base_url, options.timeout),
+        _provider(options.base_url, options.timeout),
         limit=options.limit,
         epochs=options.epochs,
         temperature=options.temperature,
-        max_tokens=options.max_tokens,
         max_concurrency=options.max_concurrency,
         max_retries=options.max_retries,
         limits=Limits(tokens=options.max_total_tokens, cost=options.max_cost, seconds=options.max_seconds),
@@ -40,31 +43,32 @@ def main(argv: list[str]) -> int:
         cache_dir=options.cache,
         retry_all=options.retry_all,
         resume_path=folder / results.RECORD,
+        **chosen,
     )
-    _write(result, folder)
+    _write(name, task, result, folder)
     _print(result, folder)
     return int(result.stopped is not None or bool(result.errors))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(name: str, function: Callable[..., Task]) -> argparse.ArgumentParser:
+    described = docstring_parser.parse(inspect.getdoc(function) or "")
     parser = ArgumentParser(
-        prog="gpt eval arithmetic",
-        description="Ask a model for the values of random expressions. Run it again to go on with a run that stopped: "
-        "answers that are recorded are not asked again.",
+        prog=f"gpt eval {name}",
+        description=f"{described.short_description} Run it again to go on with a run that stopped: answers that are "
+        "recorded are not asked again.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    add = parser.add_argument
-    add("--model", required=True, help="gpt-4o-mini, claude-haiku-4-5, ...; offline: echo, oracle")
+    about = {parameter.arg_name: parameter.description for parameter in described.params}
+    own = parser.add_argument_group("of this eval")
+    for parameter in _parameters(function):
+        _add(own, parameter, about.get(parameter.name))
+    add = parser.add_argument_group("of every eval").add_argument
+    add("--model", required=True, help="gpt-4o-mini, claude-haiku-4-5, local/RUN, ...; offline: echo, oracle")
     add("--base-url", help="an OpenAI-compatible server that has the model, such as http://127.0.0.1:8000/v1")
-    add("--max-depth", type=int, default=10)
-    add("--num-problems", type=int, default=1000)
-    add("--seed", type=int, default=0, help="of the problems")
-    add("--scorer", choices=[*NAMES, "exact", "includes"], default="relative")
-    add("--few-shot", type=int, default=0, help="show so many solved problems first")
-    add("--limit", type=int, help="ask only the first so many problems")
-    add("--epochs", type=int, default=1, help="ask each problem so many times")
+    add("--limit", type=int, help="ask only the first so many")
+    add("--epochs", type=int, default=1, help="ask each so many times")
     add("--temperature", type=float, default=0.0)
-    add("--max-tokens", type=int, default=64, help="of one answer; reasoning models need thousands")
+    add("--max-tokens", type=int, help="of one answer; reasoning models need thousands (default: the eval's own)")
     add("--max-concurrency", type=int, default=16, help="requests in flight, at most")
     add("--max-retries", type=int, default=6, help="of one request")
     add("--timeout", type=float, default=120.0, metavar="SECONDS", help="of one request to a --base-url")
@@ -78,23 +82,38 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _parameters(function: Callable[..., Task]) -> Iterator[inspect.Parameter]:
+    yield from inspect.signature(function).parameters.values()
+
+
+def _add(group: "argparse._ArgumentGroup", parameter: inspect.Parameter, about: str | None) -> None:
+    """The option of a parameter; one without a default is a word by itself."""
+    kind = parameter.annotation
+    settings: dict[str, Any] = {"help": about}
+    if typing.get_origin(kind) is Literal:
+        settings |= {"choices": typing.get_args(kind)}
+    elif kind is bool:
+        settings |= {"action": argparse.BooleanOptionalAction}
+    else:
+        settings |= {"type": a_path if kind is Path else kind}
+    if parameter.default is inspect.Parameter.empty:
+        group.add_argument(parameter.name, **settings)
+    else:
+        group.add_argument(f"--{parameter.name.replace('_', '-')}", default=parameter.default, **settings)
+
+
 def _provider(base_url: str | None, timeout: float) -> Provider | None:
     return OpenAIProvider(base_url=base_url, timeout=timeout) if base_url else None
 
 
-def _write(result: EvalResult, folder: Path) -> None:
-    """The summary, the heatmap and the report, beside the record."""
+def _write(name: str, task: Task, result: EvalResult, folder: Path) -> None:
+    """The summary, the pictures and the report, beside the record."""
     results.write_summary(result, folder)
-    figures = []
-    if result.accuracy is not None:
-        from gpt_from_scratch.evals.arithmetic_eval.visualization import plot_heatmap
-
-        image = io.BytesIO()
-        figure = plot_heatmap(results.to_dataframe(result), annotate_counts=True, show=False)
-        figure.savefig(image, format="png", dpi=110)
-        files.write_bytes(folder / "heatmap.png", image.getvalue())
-        figures.append(("average accuracy by depth and length", image.getvalue()))
-    write_report(result, folder / "report.html", title=f"Arithmetic: {result.completer}", figures=figures)
+    figures = task.figures(result)
+    for figure in figures:
+        files.write_bytes(folder / figure.name, figure.png)
+    title = f"{name.replace('_', ' ').capitalize()}: {result.completer}"
+    write_report(result, folder / "report.html", title=title, figures=[(f.title, f.png) for f in figures])
 
 
 def _failures(result: EvalResult) -> str:
@@ -114,9 +133,7 @@ def _print(result: EvalResult, folder: Path) -> None:
         low, high = figures["interval_95"]
         print(f"score {result.accuracy:.4f}, 95 % interval {low:.4f} to {high:.4f}, of {figures['answered']} answers")
     if figures["unread"]:
-        print(
-            f"unread answers: {figures['unread']} (no number could be read from them with certainty; they count as wrong)"
-        )
+        print(f"unread answers: {figures['unread']} (none could be read from them with certainty; they count as wrong)")
     if result.errors:
         print(_failures(result), file=sys.stderr)
     if result.cost:

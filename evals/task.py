@@ -1,0 +1,92 @@
+"""A text eval as data: its samples, how they are asked and judged, and the pictures of its report."""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gpt_from_scratch.evals import tasks
+from gpt_from_scratch.evals.dispatcher import get_model_provider
+from gpt_from_scratch.evals.prompts import PromptStyle
+from gpt_from_scratch.evals.provider import Provider
+from gpt_from_scratch.evals.providers.offline import OracleProvider
+from gpt_from_scratch.evals.runner import run_samples
+from gpt_from_scratch.evals.samples import AnySample, EvalResult
+from gpt_from_scratch.evals.scorers import Scorer
+
+
+class Figure(NamedTuple):
+    """A picture of a report: its file's name, its title, and a PNG."""
+
+    name: str
+    title: str
+    png: bytes
+
+
+def no_figures(result: EvalResult) -> list[Figure]:
+    """A report without pictures."""
+    return []
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A text eval, ready to be asked.
+
+    samples: what is asked
+    scorer: how an answer is judged: a name of `scorers.SCORERS`, or a scorer
+    style: what stands around every question
+    max_tokens: of one answer, where the command names no other
+    label: what tells this task's settings from others in the name of a run's folder
+    seed: of the order of choices and of sampling
+    figures: the pictures of a finished run
+    """
+
+    samples: Sequence[AnySample]
+    scorer: str | Scorer = "auto"
+    style: PromptStyle = PromptStyle()  # noqa: RUF009  (frozen)
+    max_tokens: int = 512
+    label: str = ""
+    seed: int = 0
+    figures: Callable[[EvalResult], list[Figure]] = no_figures
+
+
+def run_task(task: Task, model: str, provider: Provider | None = None, **options: Any) -> EvalResult:
+    """The result of a task.
+
+    Args:
+        model: its name; "oracle" knows every answer and "echo" none
+        provider: of the model; None looks it up by the name
+        options: those of `run_samples`
+    """
+    if provider is None:
+        provider = OracleProvider(task.samples) if model == "oracle" else get_model_provider(model)
+    defaults = {"scorer": task.scorer, "style": task.style, "max_tokens": task.max_tokens, "seed": task.seed}
+    return run_samples(task.samples, provider, model=model, **{**defaults, **options})
+
+
+def folder_of(name: str, task: Task, model: str) -> Path:
+    """Where the command keeps a run: the same place for the same run, so that it is gone on with."""
+    safe = "".join(character if character.isalnum() or character in "-._" else "_" for character in model)
+    return Path("runs") / "evals" / "-".join(part for part in (name, safe, task.label) if part)
+
+
+def task_names() -> list[str]:
+    """The evals of the folder tasks/, by the names of their files."""
+    return sorted(module.name for module in pkgutil.iter_modules(tasks.__path__))
+
+
+def task_function(name: str) -> Callable[..., Task]:
+    """The function of an eval, which has the name of its file.
+
+    Raises:
+        TypeError: the file has no such function, or the function does not say that it returns a `Task`.
+    """
+    module = importlib.import_module(f"{tasks.__name__}.{name}")
+    function = getattr(module, name, None)
+    if not callable(function) or inspect.signature(function).return_annotation is not Task:
+        raise TypeError(f"{module.__file__} must define `def {name}(...) -> Task`")
+    made: Callable[..., Task] = function
+    return made
