@@ -24,8 +24,10 @@ import torch
 from gpt_from_scratch.benchmarks import gpu_steps, gpu_times
 from gpt_from_scratch.benchmarks.clock import Clock
 from gpt_from_scratch.benchmarks.gpu_markdown import failures, markdown
+from gpt_from_scratch.kernels.cases import Case
 from gpt_from_scratch.kernels.parity import check_parity, evaluate
-from gpt_from_scratch.kernels.registry import Case, Op, load_ops
+from gpt_from_scratch.kernels.registry import Op, load_ops
+from gpt_from_scratch.kernels.sources import source_hash
 from gpt_from_scratch.support.files import write_text
 
 Section = dict[str, Any] | list[Any]
@@ -41,6 +43,7 @@ def environment(device: str) -> dict[str, str]:
     """What the figures depend on."""
     commit = git("rev-parse", "HEAD") + (" with changes" if git("status", "--porcelain") else "")
     found = {"device": platform.processor() or platform.machine(), "torch": torch.__version__, "commit": commit}
+    found["kernel sources"] = source_hash()
     if own := os.environ.get("GPT_KERNEL_CONFIGS"):
         found["kernel configurations"] = f"{own}, then kernels/configs.py"
     if device == "cuda":

@@ -84,7 +84,7 @@ def operation_checks(device: str) -> list[str]:
         (ours.norm_backward, (y, None, total, weight, mean, rstd, torch.float32)),
         (ours.attention_forward, (*q, lengths, True, 0.25)),
         (ours.attention_backward, (out, *q, None, out, lse, True, 0.25)),
-        (ours.losses_and_gradients, (x, torch.randn(11, 24, device=device), labels, None, -100, True)),
+        (ours.losses_and_gradients, (x, torch.randn(11, 24, device=device), labels, None, -100, True, True)),
     ]
     return complaints(checks)
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gpt_from_scratch.kernels.sources import source_hash
+
 NOT_MEASURED = "not measured yet"
 Table = Callable[[Path], list[str]]
 """The lines of a Markdown table, from the folder of the results."""
@@ -26,3 +28,9 @@ def table_of(file: str) -> Callable[[Callable[[Any], list[str]]], Table]:
         return table
 
     return made
+
+
+def since(environment: dict[str, str]) -> str:
+    """Whether the kernels are still those that were measured."""
+    same = environment.get("kernel sources") == source_hash()
+    return "the kernels are unchanged since" if same else "the kernels changed since this was measured"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gpt_from_scratch.benchmarks.kernel_work import Work, gpt2_step
+from gpt_from_scratch.benchmarks.measured import NOT_MEASURED, since
 
 FLOPS = 788e12
 BYTES = 4.3e12
@@ -25,7 +26,9 @@ def floor(flops: float, moved: float) -> tuple[float, str]:
 
 def page(measured: dict[str, Any] | None) -> str:
     """The page in Markdown; `measured` is gpu_report's JSON, None where no GPU has run it yet."""
-    card = "not measured yet" if measured is None else measured["environment"]["device"]
+    card = NOT_MEASURED
+    if measured is not None:
+        card = f"{measured['environment']['device']}; {since(measured['environment'])}"
     lines = [
         "# Kernels of a GPT-2 124M step: the floor on one H200",
         "",
@@ -51,14 +54,14 @@ def page(measured: dict[str, Any] | None) -> str:
 def found(measured: dict[str, Any] | None, work: Work, direction: str) -> str:
     """The Triton kernel's median, as gpu_report wrote it."""
     if measured is None:
-        return "not measured yet"
+        return NOT_MEASURED
     for row in measured["times"]:
         if (row["op"], row["shape"], row["contender"]) == (work.op, work.shape, "triton"):
             seconds = (
                 row["forward"]["median"] if direction == "forward" else row["both"]["median"] - row["forward"]["median"]
             )
             return f"{seconds * 1e6:,.1f}"
-    return "not measured yet"
+    return NOT_MEASURED
 
 
 if __name__ == "__main__":

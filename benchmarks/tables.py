@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gpt_from_scratch.benchmarks import bigram_tables, cpu_tables, dictionary_tables, goals, tokenizer_tables
-from gpt_from_scratch.benchmarks.measured import Table, read, table_of
+from gpt_from_scratch.benchmarks.measured import Table, read, since, table_of
 from gpt_from_scratch.support.files import write_text
 
 ROOT = Path(__file__).parents[1]
@@ -31,14 +31,17 @@ def kernels(results: Path) -> list[str]:
         about = "No GPU has run it yet: `python -m gpt_from_scratch.benchmarks.gpu_report --out benchmarks/results`."
     else:
         found = report["environment"]
-        about = f"Measured on {found['device']}, torch {found['torch']}, commit {found['commit'][:12]}."
+        about = f"Measured on {found['device']}, torch {found['torch']}, commit {found['commit'][:12]}; {since(found)}."
     return ["Goals for the Triton kernels on an H200 in bf16. " + about, "", *goals.table(report)]
 
 
 @table_of("kernels_gpu.json")
 def contenders(report: dict[str, Any]) -> list[str]:
     """Our kernels beside the quickest of the others, at every shape."""
+    found = report["environment"]
     lines = [
+        f"On {found['device']}, bf16, commit {found['commit'][:12]}; {since(found)}.",
+        "",
         "| op | shape | ours, forward + backward, µs | the quickest other | its µs | ours ÷ its |",
         "|---|---|---:|---|---:|---:|",
     ]

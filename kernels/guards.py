@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gpt_from_scratch.kernels.registry import Case
+from gpt_from_scratch.kernels.cases import Case
 
 ZONE = 4096  # elements before and after: more than any tile reaches beyond its tensor
 
@@ -34,7 +34,10 @@ def inside_buffer(x: Tensor) -> Tensor:
     reach = sum((size - 1) * stride for size, stride in zip(x.shape, x.stride(), strict=True)) + 1 if x.numel() else 0
     nothing = float("nan") if x.is_floating_point() else 2**30
     buffer = torch.full((reach + 2 * ZONE,), nothing, dtype=x.dtype, device=x.device)
-    return buffer.as_strided(x.shape, x.stride(), ZONE).copy_(x)
+    inside = buffer.as_strided(x.shape, x.stride(), ZONE)
+    own = tuple(slice(0, 1) if stride == 0 else slice(None) for stride in x.stride())  # of an expanded dimension one
+    inside[own].copy_(x[own])
+    return inside
 
 
 class GuardedAllocations(TorchDispatchMode):

@@ -4,8 +4,6 @@
 so that it cannot go stale unseen; CI compiles `covering`.
 """
 
-import ast
-import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,9 +23,9 @@ from gpt_from_scratch.kernels.launch import Launch, recording
 from gpt_from_scratch.kernels.layer_norm import triton_norm
 from gpt_from_scratch.kernels.linear_cross_entropy import triton_loss
 from gpt_from_scratch.kernels.machine_code import CHIPS, MachineCode, compile_for
+from gpt_from_scratch.kernels.sources import source_hash
 from gpt_from_scratch.support.files import write_text
 
-KERNELS = Path(__file__).parent
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 HEADS = (64, 80, 128)  # the lines of configs.TABLE, and a head that is two tiles where that works
 WIDTHS = (768, 1600, 4096, 8192)
@@ -82,7 +80,7 @@ def loss_subjects(family: str, dtype: str, vocabulary: int = 50257) -> Iterator[
     """The loss with its gradient."""
     with configs.pretending(family), recording() as launches:
         hidden, weight = empty(4096, 768, dtype=DTYPES[dtype]), empty(vocabulary, 768)
-        triton_loss.losses_and_gradients(hidden, weight, empty(4096, dtype=torch.int64), None, -100, True)
+        triton_loss.losses_and_gradients(hidden, weight, empty(4096, dtype=torch.int64), None, -100, True, True)
     yield from (Subject(family, f"{dtype} v={vocabulary}", launch) for launch in launches)
 
 
@@ -131,26 +129,6 @@ def inspect(subjects: list[Subject], workers: int = 2) -> dict[str, MachineCode]
     with ThreadPoolExecutor(workers) as pool:
         codes = pool.map(lambda subject: compile_for(subject.launch, subject.family), subjects)
         return {subject.key: code for subject, code in zip(subjects, codes, strict=True)}
-
-
-def source_hash() -> str:
-    """A hash of what decides the machine code: the lines of the kernels' files, without comments and docstrings."""
-    digest = hashlib.sha256()
-    for path in [*sorted(KERNELS.glob("*/triton_*.py")), KERNELS / "launch.py", KERNELS / "configs.py"]:
-        text = path.read_text(encoding="utf-8")
-        prose: set[int] = set()
-        for node in ast.walk(ast.parse(text)):
-            body = getattr(node, "body", None)
-            if (
-                isinstance(body, list)
-                and body
-                and isinstance(body[0], ast.Expr)
-                and isinstance(body[0].value, ast.Constant)
-            ):
-                prose |= set(range(body[0].lineno, (body[0].end_lineno or 0) + 1))
-        lines = (line.split("  # ")[0].strip() for n, line in enumerate(text.splitlines(), start=1) if n not in prose)
-        digest.update("\n".join(line for line in lines if line and not line.startswith("#")).encode())
-    return digest.hexdigest()[:16]
 
 
 def write_table(path: Path, codes: dict[str, MachineCode]) -> None:

@@ -5,10 +5,12 @@ import importlib.util
 import os
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,10 @@ class Needs:
     compiler: bool = False
     interpreter: str | None = None
 
-    def why_not(self, device: str) -> str | None:
-        """Why this machine cannot run the backend on a device of this type, or None if it can."""
-        interpreted = self.interpreter is not None and os.environ.get(self.interpreter) == "1"
+    def why_not(self, device: str | torch.device) -> str | None:
+        """Why this machine cannot run the backend on this device ("cuda": the current GPU), or None if it can."""
+        place = torch.device(device)
+        device, interpreted = place.type, self.interpreted()
         if self.devices is not None and device not in self.devices and not (interpreted and device == "cpu"):
             hint = f" ({self.interpreter}=1 runs it on the CPU, slowly, for tests)" if self.interpreter else ""
             return f"runs on {', '.join(self.devices)}, not {device}{hint}"
@@ -43,13 +46,31 @@ class Needs:
         if device == "cuda" and self.capability is not None and torch.version.hip is None:
             if not torch.cuda.is_available():
                 return "no CUDA device is available"
-            have = torch.cuda.get_device_capability()
+            have = torch.cuda.get_device_capability(place.index)
             if have < self.capability:
-                name = torch.cuda.get_device_name()
+                name = torch.cuda.get_device_name(place.index)
                 return f"needs compute capability {_dotted(self.capability)}, {name} has {_dotted(have)}"
         if self.compiler:
             return missing_compiler(device)
         return None
+
+    def interpreted(self) -> bool:
+        """Whether this process interprets the kernels instead of compiling them."""
+        return self.interpreter is not None and os.environ.get(self.interpreter) == "1"
+
+    def also_of_arguments(self, limits: Callable[..., str | None] | None) -> Callable[..., str | None] | None:
+        """The backend's own limits, and under an interpreter a refusal of bfloat16, before them."""
+        if not self.interpreted():  # read once: what decorates a kernel does so, too
+            return limits
+
+        def also(*args: Any, **kwargs: Any) -> str | None:
+            if any(isinstance(x, Tensor) and x.dtype == torch.bfloat16 for x in (*args, *kwargs.values())):
+                return (
+                    f"torch.bfloat16, whose products are wrong under {self.interpreter}=1 (triton#11584): take float16"
+                )
+            return limits(*args, **kwargs) if limits is not None else None
+
+        return also
 
 
 TRITON = "triton>=3.6"

@@ -31,7 +31,9 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
+from torch import Tensor
 
+from gpt_from_scratch.kernels.cases import Case, Scale, in_other_layouts
 from gpt_from_scratch.kernels.needs import Needs, needs_of
 
 R = TypeVar("R")
@@ -66,21 +68,6 @@ class Choice:
     reason: str
 
 
-@dataclass(frozen=True)
-class Case:
-    """One parity case: `make(generator, dtype)` gives the op's arguments by name, on the CPU.
-
-    `grad` says how the gradient of each output is laid out: "dense", "expanded" (stride 0, as from ``.sum()``),
-    "strided" (as from ``[..., ::2]``), "transposed" or "sliced" (as from ``cat``). A `large` case is left out where
-    kernels are interpreted, at milliseconds an instruction.
-    """
-
-    name: str
-    make: Callable[[torch.Generator, torch.dtype], dict[str, Any]]
-    grad: str = "dense"
-    large: bool = False
-
-
 class Op(Generic[R]):
     """An operation: callable like its reference, with the extra keyword `backend`."""
 
@@ -88,29 +75,38 @@ class Op(Generic[R]):
         self,
         reference: Callable[..., R],
         cases: Callable[[], Iterable[Case]],
-        scale: Callable[..., dict[str, float]],
+        scale: Callable[..., Scale],
         check: Callable[..., None],
     ) -> None:
         self.name = reference.__name__
         self.__doc__ = reference.__doc__
         self.reference = reference
-        self.cases, self.scale, self.check = cases, scale, check
+        self.declared_cases, self.scale, self.check = cases, scale, check
         self.parameters = _parameters(reference)
+        self._layouts: list[Case] | None = None
         self.backends = {
             "reference": Backend("reference", Needs(), reference.__module__, reference),
             "compiled": Backend("compiled", Needs(compiler=True), reference.__module__, _compiled(reference)),
         }
-        self._missing: dict[str, dict[str, str | None]] = {}  # device type -> backend -> why this machine cannot run it
+        # device type, and index of a GPU -> backend -> why it cannot run there
+        self._missing: dict[tuple[str, int | None], dict[str, str | None]] = {}
         for backend in _declared_beside(self.name, reference.__module__):
             self._add(backend)
 
     def __call__(self, *args: Any, backend: str | None = None, **kwargs: Any) -> R:
+        device = _device(self.name, args, kwargs)
         self.check(*args, **kwargs)
-        device = args[0].device.type if args else next(iter(kwargs.values())).device.type
-        if torch.is_autocast_enabled(device):  # an op's dtypes are its contract: autocast would change them inside
-            with torch.autocast(device, enabled=False):
+        if torch.is_autocast_enabled(device.type):  # an op's dtypes are its contract: autocast would change them inside
+            with torch.autocast(device.type, enabled=False):
                 return self._select(device, backend, args, kwargs)(*args, **kwargs)
         return self._select(device, backend, args, kwargs)(*args, **kwargs)
+
+    def cases(self) -> Iterator[Case]:
+        """The parity cases: those that the op declares, and one for each other layout of each of its tensors."""
+        yield from self.declared_cases()
+        if self._layouts is None:  # finding them makes every case's arguments once
+            self._layouts = list(in_other_layouts(self.declared_cases()))
+        yield from self._layouts
 
     def backend(
         self,
@@ -134,6 +130,7 @@ class Op(Generic[R]):
             TypeError: the function's parameters or defaults differ from the reference's, or a need that does not exist.
         """
         declared = needs_of(toolchain, **needs)
+        limits = declared.also_of_arguments(limits)
 
         def register(function: Callable[..., R]) -> Callable[..., R]:
             if _parameters(function) != self.parameters:
@@ -158,7 +155,7 @@ class Op(Generic[R]):
         """
         if name not in self.backends:
             raise ValueError(f"{self.name} has {_unknown(name, self.backends)}")
-        reason = self._reasons(torch.device(device).type)[name]
+        reason = self._reasons(torch.device(device))[name]
         if reason is not None or (not args and not kwargs):
             return reason
         return self._implementation(name, args, kwargs)[1]
@@ -170,27 +167,29 @@ class Op(Generic[R]):
             ValueError: an explicitly chosen backend is unknown.
             RuntimeError: an explicitly chosen backend cannot run here.
         """
-        device = torch.device(device).type
+        device = torch.device(device)
         wanted = self._wanted(name)
         if wanted is not None:
             if (reason := self.why_not(wanted, device)) is not None:
                 raise RuntimeError(f"{self.name}: backend {wanted!r} cannot run here: {reason}")
             return Choice(self.name, wanted, "chosen")
         passed: list[str] = []
-        for candidate in PREFERENCE.get(device, ()):
+        for candidate in PREFERENCE.get(device.type, ()):
             if candidate in self.backends:
                 if (reason := self._reasons(device)[candidate]) is None:
-                    return Choice(self.name, candidate, _because(f"preferred on {device}", passed))
+                    return Choice(self.name, candidate, _because(f"preferred on {device.type}", passed))
                 passed.append(f"not {candidate}: {reason}")
-        return Choice(self.name, "reference", _because(f"the plain definition is the default on {device}", passed))
+        return Choice(self.name, "reference", _because(f"the plain definition is the default on {device.type}", passed))
 
     def load(self, device: str | torch.device) -> None:
         """Import every backend that can run on `device`. A model does so when it is built: Dynamo cannot trace an import."""
-        for name, reason in self._reasons(torch.device(device).type).items():
+        for name, reason in self._reasons(torch.device(device)).items():
             if reason is None:
                 self._load(name)
 
-    def _select(self, device: str, name: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[..., R]:
+    def _select(
+        self, device: torch.device, name: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Callable[..., R]:
         wanted = self._wanted(name)
         if wanted is not None:
             if self._reasons(device).get(wanted, "unknown") is not None:
@@ -199,7 +198,7 @@ class Op(Generic[R]):
             if reason is not None:
                 raise RuntimeError(f"{self.name}: backend {wanted!r} cannot take these arguments: {reason}")
             return function
-        for candidate in PREFERENCE.get(device, ()):
+        for candidate in PREFERENCE.get(device.type, ()):
             if candidate in self.backends and self._reasons(device)[candidate] is None:
                 function, reason = self._implementation(candidate, args, kwargs)
                 if reason is None:
@@ -227,10 +226,11 @@ class Op(Generic[R]):
         assert backend.function is not None
         return backend.function, backend.limits(*args, **kwargs) if backend.limits is not None else None
 
-    def _reasons(self, device: str) -> dict[str, str | None]:
-        if device not in self._missing:
-            self._missing[device] = {name: backend.needs.why_not(device) for name, backend in self.backends.items()}
-        return self._missing[device]
+    def _reasons(self, device: torch.device) -> dict[str, str | None]:
+        place = (device.type, device.index)
+        if place not in self._missing:
+            self._missing[place] = {name: backend.needs.why_not(device) for name, backend in self.backends.items()}
+        return self._missing[place]
 
     def _load(self, name: str) -> None:
         backend = self.backends[name]
@@ -246,6 +246,14 @@ class Op(Generic[R]):
             )
         self.backends[backend.name] = backend
         self._missing.clear()
+
+
+def _device(op_name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.device:
+    """The device of the first tensor among the arguments, whatever the order of the keywords."""
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Tensor):
+            return value.device
+    raise TypeError(f"{op_name}: none of its arguments is a tensor")
 
 
 def _compiled(reference: Callable[..., R]) -> Callable[..., R]:
@@ -270,7 +278,7 @@ def _no_check(*args: Any, **kwargs: Any) -> None:
 def op(
     *,
     cases: Callable[[], Iterable[Case]],
-    scale: Callable[..., dict[str, float]],
+    scale: Callable[..., Scale],
     check: Callable[..., None] = _no_check,
 ) -> Callable[[Callable[..., R]], Op[R]]:
     """Make the decorated reference function an op and register it under its own name.
@@ -279,7 +287,7 @@ def op(
         cases: the parity cases that every backend must pass.
         scale: for a case's arguments and its output gradients, the scale S of the intermediate values behind each
             output ("output", "output 1", ...) and each gradient ("grad x"): the parity rule allows 4·eps·S beside a
-            multiple of the reference's own error.
+            multiple of the reference's own error. A sum over rows gives a `SumScale`.
         check: takes the op's arguments and raises on what no backend may be given (shapes, dtypes, devices).
     """
 

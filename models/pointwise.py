@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from gpt_from_scratch.kernels.derivatives import first_derivatives_only
 
 
 def relu_squared(x: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
@@ -29,7 +30,7 @@ def rms_norm(x: Float[Tensor, "*b d"], eps: float = 1e-6) -> Float[Tensor, "*b d
 
 def rotate(x: Float[Tensor, "b h t d"], rotary: Float[Tensor, "2 #b 1 t half"]) -> Float[Tensor, "b h t d"]:
     """Rotate the pairs (x[i], x[i + d/2]) by their positions' angles (Su et al. 2021)."""
-    if _by_formula(x):
+    if _by_formula(x) or rotary.requires_grad:
         first, second = x.chunk(2, dim=-1)
         cosine, sine = rotary
         return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
@@ -45,13 +46,14 @@ class _ReluSquared(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
         positive = x.clamp(min=0)
-        ctx.save_for_backward(positive)
-        return positive * positive
+        squared = positive * positive
+        ctx.save_for_backward(positive, squared)  # the latter carries the graph; the product after it keeps it anyway
+        return squared
 
     @staticmethod
-    @once_differentiable
+    @first_derivatives_only
     def backward(ctx: Any, grad: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-        (positive,) = ctx.saved_tensors
+        positive, _ = ctx.saved_tensors
         out: Tensor = (grad * positive).mul_(2)
         return out
 
@@ -68,7 +70,7 @@ class _RMSNorm(torch.autograd.Function):
         return normed
 
     @staticmethod
-    @once_differentiable
+    @first_derivatives_only
     def backward(ctx: Any, grad: Float[Tensor, "*b d"]) -> tuple[Float[Tensor, "*b d"], None]:
         normed, inverse = ctx.saved_tensors
         along = (grad * normed).mean(-1, keepdim=True)
@@ -87,10 +89,11 @@ class _Rotation(torch.autograd.Function):
         return _turned(x, cosine, sine)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Float[Tensor, "b h t d"]) -> tuple[Float[Tensor, "b h t d"], None]:
         (rotary,) = ctx.saved_tensors
         cosine, sine = rotary
+        if torch.is_grad_enabled():  # a graph of this pass is wanted
+            return rotate(grad, torch.stack([cosine, -sine])), None
         return _turned(grad, cosine, -sine), None
 
 

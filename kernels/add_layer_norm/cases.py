@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gpt_from_scratch.kernels.cases import Case, Scale, sum_scale
 from gpt_from_scratch.kernels.layer_norm.cases import layer_norm_cases, layer_norm_scale
-from gpt_from_scratch.kernels.registry import Case
 
 
 def add_layer_norm_cases() -> Iterator[Case]:
@@ -33,21 +33,23 @@ def add_layer_norm_scale(
     weight: Float[Tensor, " d"],
     bias: Float[Tensor, " d"] | None,
     eps: float,
-) -> dict[str, float]:
+) -> Scale:
     """layer_norm's at the sum, whose own rounding and gradient come on top."""
-    scale = layer_norm_scale(grads[:1], x + residual, weight, bias, eps)
-    both = x.abs() + residual.abs()
+    total, both = x + residual, x.abs() + residual.abs()
+    scale = layer_norm_scale(grads[:1], total, weight, bias, eps)
     if x.numel() == 0:
         return {**scale, "output 1": 0.0, "grad residual": 0.0}
-    rstd = torch.rsqrt((x + residual).var(-1, unbiased=False, keepdim=True) + eps)
+    rstd = torch.rsqrt(total.var(-1, unbiased=False, keepdim=True) + eps)
+    output, grad = scale["output"], scale["grad x"]
+    assert isinstance(output, float) and isinstance(grad, float)
     rounded = float((both * rstd * weight.abs()).max())  # the sum is rounded to x's dtype before it is normalised
-    grad = scale["grad x"] * (1 + float((both * rstd).max())) + float(grads[1].abs().max())
-    weighted = float((grads[0].abs() * both * rstd).flatten(0, -2).sum(0).max() if x.ndim > 1 else (both * rstd).max())
+    grad = grad * (1 + float((both * rstd).max())) + float(grads[1].abs().max())
+    lost = total.abs().amax(-1, keepdim=True) + both
     return {
-        "output": scale["output"] + rounded,
+        "output": output + rounded,
         "output 1": float(both.max()),
         "grad x": grad,
         "grad residual": grad,
-        "grad weight": scale["grad weight"] + weighted,
+        "grad weight": sum_scale((grads[0] * lost * rstd).reshape(-1, x.shape[-1])),
         "grad bias": scale["grad bias"],
     }

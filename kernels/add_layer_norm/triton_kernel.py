@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from gpt_from_scratch.kernels.add_layer_norm.reference import add_layer_norm
+from gpt_from_scratch.kernels.derivatives import first_derivatives_only
 from gpt_from_scratch.kernels.layer_norm import triton_norm
 
 
@@ -46,11 +46,13 @@ class _AddLayerNorm(torch.autograd.Function):
         return normed, total
 
     @staticmethod
-    @once_differentiable
+    @first_derivatives_only
     def backward(
         ctx: Any, dnormed: Float[Tensor, "*b d"] | None, dtotal: Float[Tensor, "*b d"] | None
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None, None]:
         if dnormed is None:  # only the sum was used
             return dtotal, dtotal, None, None, None
-        dx, dweight, dbias = triton_norm.backward(dnormed, dtotal, *ctx.saved_tensors, ctx.bias_dtype)
-        return dx, dx, dweight, None if ctx.bias_dtype is None else dbias, None
+        x, residual, weight, bias, _ = ctx.needs_input_grad
+        wanted = (x or residual, weight, bias)
+        dx, dweight, dbias = triton_norm.gradients(dnormed, dtotal, *ctx.saved_tensors, ctx.bias_dtype, *wanted)
+        return dx if x else None, dx if residual else None, dweight, dbias, None

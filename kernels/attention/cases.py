@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gpt_from_scratch.kernels.registry import Case
+from gpt_from_scratch.kernels.cases import Case, Scale, SumScale
 
 
 def attention_cases() -> Iterator[Case]:
@@ -24,6 +24,7 @@ def attention_cases() -> Iterator[Case]:
     yield case("grouped", hq=6, hkv=2)
     yield case("multi-query", hq=4, hkv=1, tq=64, tk=64)
     yield case("ragged", b=4, lengths=(97, 50, 1, 0))
+    yield case("ragged-int32", b=4, lengths=(97, 50, 1, 0), length_dtype=torch.int32)
     yield case("ragged-full", b=4, lengths=(97, 50, 1, 0), causal=False)
     yield case("ragged-decode", b=3, tq=1, tk=130, lengths=(130, 64, 7))
     yield case("ragged-grouped-chunk", b=2, hq=4, hkv=2, tq=16, tk=80, lengths=(80, 40))
@@ -52,6 +53,7 @@ def case(
     causal: bool = True,
     scale: float | None = None,
     lengths: tuple[int, ...] | None = None,
+    length_dtype: torch.dtype = torch.int64,
     size: float = 1.0,
     peak: float = 1.0,
     packed: bool = False,
@@ -71,7 +73,7 @@ def case(
             q = (torch.randn(b, hq, tq, d, generator=generator) * size).to(dtype)
             k, v = (torch.randn(b, hkv, tk, d, generator=generator).to(dtype) for _ in range(2))
             k[:, :, :3] *= peak
-        kv_lengths = None if lengths is None else torch.tensor(lengths)
+        kv_lengths = None if lengths is None else torch.tensor(lengths, dtype=length_dtype)
         return {"q": q, "k": k, "v": v, "causal": causal, "scale": scale, "kv_lengths": kv_lengths}
 
     return Case(name, make, grad, large=tq * tk > 2**16)
@@ -83,29 +85,67 @@ def attention_scale(
     k: Float[Tensor, "b hkv tk d"],
     v: Float[Tensor, "b hkv tk d"],
     **options: Any,
-) -> dict[str, float]:
-    """|P||V| for the output, and the same products of absolute values that form the gradients, |dO||V||K|·scale."""
+) -> Scale:
+    """Every result is a sum, over keys or queries, of probabilities P or of their gradients times rows.
+
+    Scores lose eps · |q||k|ᵀ · scale in fp32, and P as much in proportion. In half precision P and its gradient are rounded
+    one by one, and so are the outputs, from which a kernel forms delta = Σ dO · O.
+    """
+    group = q.shape[1] // k.shape[1]
+    keys, values = (x.repeat_interleave(group, dim=1) for x in (k, v))
+    scale = options.get("scale") or 1 / math.sqrt(q.shape[-1])
+    p = probabilities(q, k, **{**options, "scale": scale})
+    lost = q.abs() @ keys.abs().mT * abs(scale)
+    unsure = p * (1 + lost + (p * lost).sum(-1, keepdim=True))
+    do, out = grads[0], p @ values
+    dp = do.abs() @ values.abs().mT
+    ds = unsure * (dp + (unsure * dp).sum(-1, keepdim=True)) * abs(scale)
+    delta_lost = p * (do * out).square().sum(-1, keepdim=True).sqrt() * abs(scale)
+    ds_lost = p * ((do @ values.mT).abs() + (do * out).sum(-1, keepdim=True).abs()) * abs(scale)
+    return {
+        "output": SumScale(largest(unsure @ values.abs()), root(p.square() @ values.square())),
+        "grad q": SumScale(
+            largest(ds @ keys.abs()), root(ds_lost.square() @ keys.square()) + largest(delta_lost @ keys.abs())
+        ),
+        "grad k": over_queries(ds, ds_lost + delta_lost, q, group),
+        "grad v": over_queries(unsure, p, do, group),
+    }
+
+
+def probabilities(
+    q: Float[Tensor, "b hq tq d"], k: Float[Tensor, "b hkv tk d"], **options: Any
+) -> Float[Tensor, "b hq tq tk"]:
+    """softmax(q kᵀ · scale), as the reference's output for values that are a unit matrix."""
     from gpt_from_scratch.kernels.attention.reference import attention
 
-    group = q.shape[1] // k.shape[1]
-    keys, values = (x.repeat_interleave(group, dim=1).abs() for x in (k, v))
-    tk = k.shape[2]
-    eye = torch.eye(tk, dtype=q.dtype, device=q.device).expand(*k.shape[:2], tk, tk)  # values that make the output P
-    if tk <= k.shape[3]:
-        wide_k, wide_v, wide_q = k, torch.nn.functional.pad(eye, (0, k.shape[3] - tk)), q
-    else:
-        pad = tk - k.shape[3]
-        wide_q, wide_k, wide_v = torch.nn.functional.pad(q, (0, pad)), torch.nn.functional.pad(k, (0, pad)), eye
-    scale = options.get("scale") or 1 / math.sqrt(q.shape[-1])
-    p = attention.reference(wide_q, wide_k, wide_v, **{**options, "scale": scale})[..., :tk]
-    dp = grads[0].abs() @ values.transpose(-2, -1)
-    ds = p * (dp + (p * dp).sum(-1, keepdim=True)) * scale
-    return {
-        "output": largest(p @ values),
-        "grad q": largest(ds @ keys),
-        "grad k": largest((ds.transpose(-2, -1) @ q.abs()).unflatten(1, (-1, group)).sum(2)),
-        "grad v": largest((p.transpose(-2, -1) @ grads[0].abs()).unflatten(1, (-1, group)).sum(2)),
-    }
+    tk, d = k.shape[2:]
+    eye = torch.eye(tk, dtype=q.dtype, device=q.device).expand(*k.shape[:2], tk, tk)
+    pad = torch.nn.functional.pad
+    wide_q, wide_k = (pad(x, (0, max(0, tk - d))) for x in (q, k))
+    p: Tensor = attention.reference(wide_q, wide_k, pad(eye, (0, max(0, d - tk))), **options)[..., :tk]
+    return p
+
+
+def over_queries(
+    weights: Float[Tensor, "b hq tq tk"],
+    rounded: Float[Tensor, "b hq tq tk"],
+    rows: Float[Tensor, "b hq tq d"],
+    group: int,
+) -> SumScale:
+    """The scale of weightsᵀ rows, a sum over the queries of all heads that share their keys.
+
+    Of each weight eps · `rounded` is lost by rounding. Neither is negative.
+    """
+
+    def summed(factors: Tensor, values: Tensor) -> Tensor:
+        return (factors.mT @ values).unflatten(1, (-1, group)).sum(2)
+
+    return SumScale(largest(summed(weights, rows.abs())), root(summed(rounded.square(), rows.square())))
+
+
+def root(squares: Float[Tensor, "..."]) -> float:
+    """The root of the largest element."""
+    return math.sqrt(largest(squares))
 
 
 def largest(x: Float[Tensor, "..."]) -> float:

@@ -115,8 +115,12 @@ def attention_backward_q(
     PRECISION: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
+    DQ: tl.constexpr,
 ):
-    """dQ of BLOCK_M queries of one head; it also stores delta = Σ out · dout, which the kernel for dK and dV reads after it."""
+    """dQ of BLOCK_M queries of one head; it also stores delta = Σ out · dout, which the kernel for dK and dV reads after it.
+
+    Without DQ it stores delta alone.
+    """
     blocks = tl.cdiv(tq, BLOCK_M)
     block = blocks - 1 - tl.program_id(0) % blocks
     batch = tl.program_id(0) // blocks // heads
@@ -148,23 +152,23 @@ def attention_backward_q(
         do_rest = do
         dq_rest = dq
     tl.store(delta_ptr + sums + row, delta, mask=row < rows)
-    lse = tl.load(lse_ptr + sums + row, mask=row < rows, other=0.0)
-
-    offset, valid, full, end = key_range(lengths_ptr, batch, first_row, tq, tk, CAUSAL, LENGTHS, BLOCK_M, BLOCK_N)
-    query = first_row + row + offset
-    dq, dq_rest = gather_dq(
-        dq, dq_rest, q, q_rest, do, do_rest, lse, delta, k_base, v_base, k_row, v_row, 0, full, query, valid,
-        log2_scale, D, LEAD, REST, BLOCK_N, False, CAUSAL, False, PRECISION,
-    )  # fmt: skip
-    if CAUSAL or LENGTHS or not EVEN_K:
+    if DQ:
+        lse = tl.load(lse_ptr + sums + row, mask=row < rows, other=0.0)
+        offset, valid, full, end = key_range(lengths_ptr, batch, first_row, tq, tk, CAUSAL, LENGTHS, BLOCK_M, BLOCK_N)
+        query = first_row + row + offset
         dq, dq_rest = gather_dq(
-            dq, dq_rest, q, q_rest, do, do_rest, lse, delta, k_base, v_base, k_row, v_row, full, end, query, valid,
-            log2_scale, D, LEAD, REST, BLOCK_N, True, CAUSAL, LENGTHS or not EVEN_K, PRECISION,
+            dq, dq_rest, q, q_rest, do, do_rest, lse, delta, k_base, v_base, k_row, v_row, 0, full, query, valid,
+            log2_scale, D, LEAD, REST, BLOCK_N, False, CAUSAL, False, PRECISION,
         )  # fmt: skip
-    dq_at = dq_ptr + b * dq_batch + h * dq_head + first * dq_row
-    store_tile(dq_at, dq_row, rows, dq * scale, D, 0, LEAD, BLOCK_M)
-    if REST:
-        store_tile(dq_at, dq_row, rows, dq_rest * scale, D, LEAD, REST, BLOCK_M)
+        if CAUSAL or LENGTHS or not EVEN_K:
+            dq, dq_rest = gather_dq(
+                dq, dq_rest, q, q_rest, do, do_rest, lse, delta, k_base, v_base, k_row, v_row, full, end, query, valid,
+                log2_scale, D, LEAD, REST, BLOCK_N, True, CAUSAL, LENGTHS or not EVEN_K, PRECISION,
+            )  # fmt: skip
+        dq_at = dq_ptr + b * dq_batch + h * dq_head + first * dq_row
+        store_tile(dq_at, dq_row, rows, dq * scale, D, 0, LEAD, BLOCK_M)
+        if REST:
+            store_tile(dq_at, dq_row, rows, dq_rest * scale, D, LEAD, REST, BLOCK_M)
 
 
 @triton.jit
@@ -197,8 +201,13 @@ def gather_dkv(
     MASKED: tl.constexpr,
     CHECK: tl.constexpr,
     PRECISION: tl.constexpr,
+    DK: tl.constexpr,
+    DV: tl.constexpr,
 ):
-    """Add the queries from `first` to `last` to dK (without the scale) and dV; scores are held transposed, keys first."""
+    """Add the queries from `first` to `last` to dK (without the scale) and dV; scores are held transposed, keys first.
+
+    DK and DV say which of the two are wanted.
+    """
     for start in range(first, last, BLOCK_M):
         start = tl.multiple_of(start, BLOCK_M)
         q_at = q_base + tl.cast(start, tl.int64) * q_row
@@ -208,27 +217,36 @@ def gather_dkv(
         do = load_tile(do_at, do_row, tq - start, D, 0, LEAD, BLOCK_M, CHECK)
         if CHECK:
             lse = tl.load(lse_base + row, mask=row < tq, other=0.0)
-            delta = tl.load(delta_base + row, mask=row < tq, other=0.0)
+            if DK:
+                delta = tl.load(delta_base + row, mask=row < tq, other=0.0)
         else:
             lse = tl.load(lse_base + row)
-            delta = tl.load(delta_base + row)
+            if DK:
+                delta = tl.load(delta_base + row)
         s = tl.dot(k, tl.trans(q), input_precision=PRECISION)
-        dp = tl.dot(v, tl.trans(do), input_precision=PRECISION)
+        if DK:
+            dp = tl.dot(v, tl.trans(do), input_precision=PRECISION)
         if REST:
             q_rest = load_tile(q_at, q_row, tq - start, D, LEAD, REST, BLOCK_M, CHECK)
             do_rest = load_tile(do_at, do_row, tq - start, D, LEAD, REST, BLOCK_M, CHECK)
             s = tl.dot(k_rest, tl.trans(q_rest), s, input_precision=PRECISION)
-            dp = tl.dot(v_rest, tl.trans(do_rest), dp, input_precision=PRECISION)
+            if DK:
+                dp = tl.dot(v_rest, tl.trans(do_rest), dp, input_precision=PRECISION)
         p = tl.exp2(s * scale - lse[None, :])
         if MASKED:
             p = tl.where(key[:, None] <= row[None, :] + offset, p, 0.0)
-        ds = (p * (dp - delta[None, :])).to(q.dtype)
+        if DK:
+            ds = (p * (dp - delta[None, :])).to(q.dtype)
         p = p.to(do.dtype)
-        dv = tl.dot(p, do, dv, input_precision=PRECISION)
-        dk = tl.dot(ds, q, dk, input_precision=PRECISION)
+        if DV:
+            dv = tl.dot(p, do, dv, input_precision=PRECISION)
+        if DK:
+            dk = tl.dot(ds, q, dk, input_precision=PRECISION)
         if REST:
-            dv_rest = tl.dot(p, do_rest, dv_rest, input_precision=PRECISION)
-            dk_rest = tl.dot(ds, q_rest, dk_rest, input_precision=PRECISION)
+            if DV:
+                dv_rest = tl.dot(p, do_rest, dv_rest, input_precision=PRECISION)
+            if DK:
+                dk_rest = tl.dot(ds, q_rest, dk_rest, input_precision=PRECISION)
     return dk, dk_rest, dv, dv_rest
 
 
@@ -278,8 +296,13 @@ def attention_backward_kv(
     PRECISION: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
+    DK: tl.constexpr,
+    DV: tl.constexpr,
 ):
-    """dK and dV of BLOCK_N keys of one key-value head, summed over the query heads that it serves."""
+    """dK and dV of BLOCK_N keys of one key-value head, summed over the query heads that it serves.
+
+    DK and DV say which of the two are wanted; delta is read for DK alone.
+    """
     blocks = tl.cdiv(tk, BLOCK_N)
     block = tl.program_id(0) % blocks  # the first keys have the most causal queries: they come first
     batch = tl.program_id(0) // blocks // kv_heads
@@ -326,23 +349,26 @@ def attention_backward_kv(
             dk, dk_rest, dv, dv_rest = gather_dkv(
                 dk, dk_rest, dv, dv_rest, k, k_rest, v, v_rest, q_base, do_base, lse_ptr + sums, delta_ptr + sums,
                 q_row, do_row, begin, tl.minimum(full, stop), tq, key, offset, log2_scale,
-                D, LEAD, REST, BLOCK_M, True, not EVEN_Q, PRECISION,
+                D, LEAD, REST, BLOCK_M, True, not EVEN_Q, PRECISION, DK, DV,
             )  # fmt: skip
         dk, dk_rest, dv, dv_rest = gather_dkv(
             dk, dk_rest, dv, dv_rest, k, k_rest, v, v_rest, q_base, do_base, lse_ptr + sums, delta_ptr + sums,
             q_row, do_row, full, stop, tq, key, offset, log2_scale,
-            D, LEAD, REST, BLOCK_M, False, not EVEN_Q, PRECISION,
+            D, LEAD, REST, BLOCK_M, False, not EVEN_Q, PRECISION, DK, DV,
         )  # fmt: skip
 
     # Columns of p beyond the valid keys held exp2(-lse), which touched only their own rows of dK and dV.
-    dk = tl.where((key < valid)[:, None], dk * scale, 0.0)
-    dv = tl.where((key < valid)[:, None], dv, 0.0)
-    dk_at = dk_ptr + b * dk_batch + h * dk_head + first * dk_row
-    dv_at = dv_ptr + b * dv_batch + h * dv_head + first * dv_row
-    store_tile(dk_at, dk_row, tk - first_key, dk, D, 0, LEAD, BLOCK_N)
-    store_tile(dv_at, dv_row, tk - first_key, dv, D, 0, LEAD, BLOCK_N)
-    if REST:
-        dk_rest = tl.where((key < valid)[:, None], dk_rest * scale, 0.0)
-        dv_rest = tl.where((key < valid)[:, None], dv_rest, 0.0)
-        store_tile(dk_at, dk_row, tk - first_key, dk_rest, D, LEAD, REST, BLOCK_N)
-        store_tile(dv_at, dv_row, tk - first_key, dv_rest, D, LEAD, REST, BLOCK_N)
+    if DK:
+        dk = tl.where((key < valid)[:, None], dk * scale, 0.0)
+        dk_at = dk_ptr + b * dk_batch + h * dk_head + first * dk_row
+        store_tile(dk_at, dk_row, tk - first_key, dk, D, 0, LEAD, BLOCK_N)
+        if REST:
+            dk_rest = tl.where((key < valid)[:, None], dk_rest * scale, 0.0)
+            store_tile(dk_at, dk_row, tk - first_key, dk_rest, D, LEAD, REST, BLOCK_N)
+    if DV:
+        dv = tl.where((key < valid)[:, None], dv, 0.0)
+        dv_at = dv_ptr + b * dv_batch + h * dv_head + first * dv_row
+        store_tile(dv_at, dv_row, tk - first_key, dv, D, 0, LEAD, BLOCK_N)
+        if REST:
+            dv_rest = tl.where((key < valid)[:, None], dv_rest, 0.0)
+            store_tile(dv_at, dv_row, tk - first_key, dv_rest, D, LEAD, REST, BLOCK_N)

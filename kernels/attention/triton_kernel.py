@@ -7,12 +7,12 @@ import torch
 import triton
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from gpt_from_scratch.kernels import configs
 from gpt_from_scratch.kernels.attention.reference import attention
 from gpt_from_scratch.kernels.attention.triton_backward import attention_backward_kv, attention_backward_q
 from gpt_from_scratch.kernels.attention.triton_forward import attention_forward, combine_splits
+from gpt_from_scratch.kernels.derivatives import first_derivatives_only
 from gpt_from_scratch.kernels.launch import input_precision, launch, multiprocessors, opaque
 
 LARGEST_HEAD = 128
@@ -73,10 +73,14 @@ class _Attention(torch.autograd.Function):
         return result
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, do: Float[Tensor, "b hq tq d"]) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
-        q, k, v, kv_lengths, out, lse = ctx.saved_tensors
-        return *backward(do, q, k, v, kv_lengths, out, lse, ctx.causal, ctx.scale), None, None, None
+    @first_derivatives_only
+    def backward(
+        ctx: Any, do: Float[Tensor, "b hq tq d"]
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None, None]:
+        wanted = ctx.needs_input_grad[:3]
+        found = backward(do, *ctx.saved_tensors, ctx.causal, ctx.scale, *wanted)
+        dq, dk, dv = (gradient if is_wanted else None for gradient, is_wanted in zip(found, wanted, strict=True))
+        return dq, dk, dv, None, None, None
 
 
 def forward_shapes(
@@ -92,6 +96,7 @@ def forward(
 ) -> tuple[Tensor, Tensor]:
     """(output, log2 of the sums of exp2 of the scaled scores in units of log2, (b, hq, tq) in fp32)."""
     q, k, v = (addressable(x) for x in (q, k, v))
+    kv_lengths = None if kv_lengths is None else kv_lengths.contiguous()
     (b, heads, tq, d), tk = q.shape, k.shape[2]
     config = configs.find(q, "attention", "decode" if tq <= FEW_QUERIES else "forward", d, tk)
     blocks = triton.cdiv(tq, config.rows) * b * heads
@@ -148,9 +153,16 @@ def backward_shapes(
     lse: Tensor,
     causal: bool,
     scale: float,
+    with_q: bool = True,
+    with_k: bool = True,
+    with_v: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Empty tensors like `backward`'s."""
-    return time_major(q), time_major(k), time_major(v)
+    return (
+        time_major(q) if with_q else q.new_empty(0),
+        time_major(k) if with_k else q.new_empty(0),
+        time_major(v) if with_v else q.new_empty(0),
+    )
 
 
 @opaque("attention_backward", backward_shapes)
@@ -164,34 +176,48 @@ def backward(
     lse: Tensor,
     causal: bool,
     scale: float,
+    with_q: bool = True,
+    with_k: bool = True,
+    with_v: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(dq, dk, dv), laid out as (b, t, h, d) in memory."""
+    """(dq, dk, dv), laid out as (b, t, h, d) in memory; what is not wanted is an empty vector."""
     q, k, v, do = (addressable(x) for x in (q, k, v, do))
+    kv_lengths = None if kv_lengths is None else kv_lengths.contiguous()
     (b, heads, tq, d), (kv_heads, tk) = q.shape, k.shape[1:3]
-    dq, dk, dv = backward_shapes(do, q, k, v, kv_lengths, out, lse, causal, scale)
+    dq, dk, dv = backward_shapes(do, q, k, v, kv_lengths, out, lse, causal, scale, with_q, with_k, with_v)
     delta = torch.empty_like(lse)
     lengths = lse if kv_lengths is None else kv_lengths
     scales = (scale * math.log2(math.e), scale)
     inputs = (*q.stride()[:3], *k.stride()[:3], *v.stride()[:3])
-    config = configs.find(q, "attention", "backward_q", d, tk)
-    launch(
-        attention_backward_q,
-        (triton.cdiv(tq, config.rows) * b * heads,),
-        config,
-        *(q, k, v, lengths, out, do, lse, delta, dq),
-        *(*inputs, *out.stride()[:3], *do.stride()[:3], *dq.stride()[:3], heads, heads // kv_heads, tq, tk, *scales),
-        **constants(q, k, kv_lengths, causal, config),
-    )
-    config = configs.find(q, "attention", "backward_kv", d, tq)
-    launch(
-        attention_backward_kv,
-        (triton.cdiv(tk, config.columns) * b * kv_heads,),
-        config,
-        *(q, k, v, lengths, do, lse, delta, dk, dv),
-        *(*inputs, *do.stride()[:3], *dk.stride()[:3], *dv.stride()[:3], kv_heads, heads // kv_heads, tq, tk, *scales),
-        **constants(q, k, kv_lengths, causal, config),
-    )
+    if with_q or with_k:  # dk needs delta, which this kernel makes
+        config = configs.find(q, "attention", "backward_q", d, tk)
+        launch(
+            attention_backward_q,
+            (triton.cdiv(tq, config.rows) * b * heads,),
+            config,
+            *(q, k, v, lengths, out, do, lse, delta, dq),
+            *(*inputs, *out.stride()[:3], *do.stride()[:3], *strides(dq), heads, heads // kv_heads, tq, tk, *scales),
+            **constants(q, k, kv_lengths, causal, config),
+            DQ=with_q,
+        )
+    if with_k or with_v:
+        config = configs.find(q, "attention", "backward_kv", d, tq)
+        launch(
+            attention_backward_kv,
+            (triton.cdiv(tk, config.columns) * b * kv_heads,),
+            config,
+            *(q, k, v, lengths, do, lse, delta, dk, dv),
+            *(*inputs, *do.stride()[:3], *strides(dk), *strides(dv), kv_heads, heads // kv_heads, tq, tk, *scales),
+            **constants(q, k, kv_lengths, causal, config),
+            DK=with_k,
+            DV=with_v,
+        )
     return dq, dk, dv
+
+
+def strides(gradient: Tensor) -> tuple[int, ...]:
+    """A gradient's strides of batch, head and row; zeros where it is not wanted, and so an empty vector."""
+    return gradient.stride()[:3] if gradient.ndim == 4 else (0, 0, 0)
 
 
 def constants(q: Tensor, k: Tensor, kv_lengths: Tensor | None, causal: bool, config: configs.Config) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from gpt_from_scratch.kernels.derivatives import first_derivatives_only
 from gpt_from_scratch.kernels.layer_norm import triton_norm
 from gpt_from_scratch.kernels.layer_norm.reference import layer_norm
 
@@ -37,7 +37,6 @@ class _LayerNorm(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, dy: Float[Tensor, "*b d"]) -> tuple[Tensor, Tensor, Tensor | None, None]:
-        dx, dweight, dbias = triton_norm.backward(dy, None, *ctx.saved_tensors, ctx.bias_dtype)
-        return dx, dweight, None if ctx.bias_dtype is None else dbias, None
+    @first_derivatives_only
+    def backward(ctx: Any, dy: Float[Tensor, "*b d"]) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        return *triton_norm.gradients(dy, None, *ctx.saved_tensors, ctx.bias_dtype, *ctx.needs_input_grad[:3]), None

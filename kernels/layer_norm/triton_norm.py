@@ -90,11 +90,16 @@ def norm_backward(
     x_stride,
     WIDTH: tl.constexpr,
     ADD: tl.constexpr,
+    INPUT: tl.constexpr,
+    WEIGHT: tl.constexpr,
     BIAS: tl.constexpr,
     ROWS: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """dx = rstd · (g - mean(g) - x̂ · mean(g · x̂)) [+ dtotal] with g = dy · weight, and this program's sums of dy · x̂ and dy."""
+    """dx = rstd · (g - mean(g) - x̂ · mean(g · x̂)) [+ dtotal] with g = dy · weight, and this program's sums of dy · x̂ and dy.
+
+    INPUT, WEIGHT and BIAS say which of the three are wanted.
+    """
     column = tl.arange(0, BLOCK)
     weight = tl.load(weight_ptr + column, mask=column < WIDTH, other=0.0).to(tl.float32)
     sum_weight = tl.zeros([ROWS, BLOCK], tl.float32)
@@ -114,19 +119,22 @@ def norm_backward(
         mean = tl.load(mean_ptr + row, mask=row < rows, other=0.0)
         rstd = tl.load(rstd_ptr + row, mask=row < rows, other=0.0)
         normed = tl.where(inside, (x - mean[:, None]) * rstd[:, None], 0.0)
-        sum_weight += dy * normed
+        if WEIGHT:
+            sum_weight += dy * normed
         if BIAS:
             sum_bias += dy
-        g = dy * weight[None, :]
-        mean_g = tl.sum(g, axis=1) / WIDTH
-        mean_gx = tl.sum(g * normed, axis=1) / WIDTH
-        dx = rstd[:, None] * (g - mean_g[:, None] - normed * mean_gx[:, None])
-        if ADD:
-            dx += load_rows(dtotal_ptr, dtotal_stride, row, rows, WIDTH, BLOCK).to(tl.float32)
-        at = row[:, None] * WIDTH + column[None, :]
-        tl.store(dx_ptr + at, dx.to(dx_ptr.dtype.element_ty), mask=inside)
+        if INPUT:
+            g = dy * weight[None, :]
+            mean_g = tl.sum(g, axis=1) / WIDTH
+            mean_gx = tl.sum(g * normed, axis=1) / WIDTH
+            dx = rstd[:, None] * (g - mean_g[:, None] - normed * mean_gx[:, None])
+            if ADD:
+                dx += load_rows(dtotal_ptr, dtotal_stride, row, rows, WIDTH, BLOCK).to(tl.float32)
+            at = row[:, None] * WIDTH + column[None, :]
+            tl.store(dx_ptr + at, dx.to(dx_ptr.dtype.element_ty), mask=inside)
     at = tl.program_id(0) * WIDTH + column
-    tl.store(partial_weight_ptr + at, tl.sum(sum_weight, axis=0), mask=column < WIDTH)
+    if WEIGHT:
+        tl.store(partial_weight_ptr + at, tl.sum(sum_weight, axis=0), mask=column < WIDTH)
     if BIAS:
         tl.store(partial_bias_ptr + at, tl.sum(sum_bias, axis=0), mask=column < WIDTH)
 
@@ -134,9 +142,9 @@ def norm_backward(
 @triton.jit
 @no_type_check
 def column_sums(
-    partial_ptr, weight_ptr, bias_ptr, programs, WIDTH: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr
+    partial_ptr, first_ptr, second_ptr, programs, WIDTH: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr
 ):
-    """The second stage, for BLOCK columns: the sums of one of two (programs, WIDTH) matrices, the weight's and the bias's."""
+    """The second stage, for BLOCK columns: the sums of one of up to two (programs, WIDTH) matrices."""
     column = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     matrix = partial_ptr + tl.program_id(1) * programs * WIDTH
     total = tl.zeros([ROWS, BLOCK], tl.float32)
@@ -146,9 +154,9 @@ def column_sums(
         total += tl.load(matrix + row[:, None] * WIDTH + column[None, :], mask=inside, other=0.0)
     sums = tl.sum(total, axis=0)
     if tl.program_id(1) == 0:
-        tl.store(weight_ptr + column, sums.to(weight_ptr.dtype.element_ty), mask=column < WIDTH)
+        tl.store(first_ptr + column, sums.to(first_ptr.dtype.element_ty), mask=column < WIDTH)
     else:
-        tl.store(bias_ptr + column, sums.to(bias_ptr.dtype.element_ty), mask=column < WIDTH)
+        tl.store(second_ptr + column, sums.to(second_ptr.dtype.element_ty), mask=column < WIDTH)
 
 
 def why_not(x: Tensor) -> str | None:
@@ -176,6 +184,7 @@ def forward(
     """(y, x + residual or an empty tensor, mean, rstd); the last two have one fp32 element a row."""
     rows = rows_of(x)
     added = rows if residual is None else rows_of(residual)
+    weight, bias = weight.contiguous(), None if bias is None else bias.contiguous()
     count, width = rows.shape
     y, total, mean, rstd = forward_shapes(x, residual, weight, bias, eps)
     config = configs.find(x, "layer_norm", "forward", width)
@@ -202,10 +211,15 @@ def backward_shapes(
     mean: Tensor,
     rstd: Tensor,
     bias_dtype: torch.dtype | None,
+    with_input: bool = True,
+    with_weight: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Empty tensors like `backward`'s."""
-    dbias = weight.new_empty(0) if bias_dtype is None else torch.empty_like(weight, dtype=bias_dtype)
-    return torch.empty_like(x, memory_format=torch.contiguous_format), torch.empty_like(weight), dbias
+    return (
+        x.new_empty(x.shape if with_input else 0),
+        weight.new_empty(weight.shape if with_weight else 0),
+        weight.new_empty(0 if bias_dtype is None else weight.shape, dtype=bias_dtype),
+    )
 
 
 @opaque("norm_backward", backward_shapes)
@@ -217,15 +231,18 @@ def backward(
     mean: Tensor,
     rstd: Tensor,
     bias_dtype: torch.dtype | None,
+    with_input: bool = True,
+    with_weight: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(dx, dweight, dbias); the last is empty where there is no bias (`bias_dtype` None)."""
-    rows, grads = rows_of(x), rows_of(dy)
+    """(dx, dweight, dbias); what is not wanted is empty, the bias's where `bias_dtype` is None."""
+    rows, grads, weight = rows_of(x), rows_of(dy), weight.contiguous()
     added = grads if dtotal is None else rows_of(dtotal)
     count, width = rows.shape
     config = configs.find(x, "layer_norm", "backward", width)
     programs = min(triton.cdiv(count, config.rows), config.waves * multiprocessors(x))
-    dx, dweight, dbias = backward_shapes(dy, dtotal, x, weight, mean, rstd, bias_dtype)
-    partial = x.new_empty(1 if bias_dtype is None else 2, programs, width, dtype=torch.float32)
+    dx, dweight, dbias = backward_shapes(dy, dtotal, x, weight, mean, rstd, bias_dtype, with_input, with_weight)
+    sums = ([dweight] if with_weight else []) + ([dbias] if bias_dtype is not None else [])
+    partial = x.new_empty(max(1, len(sums)), programs if sums else 0, width, dtype=torch.float32)
     launch(
         norm_backward,
         (programs,),
@@ -234,18 +251,41 @@ def backward(
         *(count, grads.stride(0), added.stride(0), rows.stride(0)),
         WIDTH=width,
         ADD=dtotal is not None,
+        INPUT=with_input,
+        WEIGHT=with_weight,
         BIAS=bias_dtype is not None,
         ROWS=config.rows,
         BLOCK=triton.next_power_of_2(width),
     )
+    if not sums:
+        return dx, dweight, dbias
     config = configs.find(partial, "layer_norm", "sums", width)
     launch(
         column_sums,
         (triton.cdiv(width, config.columns), len(partial)),
         config,
-        *(partial, dweight, dbias, programs),
+        *(partial, sums[0], sums[-1], programs),
         WIDTH=width,
         ROWS=config.rows,
         BLOCK=config.columns,
     )
+    return dx, dweight, dbias
+
+
+def gradients(
+    dy: Tensor,
+    dtotal: Tensor | None,
+    x: Tensor,
+    weight: Tensor,
+    mean: Tensor,
+    rstd: Tensor,
+    bias_dtype: torch.dtype | None,
+    with_input: bool,
+    with_weight: bool,
+    with_bias: bool,
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """`backward` as autograd wants it: None for what is not wanted."""
+    wanted = (with_input, with_weight, with_bias)
+    found = backward(dy, dtotal, x, weight, mean, rstd, bias_dtype if with_bias else None, with_input, with_weight)
+    dx, dweight, dbias = (gradient if is_wanted else None for gradient, is_wanted in zip(found, wanted, strict=True))
     return dx, dweight, dbias

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gpt_from_scratch.kernels.registry import Case
+from gpt_from_scratch.kernels.cases import Case, Scale, SumScale, sum_scale
 
 
 def linear_cross_entropy_cases() -> Iterator[Case]:
@@ -73,7 +73,7 @@ def linear_cross_entropy_scale(
     *,
     ignore_index: int,
     reduction: str,
-) -> dict[str, float]:
+) -> Scale:
     """Logits lose up to eps · |h||W|ᵀ, and the probabilities as much in proportion."""
     rows, labels = hidden.flatten(0, -2), targets.flatten()
     kept = labels != ignore_index
@@ -86,9 +86,11 @@ def linear_cross_entropy_scale(
     upstream = upstream.flatten()[kept].unsqueeze(1) if reduction == "none" else upstream
     share = 1 / len(rows) if reduction == "mean" else 1.0
     dlogits = (p * (1 + lost) + torch.nn.functional.one_hot(labels, weight.shape[0])) * upstream * share
-    worst = lost.amax(-1)
+    worst = lost.amax(-1) * share
     return {
-        "output": float({"mean": worst.mean(), "sum": worst.sum(), "none": worst.max()}[reduction]),
+        "output": float(worst.max()) if reduction == "none" else sum_scale(worst),
         "grad hidden": float((dlogits @ weight.abs()).max()),
-        "grad weight": float((dlogits.T @ rows.abs()).max()),
+        "grad weight": SumScale(
+            float((dlogits.T @ rows.abs()).max()), float((dlogits.square().T @ rows.square()).max().sqrt())
+        ),
     }

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gpt_from_scratch.kernels.derivatives import first_derivatives_only
 from gpt_from_scratch.kernels.large_memory import large_empty
 from gpt_from_scratch.kernels.linear_cross_entropy.padding import padded_head
 from gpt_from_scratch.kernels.linear_cross_entropy.reference import CHUNK_LOGITS, linear_cross_entropy
@@ -78,31 +79,40 @@ class _GradientInForward(torch.autograd.Function):
         labels: Int[Tensor, " n"],
         ignore_index: int,
     ) -> Float[Tensor, ""]:
-        loss, *ctx.formed = _loss_and_gradients(hidden, weight, labels, ignore_index)
+        loss, *ctx.formed = _loss_and_gradients(hidden, weight, labels, ignore_index, *ctx.needs_input_grad[:2])
         ctx.ignore_index = ignore_index
         ctx.save_for_backward(hidden, weight, labels)
         return loss
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    @first_derivatives_only  # the formed gradients are constants to autograd
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         formed, ctx.formed = ctx.formed, None
         if formed is None:  # the first pass through a graph that is kept has given its gradients away
             hidden, weight, labels = ctx.saved_tensors
-            _, *formed = _loss_and_gradients(hidden, weight, labels, ctx.ignore_index)
+            _, *formed = _loss_and_gradients(hidden, weight, labels, ctx.ignore_index, *ctx.needs_input_grad[:2])
         (factor,) = grads
-        grad_hidden, grad_weight = (g.mul_(factor) if g.dtype == factor.dtype else scaled(g, factor) for g in formed)
+        grad_hidden, grad_weight = (
+            None if g is None else g.mul_(factor) if g.dtype == factor.dtype else scaled(g, factor) for g in formed
+        )
         return grad_hidden, grad_weight, None, None
 
 
 def _loss_and_gradients(
-    hidden: Float[Tensor, "n d"], weight: Float[Tensor, "v d"], labels: Int[Tensor, " n"], ignore_index: int
-) -> tuple[Float[Tensor, ""], Float[Tensor, "n d"], Float[Tensor, "v d"]]:
-    """The sum of the losses, and its gradients by hidden and weight."""
+    hidden: Float[Tensor, "n d"],
+    weight: Float[Tensor, "v d"],
+    labels: Int[Tensor, " n"],
+    ignore_index: int,
+    with_hidden: bool,
+    with_weight: bool,
+) -> tuple[Float[Tensor, ""], Float[Tensor, "n d"] | None, Float[Tensor, "v d"] | None]:
+    """The sum of the losses, and its gradients by hidden and weight, None where they are not wanted."""
     wide = torch.promote_types(hidden.dtype, torch.float32)
     head = _head(weight, hidden.dtype)
     loss = hidden.new_zeros((), dtype=wide)
-    grad_hidden = torch.empty_like(hidden, memory_format=torch.contiguous_format)
-    grad_weight = large_empty(head.shape, wide, weight.device)  # a bf16 accumulator diverges (Liger-Kernel#512)
+    grad_hidden = torch.empty_like(hidden, memory_format=torch.contiguous_format) if with_hidden else None
+    # A bf16 accumulator diverges (Liger-Kernel#512).
+    grad_weight = large_empty(head.shape, wide, weight.device) if with_weight else None
     chunk = min(len(hidden), max(1, CHUNK_LOGITS // len(head)))
     memory = large_empty((chunk, len(head)), hidden.dtype, hidden.device)
     for start in range(0, len(hidden), chunk):
@@ -117,11 +127,14 @@ def _loss_and_gradients(
         if t.is_cuda or ignored.any():
             grad.masked_fill_(ignored.unsqueeze(1), 0)
         narrow = grad.to(hidden.dtype)
-        torch.mm(narrow, head, out=grad_hidden[start : start + chunk])
+        if grad_hidden is not None:
+            torch.mm(narrow, head, out=grad_hidden[start : start + chunk])
+        if grad_weight is None:
+            continue
         if narrow.dtype == wide:  # added inside the product: no second matrix as large as the weight
             torch.addmm(grad_weight, narrow.T, h, beta=float(start > 0), out=grad_weight)
         elif start == 0:
             grad_weight.copy_(narrow.T @ h)
         else:
             grad_weight += narrow.T @ h
-    return loss, grad_hidden, grad_weight[: len(weight)].to(weight.dtype)
+    return loss, grad_hidden, None if grad_weight is None else grad_weight[: len(weight)].to(weight.dtype)

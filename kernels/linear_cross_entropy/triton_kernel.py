@@ -5,8 +5,8 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from gpt_from_scratch.kernels.derivatives import first_derivatives_only
 from gpt_from_scratch.kernels.linear_cross_entropy.reference import linear_cross_entropy
 from gpt_from_scratch.kernels.linear_cross_entropy.scaling import scaled
 from gpt_from_scratch.kernels.linear_cross_entropy.triton_loss import losses_and_gradients
@@ -37,7 +37,7 @@ def linear_cross_entropy_triton(
     if torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad):
         loss: Tensor = _GradientInForward.apply(rows, weight, labels, ignore_index)  # type: ignore[no-untyped-call]
     else:
-        loss = losses_and_gradients(rows, weight, labels, None, ignore_index, False)[0].sum()
+        loss = losses_and_gradients(rows, weight, labels, None, ignore_index, False, False)[0].sum()
     return loss if reduction == "sum" else loss / (labels != ignore_index).sum().clamp(min=1)
 
 
@@ -52,16 +52,20 @@ class _GradientInForward(torch.autograd.Function):
         labels: Int[Tensor, " n"],
         ignore_index: int,
     ) -> Float[Tensor, ""]:
-        losses, grad_hidden, grad_weight = losses_and_gradients(hidden, weight, labels, None, ignore_index, True)
-        ctx.save_for_backward(grad_hidden, grad_weight)
+        wanted = ctx.needs_input_grad[:2]
+        losses, grad_hidden, grad_weight = losses_and_gradients(hidden, weight, labels, None, ignore_index, *wanted)
+        ctx.save_for_backward(grad_hidden, grad_weight, hidden, weight)  # the last two carry the graph
         loss: Tensor = losses.sum()
         return loss
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Float[Tensor, ""]) -> tuple[Tensor, Tensor, None, None]:
-        grad_hidden, grad_weight = ctx.saved_tensors
-        return scaled(grad_hidden, grad), scaled(grad_weight, grad), None, None
+    @first_derivatives_only
+    def backward(ctx: Any, grad: Float[Tensor, ""]) -> tuple[Tensor | None, Tensor | None, None, None]:
+        hidden, weight = (
+            scaled(gradient, grad) if is_wanted else None
+            for gradient, is_wanted in zip(ctx.saved_tensors[:2], ctx.needs_input_grad[:2], strict=True)
+        )
+        return hidden, weight, None, None
 
 
 class _PerRow(torch.autograd.Function):
@@ -77,11 +81,13 @@ class _PerRow(torch.autograd.Function):
     ) -> Float[Tensor, " n"]:
         ctx.save_for_backward(hidden, weight, labels)
         ctx.ignore_index = ignore_index
-        losses: Tensor = losses_and_gradients(hidden, weight, labels, None, ignore_index, False)[0]
+        losses: Tensor = losses_and_gradients(hidden, weight, labels, None, ignore_index, False, False)[0]
         return losses
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Float[Tensor, " n"]) -> tuple[Tensor, Tensor, None, None]:
-        _, *grads = losses_and_gradients(*ctx.saved_tensors, grad.contiguous(), ctx.ignore_index, True)
-        return *grads, None, None
+    @first_derivatives_only
+    def backward(ctx: Any, grad: Float[Tensor, " n"]) -> tuple[Tensor | None, Tensor | None, None, None]:
+        wanted = ctx.needs_input_grad[:2]
+        _, *grads = losses_and_gradients(*ctx.saved_tensors, grad, ctx.ignore_index, *wanted)
+        hidden, weight = (gradient if is_wanted else None for gradient, is_wanted in zip(grads, wanted, strict=True))
+        return hidden, weight, None, None

@@ -71,31 +71,44 @@ def loss_rows(
 
 
 def shapes(
-    hidden: Tensor, weight: Tensor, labels: Tensor, upstream: Tensor | None, ignore_index: int, with_grad: bool
+    hidden: Tensor,
+    weight: Tensor,
+    labels: Tensor,
+    upstream: Tensor | None,
+    ignore_index: int,
+    with_hidden: bool,
+    with_weight: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Empty tensors like `losses_and_gradients`'s."""
     wide = torch.float32
     return (
         hidden.new_empty(len(hidden), dtype=wide),
-        hidden.new_empty(hidden.shape if with_grad else 0),
-        weight.new_empty(weight.shape if with_grad else 0),
+        hidden.new_empty(hidden.shape if with_hidden else 0),
+        weight.new_empty(weight.shape if with_weight else 0),
     )
 
 
 @opaque("losses_and_gradients", shapes)
 def losses_and_gradients(
-    hidden: Tensor, weight: Tensor, labels: Tensor, upstream: Tensor | None, ignore_index: int, with_grad: bool
+    hidden: Tensor,
+    weight: Tensor,
+    labels: Tensor,
+    upstream: Tensor | None,
+    ignore_index: int,
+    with_hidden: bool,
+    with_weight: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(losses (n) in fp32, their gradient by hidden (n, d), by weight (v, d)), the gradients empty without `with_grad`.
+    """(losses (n) in fp32, their gradient by hidden (n, d), by weight (v, d)), each gradient empty where it is not wanted.
 
     The gradients are those of Σ upstream · losses, or of Σ losses. `hidden` is (n, d), `labels` is (n).
     """
-    losses, grad_hidden, grad_weight = shapes(hidden, weight, labels, upstream, ignore_index, with_grad)
+    losses, grad_hidden, grad_weight = shapes(hidden, weight, labels, upstream, ignore_index, with_hidden, with_weight)
+    labels, upstream = labels.contiguous(), None if upstream is None else upstream.contiguous()
     head, vocabulary = padded_head(weight, hidden.dtype), len(weight)
     config = configs.find(hidden, "linear_cross_entropy", "loss", vocabulary)
     chunk = chunk_rows(len(hidden), len(head))
     buffer = hidden.new_empty(chunk, len(head))
-    total = head.new_zeros(head.shape if with_grad else 0, dtype=torch.float32)  # bf16 diverges (Liger-Kernel#512)
+    total = head.new_zeros(head.shape if with_weight else 0, dtype=torch.float32)  # bf16 diverges (Liger-Kernel#512)
     for first in range(0, len(hidden), chunk):
         rows = slice(first, first + chunk)
         h = hidden[rows]
@@ -108,14 +121,15 @@ def losses_and_gradients(
             *(logits, labels[rows], losses if upstream is None else upstream[rows], losses[rows]),
             *(len(head), ignore_index),
             VOCABULARY=vocabulary,
-            GRAD=with_grad,
+            GRAD=with_hidden or with_weight,
             UPSTREAM=upstream is not None,
             BLOCK=min(config.columns, triton.next_power_of_2(vocabulary)),
         )
-        if with_grad:
+        if with_hidden:
             torch.mm(logits, head, out=grad_hidden[rows])
+        if with_weight:
             add_product(total, logits.T, h)
-    return losses, grad_hidden, total[:vocabulary].to(weight.dtype) if with_grad else grad_weight
+    return losses, grad_hidden, total[:vocabulary].to(weight.dtype) if with_weight else grad_weight
 
 
 def chunk_rows(rows: int, vocabulary: int) -> int:

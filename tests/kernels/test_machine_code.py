@@ -21,6 +21,7 @@ from gpt_from_scratch.kernels import configs, inspection
 from gpt_from_scratch.kernels.attention import triton_kernel
 from gpt_from_scratch.kernels.launch import recording
 from gpt_from_scratch.kernels.machine_code import CHIPS, MachineCode, count, main_loop, read
+from gpt_from_scratch.kernels.sources import source_hash
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = [ROOT / "benchmarks" / "results" / f"kernels_machine_code_{family}.json" for family in configs.FAMILIES]
@@ -59,7 +60,7 @@ def test_nothing_spills_and_everything_fits(compiled: dict[str, MachineCode]) ->
 def test_the_committed_table_is_of_these_sources(path: Path) -> None:
     """Every configuration × dtype × head size of a family, without a complaint; a changed kernel needs a new table."""
     family, table = path.stem.removeprefix("kernels_machine_code_"), inspection.read_table(path)
-    assert table["source"] == inspection.source_hash(), (
+    assert table["source"] == source_hash(), (
         "the kernels changed since the table was made: python -m gpt_from_scratch.kernels --inspect --set everything "
         f"--target {family} --out benchmarks/results/{path.name}"
     )

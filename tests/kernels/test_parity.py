@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import torch
 
+from gpt_from_scratch.kernels.cases import Case
 from gpt_from_scratch.kernels.guards import GuardedAllocations, surrounded
-from gpt_from_scratch.kernels.parity import check_parity
-from gpt_from_scratch.kernels.registry import Case, Op, load_ops
+from gpt_from_scratch.kernels.parity import check_parity, compared
+from gpt_from_scratch.kernels.registry import Op, load_ops
 
 DEVICES = (
     ["cpu"] + (["cuda"] if torch.cuda.is_available() else []) + (["mps"] if torch.backends.mps.is_available() else [])
@@ -23,16 +24,14 @@ INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # its bf16 dot is wrong
 def parity_parameters() -> list[Any]:
     parameters = []
     for made in load_ops().values():
-        for backend in made.backends:
-            if backend == "reference" or (INTERPRETED and backend != "triton"):
-                continue
+        for backend in compared(made):
             for case in made.cases():
                 if INTERPRETED and case.large:
                     continue
                 for dtype in [torch.float32, torch.float16] if INTERPRETED else DTYPES:
                     for device in DEVICES:
                         if backend == "compiled" and (
-                            dtype != torch.float32 or case.name not in COMPILED_CASES[made.name]
+                            dtype != torch.float32 or case.name not in COMPILED_CASES.get(made.name, ())
                         ):
                             continue  # the same definition through one compiler: a few shapes, each costs seconds
                         parameters.append(

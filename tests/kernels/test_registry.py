@@ -2,11 +2,14 @@
 
 import dataclasses
 import importlib.metadata
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -216,31 +219,57 @@ def test_a_model_may_be_compiled_around_the_dispatch() -> None:
     assert graphs() - before == 2
 
 
-def test_a_new_backend_is_one_new_file(tmp_path: Path) -> None:
-    """A file dropped in an op's folder is listed, tested and usable, and nothing else is touched."""
+@pytest.fixture
+def copied(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """A copy of the kernels and of their tests in `tmp_path`; the function runs python in it."""
     package = tmp_path / "gpt_from_scratch"
-    for folder in ("kernels", "support"):
-        shutil.copytree(ROOT / folder, package / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "tests" / "kernels", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    ignore = shutil.ignore_patterns("__pycache__")
+    for folder in ("benchmarks", "kernels", "models", "support"):
+        shutil.copytree(ROOT / folder, package / folder, ignore=ignore)
+    shutil.copytree(ROOT / "tests" / "kernels", tmp_path / "tests", ignore=ignore)
     shutil.copy(ROOT / "tests" / "conftest.py", tmp_path / "tests")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    (package / "kernels" / "layer_norm" / "shiny.py").write_text(
-        "from gpt_from_scratch.kernels.layer_norm.reference import layer_norm\n"
-        "@layer_norm.backend('shiny', requires=('torch>=2.11',))\n"
-        "def layer_norm_shiny(x, weight, bias, eps=1e-5):\n"
-        "    return layer_norm.reference(x, weight, bias, eps)\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
 
-    def run(*command: str) -> str:
-        result = subprocess.run(
+    def run(*command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path), **variables}
+        return subprocess.run(
             [sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
-        assert result.returncode == 0, result.stdout + result.stderr
-        return result.stdout
 
-    assert "shiny" in run("-m", "gpt_from_scratch.kernels")
-    assert "passed" in run("-m", "pytest", "tests/test_parity.py", "-q", "-k", "shiny and grad")
+    return run
+
+
+NEW_BACKEND = """
+from gpt_from_scratch.kernels.layer_norm.reference import layer_norm
+
+@layer_norm.backend({declared})
+def layer_norm_new(x, weight, bias, eps=1e-5):
+    return {result}
+"""
+
+
+def test_a_new_backend_is_one_new_file(copied: Any, tmp_path: Path) -> None:
+    """A file dropped in an op's folder is listed, tested and usable, and nothing else is touched."""
+    file = tmp_path / "gpt_from_scratch" / "kernels" / "layer_norm" / "shiny.py"
+    result = "layer_norm.reference(x, weight, bias, eps)"
+    file.write_text(NEW_BACKEND.format(declared="'shiny', requires=('torch>=2.11',)", result=result))
+    listed = copied("-m", "gpt_from_scratch.kernels")
+    assert "shiny" in listed.stdout, listed.stderr
+    tested = copied("-m", "pytest", "tests/test_parity.py", "-q", "-k", "shiny and grad")
+    assert tested.returncode == 0 and "passed" in tested.stdout, tested.stdout
+
+
+def test_a_wrong_kernel_fails_whatever_its_name(copied: Any, tmp_path: Path) -> None:
+    """A second Triton file in an op's folder is run by the interpreter, as the first is."""
+    if importlib.util.find_spec("triton") is None:
+        pytest.skip("no CUDA: nor triton, which has the interpreter")
+    file = tmp_path / "gpt_from_scratch" / "kernels" / "layer_norm" / "second_kernel.py"
+    result = "2 * layer_norm.reference(x, weight, bias, eps)"
+    file.write_text(NEW_BACKEND.format(declared="'another', toolchain='triton'", result=result))
+    options = ("-q", "-p", "no:cacheprovider", "-k", "layer_norm and width-32-float32 and not add_")
+    tested = copied("-m", "pytest", "tests/test_parity.py", *options, TRITON_INTERPRET="1")
+    assert "1 failed, 1 passed" in tested.stdout, tested.stdout + tested.stderr
+    assert "FAILED tests/test_parity.py::test_backend_equals_the_reference[layer_norm-another-width-32" in tested.stdout
 
 
 def test_a_backend_file_whose_needs_are_not_literal_is_refused(tmp_path: Path) -> None:
@@ -254,6 +283,34 @@ def test_a_backend_file_whose_needs_are_not_literal_is_refused(tmp_path: Path) -
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert "must be literals" in result.stderr
+
+
+@pytest.mark.parametrize("made", registry.load_ops().values(), ids=lambda made: made.name)
+def test_arguments_may_come_by_keyword_in_any_order(made: registry.Op[Any]) -> None:
+    case = next(case for case in made.cases() if not case.large)
+    arguments = case.make(torch.Generator().manual_seed(0), torch.float32)
+    expected = made(**arguments)
+    by_tensor = sorted(arguments, key=lambda name: isinstance(arguments[name], torch.Tensor))  # the others first
+    for order in (by_tensor, by_tensor[::-1], list(arguments)[::-1]):
+        torch.testing.assert_close(made(**{name: arguments[name] for name in order}), expected)
+
+
+def test_a_call_without_a_tensor_is_told() -> None:
+    with pytest.raises(TypeError, match="layer_norm: none of its arguments is a tensor"):
+        layer_norm([1.0, 2.0], None, None)  # type: ignore[arg-type]
+
+
+def test_each_gpu_is_asked_for_its_own_capability(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older card beside a newer one must not speak for it."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", {0: (7, 5), 1: (8, 0)}.__getitem__)
+    monkeypatch.setattr(torch.cuda, "get_device_name", {0: "an old card", 1: "a new card"}.__getitem__)
+    monkeypatch.setattr(layer_norm, "backends", dict(layer_norm.backends))
+    monkeypatch.setattr(layer_norm, "_missing", {})
+    layer_norm.backend("modern", devices=("cuda",), capability=(8, 0))(lambda x, weight, bias, eps=1e-5: x)
+    for _ in range(2):  # also from what is remembered
+        assert layer_norm.why_not("modern", "cuda:0") == "needs compute capability 8.0, an old card has 7.5"
+        assert layer_norm.why_not("modern", "cuda:1") is None
 
 
 def test_a_toolchain_stands_for_its_needs_and_a_backend_may_state_its_own() -> None:

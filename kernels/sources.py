@@ -1,0 +1,43 @@
+"""A hash of the Triton kernels' sources: what a committed measurement or table of machine code was made of.
+
+Reads text alone, so that a machine without triton can tell whether a measurement is of today's kernels.
+"""
+
+import ast
+import hashlib
+import re
+from pathlib import Path
+
+KERNELS = Path(__file__).parent
+TRITON = re.compile(r"^(?:import|from) triton\b", re.MULTILINE)
+CONFIGURATION = re.compile(r"^(?:interpreter|sm_\d+|gfx\d+) +\w+ .*\d$", re.MULTILINE)
+
+
+def source_hash(kernels: Path = KERNELS) -> str:
+    """Sixteen hexadecimal digits of what decides the machine code of the kernels in this folder.
+
+    That is the code of every file in an op's folder that imports triton, of launch.py, and the lines of configurations.
+    Comments, docstrings, imports and the files' places and names do not count.
+    """
+    texts = [path.read_text(encoding="utf-8") for path in sorted(kernels.rglob("*.py"))]
+    inside = [path.read_text(encoding="utf-8") for path in kernels.rglob("*.py") if path.parent != kernels]
+    parts = [code(text) for text in inside if TRITON.search(text)]
+    parts.append(code((kernels / "launch.py").read_text(encoding="utf-8")))
+    parts += [" ".join(line.split()) for text in texts for line in CONFIGURATION.findall(text)]
+    return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:16]
+
+
+def code(text: str) -> str:
+    """A module's statements without comments, docstrings and imports, one layout for all."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        for field in ("body", "orelse"):
+            if isinstance(statements := getattr(node, field, None), list):
+                kept = [s for s in statements if not _is_prose(s)]
+                setattr(node, field, kept if kept or field == "orelse" else [ast.Pass()])
+    return ast.unparse(ast.fix_missing_locations(tree))
+
+
+def _is_prose(statement: ast.stmt) -> bool:
+    is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    return is_text or isinstance(statement, ast.Import | ast.ImportFrom)
