@@ -30,11 +30,16 @@ def first_derivatives_only(backward: Backward) -> Backward:
         with torch.no_grad():
             found = backward(ctx, *grads)
         several = found if isinstance(found, tuple) else (found,)
-        marked = iter(_Refusal.apply(type(ctx).__name__, *(x for x in several if x is not None), *known))
+        marked = iter(_refusing(type(ctx).__name__, *(x for x in several if x is not None), *known))
         several = tuple(None if x is None else next(marked) for x in several)
         return several if isinstance(found, tuple) else several[0]
 
     return refusing
+
+
+def _refusing(name: str, *tensors: Tensor) -> tuple[Tensor, ...]:
+    marked: tuple[Tensor, ...] = _Refusal.apply(name, *tensors)  # type: ignore[no-untyped-call]
+    return marked
 
 
 class _Refusal(torch.autograd.Function):

@@ -21,6 +21,7 @@ from gpt_from_scratch.kernels.add_layer_norm import add_layer_norm
 from gpt_from_scratch.kernels.attention import attention
 from gpt_from_scratch.kernels.layer_norm import layer_norm
 from gpt_from_scratch.kernels.linear_cross_entropy import linear_cross_entropy
+from gpt_from_scratch.kernels.padding import logits
 from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.models.embedding import Embedding
 from gpt_from_scratch.models.ngrams import NgramEmbedding
@@ -324,8 +325,8 @@ class GPT(nn.Module):
         """
         hidden = self.hidden(tokens, cache)
         if targets is None:
-            logits: Tensor = F.linear(hidden, self.head_weight)
-            return logits
+            scores: Tensor = logits(hidden, self.head_weight)
+            return scores
         return linear_cross_entropy(hidden, self.head_weight, targets, reduction=reduction)
 
     @classmethod

@@ -53,6 +53,8 @@ def value_of(hint: Any, value: object, where: str) -> Any:
             return value
         if origin is list and isinstance(value, list):
             return [value_of(typing.get_args(option)[0], item, f"{where}[{n}]") for n, item in enumerate(value)]
+        if origin is tuple and isinstance(value, list) and typing.get_args(option)[1:] == (...,):
+            return tuple(value_of(typing.get_args(option)[0], item, f"{where}[{n}]") for n, item in enumerate(value))
         if origin is tuple and isinstance(value, list) and len(value) == len(typing.get_args(option)):
             return tuple(value_of(o, v, where) for o, v in zip(typing.get_args(option), value, strict=True))
         if option is Path and isinstance(value, str):

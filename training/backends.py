@@ -7,12 +7,24 @@ from rich.console import Console
 from rich.table import Table
 
 from gpt_from_scratch.kernels.fastest import Timing, time_backends, winners
-from gpt_from_scratch.kernels.registry import Choice, load_ops, resolve, set_backend
+from gpt_from_scratch.kernels.own_backends import import_backends
+from gpt_from_scratch.kernels.registry import Choice, load_ops, parse_choice, resolve, set_backend
 from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.models.op_arguments import op_arguments
 from gpt_from_scratch.training.distributed import Ranks
 
 FASTEST = "fastest"
+
+
+def known(backend: str | None, modules: Sequence[str]) -> None:
+    """Import the user's modules, and refuse a choice of backends that does not exist, before anything is made.
+
+    Raises:
+        FileNotFoundError: a module is a file that is not there; ValueError: it registers nothing, or the choice is unknown.
+    """
+    import_backends(modules)
+    if backend not in (None, FASTEST):
+        parse_choice(backend)
 
 
 def decide(
@@ -36,7 +48,9 @@ def decide(
         if ranks.is_first:
             console.print(timing_table(timings, rows, config.block_size))
         chosen = ranks.agree([[c.op, c.backend, c.reason] for c in winners(timings)] if ranks.is_first else None)
-        choices = [Choice(*three) for three in chosen]
+        timed = [Choice(*three) for three in chosen]
+        by_name = {choice.op: choice for choice in timed}
+        choices = [by_name.get(name) or made.choose(device) for name, made in load_ops().items()]
     else:
         choices = resolve(backend, device)
     set_backend({choice.op: choice.backend for choice in choices})
@@ -100,5 +114,6 @@ def _time_all(
     return [
         timing
         for name, made in load_ops().items()
+        if name in arguments  # an op that the model does not use follows the preference
         for timing in time_backends(made, arguments[name], device, on_start=on_start)
     ]

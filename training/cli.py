@@ -19,6 +19,7 @@ from gpt_from_scratch.training.data.sources import HUB
 from gpt_from_scratch.training.presets import DEFAULT, PRESETS
 
 PROFILED = ("10", "12")
+OWN_MODULES = "--backend-module"
 PROG = "gpt train"
 AUTO = Path("auto")
 """As --resume: go on with the run that --run.name names, if it has begun."""
@@ -56,7 +57,7 @@ def parse(argv: Sequence[str]) -> Command:
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"no preset {name!r}; there are {', '.join(PRESETS)}.{hint}")
     start = PRESETS[name][1]
-    arguments = _expand_profile(_expand_data(arguments))
+    arguments = _gather(OWN_MODULES, _expand_profile(_expand_data(arguments)))
     folder = _value_of("--resume", arguments)
     if folder not in (None, "", str(AUTO)):
         start = read_config(Path(folder) / "config.json")
@@ -119,6 +120,22 @@ def _presets() -> str:
 def _shorthand(argument: str) -> list[str]:
     """--data=X as two words; everything else as it is."""
     return list(argument.partition("=")[::2]) if argument.startswith("--data=") else [argument]
+
+
+def _gather(option: str, arguments: list[str]) -> list[str]:
+    """`--x a --x b` as `--x a b`: of an option that is given twice tyro would take the last."""
+    others: list[str] = []
+    values: list[str] = []
+    into = others
+    for word in arguments:
+        if word == option:
+            into = values
+        elif word.startswith(f"{option}="):
+            values.append(word.partition("=")[2])
+        else:
+            into = others if word.startswith("-") else into
+            into.append(word)
+    return others if not values and option not in arguments else [*others, option, *values]
 
 
 def _expand_data(arguments: list[str]) -> list[str]:

@@ -167,6 +167,8 @@ class TrainConfig:
     backend: str | None = None
     """A kernel backend for every op ("torch"), one an op ("attention=torch,layer_norm=reference"), or "fastest": time them
     at the start and take the winners. Default: GPT_BACKEND, else the device's preference."""
+    backend_module: tuple[str, ...] = ()
+    """A file or module of your own that registers backends (my_kernels.py, package.module); may be given several times."""
     compile: bool = False
     """Compile the model's blocks with torch.compile: one's code serves all, made once in a quarter of a minute. On a CPU
     compiling has gained nothing for GPT-2 124M (benchmarks/README.md): --no-compile begins earlier there."""
@@ -221,7 +223,17 @@ class TrainConfig:
 
 
 # What may change when a run goes on: how it is computed (which may round otherwise) and what is written, never what is learned.
-FREE_ON_RESUME = ("backend", "compile", "device", "micro_batch", "parallel", "init_from", "keep_vocab_size", "run")
+FREE_ON_RESUME = (
+    "backend",
+    "backend_module",
+    "compile",
+    "device",
+    "micro_batch",
+    "parallel",
+    "init_from",
+    "keep_vocab_size",
+    "run",
+)
 
 
 def differences(saved: TrainConfig, wanted: TrainConfig) -> list[str]:

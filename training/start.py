@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from gpt_from_scratch.kernels.own_backends import import_backends
 from gpt_from_scratch.kernels.registry import Choice
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
@@ -109,6 +110,7 @@ def prepared(command: Command, ranks: Ranks, *, ends_process: bool = False) -> I
     device = choose_device(config.device, ranks.local_rank)
     dtype = choose_dtype(config.dtype, device)
     check_ranks(config, ranks.size)
+    backends.known(config.backend, config.backend_module)
     display = Display(config.steps, shows=ranks.is_first)
     if command.dry_run:
         weights = own_weights(config, display)
@@ -171,6 +173,7 @@ def make_trainer(
     ):  # another tokenizer is asked for: is it theirs?
         weights = open_model(config.init_from, device="cpu", tokenizer=corpus.tokenizer, hub=True, warn=display.warn)
     model = make_model(config, resumed, weights, device)
+    import_backends(config.backend_module)  # a run that has begun may name others
     choices = choose_backends(config, resumed, config.rows(ranks.size, device), device, dtype, ranks, display)
     agree_on(ranks, corpus, questions, model, choices)
     parallel = make_strategy(config, model, ranks, dtype)

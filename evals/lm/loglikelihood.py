@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from gpt_from_scratch.kernels.padding import logits
 from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
@@ -151,10 +151,10 @@ def _score(model: Scorable, batch: list[_Window]) -> tuple[Float[Tensor, " n"], 
     logprobs, greedy = [], []
     rows = max(1, LOGITS_AT_ONCE // model.config.vocab_size)
     for some, wanted in zip(hidden.split(rows), targets.split(rows), strict=True):
-        logits = F.linear(some, model.head_weight).float()
-        own = logits.gather(1, wanted.unsqueeze(1)).squeeze(1)
-        logprobs.append(own - logits.logsumexp(-1))
-        greedy.append(logits.argmax(-1) == wanted)
+        scores = logits(some, model.head_weight).float()
+        own = scores.gather(1, wanted.unsqueeze(1)).squeeze(1)
+        logprobs.append(own - scores.logsumexp(-1))
+        greedy.append(scores.argmax(-1) == wanted)
     return torch.cat(logprobs), torch.cat(greedy)
 
 

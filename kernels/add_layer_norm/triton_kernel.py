@@ -54,5 +54,5 @@ class _AddLayerNorm(torch.autograd.Function):
             return dtotal, dtotal, None, None, None
         x, residual, weight, bias, _ = ctx.needs_input_grad
         wanted = (x or residual, weight, bias)
-        dx, dweight, dbias = triton_norm.gradients(dnormed, dtotal, *ctx.saved_tensors, ctx.bias_dtype, *wanted)
+        dx, dweight, dbias = triton_norm.gradients(dnormed, dtotal, ctx.saved_tensors, ctx.bias_dtype, wanted)
         return dx if x else None, dx if residual else None, dweight, dbias, None

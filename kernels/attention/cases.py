@@ -138,7 +138,8 @@ def over_queries(
     """
 
     def summed(factors: Tensor, values: Tensor) -> Tensor:
-        return (factors.mT @ values).unflatten(1, (-1, group)).sum(2)
+        total: Tensor = (factors.mT @ values).unflatten(1, (-1, group)).sum(2)
+        return total
 
     return SumScale(largest(summed(weights, rows.abs())), root(summed(rounded.square(), rows.square())))
 

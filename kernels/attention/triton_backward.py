@@ -358,16 +358,16 @@ def attention_backward_kv(
         )  # fmt: skip
 
     # Columns of p beyond the valid keys held exp2(-lse), which touched only their own rows of dK and dV.
+    dk = tl.where((key < valid)[:, None], dk * scale, 0.0)
+    dv = tl.where((key < valid)[:, None], dv, 0.0)
+    dk_at = dk_ptr + b * dk_batch + h * dk_head + first * dk_row
+    dv_at = dv_ptr + b * dv_batch + h * dv_head + first * dv_row
     if DK:
-        dk = tl.where((key < valid)[:, None], dk * scale, 0.0)
-        dk_at = dk_ptr + b * dk_batch + h * dk_head + first * dk_row
         store_tile(dk_at, dk_row, tk - first_key, dk, D, 0, LEAD, BLOCK_N)
         if REST:
             dk_rest = tl.where((key < valid)[:, None], dk_rest * scale, 0.0)
             store_tile(dk_at, dk_row, tk - first_key, dk_rest, D, LEAD, REST, BLOCK_N)
     if DV:
-        dv = tl.where((key < valid)[:, None], dv, 0.0)
-        dv_at = dv_ptr + b * dv_batch + h * dv_head + first * dv_row
         store_tile(dv_at, dv_row, tk - first_key, dv, D, 0, LEAD, BLOCK_N)
         if REST:
             dv_rest = tl.where((key < valid)[:, None], dv_rest, 0.0)

@@ -39,4 +39,4 @@ class _LayerNorm(torch.autograd.Function):
     @staticmethod
     @first_derivatives_only
     def backward(ctx: Any, dy: Float[Tensor, "*b d"]) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
-        return *triton_norm.gradients(dy, None, *ctx.saved_tensors, ctx.bias_dtype, *ctx.needs_input_grad[:3]), None
+        return *triton_norm.gradients(dy, None, ctx.saved_tensors, ctx.bias_dtype, ctx.needs_input_grad[:3]), None

@@ -275,17 +275,12 @@ def backward(
 def gradients(
     dy: Tensor,
     dtotal: Tensor | None,
-    x: Tensor,
-    weight: Tensor,
-    mean: Tensor,
-    rstd: Tensor,
+    saved: tuple[Tensor, Tensor, Tensor, Tensor],
     bias_dtype: torch.dtype | None,
-    with_input: bool,
-    with_weight: bool,
-    with_bias: bool,
+    wanted: tuple[bool, bool, bool],
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """`backward` as autograd wants it: None for what is not wanted."""
-    wanted = (with_input, with_weight, with_bias)
-    found = backward(dy, dtotal, x, weight, mean, rstd, bias_dtype if with_bias else None, with_input, with_weight)
+    """`backward` as autograd wants it: None for what is not wanted. `saved` are x, weight, mean and rstd."""
+    with_input, with_weight, with_bias = wanted
+    found = backward(dy, dtotal, *saved, bias_dtype if with_bias else None, with_input, with_weight)
     dx, dweight, dbias = (gradient if is_wanted else None for gradient, is_wanted in zip(found, wanted, strict=True))
     return dx, dweight, dbias

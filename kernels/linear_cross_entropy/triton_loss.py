@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gpt_from_scratch.kernels import configs
 from gpt_from_scratch.kernels.launch import launch, opaque
-from gpt_from_scratch.kernels.linear_cross_entropy.padding import padded_head
+from gpt_from_scratch.kernels.padding import padded_head
 
 CHUNK_LOGITS = 2**29  # at most so many at a time: 10,672 tokens of GPT-2's vocabulary, 1 GiB in bf16
 LOG2E = tl.constexpr(1.4426950408889634)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from gpt_from_scratch.benchmarks.clock import Clock
 from gpt_from_scratch.benchmarks.gpu_markdown import failures, markdown
 from gpt_from_scratch.benchmarks.timing import interleaved
 from gpt_from_scratch.kernels.registry import load_ops
+from gpt_from_scratch.kernels.sources import KERNELS, source_hash
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 
@@ -191,6 +193,40 @@ def test_the_committed_tables_are_what_the_command_writes(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert tables.MARKED.search(text) is not None
     assert text == tables.written(text), "run: python -m gpt_from_scratch.benchmarks.tables"
+
+
+def test_a_measurement_says_whether_it_is_of_these_kernels(tmp_path: Path) -> None:
+    report, table = measured(1.1), tables.TABLES["contenders"]
+    for hashed, said in (
+        (source_hash(), "unchanged since"),
+        ("0" * 16, "changed since this was measured"),
+        (None, "changed since this was measured"),  # a report of an older release
+    ):
+        report["environment"]["kernel sources"] = hashed
+        (tmp_path / "kernels_gpu.json").write_text(json.dumps(report))
+        for found in (tables.kernels(tmp_path)[0], table(tmp_path)[0], roofline.page(report)):
+            assert f"kernels {'are ' * (hashed == source_hash())}{said}" in found
+
+
+def test_the_hash_is_of_the_kernels_code_and_of_their_configurations(tmp_path: Path) -> None:
+    copy = tmp_path / "kernels"
+    shutil.copytree(KERNELS, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    norms = copy / "layer_norm" / "triton_norm.py"
+    text, configurations = norms.read_text(), (copy / "configs.py").read_text()
+    assert source_hash(copy) == source_hash()
+    norms.write_text("# words\nimport os\n" + text.replace('"""', '"""Other words. ', 1))
+    norms.rename(copy / "attention" / "elsewhere.py")
+    assert source_hash(copy) == source_hash()  # words, imports, places
+    (copy / "attention" / "elsewhere.py").write_text(text.replace("+ eps)", "+ 2 * eps)"))
+    assert source_hash(copy) != source_hash()
+    (copy / "attention" / "elsewhere.py").write_text(text)
+    (copy / "configs.py").write_text(
+        configurations.replace("half   64     0       64    64", "half   64     0       64    32")
+    )
+    assert source_hash(copy) != source_hash()
+    (copy / "configs.py").write_text(configurations)
+    (copy / "layer_norm" / "another.py").write_text("import triton\n")
+    assert source_hash(copy) != source_hash()
 
 
 def test_tables_are_written_between_their_markers(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gpt_from_scratch.kernels.linear_cross_entropy import library, linear_cross_entropy
-from gpt_from_scratch.kernels.linear_cross_entropy.padding import padded_head
+from gpt_from_scratch.kernels.padding import logits, padded_head
 from gpt_from_scratch.kernels.parity import check_parity
 
 
@@ -71,3 +71,17 @@ def test_a_padded_vocabulary_changes_nothing(dtype: torch.dtype, monkeypatch: py
     assert head.shape == (192, 8) and head[:130].eq(1).all() and head[130:].eq(0).all()
     whole = torch.ones(128, 8, dtype=dtype)
     assert padded_head(whole, dtype) is whole
+
+
+def test_logits_of_many_rows_on_a_gpu_come_from_a_padded_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same logits and gradients, without the added columns."""
+    generator = torch.Generator().manual_seed(0)
+    leaves = [torch.randn(*shape, generator=generator).requires_grad_() for shape in ((3, 50, 8), (67, 8))]
+    upstream, found = torch.randn(3, 50, 67, generator=generator), []
+    for on_gpu in (False, True):
+        monkeypatch.setattr(torch.Tensor, "is_cuda", on_gpu)
+        result = logits(*leaves)
+        found.append([result.detach(), *torch.autograd.grad(result, leaves, upstream)])
+        assert result.stride(-2) == (128 if on_gpu else 67)
+    for plain, padded in zip(*found, strict=True):
+        torch.testing.assert_close(plain, padded)

@@ -49,3 +49,27 @@ def test_narrow_activations_are_computed_wide(name: str) -> None:
     x = heads(torch.bfloat16)
     assert FUNCTIONS[name](x).dtype == torch.bfloat16
     torch.testing.assert_close(FUNCTIONS[name](x).double(), FUNCTIONS[name](x.double()), rtol=2e-2, atol=2e-2)
+
+
+@pytest.mark.parametrize("power", [1, 2])  # with 1 the gradients that come in are constants
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_second_derivative_is_right_or_refused(name: str, power: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def second() -> Tensor:
+        x = heads().abs().add(0.1).requires_grad_()
+        (first,) = torch.autograd.grad(FUNCTIONS[name](x).pow(power).sum(), x, create_graph=True)
+        (found,) = torch.autograd.grad(first.square().sum() + x.sum(), x)
+        return found
+
+    try:
+        found = second()
+    except RuntimeError as error:
+        assert "has first derivatives only" in str(error)
+        assert name != "rotate"
+        return
+    monkeypatch.setattr(pointwise, "_by_formula", lambda x: True)
+    torch.testing.assert_close(found, second())
+
+
+def test_a_rotation_that_learns_its_angles_has_their_gradient() -> None:
+    rotary = ROTARY.clone().requires_grad_()
+    assert torch.autograd.gradcheck(rotate, (heads(), rotary))
