@@ -1,11 +1,25 @@
 """A call that may never return, in a thread that is left behind when its time is up: Python cannot stop one."""
 
 import contextvars
+import math
 import threading
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+def bound_of(seconds: float | None) -> float | None:
+    """Seconds that a call may take; None, as infinity, is for ever.
+
+    Raises:
+        ValueError: it is no number above 0.
+    """
+    if seconds is None or seconds == math.inf:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise ValueError(f"timeout must be a number of seconds above 0, or None, not {seconds!r}")
+    return min(seconds, threading.TIMEOUT_MAX)
 
 
 class TookTooLongError(TimeoutError):
@@ -32,7 +46,7 @@ def within(seconds: float | None, name: str, work: Callable[[], T]) -> T:
     # A daemon, so that one that was left behind does not keep Python from ending.
     thread = threading.Thread(target=contextvars.copy_context().run, args=(target,), name=name, daemon=True)
     thread.start()
-    thread.join(seconds)
+    thread.join(None if seconds is None else min(seconds, threading.TIMEOUT_MAX))  # Python waits no longer at once
     if not outcome:
         raise TookTooLongError(f"{name} took longer than {seconds} s")
     result, error = outcome[0]

@@ -104,5 +104,5 @@ class FunctionCallingProvider(abc.ABC):
                 messages.extend(self.answer(reply.calls))
             raise MaxIterationsReachedError(self._max_iterations, messages)
         except ProviderError as error:
-            error.usage = usage
+            error.usage, error.uncounted = usage, error.uncounted or not counted
             raise

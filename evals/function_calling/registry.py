@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
-from gpt_from_scratch.evals.deadline import TookTooLongError, within
+from gpt_from_scratch.evals.deadline import TookTooLongError, bound_of, within
 from gpt_from_scratch.evals.function_calling.results import ResultTooLargeError, as_text, failure_as_text
 from gpt_from_scratch.evals.function_calling.strict_schema import Dialect
 from gpt_from_scratch.evals.function_calling.tools import FunctionTool, Strict, ToolSchema, UnsupportedToolError
@@ -48,7 +48,7 @@ class ToolRegistry:
     functions: functions, or `FunctionTool` where one needs its own timeout or validation
     strict: see `FunctionTool.schema`
     timeout: seconds a call may take. Python cannot stop a thread: a function that runs over is left behind, its result
-        unused. None waits for ever.
+        unused. None and infinity wait for ever.
     most_result_characters: a longer result is an error, which tells the model to ask for less; no error is longer
         (nor shorter than 400, so that it can say what to do)
 
@@ -66,11 +66,9 @@ class ToolRegistry:
         timeout: float | None = 60.0,
         most_result_characters: int = 100_000,
     ) -> None:
-        if timeout is not None and not timeout > 0:
-            raise ValueError(f"timeout must be a number of seconds above 0, or None, not {timeout}")
-        if most_result_characters < 1:
+        if not most_result_characters >= 1:  # also NaN, which no result is longer than
             raise ValueError(f"most_result_characters must be at least 1, not {most_result_characters}")
-        self.timeout = timeout
+        self.timeout = bound_of(timeout)
         self.most_result_characters = most_result_characters
         self._tools: dict[str, tuple[FunctionTool, ToolSchema]] = {}
         for function in functions:
@@ -130,7 +128,12 @@ class ToolRegistry:
         """In the call's own thread, so that an async function gets a loop even inside a notebook's."""
         positional, named = tool.bind(_parsed(arguments), null_means_default=schema.strict)
         result = tool.func(*positional, **named)
-        return asyncio.run(_awaited(result, self._timeout(tool))) if inspect.isawaitable(result) else result
+        if not inspect.isawaitable(result):
+            return result
+        result, ended = asyncio.run(_awaited(result, self._timeout(tool)))
+        if ended is not None:
+            raise ended
+        return result
 
 
 def _failure(error: BaseException, most: int) -> ToolResult:
@@ -157,5 +160,13 @@ def _parsed(arguments: str | dict[str, Any]) -> Any:
     return arguments
 
 
-async def _awaited(result: Awaitable[Any], timeout: float | None) -> Any:
-    return await asyncio.wait_for(result, timeout)
+async def _awaited(result: Awaitable[Any], timeout: float | None) -> tuple[Any, BaseException | None]:
+    """The result, or one of the two exceptions for which asyncio leaves its loop at once, and prints a traceback."""
+
+    async def outcome() -> tuple[Any, BaseException | None]:
+        try:
+            return await result, None
+        except (KeyboardInterrupt, SystemExit) as error:
+            return None, error
+
+    return await asyncio.wait_for(outcome(), timeout)

@@ -18,6 +18,7 @@ from pydantic import ConfigDict, Field
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, PydanticJsonSchemaWarning
 
+from gpt_from_scratch.evals.deadline import bound_of
 from gpt_from_scratch.evals.function_calling.strict_schema import Dialect, NotExpressible, to_strict
 from gpt_from_scratch.evals.messages import without_surrogates
 
@@ -51,6 +52,7 @@ class FunctionTool:
 
     Raises:
         UnsupportedToolError: a parameter without a type, `*args` or `**kwargs`, or a type without a JSON form.
+        ValueError: `timeout` is no number above 0.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class FunctionTool:
         timeout: float | None = None,
     ) -> None:
         self.func = func
-        self.timeout = timeout
+        self.timeout = bound_of(timeout)
         self._inner = func.func if isinstance(func, functools.partial) else func
         self.name = getattr(self._inner, "__name__", type(self._inner).__name__)
         if not _NAME.fullmatch(self.name):

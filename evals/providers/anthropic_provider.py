@@ -97,7 +97,12 @@ class AnthropicProvider(VendorProvider):
             raw_responses=[reply.raw for reply in replies],
             context=request.context,
             probs={text: n / count for text, n in seen.most_common()},
-            call=Call(served_model=replies[0].model, parameters=parameters, usage=usage),
+            call=Call(
+                served_model=replies[0].model,
+                parameters=parameters,
+                usage=usage,
+                counted=all(reply.counted for reply in replies),
+            ),
         )
 
 

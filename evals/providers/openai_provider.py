@@ -33,6 +33,7 @@ class OpenAIProvider(VendorProvider):
     client_class = "OpenAI"
     key_variable = "OPENAI_API_KEY"
     url_variable = "OPENAI_BASE_URL"
+    account_headers = ("OpenAI-Organization", "OpenAI-Project")
 
     def __init__(self, *, prefix: str = "", **options: Any) -> None:
         super().__init__(**options)

@@ -5,6 +5,7 @@ try; what is merely absent (a count, a reason) is zero or None.
 """
 
 import dataclasses
+import itertools
 import json
 import math
 from typing import Any
@@ -95,7 +96,8 @@ def openai_reply(body: Any) -> Reply:
     listed = message.get("tool_calls")
     if not isinstance(listed, list | None) or len(listed or []) > MOST_CALLS:
         raise garbled(f"its tool calls are no list of at most {MOST_CALLS}", body)
-    calls = tuple(_openai_call(call, i, body) for i, call in enumerate(listed or []))
+    ids = _distinct([_text(_dict(call).get("id"), 1) for call in listed or []])
+    calls = tuple(_openai_call(call, identity, body) for call, identity in zip(listed or [], ids, strict=True))
     turn: dict[str, Any] = {"role": "assistant", "content": text if text or content is not None else None}
     if calls:
         turn["tool_calls"] = [
@@ -129,7 +131,10 @@ def anthropic_reply(body: Any) -> Reply:
     usage = _dict(body.get("usage"))
     read, written = _count(usage.get("input_tokens")), _count(usage.get("output_tokens"))
     stored, reread = (_count(usage.get(f"cache_{name}_input_tokens")) or 0 for name in ("creation", "read"))
-    calls = tuple(_anthropic_call(block, body) for block in blocks if block.get("type") == "tool_use")
+    calling = [block for block in blocks if block.get("type") == "tool_use"]
+    ids = _distinct([_text(block.get("id")) for block in calling])
+    calls = tuple(_anthropic_call(block, identity, body) for block, identity in zip(calling, ids, strict=True))
+    blocks = [{**block, "id": ids.pop(0)} if block.get("type") == "tool_use" else block for block in blocks]
     if len(calls) > MOST_CALLS:
         raise garbled(f"it calls more than {MOST_CALLS} functions", body)
     # Blocks go back as they came (a thinking block with its signature), save empty ones, which the API refuses.
@@ -145,22 +150,32 @@ def anthropic_reply(body: Any) -> Reply:
     )
 
 
-def _openai_call(call: Any, index: int, body: Any) -> ToolCall:
+def _openai_call(call: Any, identity: str, body: Any) -> ToolCall:
     function = _dict(_dict(call).get("function"))
     name, arguments = _text(function.get("name")), function.get("arguments")
     if name is None:
         raise garbled("a tool call names no function", body)
     written = arguments if isinstance(arguments, str) else "{}" if arguments is None else json.dumps(arguments)
-    return ToolCall(_text(call.get("id"), 1) or f"call_{index}", name, written)
+    return ToolCall(identity, name, written)
 
 
-def _anthropic_call(block: dict[str, Any], body: Any) -> ToolCall:
-    name, identity, arguments = _text(block.get("name")), _text(block.get("id")), block.get("input")
-    if name is None or identity is None:
+def _anthropic_call(block: dict[str, Any], identity: str, body: Any) -> ToolCall:
+    name, arguments = _text(block.get("name")), block.get("input")
+    if name is None or _text(block.get("id")) is None:
         raise garbled("a tool call has no name or no id", body)
     if not isinstance(arguments, dict | str | None):
         raise garbled("the input of a tool call is no object", body)
     return ToolCall(identity, name, {} if arguments is None else arguments)
+
+
+def _distinct(ids: list[str | None]) -> list[str]:
+    """Ids of a turn's calls, none of them twice: a result would answer two calls, which the vendors refuse."""
+    taken = {identity for identity in ids if identity is not None}
+    names = (name for number in itertools.count() if (name := f"call_{number}") not in taken)
+    made: dict[str, None] = {}
+    for identity in ids:
+        made[next(names) if identity is None or identity in made else identity] = None
+    return list(made)
 
 
 def _joined(content: Any, body: Any) -> str:

@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 MOST_BYTES = 16 * 2**20
 """Of a reply, before and after it is unpacked."""
+_GZIP = b"\x1f\x8b"
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
 
 REDIRECT = "x-was-location"
@@ -106,13 +107,17 @@ def _unpacked(body: bytes, encoding: str) -> bytes:
 
 
 def _inflated(body: bytes, window: int) -> bytes:
-    decoder = zlib.decompressobj(window)
-    unpacked = decoder.decompress(body, MOST_BYTES + 1)
-    if len(unpacked) > MOST_BYTES:
-        raise garbled(f"it has more than {MOST_BYTES} bytes when unpacked")
-    if not decoder.eof:
-        raise garbled("its packed body ends too early")
-    return unpacked
+    unpacked = b""
+    while True:
+        decoder = zlib.decompressobj(window)
+        unpacked += decoder.decompress(body, MOST_BYTES + 1 - len(unpacked))
+        if len(unpacked) > MOST_BYTES:
+            raise garbled(f"it has more than {MOST_BYTES} bytes when unpacked")
+        if not decoder.eof:
+            raise garbled("its packed body ends too early")
+        body = decoder.unused_data
+        if not body.startswith(_GZIP):  # a gzip body may be several, one after the other (RFC 1952, 2.2)
+            return unpacked
 
 
 def _is_json(body: bytes) -> bool:

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import importlib
 import json
-import math
 import os
 import threading
 from collections.abc import Callable
@@ -22,6 +21,8 @@ from gpt_from_scratch.support.invocation import how_to_install
 RETRYABLE = {408, 409, 429}
 NO_KEY = "no key needed"
 REDIRECTS = range(300, 400)
+LONGEST_SECONDS = 1e6
+"""Of a request; sockets know no timeout above 2,147,483 seconds."""
 
 
 class VendorProvider:
@@ -34,6 +35,8 @@ class VendorProvider:
     client_class: ClassVar[str]
     key_variable: ClassVar[str]
     url_variable: ClassVar[str]
+    account_headers: ClassVar[tuple[str, ...]] = ()
+    """That the SDK sends to name the account."""
     served: ClassVar[bool] = True
     """A server has the models: none is free by its name."""
 
@@ -46,10 +49,10 @@ class VendorProvider:
         timeout: seconds that one request may take, from its first byte to the reply's last
 
         Raises:
-            ValueError: `base_url` is no URL, or `timeout` is not above 0.
+            ValueError: `base_url` is no URL, or `timeout` is out of its range.
         """
-        if not 0 < timeout < math.inf:
-            raise ValueError(f"timeout must be a number of seconds above 0, not {timeout}")
+        if not 0 < timeout <= LONGEST_SECONDS:
+            raise ValueError(f"timeout must be a number of seconds above 0, at most {LONGEST_SECONDS:g}, not {timeout}")
         if base_url is not None:
             credentials.Address.of(base_url)
         self.base_url = base_url
@@ -79,13 +82,21 @@ class VendorProvider:
             arguments["base_url"] = address.public
             if address.query:
                 arguments["default_query"] = address.query
-            if address.authorization:
-                arguments["default_headers"] = {"Authorization": address.authorization}
+            arguments["default_headers"] = {"Authorization": address.authorization} if address.authorization else {}
+            if self.base_url is not None:
+                arguments["default_headers"] |= self._instead_of_the_accounts(key, address.authorization)
             secrets += address.secrets
         credentials.remember(*secrets)
         credentials.redact_logs("httpx", "httpx2", f"{self.package}._base_client")
         self._secrets = frozenset(secret for secret in secrets if len(secret) >= credentials.SHORTEST)
         return arguments
+
+    def _instead_of_the_accounts(self, key: str, authorization: str | None) -> dict[str, Any]:
+        """Headers in place of those that the SDK takes from the environment: they are for the vendor, or its gateway."""
+        lines = os.environ.get(f"{self.package.upper()}_CUSTOM_HEADERS", "").split("\n")
+        names = [*self.account_headers, *(line.partition(":")[0].strip() for line in lines if ":" in line)]
+        keys = {"authorization": authorization or f"Bearer {key}", "x-api-key": key}
+        return {name: keys.get(name.lower(), self.sdk.Omit()) for name in names}
 
     def fingerprint(self) -> dict[str, Any]:
         """What else than the prompt decides the answer: it is part of the cache's key."""

@@ -94,6 +94,7 @@ class Handler(BaseHTTPRequestHandler):
             "path": self.path,
             "body": body,
             "authorization": self.headers.get("authorization") or self.headers.get("x-api-key"),
+            "headers": dict(self.headers.items()),
             "retry_count": self.headers.get("x-stainless-retry-count"),
             "answered": False,
         }

@@ -183,3 +183,22 @@ def test_a_key_that_no_header_holds_is_refused_without_being_quoted(
             provider.execute("m", TEXT)
         assert CANARY not in str(caught.value)
     assert server.log == []
+
+
+@pytest.mark.parametrize("vendor", ["openai", "anthropic"])
+def test_what_names_the_vendors_account_is_sent_to_no_other_server(
+    server: Any, vendor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, path = {"openai": (OpenAIProvider, "/v1"), "anthropic": (AnthropicProvider, "")}[vendor]
+    for name in ("API_KEY", "AUTH_TOKEN", "ORG_ID", "PROJECT_ID", "ADMIN_KEY"):
+        monkeypatch.setenv(f"{vendor.upper()}_{name}", f"{CANARY}-{name}")
+    for more in ("odd", f"Authorization: Bearer {CANARY}", f"AUTHORIZATION: {CANARY}", f"x-api-key: {CANARY}"):
+        monkeypatch.setenv(f"{vendor.upper()}_CUSTOM_HEADERS", f"x-gateway: {CANARY}\n{more}")
+        server.script()
+        kind(base_url=f"{server.url}{path}").execute("claude-m", TEXT)
+        kind(base_url=f"{server.url}{path}", api_key="their-own-key").execute("claude-m", TEXT)
+        assert CANARY not in json.dumps(server.log)
+        assert server.log[1]["authorization"] == "Bearer their-own-key"
+    monkeypatch.setenv(f"{vendor.upper()}_BASE_URL", f"{server.url}{path}")  # whose headers these are
+    kind().execute("claude-opus-5", TEXT)
+    assert server.log[2]["headers"]["x-gateway"] == CANARY

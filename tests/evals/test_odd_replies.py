@@ -3,6 +3,7 @@
 import base64
 import copy
 import gzip
+import itertools
 import json
 import random
 import time
@@ -370,3 +371,80 @@ def test_counts_that_are_none_never_lower_the_cost(server: Any, openai_url: str,
     row = run("openai", questions(1)).sample_results[0]
     assert (row.input_tokens, row.output_tokens) == tokens
     assert row.cost is not None and row.cost > 0, "charged as the most it can have been, where the server does not say"
+
+
+@pytest.mark.parametrize("vendor", VALID)
+def test_a_body_in_several_gzip_members_is_read_whole(
+    server: Any, openai_url: str, anthropic_url: str, vendor: str
+) -> None:
+    whole = json.dumps(VALID[vendor]).encode()
+    for places in ([30], [1, 2, 100], [len(whole)]):
+        cuts = [0, *places, len(whole)]
+        parts = [whole[start:end] for start, end in itertools.pairwise(cuts)]
+        server.script(http(b"".join(map(gzip.compress, parts)), content_encoding="gzip"))
+        assert run(vendor, questions(1), max_retries=0).sample_results[0].output == "x"
+    server.script(http(gzip.compress(whole) + BOMB, content_encoding="gzip"))
+    (row,) = run(vendor, questions(1), max_retries=0).sample_results
+    assert "when unpacked" in str(row.error)
+
+
+@pytest.mark.parametrize(
+    "ids", [["a", "a"], ["a", "a", "a", "b"], ["call_0", "call_0", "call_1"], ["a"] * 20, ["x", None, "call_0", ""]]
+)
+@pytest.mark.parametrize("vendor", VALID)
+def test_each_of_several_calls_has_an_id_of_its_own(
+    server: Any, openai_url: str, anthropic_url: str, vendor: str, ids: list[str | None]
+) -> None:
+    message: Any
+    if vendor == "openai":
+        calls = [
+            {"id": identity, "type": "function", "function": {"name": "double", "arguments": f'{{"number": {i}}}'}}
+            for i, identity in enumerate(ids)
+        ]
+        message = {"role": "assistant", "content": None, "tool_calls": calls}
+    else:
+        message = [
+            {"type": "tool_use", "id": identity or f"own_{i}", "name": "double", "input": {"number": i}}
+            for i, identity in enumerate(ids)
+        ]
+    server.script({"message": message}, {"text": "done"})
+    (row,) = run(vendor, questions(1), CALLING, max_retries=0).sample_results
+    assert row.output == "done"
+    _, turn, *answers = server.log[1]["body"]["messages"]
+    if vendor == "openai":
+        called = [call["id"] for call in turn["tool_calls"]]
+        answered = {answer["tool_call_id"]: answer["content"] for answer in answers}
+    else:
+        called = [block["id"] for block in turn["content"]]
+        answered = {block["tool_use_id"]: block["content"] for block in answers[0]["content"]}
+    assert len(set(called)) == len(ids) and all(called)
+    assert [answered[identity] for identity in called] == [str(2 * i) for i in range(len(ids))]
+    kept = {identity: ids.index(identity) for identity in ids if identity}
+    assert all(called[place] == identity for identity, place in kept.items()), "the first of a name keeps it"
+
+
+@pytest.mark.parametrize("vendor", VALID)
+def test_a_turn_that_was_not_counted_may_have_cost_something_though_the_next_one_fails(
+    server: Any, openai_url: str, anthropic_url: str, vendor: str
+) -> None:
+    uncounted = {name: value for name, value in WITH_CALL[vendor].items() if name != "usage"}
+    costs = []
+    for first in (uncounted, WITH_CALL[vendor]):
+        server.script(http(json.dumps(first).encode()), http(b'{"error": {"message": "no"}}', 400))
+        (row,) = run(vendor, questions(1), CALLING, max_retries=0).sample_results
+        assert row.error_kind == "400"
+        costs.append(row.cost)
+    assert costs[0] > costs[1] > 0
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), float("nan"), 0, -1, 1e7, 1e300])
+def test_a_time_that_no_request_can_be_given_is_refused(timeout: float) -> None:
+    for kind in (OpenAIProvider, AnthropicProvider):
+        with pytest.raises(ValueError, match="timeout must be a number of seconds above 0"):
+            kind(timeout=timeout)
+
+
+def test_the_longest_time_is_one_that_sockets_know(server: Any, openai_url: str, anthropic_url: str) -> None:
+    request = GetTextRequest(prompt=[Message("user", "hi")], context=None, temperature=0.0, max_tokens=9)
+    for kind, (_, model) in zip((OpenAIProvider, AnthropicProvider), PLAIN.values(), strict=True):
+        assert kind(timeout=1e6).execute(model, request).txt == "hi"

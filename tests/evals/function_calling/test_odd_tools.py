@@ -4,8 +4,10 @@ import asyncio
 import collections
 import dataclasses
 import datetime
+import gc
 import itertools
 import json
+import math
 import os
 import random
 import signal
@@ -24,6 +26,7 @@ import pytest
 from gpt_from_scratch.evals.function_calling.openai.function_calling_provider import OpenAIFunctionCallingProvider
 from gpt_from_scratch.evals.function_calling.registry import ToolRegistry
 from gpt_from_scratch.evals.function_calling.strict_schema import ANTHROPIC, OPENAI
+from gpt_from_scratch.evals.function_calling.tools import FunctionTool
 from gpt_from_scratch.evals.runner import run_samples
 from gpt_from_scratch.evals.samples import QA
 
@@ -345,3 +348,35 @@ except KeyboardInterrupt:
         assert process.stdout is not None and process.stdout.readline() == "began\n"
         os.kill(process.pid, signal.SIGINT)
         assert process.stdout.readline() == "stopped\n" and process.wait(60) == 0
+
+
+@pytest.mark.parametrize("seconds", [math.inf, 1e300, 1e12, 10**400, None])
+def test_a_time_that_no_clock_reaches_is_for_ever(seconds: Any) -> None:
+    async def later() -> str:
+        """Say when."""
+        return "now"
+
+    registries = [ToolRegistry([later], OPENAI, timeout=seconds)]
+    registries += [ToolRegistry([FunctionTool(later, timeout=seconds)], OPENAI, timeout=given) for given in (5, None)]
+    for registry in registries:
+        assert registry.resolve("later", "{}").content == "now"
+
+
+@pytest.mark.parametrize("seconds", [0, -1, math.nan, -math.inf])
+def test_a_time_that_is_none_is_refused(seconds: Any) -> None:
+    for make in (lambda: ToolRegistry([], OPENAI, timeout=seconds), lambda: FunctionTool(sys.exit, timeout=seconds)):
+        with pytest.raises(ValueError, match="timeout must be a number of seconds above 0, or None"):
+            make()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)], ids=["interrupt", "exit"])
+def test_an_async_tool_that_would_end_its_loop_leaves_no_traceback_behind(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail() -> None:
+        raise error
+
+    result = ToolRegistry([acting(fail)], OPENAI).resolve("tool", "{}")
+    gc.collect()  # asyncio complains of a task whose exception nobody took when it is collected
+    assert result.is_error and type(error).__name__ in result.content
+    assert not caplog.records
