@@ -13,6 +13,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from gpt_from_scratch.support.command import ending_at_once
+from gpt_from_scratch.support.streams import surviving
+
 TASKS = Path(__file__).parent / "tasks"
 
 
@@ -69,13 +72,17 @@ def main(argv: list[str]) -> int:
     name, *arguments = argv
     if name in COMMANDS:
         module, function = COMMANDS[name].target.split(":")
-        code: int = getattr(importlib.import_module(f"gpt_from_scratch.evals.{module}"), function)(arguments)
+        with ending_at_once(f"gpt eval {name}"):
+            command = getattr(importlib.import_module(f"gpt_from_scratch.evals.{module}"), function)
+        with surviving():  # what was asked and paid for is worth more than the lines about it
+            code: int = command(arguments)
         return code
     known = [*text_evals(), *COMMANDS]
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"there is no command {name!r}.{hint} The commands are: {', '.join(known)}")
-    from gpt_from_scratch.evals import text_command
-
-    return text_command.main(name, arguments)
+    with ending_at_once(f"gpt eval {name}"):
+        from gpt_from_scratch.evals import text_command
+    with surviving():
+        return text_command.main(name, arguments)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import pydantic
 
@@ -37,10 +37,12 @@ class Journal:
         self._held = contextlib.ExitStack()
         lock = path.with_name(f".{path.name}{LOCK_FILE}")
         self._held.enter_context(locked(lock, f"another run is writing {path}", "give another resume_path"))
-        self._file: IO[bytes] = self._held.enter_context(path.open("ab"))
+        self._file = self._held.enter_context(path.open("ab", buffering=0))
+        self._whole = path.stat().st_size
+        """Bytes of the file that are on the disk, in whole lines."""
         self._header: list[Any] = [{"run": identity}]
         """Written with the first rows: a run that ends before it asks anything leaves no identity behind."""
-        if path.stat().st_size > 0:
+        if self._whole > 0:
             try:
                 self._read(identity)
             except BaseException:
@@ -48,17 +50,33 @@ class Journal:
                 raise
 
     def append(self, rows: list[tuple[str, SampleResult]]) -> None:
-        """Write rows and wait until they are on the disk; one wait however many rows."""
+        """Write rows and wait until they are on the disk; one wait however many rows.
+
+        Raises:
+            OSError: the disk did not take them, though it was asked again; the file is as it was.
+        """
         lines = [{"key": key, "row": row.model_dump(mode="json")} for key, row in rows]
         text = "".join(json.dumps(line, ensure_ascii=True) + "\n" for line in [*self._header, *lines])
-        self._file.write(text.encode())
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        data = text.encode()
+        try:
+            files.retried(lambda: self._write(data))
+        except OSError:
+            with contextlib.suppress(OSError):  # half a line, which the next to open the file cuts off
+                self._file.truncate(self._whole)
+            raise
+        self._whole += len(data)
         if self._header:
             files.sync_folder(self.path.parent)
             self._header = []
         for key, row in rows:
             self._keep(key, row)
+
+    def _write(self, data: bytes) -> None:
+        """Write behind the last whole line; all of it anew after a failure, as a failed fsync may have lost pages."""
+        self._file.truncate(self._whole)
+        while data:
+            data = data[self._file.write(data) :]
+        os.fsync(self._file.fileno())
 
     def _keep(self, key: str, row: SampleResult) -> None:
         if key in self.rows:
@@ -70,6 +88,7 @@ class Journal:
         whole = data.rfind(b"\n") + 1
         if whole < len(data):
             self._file.truncate(whole)
+        self._whole = whole
         lines = data[:whole].split(b"\n")[:-1]
         if lines:
             _check_same(self.path, _identity(self.path, lines[0]), json.loads(json.dumps(identity)))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
+from gpt_from_scratch.support.streams import survivor
 from gpt_from_scratch.support.visible import visible
 
 
@@ -66,7 +67,7 @@ class Progress:
 
     def __init__(self, label: str, stream: Stream | None = None) -> None:
         self.label = label
-        self.stream = stream or sys.stderr
+        self.stream = survivor(stream or sys.stderr)  # a run is worth more than the line about it
         self._live = self.stream.isatty()
         self._started = time.monotonic()
         self._last = 0.0

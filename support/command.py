@@ -15,6 +15,7 @@ import importlib
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -66,13 +67,16 @@ def ending_at_once(name: str) -> Iterator[None]:
             os.write(2, f"{name}: stopped by Ctrl-C\n".encode())
         os._exit(INTERRUPTED)
 
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.default_int_handler:
-        signal.signal(signal.SIGINT, end)
+    if threading.current_thread() is not threading.main_thread() or (
+        signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield
+        return
+    signal.signal(signal.SIGINT, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def status_of(name: str, call: Callable[[], int | str | None]) -> int | str | None:

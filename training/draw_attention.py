@@ -24,7 +24,7 @@ from torch import Tensor
 from gpt_from_scratch.models.attention_maps import attention_maps
 from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.support.arguments import settings
-from gpt_from_scratch.support.files import write_bytes
+from gpt_from_scratch.support.files import ensure_folder, write_bytes
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.training.drawing import outside, plain_text, png
 from gpt_from_scratch.training.generate import beginning, learned_documents
@@ -83,7 +83,7 @@ def run(config: AttentionConfig) -> Path:
     if len(tokens) > limit:
         raise ValueError(f"the text has {len(tokens)} tokens, the picture takes {limit}: give a shorter --text")
     labels = [outside(tokenizer.decode([token])) for token in tokens]
-    config.out.mkdir(parents=True, exist_ok=True)
+    ensure_folder(config.out)
     write_bytes(config.out / PICTURE_FILE, draw(attention_maps(model, tokens), labels))
     return config.out / PICTURE_FILE
 

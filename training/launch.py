@@ -6,12 +6,15 @@ gpt train --nproc 8 --max-restarts 3 ...    # eight on this machine, started aga
 
 import logging
 import os
+import signal
 import sys
 import uuid
 from collections.abc import Sequence
 
-from gpt_from_scratch.support.command import complain
+from gpt_from_scratch.support.command import complain, ending_at_once
 
+SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
+"""What torchrun hands on to the ranks."""
 NPROC, RESTARTS = "--nproc", "--max-restarts"
 
 
@@ -22,9 +25,10 @@ def main(words: Sequence[str]) -> int:
     if restarts is not None and ranks is None:
         raise ValueError(f"{RESTARTS} needs {NPROC}: one process has nobody to start it again")
     if ranks is None or {"-h", "--help"} & set(rest):
-        from gpt_from_scratch.training.train_gpt2 import main as train
+        with ending_at_once("gpt train"):
+            from gpt_from_scratch.training.train_gpt2 import process
 
-        return train(rest)
+        return process(rest)
     return launch(ranks, restarts or 0, rest)
 
 
@@ -44,6 +48,7 @@ def launch(ranks: int, restarts: int, words: Sequence[str]) -> int:
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         max_restarts=restarts,
+        signals_to_handle=",".join(name for name in SIGNALS if not _is_ignored(name)),
     )
     try:
         elastic_launch(config, sys.executable)("-m", "gpt_from_scratch.training.train_gpt2", *words)
@@ -56,6 +61,11 @@ def launch(ranks: int, restarts: int, words: Sequence[str]) -> int:
     except SignalException:
         return 0  # every rank was told, too; each saves and says so
     return 0
+
+
+def _is_ignored(name: str) -> bool:
+    """Whether whoever started this process had it ignore a signal, as `nohup` does with SIGHUP: the ranks then live on."""
+    return signal.getsignal(getattr(signal, name)) is signal.SIG_IGN
 
 
 def bench(words: Sequence[str]) -> int:

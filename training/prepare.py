@@ -29,9 +29,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from gpt_from_scratch.support.arguments import EMPTY_PATH, settings
-from gpt_from_scratch.support.files import write_text
+from gpt_from_scratch.support.files import ensure_folder, remove, write_text
 from gpt_from_scratch.support.lock import LOCK_FILE, locked
 from gpt_from_scratch.support.settings import Threads, check_settings
+from gpt_from_scratch.support.streams import surviving
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer, read_json
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer, id_dtype
@@ -108,7 +109,7 @@ def prepare(config: PrepareConfig, console: Console) -> Index:
     n_pieces = min(source.n_pieces, config.pieces or source.n_pieces)
     files = KnownFiles.of(source.files(n_pieces))
     key = _key(config, source, files, n_pieces)
-    folder.mkdir(parents=True, exist_ok=True)
+    ensure_folder(folder)
     with locked(folder / LOCK_FILE, f"another process is preparing data in {folder}", "give another --out"):
         if (folder / INDEX_FILE).exists():
             index = read_index(folder)
@@ -116,7 +117,7 @@ def prepare(config: PrepareConfig, console: Console) -> Index:
             _tidy(folder)
             return index
         for leftover in folder.glob(".*.tmp"):
-            leftover.unlink()
+            remove(leftover)
         tokenizer = _tokenizer_of(config, source, n_pieces, key)
         job = Job(source, folder, config.shard_tokens)
         todo = [piece for piece in range(n_pieces) if not job.record(piece).exists()]
@@ -207,7 +208,7 @@ def _tokenizer_of(config: PrepareConfig, source: Source, n_pieces: int, key: str
 def _tidy(folder: Path) -> None:
     """Once the index is there, nothing else is needed to go on."""
     shutil.rmtree(folder / RECORDS, ignore_errors=True)
-    (folder / NOTE_FILE).unlink(missing_ok=True)
+    remove(folder / NOTE_FILE)
 
 
 def _make_tokenizer(config: PrepareConfig, source: Source, n_pieces: int) -> Tokenizer:
@@ -252,6 +253,7 @@ def verify(folder: Path, console: Console) -> list[str]:
         return damage(index, lambda n_bytes: bar.advance(task, n_bytes))
 
 
+@surviving()
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Exit status 1: damage was found."""
     arguments = sys.argv[1:] if arguments is None else arguments

@@ -16,7 +16,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from gpt_from_scratch.support.arguments import ArgumentParser, a_path
-from gpt_from_scratch.support.files import write_bytes
+from gpt_from_scratch.support.files import ensure_folder, write_bytes
 from gpt_from_scratch.training.drawing import FLOOR, TRAINING, VALIDATION, bare, logarithmic, outside, plain_text, png
 from gpt_from_scratch.training.records import Eval, Train
 from gpt_from_scratch.training.report_data import Run, read_run
@@ -72,6 +72,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     check_place(options.out)
-    options.out.mkdir(parents=True, exist_ok=True)
+    ensure_folder(options.out)
     write_bytes(options.out / PICTURE_FILE, draw(read_run(options.run)))
     print(f"drew {options.out / PICTURE_FILE}")

@@ -34,6 +34,7 @@ from gpt_from_scratch.models.bigram import ADDS, STAGES, NonFiniteLogitsError, S
 from gpt_from_scratch.support.arguments import ArgumentParser, settings
 from gpt_from_scratch.support.files import write_bytes, write_text
 from gpt_from_scratch.support.json_text import json_text
+from gpt_from_scratch.support.streams import surviving
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.training.bigram_figures import draw_curves, draw_ladder
@@ -175,6 +176,7 @@ def run(config: BigramTraining, console: Console) -> None:
     require_finite(runs, folder)
 
 
+@surviving()
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and run it."""
     config = parse(arguments)

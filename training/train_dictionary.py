@@ -35,6 +35,7 @@ from gpt_from_scratch.support.arguments import settings
 from gpt_from_scratch.support.files import write_bytes, write_text
 from gpt_from_scratch.support.json_text import json_text
 from gpt_from_scratch.support.settings import Threads, check_settings
+from gpt_from_scratch.support.streams import surviving
 from gpt_from_scratch.training.drawing import plain_text, png
 from gpt_from_scratch.training.results_folder import check_place, results_folder
 
@@ -219,6 +220,7 @@ def report(config: DictionaryConfig, results: list[Result], console: Console, fo
     )
 
 
+@surviving()
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line, learn, report, write."""
     config = settings(DictionaryConfig, arguments, prog="gpt learn dictionary", description=__doc__)

@@ -52,6 +52,7 @@ from gpt_from_scratch.support.arguments import settings
 from gpt_from_scratch.support.files import write_bytes, write_text
 from gpt_from_scratch.support.json_text import json_text
 from gpt_from_scratch.support.settings import Threads, check_settings
+from gpt_from_scratch.support.streams import surviving
 from gpt_from_scratch.training.data.text import read_texts
 from gpt_from_scratch.training.feature_map import Method, require
 from gpt_from_scratch.training.results_folder import check_place, results_folder
@@ -314,6 +315,7 @@ def parse(arguments: list[str] | None) -> AutoencoderTraining:
     return config
 
 
+@surviving()
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line, learn, write, report."""
     console = Console()

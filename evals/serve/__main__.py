@@ -19,11 +19,13 @@ import socket
 from gpt_from_scratch.evals.serve.limits import Limits
 from gpt_from_scratch.support.arguments import ArgumentParser, a_path
 from gpt_from_scratch.support.invocation import how_to_install
+from gpt_from_scratch.support.streams import surviving
 
 TOKEN_VARIABLE = "GPT_SERVE_TOKEN"
 SPARE_FILES = 1 << 16  # connections are files, and the usual limit of 1,024 is soon reached
 
 
+@surviving()
 def main(argv: list[str]) -> int:
     """Serve until interrupted."""
     args = _parser().parse_args(argv)

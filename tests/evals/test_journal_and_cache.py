@@ -12,6 +12,7 @@ from gpt_from_scratch.evals.cache import Answer, Cache, content_hash
 from gpt_from_scratch.evals.journal import Journal, read_identity, read_rows
 from gpt_from_scratch.evals.messages import Call, Message, Usage
 from gpt_from_scratch.evals.samples import QA, SampleResult
+from tests.training.faults.disks import FOR_GOOD, Failures, failing_disk
 
 IDENTITY = {"model": "m", "temperature": 0.0}
 
@@ -193,3 +194,22 @@ def test_an_answer_that_the_cache_cannot_keep_is_no_loss(tmp_path: Path) -> None
     (tmp_path / "ab").write_text("a file where a folder must be")
     with pytest.warns(UserWarning, match="not kept in the cache"):
         Cache(tmp_path).put("ab12", Answer("x", Call(served_model="m", parameters={})))
+
+
+@pytest.mark.parametrize("call", ["write", "fsync"])
+def test_a_disk_that_fails_once_loses_no_row_and_one_that_fails_for_good_leaves_whole_lines(
+    tmp_path: Path, call: str
+) -> None:
+    path = tmp_path / "record.jsonl"
+    with failing_disk(Failures(call, path.name, 1)), Journal(path, IDENTITY) as journal:
+        journal.append([("a", row("a"))])
+    with (
+        failing_disk(Failures(call, path.name, FOR_GOOD)),
+        Journal(path, IDENTITY) as journal,
+        pytest.raises(OSError, match="Input/output error"),
+    ):
+        journal.append([("b", row("b"))])
+    with Journal(path, IDENTITY) as journal:
+        assert list(journal.rows) == ["a"]
+        journal.append([("c", row("c"))])
+    assert len(path.read_bytes().splitlines()) == 3

@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Integer, UInt
 
-from gpt_from_scratch.support.files import atomic_open, write_text
+from gpt_from_scratch.support.files import write_text, write_whole
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer, read_json
 
 INDEX_FILE = "index.json"
@@ -111,10 +111,16 @@ def write_shard(path: Path, pieces: Iterable[Integer[np.ndarray, " _"]], dtype: 
     Raises:
         ValueError: an id that does not fit `dtype`.
     """
+    kept = list(pieces)  # a disk that fails for a moment is written to once more
+    return write_whole(path, lambda temporary: _write_at(temporary, path, kept, dtype))
+
+
+def _write_at(place: Path, path: Path, pieces: Sequence[Integer[np.ndarray, " _"]], dtype: str) -> Shard:
+    """Write the shard that is to be `path` at another `place`."""
     to = np.dtype(DTYPES[dtype]).newbyteorder("<")
     limit = (1 << 8 * to.itemsize) - 1
     largest, tokens, digest = 0, 0, hashlib.sha256()
-    with atomic_open(path) as file:
+    with place.open("wb") as file:
         file.write(bytes(HEADER.size))
         for piece in pieces:
             if len(piece) == 0:

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import UInt
 
 from gpt_from_scratch.support.described import value_of
-from gpt_from_scratch.support.files import write_text
+from gpt_from_scratch.support.files import ensure_folder, write_text
 from gpt_from_scratch.tokenizer.files import load_tokenizer, read_json
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer, id_dtype
 from gpt_from_scratch.training.data.shards import Shard, write_shard
@@ -69,7 +69,7 @@ def tokenize(job: Job, pieces: list[int], workers: int, progress: Callable[[int,
     """
     if not pieces:
         return
-    job.record(0).parent.mkdir(exist_ok=True)
+    ensure_folder(job.record(0).parent)
     context = multiprocessing.get_context("spawn")
     said: SimpleQueue[int] = context.SimpleQueue()
     with ProcessPoolExecutor(min(workers, len(pieces)), context, _start, (job, said)) as pool, _stopping_the_workers():

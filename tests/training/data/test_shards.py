@@ -18,6 +18,7 @@ from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
 from gpt_from_scratch.training.data.loader import TokenData
 from gpt_from_scratch.training.data.shards import HEADER, Index, damage, read_index, write_index, write_shard
+from tests.training.faults.disks import CALLS, FOR_GOOD, Failures, failing_disk
 
 TOKENIZER = CharacterTokenizer.from_text("".join(map(chr, range(32, 127))))
 STREAM = np.random.default_rng(1).integers(0, TOKENIZER.n_vocab, 1000)
@@ -206,3 +207,17 @@ def test_any_division_into_shards_is_the_same_data(tmp_path: Path, lengths: list
     tokens, targets = data.batch(np.arange(data.n_samples))
     assert targets[targets >= 0].tolist() == STREAM[1 : sum(lengths)].tolist()
     assert tokens[targets >= 0].tolist() == STREAM[: sum(lengths) - 1].tolist()
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_disk_that_fails_once_writes_the_same_shard(tmp_path: Path, call: str) -> None:
+    pieces = [np.arange(50_000) % 60_000, np.array([7])]
+    expected = write_shard(tmp_path / "a.tokens", iter(pieces), "uint16")
+    data = (tmp_path / "a.tokens").read_bytes()
+    failures = Failures(call, "a.tokens", 2)
+    with failing_disk(failures):
+        assert write_shard(tmp_path / "a.tokens", iter(pieces), "uint16") == expected
+    assert failures.met == 2 and (tmp_path / "a.tokens").read_bytes() == data
+    with failing_disk(Failures(call, "a.tokens", FOR_GOOD)), pytest.raises(OSError, match="Input/output error"):
+        write_shard(tmp_path / "a.tokens", [np.array([1])], "uint16")
+    assert (tmp_path / "a.tokens").read_bytes() == data and len(list(tmp_path.iterdir())) == 1

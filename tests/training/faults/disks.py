@@ -4,13 +4,13 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import FileIO
+from io import BufferedWriter, FileIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gpt_from_scratch.models import pretrained
+from gpt_from_scratch.models import weight_files
 
 CALLS = ("write", "fsync", "rename")
 FOR_GOOD = 1_000_000
@@ -35,7 +35,7 @@ def failing_disk(failures: Failures) -> Iterator[None]:
     """Put `failures` before every way in which the project writes, syncs and renames."""
     write_bytes, save_file, fsync, replace, open_path = (
         Path.write_bytes,
-        pretrained.save_file,
+        weight_files.save_file,
         os.fsync,
         os.replace,
         Path.open,
@@ -47,7 +47,11 @@ def failing_disk(failures: Failures) -> Iterator[None]:
             return super().write(data)
 
     def opened(path: Path, mode: str = "r", buffering: int = -1, **more: Any) -> Any:
-        return Failing(path, "a") if mode == "ab" else open_path(path, mode, buffering, **more)
+        if mode == "ab":
+            return Failing(path, "a")
+        if mode == "wb":
+            return BufferedWriter(Failing(path, "w"))
+        return open_path(path, mode, buffering, **more)
 
     def before(call: str, function: Callable[..., Any], name: Callable[..., Any]) -> Callable[..., Any]:
         def checked(*given: Any, **more: Any) -> Any:
@@ -58,7 +62,7 @@ def failing_disk(failures: Failures) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "write_bytes", before("write", write_bytes, lambda path, data: path))
-        patch.setattr(pretrained, "save_file", before("write", save_file, lambda tensors, path, **more: path))
+        patch.setattr(weight_files, "save_file", before("write", save_file, lambda tensors, path, **more: path))
         patch.setattr(os, "fsync", before("fsync", fsync, lambda file: Path(f"/proc/self/fd/{file}").readlink()))
         patch.setattr(os, "replace", before("rename", replace, lambda source, target: target))
         patch.setattr(Path, "open", opened)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from gpt_from_scratch.training import train_gpt2
+from gpt_from_scratch.training.data.shards import read_index
 from tests.training.conftest import SENTENCES, SMALL
 from tests.training.faults.launch import ROOT, records
 
@@ -150,3 +151,12 @@ def test_a_signal_while_data_are_made_is_said_at_once_and_ends_the_run(tmp_path:
     rest = process.stdout.read()
     assert process.wait() == 128 + number
     assert len(rest.splitlines()) <= 1 and "Traceback" not in rest
+
+
+def test_prepare_outlives_its_output(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("".join(SENTENCES) * 50, encoding="utf-8")
+    settings = "--tokenizer character --workers 1 --validation-fraction 0.1 --out"
+    command = [sys.executable, "-m", "gpt_from_scratch.training.prepare", str(tmp_path / "text.txt")]
+    line = f"{shlex.join([*command, *settings.split(), str(tmp_path / 'shards')])} 2>&1 | true; exit ${{PIPESTATUS[0]}}"
+    assert subprocess.run(["bash", "-c", line], cwd=ROOT, env=ENVIRONMENT, check=False).returncode == 0
+    assert read_index(tmp_path / "shards").tokens("train") > 1000
