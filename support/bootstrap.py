@@ -54,9 +54,9 @@ PYTEST = ("python", "-m", "pytest", "-n", "auto", "--maxprocesses", "4", "--dist
 
 TARGETS = {
     "train": Target(
-        "train a GPT and watch it learn: gpt train --backend fastest",
+        "train a GPT and watch it learn: gpt train",
         "",
-        ("gpt", "train", "--backend", "fastest"),
+        ("gpt", "train"),
     ),
     "test": Target("run every test: python -m pytest, on several cores", "test", PYTEST),
     "check": Target("before a commit: ruff, ruff format, mypy, then every test", "test", PYTEST),

@@ -20,7 +20,7 @@ NPROC, RESTARTS = "--nproc", "--max-restarts"
 
 def main(words: Sequence[str]) -> int:
     """Train as the words say; the exit status of training/train_gpt2.py."""
-    rest = list(words)
+    rest = with_backend(words)
     ranks, restarts = _taken(rest, NPROC, least=1), _taken(rest, RESTARTS, least=0)
     if restarts is not None and ranks is None:
         raise ValueError(f"{RESTARTS} needs {NPROC}: one process has nobody to start it again")
@@ -30,6 +30,17 @@ def main(words: Sequence[str]) -> int:
 
         return process(rest)
     return launch(ranks, restarts or 0, rest)
+
+
+def with_backend(words: Sequence[str]) -> list[str]:
+    """The words, with `--backend fastest` for a new run of a preset that a CPU is meant for, unless they name another."""
+    from gpt_from_scratch.training.presets import DEFAULT, FOR_A_CPU
+
+    preset = words[0] if words and not words[0].startswith("-") else DEFAULT
+    decided = any(word.partition("=")[0] in ("--backend", "--resume", "--config") for word in words)
+    if preset not in FOR_A_CPU or decided or os.environ.get("GPT_BACKEND"):
+        return list(words)
+    return [*words, "--backend", "fastest"]
 
 
 def launch(ranks: int, restarts: int, words: Sequence[str]) -> int:

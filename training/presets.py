@@ -49,6 +49,9 @@ def _gpt2(name: str, size: str, lr: float, micro_batch: int) -> TrainConfig:
     )
 
 
+FOR_A_CPU = ("tiny", "shakespeare-char", "shakespeare-char-long")
+"""Presets that two cores train in minutes: `gpt train` times every backend for them, since the plain definitions are slow."""
+
 PRESETS: dict[str, tuple[str, TrainConfig]] = {
     "tiny": (
         "stories with a known floor, two minutes on two CPU cores",

@@ -36,7 +36,7 @@ def test_the_commands_of_the_readme() -> None:
         return shlex.split(subprocess.check_output([sys.executable, SCRIPT, "--print", *words], text=True))
 
     bin = ROOT / ".venv" / "bin"
-    train = [f"{bin}/python", f"{bin}/gpt", "train", "--backend", "fastest"]
+    train = [f"{bin}/python", f"{bin}/gpt", "train"]
     assert printed("train") == train
     assert printed("train", "tiny", "--steps", "50", "--help") == [*train, "tiny", "--steps", "50", "--help"]
     test = [f"{bin}/python", "-m", "pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]

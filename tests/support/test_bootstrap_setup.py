@@ -126,7 +126,7 @@ def test_what_serves_the_tests_serves_training(project: Project) -> None:
     status, out, err = project.call("train", "--steps", "50")
     assert (status, err) == (0, "")
     assert json.loads(out)[:2] == [
-        ["train", "--backend", "fastest", "--steps", "50"],
+        ["train", "--steps", "50"],
         str(project.root),
     ]
 

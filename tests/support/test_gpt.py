@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from gpt_from_scratch.__main__ import COMMANDS, chosen, usage
+from gpt_from_scratch.training.launch import with_backend
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -58,3 +59,23 @@ def test_several_ranks_end_in_the_status_of_the_mistake(tmp_path: object) -> Non
     )
     assert run.returncode == 2 and "n_head 7 must divide" in run.stderr
     assert "Traceback" not in run.stderr and "ChildFailedError" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "times"),
+    [
+        ([], True),
+        (["--steps", "3"], True),
+        (["shakespeare-char"], True),
+        (["gpt2-124m"], False),
+        (["--backend", "reference"], False),
+        (["tiny", "--backend=torch"], False),
+        (["--resume", "runs/a"], False),
+        (["--config", "runs/a/config.json"], False),
+    ],
+)
+def test_presets_for_a_cpu_time_the_backends(words: list[str], times: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GPT_BACKEND", raising=False)
+    assert with_backend(words) == ([*words, "--backend", "fastest"] if times else words)
+    monkeypatch.setenv("GPT_BACKEND", "torch")
+    assert with_backend(words) == words
