@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer as BytePairEncodingTokenizer
     from gpt_from_scratch.tokenizer.character import CharacterTokenizer as CharacterTokenizer
+    from gpt_from_scratch.tokenizer.course import BytePairEncodingWordTokenizer as BytePairEncodingWordTokenizer
+    from gpt_from_scratch.tokenizer.course import RegexSplitPatterns as RegexSplitPatterns
     from gpt_from_scratch.tokenizer.files import load_tokenizer as load_tokenizer
     from gpt_from_scratch.tokenizer.formats.opening import open_tokenizer as open_tokenizer
     from gpt_from_scratch.tokenizer.protocol import Tokenizer as Tokenizer
@@ -12,7 +14,9 @@ if TYPE_CHECKING:
 else:
     _MODULES = {
         "BytePairEncodingTokenizer": "byte_pair_encoding",
+        "BytePairEncodingWordTokenizer": "course",
         "CharacterTokenizer": "character",
+        "RegexSplitPatterns": "course",
         "TiktokenTokenizer": "tiktoken_wrapper",
         "Tokenizer": "protocol",
         "load_tokenizer": "files",
@@ -27,7 +31,9 @@ else:
 
 __all__ = [
     "BytePairEncodingTokenizer",
+    "BytePairEncodingWordTokenizer",
     "CharacterTokenizer",
+    "RegexSplitPatterns",
     "TiktokenTokenizer",
     "Tokenizer",
     "load_tokenizer",

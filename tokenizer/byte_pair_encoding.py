@@ -332,10 +332,13 @@ class BytePairEncodingTokenizer(EncodingMethods, Tokenizer):
     def encode_iterable(
         self, texts: Iterable[str], *, allowed_special: Choice = frozenset(), disallowed_special: Choice = "all"
     ) -> Iterator[int]:
-        """The ids of all the texts joined together, as they come: exactly those of `encode`, in little memory."""
+        """The ids of all the texts joined together: exactly those of `encode`, in little memory.
+
+        Each id comes as soon as no text that follows can change it (`Cutter.stream`), as long as the pattern has an automaton.
+        """
         allowed, forbidden = self._specials.chosen(allowed_special, disallowed_special)
-        for ids in self._arrays(texts, allowed, forbidden):
-            yield from ids.tolist()
+        for piece in Cutter(self.pattern, allowed | forbidden).stream(texts):
+            yield from self._encode(piece, allowed, forbidden)
 
     def encode_file(
         self,
@@ -443,10 +446,12 @@ class BytePairEncodingTokenizer(EncodingMethods, Tokenizer):
             )
             unicode = node["unicode"].value
             name, text = node["pattern"]["name"].value, node["pattern"]["text"].text()
-            merges: list[Any] = [
-                tuple(one.number() for one in pair.items_of_list()) for pair in node["merges"].items_of_list()
-            ]
-            options: dict[str, Any] = {field: node[field].text() for field in ("byte_order", "tie_break")}
+            pairs = (pair.pair() for pair in node["merges"].items_of_list())
+            merges = [(left.number(), right.number()) for left, right in pairs]
+            options: dict[str, Any] = {
+                "byte_order": node["byte_order"].choice("raw", "gpt2"),
+                "tie_break": node["tie_break"].choice(*TIE_BREAKS),
+            }
             options["special_tokens"] = {one: index.number() for one, index in node["special_tokens"].fields()}
             if "added_tokens" in content:
                 options["added_tokens"] = {one: index.number() for one, index in node["added_tokens"].fields()}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt
 
+from gpt_from_scratch.tokenizer.fields import Node, named
 from gpt_from_scratch.tokenizer.files import fingerprint, read_content, write_tokenizer
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer, UnknownTokenError, id_dtype, well_formed
 
@@ -19,7 +20,7 @@ class CharacterTokenizer(Tokenizer):
 
     def __init__(self, characters: str) -> None:
         """`characters` must be distinct and in ascending order; ValueError otherwise."""
-        if list(characters) != sorted(set(characters)):
+        if not isinstance(characters, str) or list(characters) != sorted(set(characters)):
             raise ValueError("characters must be distinct and sorted; CharacterTokenizer.from_text sees to both")
         self.characters = characters
         self._ids = {character: index for index, character in enumerate(characters)}
@@ -84,10 +85,12 @@ class CharacterTokenizer(Tokenizer):
     @classmethod
     def from_content(cls, content: dict[str, Any], path: Path) -> "CharacterTokenizer":
         """From a tokenizer file's content; `path` is for the error message."""
-        characters = content.get("characters")
-        if not isinstance(characters, str) or not characters:
-            raise ValueError(f"{path}: 'characters' must be a text of at least one character")
-        return cls(characters)
+        with named(path):
+            node = Node(content, "content", str(path))
+            node.only("characters")
+            if not content.get("characters"):
+                raise ValueError("'characters' must be a text of at least one character")
+            return cls(node["characters"].text())
 
     def __repr__(self) -> str:
         return f"CharacterTokenizer(n_vocab={self.n_vocab})"

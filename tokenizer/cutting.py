@@ -1,6 +1,8 @@
 """Long texts in pieces: cut only where splitting the pieces gives exactly the words of the whole."""
 
+import time
 from collections.abc import Collection, Iterable, Iterator
+from functools import cached_property
 
 import numpy as np
 
@@ -13,6 +15,8 @@ PIECE = 1 << 20
 """Characters of a piece: enough that a kernel's call costs nothing, small enough to stay in the cache."""
 
 _WINDOW = 1 << 12
+_PAUSE = 1e-3
+"""Seconds between two texts of a stream that make a pause."""
 
 
 class Cutter:
@@ -50,6 +54,57 @@ class Cutter:
             enough = max(self.size, 2 * length if length > self.size else 0)
         if length:
             yield "".join(waiting)
+
+    def stream(self, texts: Iterable[str]) -> Iterator[str]:
+        """As `pieces`, but each piece as soon as nothing that may follow can change its words.
+
+        Where the source does not pause, a piece may be a 256th of what was read before: that is as fast as a file.
+        """
+        waiting: list[str] = []
+        length = seen = total = enough = 0
+        clock = time.monotonic
+        before = clock()
+        for text in texts:
+            waiting.append(text)
+            length += len(text)
+            now = clock()
+            # A text without a cut is looked at again when it is twice as long: together the looks stay linear.
+            if length < (enough if now - before < _PAUSE else 2 * seen if seen > _WINDOW else 0):
+                before = now
+                continue
+            joined = "".join(waiting)
+            cut = self.last(joined, seen)
+            yield from self.pieces([joined[:cut]])
+            total += cut
+            waiting, length, seen = [joined[cut:]], len(joined) - cut, len(joined) - cut
+            enough = max(min(total >> 8, self.size), 2 * seen if seen > _WINDOW else 0)
+            before = clock()
+        yield from self.pieces(waiting)
+
+    def last(self, text: str, seen: int) -> int:
+        """The last cut that no continuation of the text can undo, 0 if there is none.
+
+        Before `seen` there is none but where a special token might have begun, or behind one.
+        """
+        stop = len(text)
+        for begin in range(max(0, stop - self._longest + 1), stop):
+            if any(len(name) > stop - begin and name.startswith(text[begin:]) for name in self.names):
+                stop = begin  # a special token may have begun here
+                break
+        if self._automaton is not None:
+            classes, safe = self._quick
+            for cut in range(min(stop, len(text) - 1), max(0, seen - self._longest - 1), -1):
+                before, after = ord(text[cut - 1]), ord(text[cut])
+                whole = before >> 11 != 0x1B and after >> 11 != 0x1B  # a surrogate belongs to its other half
+                if whole and safe[classes[before]][classes[after]] and not crosses(self.names, text, cut):
+                    return cut
+        return max((match.end() for match in occurrences(self.names, text, 0) if match.end() <= stop), default=0)
+
+    @cached_property
+    def _quick(self) -> tuple[bytes, list[list[bool]]]:
+        """The automaton's classes and safe cuts in forms that Python looks up quickly."""
+        assert self._automaton is not None
+        return self._automaton.class_of_code_point.tobytes(), self._automaton.safe_cuts.tolist()
 
     def find(self, text: str, start: int, place: int) -> int | None:
         """The first cut at `place` or later that no continuation of the text can undo; `start` is the cut before."""

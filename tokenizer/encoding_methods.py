@@ -65,11 +65,11 @@ class EncodingMethods:
 
     def encode_single_token(self, text_or_bytes: str | bytes) -> int:
         """The id of one token, a special one's by its name. Raises KeyError if it is none."""
-        if isinstance(text_or_bytes, str):
-            if (special := self.special_tokens.get(text_or_bytes)) is not None:
-                return special
-            text_or_bytes = well_formed(text_or_bytes).encode("utf-8")
-        return self._id_of_bytes[bytes(text_or_bytes)]
+        data = well_formed(text_or_bytes).encode("utf-8") if isinstance(text_or_bytes, str) else bytes(text_or_bytes)
+        name = data.decode("utf-8", "replace")
+        if data not in self._id_of_bytes and name in self.special_tokens:
+            return self.special_tokens[name]
+        return self._id_of_bytes[data]
 
     @cached_property
     def _id_of_bytes(self) -> dict[bytes, int]:

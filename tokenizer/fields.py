@@ -64,6 +64,19 @@ class Node:
             raise self.expected("a list")
         return [Node(item, f"{self.place}[{index}]", self.source) for index, item in enumerate(self.value)]
 
+    def pair(self) -> tuple["Node", "Node"]:
+        """The items of a list of two."""
+        items = self.items_of_list()
+        if len(items) != 2:
+            raise self.expected("a list of two")
+        return items[0], items[1]
+
+    def choice(self, *known: Any) -> Any:
+        """One of the known values."""
+        if not isinstance(self.value, str) or self.value not in known:
+            raise self.expected(f"one of {', '.join(known)}")
+        return self.value
+
     def text(self) -> str:
         """A text that has a UTF-8 form: JSON can also write half a surrogate pair."""
         if not isinstance(self.value, str):

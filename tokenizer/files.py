@@ -67,7 +67,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a UTF-8 file; ValueError if it is anything else."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, a number of thousands of digits
         raise ValueError(f"{path} is not JSON: {error}. The file is damaged or of another format.") from error
     if not isinstance(document, dict):
         raise ValueError(f"{path} holds a JSON {type(document).__name__}, expected an object")

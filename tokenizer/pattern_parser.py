@@ -259,7 +259,7 @@ class _Parser:
             start = self.place
             one = self.atom(fold, in_class=True)
             first = False
-            if self.take(r"-(?!\])"):
+            if self.take(r"-(?![\]-])"):
                 low, high = self.pattern[start : self.place - 1], self.single()
                 one = self.between(low, high, fold)
             found |= one

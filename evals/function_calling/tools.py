@@ -209,6 +209,19 @@ class FunctionTool:
             ) from error
 
 
+def python_type_to_json_schema(python_type: Any) -> dict[str, Any]:
+    """The JSON schema of a type, as a parameter of that type would have it.
+
+    Raises:
+        UnsupportedToolError: the type has no JSON schema.
+    """
+    try:
+        schema = pydantic.TypeAdapter[Any](python_type).json_schema(schema_generator=_NoTitles)
+        return typing.cast(dict[str, Any], _without_what_json_lacks(schema))
+    except Exception as error:  # pydantic, its extras and the types' own hooks raise errors of a dozen kinds
+        raise UnsupportedToolError(f"{python_type!r} has no JSON schema: {_in_one_line(error)}") from error
+
+
 _REMEDY = "Bind it with functools.partial, or take a str, int, list, dataclass or pydantic model."
 
 

@@ -1,6 +1,7 @@
 """The ways to encode and decode: special tokens, batches, streams, files, offsets; and what is refused."""
 
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import jaxtyping
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+from gpt_from_scratch.tokenizer.cutting import Cutter
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT
 from tests.tokenizer.texts import SCRIPTS, few, fuzz, texts
 
@@ -89,6 +91,61 @@ def test_streams_and_batches_equal_the_whole(
 
 
 @BACKENDS
+@few
+@given(text=texts, pieces=st.integers(1, 5))
+def test_a_stream_gives_each_id_as_soon_as_it_is_certain(
+    backend: str, text: str, pieces: int, tokenizer: BytePairEncodingTokenizer
+) -> None:
+    """All together are the whole's, and at no time an id is given that a text to come could change."""
+    ours = on(tokenizer, backend)
+    text = f"{text} Once upon a time<|end|> there was a cat, {text}"
+    asked = 0
+
+    def source() -> Iterator[str]:
+        nonlocal asked
+        for start in range(0, len(text), pieces):
+            asked = start + pieces
+            yield text[start : start + pieces]
+
+    ids: list[int] = []
+    for index in ours.encode_iterable(source(), allowed_special="all"):
+        ids.append(index)
+        given = len(ours.decode(ids).encode("utf-8", "replace"))
+        words = ours.encode(text[:asked], allowed_special="all")
+        assert ids == words[: len(ids)] or asked >= len(text)
+        assert given <= len(text[:asked].encode()) + 3
+    assert ids == ours.encode(text, allowed_special="all")
+
+
+def test_a_live_stream_is_never_far_behind(tokenizer: BytePairEncodingTokenizer) -> None:
+    text = "Once upon a time, there was a cat. It sat on a mat!\n" * 40
+    asked = 0
+
+    def source() -> Iterator[str]:
+        nonlocal asked
+        for character in text:
+            asked += 1
+            yield character
+
+    given = 0
+    for index in tokenizer.encode_iterable(source()):
+        given += len(tokenizer.decode_single_token_bytes(index))
+        # The last word is open, and may be followed by "<|endoftext|>"; without a pause a 256th may be kept back.
+        assert asked - given <= 12 + asked // 256
+
+
+def test_a_long_text_without_a_cut_is_streamed_in_linear_time(
+    tokenizer: BytePairEncodingTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    last = Cutter.last
+    monkeypatch.setattr(Cutter, "last", lambda *arguments: looks.append(len(arguments[1])) or last(*arguments))
+    text = "a" * 50_000
+    assert list(tokenizer.encode_iterable(text)) == tokenizer.encode(text)
+    assert sum(looks) < 300 * len(text)
+
+
+@BACKENDS
 def test_a_stream_refuses_special_text_split_over_its_texts(backend: str, tokenizer: BytePairEncodingTokenizer) -> None:
     with pytest.raises(ValueError, match="holds the special token"):
         list(on(tokenizer, backend).encode_iterable(["a <|endof", "text|> b"]))
@@ -132,7 +189,7 @@ def test_training_on_files(backend: str, tmp_path: Path, monkeypatch: pytest.Mon
     assert from_files.fingerprint == BytePairEncodingTokenizer.from_text(joined, 300, backend="python").fingerprint
     assert seen[-2:] == [("counting", sum(len(TEXT[index * 50 :]) for index in range(3))), ("merging", 43)]
     paths[0].write_bytes(b"abc \xff")
-    with pytest.raises(ValueError, match=r"0\.txt is not UTF-8: .* near byte 4"):
+    with pytest.raises(ValueError, match=r"0\.txt is not UTF-8 text: byte 0xff at offset 4"):
         BytePairEncodingTokenizer.from_files(paths, 300, backend=backend)
     with pytest.raises(FileNotFoundError):
         BytePairEncodingTokenizer.from_files([tmp_path / "none.txt"], 300)

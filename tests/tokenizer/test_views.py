@@ -61,15 +61,17 @@ def test_tokens_know_their_bytes_characters_and_places(text: str) -> None:
 
 
 def test_the_detailed_info() -> None:
-    """Strings and characters; the bytes of a character in several tokens; ids for token_index."""
+    """Strings and characters; the bytes of a character in several tokens; places from 0 on, and ids."""
     ranks = {bytes([byte]): byte for byte in range(256)} | {"你".encode(): 300, b" straw": 301}
     encoding = tiktoken.Encoding("t", pat_str=r" ?\p{L}+|.", mergeable_ranks=ranks, special_tokens={})
-    assert get_detailed_and_complete_tokenization_info_for_text(encoding, "你 straw 好") == [
-        TokenInfo(300, "你", ["你"]),
-        TokenInfo(301, " straw", list(" straw")),
-        TokenInfo(32, " ", [" "]),
-        *(TokenInfo(byte, f"\\x{byte:02x}", [f"\\x{byte:02x}"]) for byte in "好".encode()),
+    found = get_detailed_and_complete_tokenization_info_for_text(encoding, "你 straw 好")
+    assert found == [
+        TokenInfo(0, "你", ["你"]),
+        TokenInfo(1, " straw", list(" straw")),
+        TokenInfo(2, " ", [" "]),
+        *(TokenInfo(3 + n, f"\\x{byte:02x}", [f"\\x{byte:02x}"]) for n, byte in enumerate("好".encode())),
     ]
+    assert [one.token_id for one in found] == encoding.encode("你 straw 好")
 
 
 def test_a_lossy_tokenizer_is_not_shown_as_if_it_were_whole() -> None:

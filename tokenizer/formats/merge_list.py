@@ -17,6 +17,8 @@ def merges_of_tokens(tokens: Sequence[bytes], byte_symbols: Sequence[int]) -> li
     """
     ranks: dict[Pair, int] = {}
     for rank, token in enumerate(tokens):
+        if not token:
+            raise ValueError("the table has an empty token")
         symbols = encode_word([byte_symbols[byte] for byte in token], ranks)
         if len(symbols) != 2:
             raise ValueError(

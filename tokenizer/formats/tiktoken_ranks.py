@@ -13,7 +13,7 @@ from gpt_from_scratch.tokenizer.engines import TIKTOKEN, for_engine, from_engine
 from gpt_from_scratch.tokenizer.fields import named
 from gpt_from_scratch.tokenizer.formats.merge_list import assembled, merges_of_tokens
 from gpt_from_scratch.tokenizer.patterns import pattern_text
-from gpt_from_scratch.tokenizer.tiktoken_wrapper import import_tiktoken
+from gpt_from_scratch.tokenizer.tiktoken_wrapper import import_tiktoken, without_panics
 
 if TYPE_CHECKING:
     import tiktoken
@@ -55,12 +55,11 @@ def to_tiktoken(tokenizer: BytePairEncodingTokenizer, name: str) -> "tiktoken.En
         raise ValueError(
             f"tiktoken has no added tokens, such as {next(iter(tokenizer.added_tokens))!r} of this tokenizer"
         )
-    return import_tiktoken().Encoding(
-        name,
-        pat_str=for_engine(tokenizer.pattern, TIKTOKEN),
-        mergeable_ranks=ranks_of(tokenizer),
-        special_tokens=tokenizer.special_tokens,
-    )
+    pattern, ranks = for_engine(tokenizer.pattern, TIKTOKEN), ranks_of(tokenizer)
+    with without_panics():
+        return import_tiktoken().Encoding(
+            name, pat_str=pattern, mergeable_ranks=ranks, special_tokens=tokenizer.special_tokens
+        )
 
 
 def ranks_of(tokenizer: BytePairEncodingTokenizer) -> dict[bytes, int]:

@@ -4,7 +4,7 @@ import os
 import unicodedata
 
 from gpt_from_scratch.support.visible import visible
-from gpt_from_scratch.tokenizer.views.tokens import AnyTokenizer, Character, Token, text_of, tokens_of
+from gpt_from_scratch.tokenizer.views.tokens import Character, ShownTokenizer, Token, text_of, tokens_of
 
 _RESET = "\x1b[0m"
 # Black on six light backgrounds of the 256-colour table, in a fixed order: neighbours always differ.
@@ -34,7 +34,7 @@ def shown(text: str) -> str:
     return "◌" + text if text and unicodedata.category(text[0])[0] == "M" else text
 
 
-def get_colored_tokenization(tokenizer: AnyTokenizer, text: str) -> str:
+def get_colored_tokenization(tokenizer: ShownTokenizer, text: str) -> str:
     """The text with each token on a background of its own, for a terminal.
 
     Line breaks are shown as ⏎ and kept, other hidden characters are written out, and the parts of a character that is
@@ -55,12 +55,12 @@ def _colored(tokens: list[Token], color: bool) -> str:
     return "".join(parts)
 
 
-def show_token_mapping(tokenizer: AnyTokenizer, text: str, *, color: bool | None = None) -> None:
+def show_token_mapping(tokenizer: ShownTokenizer, input_string: str, *, color: bool | None = None) -> None:
     """Print `token_mapping`; in colours unless the environment sets NO_COLOR."""
-    print(token_mapping(tokenizer, text, color=not os.environ.get("NO_COLOR") if color is None else color))
+    print(token_mapping(tokenizer, input_string, color=not os.environ.get("NO_COLOR") if color is None else color))
 
 
-def token_mapping(tokenizer: AnyTokenizer, text: str, *, color: bool) -> str:
+def token_mapping(tokenizer: ShownTokenizer, text: str, *, color: bool) -> str:
     """The text in colours; then for each token its id, its bytes, its string and its place in the text, and below it the
     name of each character, also where a character is spread over several tokens.
 

@@ -1,8 +1,8 @@
 """The tokens of a text with their bytes and characters, also where a character is spread over several tokens."""
 
 import unicodedata
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Union
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, Union, runtime_checkable
 
 from gpt_from_scratch.tokenizer.protocol import Tokenizer, well_formed
 
@@ -10,6 +10,20 @@ if TYPE_CHECKING:
     import tiktoken
 
 AnyTokenizer = Union[Tokenizer, "tiktoken.Encoding"]
+
+
+@runtime_checkable
+class PlainTokenizer(Protocol):
+    """The least that can be shown: a tokenizer that encodes, decodes, and knows the bytes of one id."""
+
+    def encode(self, text: str) -> list[int]: ...
+
+    def decode(self, ids: list[int]) -> str: ...
+
+    def decode_single_token_bytes(self, token: int) -> bytes: ...
+
+
+ShownTokenizer = Union[Tokenizer, PlainTokenizer, "tiktoken.Encoding"]
 
 _CONTROLS = {0x00: "NULL", 0x07: "BELL", 0x08: "BACKSPACE", 0x09: "TAB", 0x0A: "LINE FEED", 0x0B: "LINE TABULATION"} | {
     0x0C: "FORM FEED",
@@ -72,13 +86,15 @@ def character_name(character: str) -> str:
     return unicodedata.name(character, "") or _CONTROLS.get(code) or f"<{unicodedata.category(character)} U+{code:04X}>"
 
 
-def tokens_of(tokenizer: AnyTokenizer, text: str) -> list[Token]:
+def tokens_of(tokenizer: ShownTokenizer, text: str) -> list[Token]:
     """The tokens of `text`, in linear time. Special tokens in it are text like any other.
+
+    Of a tokenizer that has no `encode_ordinary` they are what `encode` gives.
 
     Raises ValueError if the tokens do not give the text back.
     """
     text = well_formed(text)
-    ids = tokenizer.encode_ordinary(text)
+    ids = tokenizer.encode_ordinary(text) if hasattr(tokenizer, "encode_ordinary") else tokenizer.encode(text)
     tokens: list[Token] = []
     place = within = 0
     for index in ids:
@@ -102,9 +118,11 @@ def tokens_of(tokenizer: AnyTokenizer, text: str) -> list[Token]:
     return tokens
 
 
-def token_bytes(tokenizer: AnyTokenizer, index: int) -> bytes:
+def token_bytes(tokenizer: ShownTokenizer, index: int) -> bytes:
     """The bytes of one token."""
-    return bytes(tokenizer.decode_bytes([index]))
+    if hasattr(tokenizer, "decode_bytes"):
+        return bytes(tokenizer.decode_bytes([index]))
+    return bytes(tokenizer.decode_single_token_bytes(index))
 
 
 @dataclass(frozen=True)
@@ -112,18 +130,21 @@ class TokenInfo:
     """A token as a language model is told of it."""
 
     token_index: int
-    """The token's id in the vocabulary."""
+    """Its place among the text's tokens: 0, 1, 2, …"""
     token_string: str
     token_split_into_characters: list[str]
+    token_id: int | None = field(default=None, compare=False)
+    """Its id in the vocabulary. Not compared: two texts can be told apart by their strings, whatever the numbers are."""
 
 
-def get_detailed_and_complete_tokenization_info_for_text(tokenizer: AnyTokenizer, text: str) -> list[TokenInfo]:
-    """Each token of the text: its id, its string, and the characters it consists of.
+def get_detailed_and_complete_tokenization_info_for_text(tokenizer: ShownTokenizer, text: str) -> list[TokenInfo]:
+    """Each token of the text: its place among the tokens, its string, the characters it consists of, and its id.
 
-    `tokenizer` is one of this package or a `tiktoken.Encoding`. Where a character is spread over several tokens, each
+    `tokenizer` is one of this package, a `tiktoken.Encoding` or a `PlainTokenizer`. Where a character is spread over several
+    tokens, each
     has its bytes instead, written ``\\xf0\\x9f``. Raises ValueError if the tokenizer loses something of the text.
     """
     return [
-        TokenInfo(token.index, token.text, [text_of(one) for one in token.characters])
-        for token in tokens_of(tokenizer, text)
+        TokenInfo(place, token.text, [text_of(one) for one in token.characters], token.index)
+        for place, token in enumerate(tokens_of(tokenizer, text))
     ]

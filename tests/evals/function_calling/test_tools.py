@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from pydantic import BaseModel, Field
 
 from gpt_from_scratch.evals.function_calling.strict_schema import ANTHROPIC, FORMATS, OPENAI, Dialect
-from gpt_from_scratch.evals.function_calling.tools import FunctionTool, UnsupportedToolError
+from gpt_from_scratch.evals.function_calling.tools import FunctionTool, UnsupportedToolError, python_type_to_json_schema
 
 
 class Colour(enum.Enum):
@@ -645,3 +645,12 @@ def test_a_docstring_in_no_style_is_all_about_the_function() -> None:
     for text in (":param", "Args:\n  :::", "\ud83d half", "Parameters\n-----\n", ":param a b c d e: x\n:raises"):
         tool.__doc__ = text
         FunctionTool(tool).schema(True, OPENAI).description.encode()
+
+
+def test_the_schema_of_a_type() -> None:
+    assert python_type_to_json_schema(str) == {"type": "string"}
+    assert python_type_to_json_schema(list[int]) == {"type": "array", "items": {"type": "integer"}}
+    assert python_type_to_json_schema(Literal["a", "b"]) == {"type": "string", "enum": ["a", "b"]}
+    assert python_type_to_json_schema(bool | None) == {"anyOf": [{"type": "boolean"}, {"type": "null"}]}
+    with pytest.raises(UnsupportedToolError, match="has no JSON schema"):
+        python_type_to_json_schema(object())
