@@ -56,7 +56,7 @@ def own_trainer(
         Corpus(
             CharacterTokenizer.from_text("ab"),
             TokenData.from_tokens(stream, model.config.block_size),
-            ValidationSet.of_windows(stream, model.config.block_size, len(stream)),
+            ValidationSet.of_texts([stream], (), model.config.block_size, len(stream)),
             prompt=[0],
             validation_tokens=len(stream) - 1,
             content="",

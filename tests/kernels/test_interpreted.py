@@ -47,6 +47,7 @@ def runs() -> Iterator[dict[str, "subprocess.Popen[str]"]]:
 
 
 @pytest.mark.interpret
+@pytest.mark.timeout(900)  # four processes, each of a minute or more, wherever there are cores for them
 @pytest.mark.parametrize("name", RUNS)
 def test_interpreted(name: str, runs: dict[str, "subprocess.Popen[str]"]) -> None:
     output, _ = runs[name].communicate()
