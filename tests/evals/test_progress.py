@@ -31,3 +31,19 @@ def test_a_terminal_is_written_in_place() -> None:
     text = stream.getvalue()
     assert text.count("\r\x1b[K") == 2 and "\x1b[2J" not in text and "evil␛[2J: 1/2 · score 0.500 · $0.2500" in text
     assert text.endswith("\nsaid ␇\n")
+
+
+def test_a_stream_that_fails_ends_no_run() -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str, /) -> int:
+            raise BrokenPipeError(32, "Broken pipe")
+
+        def isatty(self) -> bool:
+            raise ValueError("I/O operation on closed file")
+
+    for stream in (Gone(), io.TextIOWrapper(io.BytesIO(), encoding="ascii")):
+        progress, status = Progress("größer", stream), Status(2)
+        status.add(0.5, failed=False)
+        progress.update(status)
+        progress.say("🙂")
+        progress.update(status, last=True)

@@ -114,3 +114,24 @@ def test_characters_that_the_terminal_lacks_are_escaped(command: list[str], tmp_
         [*command, "emoji"], capture_output=True, env=environment(tmp_path, PYTHONIOENCODING="latin-1"), check=False
     )
     assert (run.returncode, run.stdout, run.stderr) == (0, b"a robin \\U0001f426 sings\n", b"")
+
+
+def test_ctrl_c_during_an_import_that_would_hide_it_ends_the_process(tmp_path: Path) -> None:
+    """numpy, torn in the middle of its import, fails in other words when something imports it again."""
+    (tmp_path / "heavy.py").write_text(
+        "import time\nprint('ready', flush=True)\ntry:\n    time.sleep(100)\nexcept BaseException:\n    pass\n"
+        "def main(words):\n    print('went on')\n",
+        encoding="utf-8",
+    )
+    code = "from gpt_from_scratch.support.command import run_command; run_command('heavy', 'heavy:main')"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=dict(os.environ, PYTHONPATH=str(tmp_path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate() == ("", "heavy: stopped by Ctrl-C\n") and process.returncode == 130

@@ -5,11 +5,14 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from torch.distributed.launcher.api import LaunchConfig
 
 from gpt_from_scratch.training import stopping
+from gpt_from_scratch.training.launch import launch
 from gpt_from_scratch.training.stopping import Stopped, StopRequest
 
 BUSY = """
@@ -114,3 +117,23 @@ def test_in_another_thread_it_runs_without_signals() -> None:
     thread.start()
     thread.join()
     assert len(ran) == 1
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_the_launcher_hands_a_hangup_on_unless_nohup_has_it_ignored(
+    monkeypatch: pytest.MonkeyPatch, ignored: bool
+) -> None:
+    configs: list[LaunchConfig] = []
+
+    def elastic_launch(config: LaunchConfig, entrypoint: str) -> Callable[..., None]:
+        configs.append(config)
+        return lambda *words: None
+
+    monkeypatch.setattr("torch.distributed.launcher.api.elastic_launch", elastic_launch)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        assert launch(2, 0, []) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert ("SIGHUP" in configs[0].signals_to_handle) is not ignored
+    assert {"SIGTERM", "SIGINT"} <= set(configs[0].signals_to_handle.split(","))
