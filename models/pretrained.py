@@ -1,7 +1,8 @@
 """Weights on disk in Hugging Face's format: config.json and model.safetensors. Safetensors only, never a pickle.
 
 An exact GPT-2 is written as transformers writes it (model type "gpt2", linear weights transposed as its Conv1D wants
-them); any other architecture carries our own model type, so that nobody takes it for GPT-2.
+them); any other architecture carries our own model type, so that nobody takes it for GPT-2, and the file with which
+transformers opens it.
 """
 
 import dataclasses
@@ -33,6 +34,8 @@ from gpt_from_scratch.support.files import ensure_folder, write_text
 from gpt_from_scratch.support.invocation import how_to_install
 
 OWN_MODEL_TYPE = "gpt_from_scratch"
+MODELING_FILE = Path(__file__).with_name("modeling_gpt_from_scratch.py")
+"""The same model once more, for those who have transformers and not this package."""
 # What GPT-2's config.json may say beside the sizes, and the only values that mean GPT-2 as it was trained.
 GPT2_FIXED: dict[str, tuple[Any, ...]] = {
     "activation_function": ("gelu_new", "gelu_pytorch_tanh"),
@@ -53,15 +56,29 @@ _log = logging.getLogger(__name__)
 def save(model: GPT, folder: Path) -> None:
     """Write the model into `folder`, each file atomically; an exact GPT-2 in GPT-2's own format."""
     ensure_folder(folder)
-    config = model.config
     tensors = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    if not model.config.beyond_gpt2():
+        tensors = {f"transformer.{name}": transposed(name, tensor) for name, tensor in tensors.items()}
+    describe(model.config, folder)
+    save_tensors(folder / WEIGHTS_FILE, tensors)
+
+
+def describe(config: GPTConfig, folder: Path) -> None:
+    """Write config.json, and for an architecture of our own the file from which transformers makes it."""
     if config.beyond_gpt2():
-        described = {"model_type": OWN_MODEL_TYPE, "architectures": ["GPT"], **dataclasses.asdict(config)}
+        described = {
+            "model_type": OWN_MODEL_TYPE,
+            "architectures": ["GPTFromScratchForCausalLM"],
+            "auto_map": {
+                "AutoConfig": f"{MODELING_FILE.stem}.GPTFromScratchConfig",
+                "AutoModelForCausalLM": f"{MODELING_FILE.stem}.GPTFromScratchForCausalLM",
+            },
+            **dataclasses.asdict(config),
+        }
+        write_text(folder / MODELING_FILE.name, MODELING_FILE.read_text(encoding="utf-8"))
     else:
         described = gpt2_config(config)
-        tensors = {f"transformer.{name}": transposed(name, tensor) for name, tensor in tensors.items()}
     write_text(folder / CONFIG_FILE, json.dumps(described, indent=2) + "\n")
-    save_tensors(folder / WEIGHTS_FILE, tensors)
 
 
 def name_end_of_text(folder: Path, token: int) -> None:

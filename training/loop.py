@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -21,11 +21,13 @@ from gpt_from_scratch.training.data.sampler import rank_part, sample_ids
 from gpt_from_scratch.training.display import Display
 from gpt_from_scratch.training.flops import flops_a_token, peak_flops
 from gpt_from_scratch.training.hellaswag import HellaSwag
+from gpt_from_scratch.training.model_card import model_card
 from gpt_from_scratch.training.optimizers import leading_group, optimizer_tensors
 from gpt_from_scratch.training.parallel.strategy import Strategy
 from gpt_from_scratch.training.peers import TRAINING, Peers
 from gpt_from_scratch.training.profiling import StepProfiler
-from gpt_from_scratch.training.records import GPT2_HELLASWAG
+from gpt_from_scratch.training.records import GPT2_HELLASWAG, Eval, as_line
+from gpt_from_scratch.training.report_data import Run
 from gpt_from_scratch.training.run_folder import RunFolder
 from gpt_from_scratch.training.samples import Sample, draw_samples
 from gpt_from_scratch.training.schedule import rate
@@ -78,6 +80,7 @@ class Trainer:
         peers: Peers,
         progress: Progress | None = None,
         hellaswag: HellaSwag | None = None,
+        evals: Sequence[Eval] = (),
     ) -> None:
         self.config, self.corpus, self.parallel, self.optimizers = config, corpus, parallel, optimizers
         self.choices, self.folder, self.store, self.display, self.stop = choices, folder, store, display, stop
@@ -95,6 +98,7 @@ class Trainer:
         profiled = config.run.profile_steps if self.ranks.is_first else None
         self.profiler = StepProfiler(profiled, lambda: folder.path, self.device, display.say)
         self.samples: list[Sample] = []
+        self.evals = list(evals)
 
     def run(self) -> bool:
         """Train to the last step; False if a stop was asked for before."""
@@ -207,6 +211,7 @@ class Trainer:
             "dtype": str(self.parallel.dtype).removeprefix("torch."),
             "data": self.corpus.fingerprint,
         }
+        about = Run(self.folder.path, as_json(self.config), self.folder.about, tuple(self.evals), ())
         self.store.folder = self.folder.checkpoints  # wherever the run's folder is now
         try:
             self.store.save(
@@ -216,6 +221,7 @@ class Trainer:
                 tokenizer=self.corpus.tokenizer,
                 tensors=self.parallel.part(tensors),
                 state=state,
+                card=model_card(about, self.model.config, self.progress.step),
                 wait=wait,
                 ranks=saving,
             )
@@ -231,15 +237,12 @@ class Trainer:
         if score is None:
             return
         self.last_score = score
-        self.folder.record(
-            "eval",
-            step,
-            loss=score.loss,
-            nats=score.nats,
-            floor_nats=score.floor_nats,
-            ratio=score.ratio,
-            bits_per_byte=score.bits_per_byte,
+        made = Eval(
+            step, score.loss, score.nats, score.floor_nats, score.ratio, score.bits_per_byte, self.folder.seconds
         )
+        self.evals.append(made)
+        kind, fields = as_line(made)
+        self.folder.record(kind, step, **fields)
         is_best = comparable(score.loss) < comparable(self.progress.best_loss)
         if is_best:
             self.progress.best_loss = score.loss

@@ -95,6 +95,11 @@ class RunFolder:
         """Seconds since the run began, earlier parts of a resumed run included."""
         return self.seconds_before + time.perf_counter() - self._start
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What run.json says."""
+        return dict(self._about)
+
     def write_config(self, config: TrainConfig) -> None:
         """Write config.json."""
         if self._metrics is not None:

@@ -34,6 +34,7 @@ from gpt_from_scratch.training.loop import Progress, Trainer
 from gpt_from_scratch.training.optimizers import load_optimizer_tensors, make_optimizers
 from gpt_from_scratch.training.parallel.choice import check_ranks, make_strategy
 from gpt_from_scratch.training.peers import Peers
+from gpt_from_scratch.training.records import Eval
 from gpt_from_scratch.training.report_data import METRICS_FILE, read_records
 from gpt_from_scratch.training.resuming import Place, load_resumed, placed
 from gpt_from_scratch.training.run_folder import RunFolder
@@ -191,7 +192,7 @@ def make_trainer(
     elif begun:
         folder.record("event", 0, message=STARTED_AGAIN)
     names = config.run.loggers if ranks.is_first else None
-    earlier = history(read_records(path / METRICS_FILE, [])) if names and begun else None
+    earlier = history(read_records(path / METRICS_FILE, [])) if ranks.is_first and begun else None
     folder.loggers = Loggers(names, path, flat(as_json(config)), progress.step, warn=display.warn, earlier=earlier)
     return Trainer(
         config,
@@ -206,6 +207,7 @@ def make_trainer(
         peers=peers,
         progress=progress,
         hellaswag=questions,
+        evals=[one for one in earlier.records if isinstance(one, Eval)] if earlier else (),
     )
 
 

@@ -1,13 +1,13 @@
 """One checkpoint: a folder with the model in Hugging Face's format, named tensors, and the rest as JSON.
 
 step-00000100/
-    model/                  config.json, model.safetensors, gpt_tokenizer.json: evals and the server open this
+    model/                  config.json, model.safetensors, gpt_tokenizer.json: evals and the server open this; with
+                            tokenizer.json, a model card and the rest it is whole for Hugging Face's libraries, too
     optimizer.safetensors   the optimizer's and other tensors, by name
     state.json              step, sampler, config, backends, …
     manifest.json           size and SHA-256 of each of these, written last
 """
 
-import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gpt_from_scratch.models import pretrained, weight_files
+from gpt_from_scratch.models import hugging_face, weight_files
 from gpt_from_scratch.models.checkpoints.manifest import damage, files, seal
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.weight_files import CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE
 from gpt_from_scratch.support.described import value_of
 from gpt_from_scratch.support.files import sync_folder, write_text
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
-from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
+from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
 MODEL_FOLDER, TENSORS_FILE, STATE_FILE = "model", "optimizer.safetensors", "state.json"
 READ_BY_NAME = (
@@ -108,16 +108,25 @@ def write_tensors(
 
 
 def complete(
-    folder: Path, step: int, tokenizer: Tokenizer, state_text: str, known: Mapping[str, dict[str, Any]] | None = None
-) -> None:
-    """The rest of the files, and the manifest of all; every file is on the disk when this returns."""
-    tokenizer.save(folder / MODEL_FOLDER / TOKENIZER_FILE)
-    with contextlib.suppress(NoEndOfTextError):
-        pretrained.name_end_of_text(folder / MODEL_FOLDER, tokenizer.eot_token)
+    folder: Path,
+    step: int,
+    tokenizer: Tokenizer,
+    state_text: str,
+    *,
+    config: GPTConfig,
+    card: str | None = None,
+    known: Mapping[str, dict[str, Any]] | None = None,
+) -> str | None:
+    """The rest of the files, and the manifest of all; every file is on the disk when this returns.
+
+    Returns why model/ has no tokenizer.json; None: it has one.
+    """
+    lack = hugging_face.write_beside(folder / MODEL_FOLDER, config, tokenizer, card)
     write_text(folder / STATE_FILE, state_text)
     seal(folder, step, known)
     sync_folder(folder / MODEL_FOLDER)
     sync_folder(folder)
+    return lack
 
 
 def state_text(state: Mapping[str, Any]) -> str:

@@ -164,10 +164,11 @@ def _each_token_is_itself(tokenizer: BytePairEncodingTokenizer) -> bool:
 
 def write_hugging_face(tokenizer: BytePairEncodingTokenizer, path: Path | str) -> None:
     """Write a tokenizer.json that gives every text the same ids. Raises ValueError where the pattern cannot be written."""
-    write_text(Path(path), json.dumps(_document(tokenizer), ensure_ascii=False, indent=1))
+    write_text(Path(path), json.dumps(document_of(tokenizer), ensure_ascii=False, indent=1))
 
 
-def _document(tokenizer: BytePairEncodingTokenizer) -> Mapping[str, Any]:
+def document_of(tokenizer: BytePairEncodingTokenizer) -> Mapping[str, Any]:
+    """The content of a tokenizer.json. Raises ValueError as `write_hugging_face` does."""
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     without_regex = byte_level | {"use_regex": False}
     pre_tokenizer: dict[str, Any]

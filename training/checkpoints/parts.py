@@ -7,7 +7,6 @@ and any number of ranks can go on from it. The ranks must share a file system; n
 files are written, so it happens beside the training.
 """
 
-import dataclasses
 import functools
 import json
 import time
@@ -99,14 +98,9 @@ def join_parts(folder: Path, ranks: Ranks, config: GPTConfig) -> dict[str, dict[
         name: Path(file).name for part in parts for file in part["files"] if "/" in file for name in part["weights"]
     }
     total = sum((folder / "model" / file).stat().st_size for file in sorted(set(weight_map.values())))
-    described = (
-        {"model_type": pretrained.OWN_MODEL_TYPE, "architectures": ["GPT"], **dataclasses.asdict(config)}
-        if config.beyond_gpt2()
-        else pretrained.gpt2_config(config)
-    )
     index = {"metadata": {"total_size": total}, "weight_map": weight_map}
-    for name, document in ((weight_files.CONFIG_FILE, described), (weight_files.INDEX_FILE, index)):
-        write_text(folder / "model" / name, json.dumps(document, indent=2) + "\n")
+    write_text(folder / "model" / weight_files.INDEX_FILE, json.dumps(index, indent=2) + "\n")
+    pretrained.describe(config, folder / "model")
     for note in notes:
         remove(note)
     return {name: value for part in parts for name, value in part["files"].items()}

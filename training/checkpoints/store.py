@@ -78,6 +78,7 @@ class CheckpointStore:
         self._warn = warn
         self._staging = (Staging(), Staging())
         self._running: Future[None] | None = None
+        self._told_of_lack = False
         self._position: int | None = None  # the step last saved or loaded: what lies beyond it is not of this run
         self.unsaved: int | None = None
         """The step whose checkpoint could not be written, if that was the last one asked for."""
@@ -105,6 +106,7 @@ class CheckpointStore:
         tokenizer: Tokenizer,
         tensors: Mapping[str, Tensor],
         state: Mapping[str, Any],
+        card: str | None = None,
         wait: bool = True,
         ranks: Ranks = ONE_RANK,
     ) -> None:
@@ -117,6 +119,7 @@ class CheckpointStore:
             config, weights: the model, as `model.config` and `model.state_dict()`.
             tensors: the optimizer's state and whatever else is tensors, by name.
             state: the rest, as JSON gives it back (the step, the sampler, the run's config, …).
+            card: the model card, in Markdown.
             wait: False returns after one copy in memory; a thread writes, and a failure is raised by the next call of
                 `save`, `mark_best` or `finish`. A save that is still running is waited for first.
             ranks: more than one if all of them call this together, each with its own part of weights and tensors
@@ -142,7 +145,7 @@ class CheckpointStore:
         temporary = self.folder / f".step-{step:08d}.{token}.tmp"
         if ranks.is_first:
             self._running = _in_a_thread(
-                self._write, temporary, step, config, copies[0], tokenizer, copies[1], text, ranks
+                self._write, temporary, step, config, copies[0], tokenizer, copies[1], text, card, ranks
             )
         else:
             self._running = _in_a_thread(self._write_part, temporary, config, copies[0], copies[1], ranks)
@@ -243,6 +246,7 @@ class CheckpointStore:
         tokenizer: Tokenizer,
         tensors: dict[str, Tensor],
         state_text: str,
+        card: str | None,
         ranks: Ranks,
     ) -> None:
         """In the writer's thread, on the rank that saves, or on rank 0 if all do."""
@@ -259,7 +263,11 @@ class CheckpointStore:
 
                 retried(lambda: parts.write_part(temporary, ranks, config, weights, tensors))
                 entries = parts.join_parts(temporary, ranks, config)
-            retried(lambda: checkpoint.complete(temporary, step, tokenizer, state_text, entries))
+            lack = retried(
+                lambda: checkpoint.complete(
+                    temporary, step, tokenizer, state_text, config=config, card=card, known=entries
+                )
+            )
             rename(temporary, self.path_of(step))
         except (OSError, SafetensorError, PartError) as error:
             if isinstance(error, PartError) and not error.disk:
@@ -273,6 +281,11 @@ class CheckpointStore:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         self._position, self.unsaved = step, None
+        if lack is not None and not self._told_of_lack:
+            self._told_of_lack = True
+            self._warn(
+                f"the checkpoints' model/ has no tokenizer.json, and only this project opens its tokenizer: {lack}"
+            )
         try:
             sync_folder(self.folder)
             self._rotate()

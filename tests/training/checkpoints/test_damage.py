@@ -19,6 +19,9 @@ FILES = [
     "model/config.json",
     "model/model.safetensors",
     "model/gpt_tokenizer.json",
+    "model/tokenizer.json",
+    "model/tokenizer_config.json",
+    "model/generation_config.json",
 ]
 
 

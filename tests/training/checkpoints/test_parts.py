@@ -76,12 +76,16 @@ def test_parts_make_one_checkpoint(tmp_path: Path, config: GPTConfig, wait: bool
     names = sorted(path.name for path in store.path_of(2).rglob("*") if path.is_file())
     assert names == [
         "config.json",
+        "generation_config.json",
         "gpt_tokenizer.json",
         "manifest.json",
         *[f"model-{i:05d}-of-00003.safetensors" for i in (1, 2, 3)],
         "model.safetensors.index.json",
+        *(["modeling_gpt_from_scratch.py"] if config.beyond_gpt2() else []),
         *[f"optimizer-{i:05d}-of-00003.safetensors" for i in (1, 2, 3)],
         "state.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
     ]
 
 

@@ -1,0 +1,341 @@
+"""The GPT that these weights belong to, for `AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True)`.
+
+This file lies beside the weights and needs torch and transformers 5 only. The model is GPT-2 with switches, each of which
+`config.json` names: rotary positions, normalised queries and keys, squared ReLU, grouped queries, no biases, an output head
+of its own, and embeddings of the last tokens together.
+
+Shapes: b batch, t tokens, k tokens with those in the cache, c n_embd, h heads, d head size, v vocabulary.
+"""
+
+import functools
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import DynamicCache, GenerationMixin, PreTrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+GOLDEN = -7046029254386353131  # 2^64 / φ as a signed number: Fibonacci hashing (Knuth, vol. 3, section 6.4)
+BYTES = 4  # in which a token's number is kept beside the values of layer 0: each is exact in every type
+# The field of the outputs that holds the cache, which transformers has renamed.
+CACHE = "cache" if "cache" in CausalLMOutputWithPast.__dataclass_fields__ else "past_key_values"
+
+
+class GPTFromScratchConfig(PreTrainedConfig):
+    """The architecture; the defaults are GPT-2's."""
+
+    model_type = "gpt_from_scratch"
+    attribute_map = {  # noqa: RUF012 (as transformers declares it)
+        "hidden_size": "n_embd",
+        "num_hidden_layers": "n_layer",
+        "num_attention_heads": "n_head",
+        "max_position_embeddings": "block_size",
+    }
+    keys_to_ignore_at_inference = [CACHE]  # noqa: RUF012
+
+    def __init__(
+        self,
+        block_size: int = 1024,
+        vocab_size: int = 50257,
+        n_layer: int = 12,
+        n_head: int = 12,
+        n_embd: int = 768,
+        n_kv_head: int | None = None,
+        position: str = "learned",
+        qk_norm: bool = False,
+        activation: str = "gelu",
+        zero_init: bool = False,
+        bias: bool = True,
+        tie_head: bool = True,
+        ngram: int = 1,
+        ngram_buckets: int = 8192,
+        use_cache: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**{**kwargs, "tie_word_embeddings": tie_head})
+        self.block_size, self.vocab_size = block_size, vocab_size
+        self.n_layer, self.n_head, self.n_embd, self.n_kv_head = n_layer, n_head, n_embd, n_kv_head
+        self.position, self.qk_norm, self.activation = position, qk_norm, activation
+        self.zero_init, self.bias, self.tie_head = zero_init, bias, tie_head
+        self.ngram, self.ngram_buckets = ngram, ngram_buckets
+        self.use_cache = use_cache
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one head."""
+        return self.n_embd // self.n_head
+
+    @property
+    def num_key_value_heads(self) -> int:
+        """Number of key-value heads."""
+        return self.n_head if self.n_kv_head is None else self.n_kv_head
+
+
+class NgramEmbedding(nn.Module):
+    """The sum of one vector for each of the last 2, 3, ..., n tokens together, looked up by hash."""
+
+    def __init__(self, config: GPTFromScratchConfig) -> None:
+        super().__init__()
+        self.radix, self.buckets = config.vocab_size + 1, config.ngram_buckets
+        self.tables = nn.ModuleList(
+            nn.Embedding(config.ngram_buckets, config.n_embd) for _ in range(2, config.ngram + 1)
+        )
+
+    def forward(self, known: Tensor) -> Tensor:
+        """(b, t, c) of (b, n - 1 + t) token numbers plus one, of which the first n - 1 came before; 0 is no token."""
+        before = len(self.tables)
+        t = known.shape[1] - before
+        code = known[:, before:]
+        total = torch.zeros((), device=known.device)
+        for back, table in enumerate(self.tables, start=1):
+            factor = (self.radix**back + 2**63) % 2**64 - 2**63  # as 64-bit arithmetic has it
+            code = code + known[:, before - back : before - back + t] * factor
+            total = total + table(self.bucket(code, back + 1))
+        return total
+
+    def bucket(self, code: Tensor, n: int) -> Tensor:
+        """Which row of the table; each n-gram has its own where there is room for all of them."""
+        if self.radix**n <= self.buckets:
+            return code
+        return ((code * GOLDEN) >> 32 & 0x7FFFFFFF) % self.buckets
+
+
+class Attention(nn.Module):
+    """Causal attention with a packed query-key-value projection."""
+
+    def __init__(self, config: GPTFromScratchConfig, layer: int) -> None:
+        super().__init__()
+        self.layer, self.qk_norm = layer, config.qk_norm
+        self.heads, self.kv_heads, self.head_size = config.n_head, config.num_key_value_heads, config.head_dim
+        width = (self.heads + 2 * self.kv_heads) * self.head_size
+        self.c_attn = nn.Linear(config.n_embd, width, bias=config.bias)
+        self.c_proj = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
+
+    def forward(
+        self, x: Tensor, rotary: Tensor | None, visible: Tensor | None, cache: Any, spelled: Tensor | None
+    ) -> Tensor:
+        """`visible` (b, 1, t, k) says which keys each query sees, None: all before it; `spelled` is kept in the cache."""
+        parts = self.c_attn(x).view(*x.shape[:2], -1, self.head_size).transpose(1, 2)  # (b, h + 2 hkv, t, d)
+        q, k, v = parts.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
+        if self.qk_norm:
+            q, k = rms_norm(q), rms_norm(k)
+        if rotary is not None:
+            q, k = rotate(q, rotary), rotate(k, rotary)
+        if cache is not None:
+            end = int(cache.get_seq_length(self.layer)) + x.shape[1]
+            if spelled is not None:
+                v = torch.cat([v, spelled.to(v.dtype).expand(-1, self.kv_heads, -1, -1)], dim=-1)
+            k, v = cache.update(k, v, self.layer)
+            k, v = k[:, :, :end], v[:, :, :end, : self.head_size]  # a static cache has room behind the tokens
+        causal = visible is None and x.shape[1] > 1
+        y = F.scaled_dot_product_attention(q, k, v, visible, is_causal=causal, enable_gqa=self.heads != self.kv_heads)
+        out: Tensor = self.c_proj(y.transpose(1, 2).flatten(2))
+        return out
+
+
+class MLP(nn.Module):
+    """Two linear layers around the activation, four times as wide inside."""
+
+    def __init__(self, config: GPTFromScratchConfig) -> None:
+        super().__init__()
+        self.activation = config.activation
+        self.c_fc = nn.Linear(config.n_embd, 4 * config.n_embd, bias=config.bias)
+        self.c_proj = nn.Linear(4 * config.n_embd, config.n_embd, bias=config.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, t, c) of (b, t, c)."""
+        hidden = self.c_fc(x)
+        hidden = F.gelu(hidden, approximate="tanh") if self.activation == "gelu" else F.relu(hidden).square()
+        out: Tensor = self.c_proj(hidden)
+        return out
+
+
+class Block(nn.Module):
+    """Attention and MLP, each added to the residual stream."""
+
+    def __init__(self, config: GPTFromScratchConfig, layer: int) -> None:
+        super().__init__()
+        self.ln_1 = nn.LayerNorm(config.n_embd, bias=config.bias)
+        self.attn = Attention(config, layer)
+        self.ln_2 = nn.LayerNorm(config.n_embd, bias=config.bias)
+        self.mlp = MLP(config)
+
+    def forward(
+        self, x: Tensor, rotary: Tensor | None, visible: Tensor | None, cache: Any, spelled: Tensor | None
+    ) -> Tensor:
+        """The stream (b, t, c) after this block; the others go to the attention."""
+        x = x + self.attn(self.ln_1(x), rotary, visible, cache, spelled)
+        out: Tensor = x + self.mlp(self.ln_2(x))
+        return out
+
+
+class GPTFromScratchForCausalLM(PreTrainedModel, GenerationMixin):
+    """The model with its output head. The names of its weights are GPT-2's, without a prefix."""
+
+    config_class = GPTFromScratchConfig
+    _no_split_modules = ["Block"]  # noqa: RUF012
+    _supports_sdpa = True
+    _tied_weights_keys = {"lm_head.weight": "wte.weight"}  # noqa: RUF012
+
+    def __init__(self, config: GPTFromScratchConfig) -> None:
+        super().__init__(config)
+        self.wte = nn.Embedding(config.vocab_size, config.n_embd)
+        self.wpe = nn.Embedding(config.block_size, config.n_embd) if config.position == "learned" else None
+        self.ngrams = NgramEmbedding(config) if config.ngram > 1 else None
+        self.h = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
+        self.ln_f = nn.LayerNorm(config.n_embd, bias=config.bias)
+        self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        """The token embedding."""
+        return self.wte
+
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
+        """Replace the token embedding."""
+        self.wte = value
+
+    def get_output_embeddings(self) -> nn.Linear:
+        """The output head."""
+        return self.lm_head
+
+    def set_output_embeddings(self, new_embeddings: nn.Linear) -> None:
+        """Replace the output head."""
+        self.lm_head = new_embeddings
+
+    @staticmethod
+    def create_masks_for_generate(attention_mask: Tensor | None = None, **_: Any) -> Tensor | None:
+        """The mask as it is, (b, k): `forward` makes the causal one of it, whichever cache there is."""
+        return attention_mask
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        cache: Any = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int = 0,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        past_key_values: Any = None,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast | tuple[Any, ...]:
+        """Logits (b, t, v) of tokens (b, t), and the loss where there are `labels`, which are shifted here.
+
+        Args:
+            cache: The keys and values of the tokens before these (`past_key_values` is its older name).
+            attention_mask: 0 at padding, else 1, (b, k); positions are counted without the padding.
+            logits_to_keep: Give the logits of so many last positions only; 0: of all.
+
+        Raises:
+            ValueError: more tokens than the context holds, or a mask of another shape.
+        """
+        cache = past_key_values if cache is None else cache
+        if cache is None and (self.config.use_cache and not self.training if use_cache is None else use_cache):
+            cache = DynamicCache()
+        t, past = input_ids.shape[1], 0 if cache is None else int(cache.get_seq_length())
+        if attention_mask is not None:
+            if attention_mask.shape != (input_ids.shape[0], past + t):
+                wanted, got = (input_ids.shape[0], past + t), tuple(attention_mask.shape)
+                raise ValueError(f"attention_mask has the shape {got}, expected {wanted}: 0 at padding, else 1")
+            attention_mask = None if bool(attention_mask.bool().all()) else attention_mask.bool()
+        if position_ids is None:
+            position_ids = torch.arange(past, past + t, device=input_ids.device).unsqueeze(0)
+            if attention_mask is not None:
+                position_ids = (attention_mask.long().cumsum(1) - 1).clamp(min=0)[:, past:]
+        if int(position_ids.max()) >= self.config.block_size:
+            longest = int(position_ids.max()) + 1
+            raise ValueError(f"{longest} tokens do not fit the context of {self.config.block_size} (block_size)")
+        x = self.wte(input_ids)
+        spelled = None
+        if self.ngrams is not None:
+            known = input_ids + 1 if attention_mask is None else (input_ids + 1) * attention_mask[:, past:]
+            spelled = spell(known)
+            x = x + self.ngrams(torch.cat([self.tokens_before(known, cache, past), known], dim=1)).to(x.dtype)
+        rotary = None
+        if self.wpe is not None:
+            x = x + self.wpe(position_ids)
+        else:
+            rotary = rotary_table(self.config.block_size, self.config.head_dim, x.device)
+            rotary = rotary[:, position_ids].unsqueeze(2).to(x.dtype)
+        visible = visible_keys(t, past, attention_mask, x.device)
+        streams: list[Tensor] = []
+        for block in self.h:
+            if output_hidden_states:
+                streams.append(x)
+            x = block(x, rotary, visible, cache, spelled)
+            spelled = None  # layer 0 keeps it
+        hidden = self.ln_f(x)
+        logits = self.lm_head(hidden[:, -logits_to_keep:] if logits_to_keep else hidden)
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size, **kwargs)
+        output = CausalLMOutputWithPast(
+            loss=loss,
+            logits=logits,
+            hidden_states=(*streams, hidden) if output_hidden_states else None,
+            **{CACHE: cache},
+        )
+        return output.to_tuple() if return_dict is False else output
+
+    def tokens_before(self, known: Tensor, cache: Any, past: int) -> Tensor:
+        """The numbers plus one (b, n - 1) of the tokens before `known`, 0 where there is none.
+
+        They lie in the cache behind layer 0's values, so that whatever reorders, cuts or repeats it does so with them.
+
+        Raises:
+            ValueError: the cache keeps its values in another form, such as quantized.
+        """
+        count = self.config.ngram - 1
+        if not past:
+            return known.new_zeros(known.shape[0], count)
+        values = cache.layers[0].values
+        if values.dim() != 4 or values.shape[2] < past or values.shape[3] != self.config.head_dim + BYTES:
+            raise ValueError(
+                f"a {type(cache).__name__} cannot keep what this model needs of earlier tokens: use another"
+            )
+        last = values[:, 0, max(0, past - count) : past, self.config.head_dim :].to(known.device, torch.int64)
+        return F.pad((last << 8 * torch.arange(BYTES, device=known.device)).sum(-1), (count - last.shape[1], 0))
+
+
+def spell(known: Tensor) -> Tensor:
+    """The numbers (b, t) as their bytes, (b, 1, t, BYTES)."""
+    return (known.unsqueeze(-1) >> 8 * torch.arange(BYTES, device=known.device) & 255).unsqueeze(1)
+
+
+def visible_keys(t: int, past: int, attention_mask: Tensor | None, device: torch.device) -> Tensor | None:
+    """Which of the keys each of the last t tokens sees, (1 or b, 1, t, k); None where that is all up to itself."""
+    if attention_mask is None and (past == 0 or t == 1):
+        return None
+    keys = torch.arange(past + t, device=device)
+    queries = keys[past:].unsqueeze(1)
+    visible = keys <= queries
+    if attention_mask is None:
+        return visible[None, None]
+    # Padding sees itself, since a softmax over nothing is not a number.
+    return (visible & attention_mask.unsqueeze(1) | (keys == queries)).unsqueeze(1)
+
+
+def rms_norm(x: Tensor, eps: float = 1e-6) -> Tensor:
+    """x / sqrt(mean(x²) + eps) over the last dimension, in fp32 inside, without a weight."""
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)).to(x.dtype)
+
+
+def rotate(x: Tensor, rotary: Tensor) -> Tensor:
+    """Rotate the pairs (x[i], x[i + d/2]) of (b, h, t, d) by their positions' angles (Su et al. 2021)."""
+    first, second = x.chunk(2, dim=-1)
+    cosine, sine = rotary
+    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
+
+
+@functools.lru_cache(maxsize=4)
+def rotary_table(length: int, head_size: int, device: torch.device, base: float = 10_000.0) -> Tensor:
+    """Cosines and sines (2, length, d/2) of position · base^(-2i/d); no buffer, since those of a model are read with it."""
+    with torch.inference_mode(False), torch.device("cpu"):  # it is kept, and training may come later
+        frequency = base ** (-torch.arange(0, head_size, 2, dtype=torch.float64) / head_size)
+        angle = torch.outer(torch.arange(length, dtype=torch.float64), frequency)
+        return torch.stack([angle.cos(), angle.sin()]).float().to(device)
