@@ -79,6 +79,18 @@ def test_each_document_is_there_once_behind_an_end_of_text_token(prepared: tuple
     ]
 
 
+def test_what_a_pattern_skips_is_in_the_shards(tmp_path: Path) -> None:
+    """Punctuation and newlines, which this pattern does not match."""
+    contents = [f"Hello, world {i}!\nIt's (all) here — 100 %." * 3 for i in range(12)]
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in contents))
+    pattern = ["--tokenizer", "bpe", "--vocab-size", "280", "--pattern", r" ?\p{L}+| ?\p{N}+", "--workers", "1"]
+    words = [str(tmp_path / "texts.jsonl"), "--out", str(tmp_path / "out"), *pattern, "--validation-fraction", "0.2"]
+    assert main(words) == 0
+    tokenizer, index = load_tokenizer(tmp_path / "out"), read_index(tmp_path / "out")
+    text = "".join(tokenizer.decode(np.concatenate(index.open(split)).tolist()) for split in ("train", "validation"))
+    assert sorted(text.removeprefix("<|endoftext|>").split("<|endoftext|>")) == sorted(contents)
+
+
 def test_two_processes_make_the_same_bytes(prepared: tuple[Path, Path, list[str]], tmp_path: Path) -> None:
     source, out, _ = prepared
     assert main(arguments(source, tmp_path / "out", "--workers", "2", "--shard-tokens", "1000")) == 0
