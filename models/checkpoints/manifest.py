@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gpt_from_scratch.support.described import shown
-from gpt_from_scratch.support.files import sha256, write_bytes
+from gpt_from_scratch.support.files import retried, sha256, write_bytes
 
 MANIFEST_FILE = "manifest.json"
 FORMAT = "gpt_from_scratch checkpoint"
@@ -50,7 +50,7 @@ def damage(folder: Path, step: int | None = None, read: Collection[str] = ()) ->
     """
     path = folder / MANIFEST_FILE
     try:
-        data = path.read_bytes()
+        data = retried(path.read_bytes)  # what fails for a moment is no damage
         manifest = json.loads(data)
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             return [f"{path} is not the manifest of a checkpoint: expected the format {FORMAT!r}"]

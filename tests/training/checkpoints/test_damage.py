@@ -135,3 +135,19 @@ def test_a_manifest_cannot_name_files_outside(whole: Path, tmp_path: Path, name:
 def test_a_newer_format_says_so(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manifest, "VERSION", 2)
     assert "format version 1; this release reads version 2" in manifest.damage(whole / "step-00000020", 20)[0]
+
+
+def test_a_read_that_fails_for_a_moment_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = saved(tmp_path, 1, 2)
+    monkeypatch.setattr("gpt_from_scratch.support.files.PAUSES", (0.0,))
+    read, failed = Path.read_bytes, []
+
+    def fails_once(path: Path) -> bytes:
+        if path.name == "manifest.json" and not failed:
+            failed.append(path)
+            raise OSError(5, "Input/output error")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", fails_once)
+    assert_is_step(store.load(), 2)
+    assert len(failed) == 1
