@@ -8,8 +8,11 @@ import re
 BOX = "⟦", "⟧"
 """What stands around a final answer that LaTeX's \\boxed or a tag <answer> marked."""
 
-_THOUGHT = re.compile(r"</?(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad)>|\[/?THINK\]", re.I)
+_THOUGHT = re.compile(
+    r"</?(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad)>|\[/?THINK\]|◁/?think▷", re.I
+)
 _CHANNEL = re.compile(r"<\|channel\|>\s*final\s*<\|message\|>")
+_TURN_ENDS = re.compile(r"<\|(?:eot_id|eom_id|im_end|endoftext|end_of_text|return|end)\|>|</s>|<eos>|<end_of_turn>")
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _CIRCLED = {0x24B6 + i: f"({letter})" for i, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ")}
 _CIRCLED |= {0x249C + i: f"({letter})" for i, letter in enumerate("abcdefghijklmnopqrstuvwxyz")}
@@ -22,6 +25,7 @@ _FONT = re.compile(r"\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|tt)|operato
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s?\{((?:[^{}]|\{(?:[^{}]|\{[^{}]{0,100}+\}){0,100}+\}){0,200}+)\}")
 _TAGGED = re.compile(r"<(?:final_)?answer>([^<]{0,200})</(?:final_)?answer>", re.I)
 _TAG = re.compile(r"</?(?:b|i|u|em|strong|code|p|br|span|sup|sub|mark)\s?/?>", re.I)
+_STRUCK = re.compile(r"~~[^~\n]{1,300}~~|<(s|del|strike)>[^<\n]{0,300}</\1>", re.I)
 _FENCE = re.compile(r"```[\w+-]{0,20}")
 _MATH = re.compile(r"\\[()\[\]]|\$\$?|\\(?:left|right|displaystyle|quad|qquad)(?![a-z])|\\[,;:!]|~(?=\\)")
 
@@ -34,14 +38,16 @@ def said(text: str) -> str:
             return ""
         text = text[ends[-1].end() :]
     channels = [*_CHANNEL.finditer(text)]
-    return text[channels[-1].end() :] if channels else text
+    text = text[channels[-1].end() :] if channels else text
+    ended = _TURN_ENDS.search(text, len(text) - len(text.lstrip()))
+    return text[: ended.start()] if ended else text
 
 
 def undressed(text: str) -> str:
     """The text in plain characters, with `BOX` around what is marked as the final answer; emphasis is left in."""
-    text = said(text).translate(_PLAIN)
+    text = said(_STRUCK.sub(" ", text)).translate(_PLAIN)
     for _ in range(3):  # one inside another
         text = _FONT.sub(r"\1", text)
     for pattern in (_BOXED, _TAGGED):
-        text = pattern.sub(rf" {BOX[0]}\1{BOX[1]} ", text)
+        text = pattern.sub(lambda match: f" {BOX[0]}{match[1].strip()}{BOX[1]} ", text)
     return _MATH.sub(" ", _TAG.sub(" ", _FENCE.sub("\n", text)))

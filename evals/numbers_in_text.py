@@ -1,10 +1,25 @@
 """The number that an answer means, however a model writes it; or none, where that is not certain."""
 
+import bisect
 import re
 from collections.abc import Sequence
 
 from gpt_from_scratch.evals.answer_text import undressed
-from gpt_from_scratch.evals.statements import AS_FINAL, CUE, NOT, Stated, after_cue, asks, settled, supposed
+from gpt_from_scratch.evals.statements import (
+    AS_FINAL,
+    AS_THE_ANSWER,
+    CUE,
+    EXPLAINS,
+    NOT,
+    Stated,
+    after_cue,
+    asks,
+    denied,
+    doubtful,
+    settled,
+    supposed,
+    taken_back,
+)
 from gpt_from_scratch.evals.written_numbers import Number, numbers_in, rewritten, without_emphasis
 
 _PLAIN = re.compile(r"\s{0,9}([-+]?(?:\d{1,400}\.?\d{0,400}|\.\d{1,400})(?:[eE][-+]?\d{1,4})?)\s{0,9}", re.ASCII)
@@ -23,13 +38,22 @@ _CONCLUDES = re.compile(
     re.I,
 )
 _SUMMING_UP = re.compile(r"\b(?:so|thus|therefore|hence|altogether|in total|total|overall|finally|in all)\b", re.I)
+_RESULTS = r"(?![^,]*\b(?:get|gives?|have|then|so)\b)"
+_SHOWS = re.compile(
+    rf"\b(?:check\w*|verif\w+|proof|test|since|because|as(?! a result| such)|recall|note|plug\w*|substitut\w+)\b{_RESULTS}",
+    re.I,
+)
+_SUPPOSES = re.compile(rf"\b(?:where|given|let|if|when|with|for|suppose|assum\w+)\b{_RESULTS}", re.I)
+_ASSIGNED = re.compile(r"([A-Za-z]\w{0,20})(?:\(\w{1,5}\))?\s?$")
 _NO_NUMBER = re.compile(
     r"\b(?:undefined|infinit\w*|inf|nan|indeterminate|impossible|unknown|cannot|can't|does not exist|doesn't exist|"
     r"no (?:real |such |unique )?(?:solution|answer|number|value)|don't know|do not know|"
     r"not (?:sure|known|enough|defined|a number))\b|∞",
     re.I,
 )
-_ALSO = re.compile(r"\s{0,3}(?:[,;]|(?:, )?(?:or|and)\s)\s{0,3}[A-Za-z]\w{0,8}\s{0,3}$")
+_LEADS_ON = re.compile(r"\b(?:so|thus|therefore|hence|then|giv(?:es|ing)|means|total|get)\b|→|⇒|=>|∴", re.I)
+_TOTAL = re.compile(r"total|sum|answer|result|ans|value|output", re.I)
+_SET = re.compile(r"^[^\w\n]{0,4}([A-Za-z]\w{0,20})\s?=\s?[-+]?[\d.]{1,20}\s{0,3}$", re.M)
 
 
 def read_number(text: str) -> float | None:
@@ -50,11 +74,16 @@ def read_number(text: str) -> float | None:
     if marked := [*re.finditer(r"⟦([^⟧]{0,200})⟧", text), *_MARKED.finditer(text)]:
         return settled([Stated(m.start(), m.end(), _alone(m[1]), AS_FINAL) for m in marked], text)
     numbers = numbers_in(text)
-    if named := _named(text, numbers):
+    named, refused = _named(text, numbers)
+    if named:
         return settled(named, text)
+    if refused:
+        return None
+    alone = numbers_in(text.strip().partition("\n")[0]) if numbers else []
+    stated = alone[0].value if len(alone) == 1 and re.fullmatch(r"\W*\S+\W*", text.strip().partition("\n")[0]) else None
     for reading in (_after_equals, _the_only_one):
         if found := reading(text, numbers):
-            return found[0]
+            return found[0] if stated in (None, found[0]) else None
     return None
 
 
@@ -65,12 +94,18 @@ def _alone(text: str) -> float | None:
     return found[0] if found else None
 
 
-def _named(text: str, numbers: Sequence[Number]) -> list[Stated[float]]:
-    """What follows "the answer is" and the like, up to the end of the sentence."""
+def _named(text: str, numbers: Sequence[Number]) -> tuple[list[Stated[float]], bool]:
+    """What follows "the answer is" and the like, up to the end of the sentence, and whether a number is denied to be it."""
     stated: list[Stated[float]] = []
+    refused = False
     at = 0
     for cue in CUE.finditer(text):
         if (found := after_cue(text, cue)) is None:
+            end = _end_of_sentence(text, cue.end())
+            first = bisect.bisect_left(numbers, cue.end(), key=lambda number: number.start)
+            if first < len(numbers) and numbers[first].start < end:
+                between = text[cue.end() : numbers[first].start]
+                refused |= NOT.search(between) is not None or doubtful(text, cue.start())
             continue
         start, weight = found
         end = _end_of_sentence(text, start)
@@ -80,8 +115,21 @@ def _named(text: str, numbers: Sequence[Number]) -> list[Stated[float]]:
         if not inside or asks(text, inside[0].end):
             continue
         value = _of_sentence(text, start, end, inside)
-        stated.append(Stated(cue.start(), inside[-1].end, value, weight))
-    return stated
+        ends = next((number.end for number in inside if number.value == value), inside[-1].end)
+        stated.append(Stated(cue.start(), ends, value, weight))
+    if not stated and (leading := _leading(text, numbers)) is not None:
+        stated.append(leading)
+    return stated, refused
+
+
+def _leading(text: str, numbers: Sequence[Number]) -> Stated[float] | None:
+    """The one number of the first line, where the next ones only explain it."""
+    line = text.lstrip().partition("\n")[0]
+    end = text.index(line) + len(line)
+    inside = [number for number in numbers[:2] if number.end <= end]
+    if len(inside) != 1 or not EXPLAINS.match(text, end):
+        return None
+    return Stated(0, end, inside[0].value, AS_THE_ANSWER)
 
 
 def _of_sentence(text: str, start: int, end: int, inside: Sequence[Number]) -> float | None:
@@ -108,32 +156,63 @@ def _end_of_sentence(text: str, start: int) -> int:
 
 
 def _after_equals(text: str, numbers: Sequence[Number]) -> tuple[float | None] | None:
-    """What follows the last "=" that a number follows; nothing where none does."""
+    """What follows the last "=" that a number follows and that says a result; nothing where no number follows any."""
     at = len(numbers)
-    last: tuple[re.Match[str], Number] | None = None
+    shows = supposes = False
     for equals in reversed([*_EQUALS.finditer(text)]):
         while at > 0 and numbers[at - 1].start >= equals.end():
             at -= 1
-        if at < len(numbers):
-            last = equals, numbers[at]
-            break
-    if last is None:
-        return None
-    equals, number = last
+        if at == len(numbers):
+            continue
+        clause = _clause(text, equals.start())
+        if _SHOWS.search(clause):  # "check: 2 + 2 = 4", "since 2 + 2 = 4"
+            if numbers[0].start < equals.start() and numbers[0].value == numbers[at].value:
+                return (numbers[0].value,)
+            shows = True
+        elif _SUPPOSES.search(clause):  # "let x = 3"
+            supposes = True
+        else:
+            return (_result(text, numbers, equals, at, last=not (shows or supposes)),)
+    return (None,) if supposes else None
+
+
+def _result(text: str, numbers: Sequence[Number], equals: re.Match[str], at: int, *, last: bool) -> float | None:
+    """The value of the number at place `at`, behind `equals`, where it is the result.
+
+    last: whether no equation follows, one that shows it or supposes something
+    """
+    number = numbers[at]
     if not _NEAR.match(text, equals.end(), number.start) or number.value is None:
-        return (None,)
-    before = [one for one in numbers[max(0, at - 1) : at] if one.start < equals.start()]
-    if before and _ALSO.match(text, before[0].end, equals.start()):
-        return (None,)  # "x = 5 or x = 7", "a = 5, b = 7"
+        return None
+    earlier = [*_EQUALS.finditer(text, max(0, equals.start() - 80), equals.start())]
+    places = [place for place in range(max(0, at - 8), at) if earlier and numbers[place].start >= earlier[-1].end()]
+    before = (
+        text[numbers[places[0]].end : equals.start()] if places else text[max(0, equals.start() - 60) : equals.start()]
+    )
+    written = [text[numbers[place].start : numbers[place].end] for place in places]
+    goes_on = _LEADS_ON.search(before) or set(written[:1]) & set(written[1:])
+    if places and re.match(r"\s{0,3}(?:[,;]|(?:and|or)\b)", before) and not goes_on:
+        return None  # "x = 5 or x = 7", "a = 5, b = 7", "f(2) = 5 and f(3) = 7"
+    if (name := _ASSIGNED.search(before)) and not _TOTAL.fullmatch(name[1]) and not _LEADS_ON.search(before):
+        others = _SET.findall(text, max(0, equals.start() - 400), equals.start())
+        if re.fullmatch(r"[^\w]*", before[: name.start()].rpartition("\n")[2]) and set(others) - {name[1]}:
+            return None  # "x = 1", and on the next line "y = 2"
     end = _end_of_sentence(text, number.end)
     later = {one.value for one in numbers[at + 1 :] if one.start > end and not one.aside}
-    return (number.value if later <= {number.value} else None,)
+    return number.value if not last or later <= {number.value} else None
+
+
+def _clause(text: str, end: int) -> str:
+    """What stands before `end` in its clause."""
+    return re.split(r"[.;,\n!?](?=\s|$)", text[max(0, end - 60) : end])[-1]
 
 
 def _the_only_one(text: str, numbers: Sequence[Number]) -> tuple[float | None] | None:
     """The one number there is outside of parentheses; of several, what the last sentence comes to."""
     shown = [number for number in numbers if not number.aside] or list(numbers)
     if not shown or _NO_NUMBER.search(text):
+        return None
+    if taken_back(text, shown[-1].end) or denied(text, shown[-1].start):
         return None
     if len({number.value for number in shown}) == 1:
         return (None if supposed(text, shown[0].start) or asks(text, shown[-1].end) else shown[0].value,)

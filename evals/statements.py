@@ -7,11 +7,17 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+EXPLAINS = re.compile(
+    r"\s*\n\s*\W{0,6}(?:explanation|explained|reason\w*|rationale|why|because|justification|analysis|since|erklärung|begründung|"
+    r"explication|explicación|解析|解释|理由|説明)",
+    re.I,
+)
+"""What introduces the reasons for an answer that stands alone on the lines before."""
 WINDOW = 160
 """Characters that are looked at on either side of a word such as "answer"."""
 
 CUE = re.compile(
-    r"(?<![a-z])(?:answer|ans|choice|option|letter|solution|response|selection|conclusion|verdict|final|correct|"
+    r"(?<![a-z])(?:answer|ans|choice|option|opción|opção|opzione|letter|solution|response|selection|conclusion|verdict|final|correct|"
     r"antwort|lösung|réponse|reponse|respuesta|resposta|risposta|svar|vastaus|antwoord|odpowied[źz]|odpověď|cevap|jawaban)"
     r"(?![a-z])|ответ|đáp án|答案|答え|回答|解答|正解|选项|選項|정답|답변|답은|답:|الإجابة|الجواب|उत्तर",
     re.I,
@@ -21,20 +27,63 @@ _IS = rf"(?:{VERB}|это|应该是|應該是|是|为|為|は|은|는|هي|هو|
 FILLER = (
     r"(?:(?:most likely|likely|probably|definitely|clearly|certainly|therefore|thus|then|hence|indeed|simply|still|actually|"
     r"now|really|also|the|my|correct|right|final|best|answer|option|choice|letter|one|labell?ed|marked|either|both|number|"
-    r"la|le|el|die|der|das|die|opción|opção|opzione|variante|вариант|选项|選項|lettre|letra|lettera|buchstabe|antwort)"
+    r"a letra|a alternativa|a opção|letra|alternativa|la|le|el|die|der|das|die|opción|opção|"
+    r"opzione|variante|вариант|选项|選項|lettre|lettera|buchstabe|antwort)"
     r"(?![a-z])[\s,:]{0,3}|l')"
 )
 _CONNECTED = re.compile(
     rf"[\"')\]]?\s{{0,3}}(?:(?:{_IS}|[:=→>–—]|-(?!\s?[\d.$])){{1,3}}\s{{0,4}}){{1,3}}(?:{FILLER}){{0,5}}[>\s]{{0,4}}",
     re.I,
 )
-_LATER = re.compile(rf"([^.\n:=?!;⟦]{{1,70}}?)\s{VERB}[:\s]{{0,3}}(?:{FILLER}){{0,5}}", re.I)
-NOT = re.compile(r"(?:\bnot\b|n't\b|\bnever\b|\bneither\b|\bexcept\b|\bcannot\b|\bno\b)", re.I)
+_LATER = re.compile(rf"([^.\n:=?!;⟦]{{1,70}}?)\s{_IS}[:\s]{{0,3}}(?:{FILLER}){{0,5}}", re.I)
+NOT = re.compile(
+    r"\b(?:not|never|neither|except|cannot|no|null|none|nil|n/a|não|non|nicht|kein\w*|pas|niet|geen|nie|inte|ikke|ikkje|ei|"
+    r"değil|không|не|нет|ليس\w*|ليست|bukan)\b|n't\b|不|没|沒|नहीं",
+    re.I,
+)
+_WRONG = (
+    r"(?:wrong|incorrect|false|mistaken|impossible|a (?:mistake|trap|distractor)|an error|"
+    r"not (?:right|correct|true|the answer|it))\b(?! to\b)"
+)
+_GAP = (  # the choice's own text, or a unit
+    r"(?:(?!\b(?:because|since|as|while|whereas|and|but|so|than|not|over|where)\b|\b(?-i:[A-Z])\b)[^.\n!?,;:]){0,50}?"
+)
+_BE = r"(?:is|are|was|looks|seems|must be|would be|has to be)"
+_THAT_IS = rf"(?:that|this|it|which)(?:'s|\s{_BE})\s(?:\w+ly\s)?{_WRONG}"
+_NEXT_SENTENCE = r"(?:[^.\n!?]{0,60}[.!?\n])?\s{0,3}(?:[^.\n!?]{0,40}[.!?\n]\s{0,3})?"
+_DENIALS = (
+    rf"{_GAP}\s{_BE}\s(?:(?:\w+ly|just|simply)\s){{0,2}}(?:{_WRONG}|(?:(?:ruled )?out|eliminated|not)\b)",
+    rf"{_GAP}\s(?:(?:is|are|was)n't|(?:cannot|can't) be(?! determined| known| inferred)|doesn't (?:work|fit)|"
+    r"can be (?:eliminated|ruled|rejected|excluded))\b",
+    r"(?:(?!\b(?-i:[A-Z])\b)[^.\n!?]){0,60}?\b(?:but|although|though|yet|however),?\s(?:i|we|it|this|that|they|he|she)\b"
+    rf"[^.\n]{{0,25}}?(?:\b(?:disagree|doubt)|\b{_WRONG}|(?:\bnot|n't)(?=[.,!;\n]|$))",
+    rf"[^.\n!?]{{0,60}}?\b(?:and )?{_THAT_IS}",
+    rf"[^.\n!?]{{0,60}}?\b(?:but|though|although) the (?!others?\b|rest\b)\w{{1,20}} (?:is|was) {_WRONG}",
+    rf"(?:[^.\n!?]{{0,60}}[.!?\n;,])?\s{{0,3}}(?:{_THAT_IS}|(?:but )?(?:i|we) (?:\w+ly )?(?:disagree|doubt)\b)",
+    rf"{_NEXT_SENTENCE}(?:(?:but|actually|hmm|well|or|though),?\s)?i(?:(?:'m| am) not (?:\w+ )?(?:sure|certain)|"
+    r" can(?:no|')t (?:tell|say)| (?:don't|do not) know)\b",
+    r"(?:\s?\b\w{1,12}\b){0,2}\s?\(?\b(?:(?:only )?(?:if|when)|unless|assuming|provided)\s(?!(?:i|i'm|my)\b)",
+    r"[^.\n!?,;。，]{0,12}(?:是错|是錯|不对|不對|不正确|不是|错误|錯誤|間違|誤り|ではな|ではあり|じゃな|틀[렸린]|"
+    r"[가이은는] ?아[니닙닌]|नहीं|değil)",
+    r"[^.\n!?,;]{0,12}\s(?:ist falsch|est (?:faux|incorrecte?)|es (?:falsa?|incorrect[ao])|неверн)",
+)
+_TAKEN_BACK = re.compile("|".join(_DENIALS), re.I)
+_BY_OTHERS = re.compile(
+    r"\b(?:everyone|everybody|they|he|she|people|someone|somebody|some|many|others|students?|you|friend|author|textbook|book|"
+    r"user|teacher)\b(?:\s\w+){0,2}?\s(?:says?|said|thinks?|thought|claims?|claimed|believes?|believed|argue[sd]?|guess(?:ed)?)\b"
+    r"[^.\n,]{0,12}$|\bothers\b[^.\n]{0,20}$|\b(?:student|user|friend|author|someone|model|guesser|answerer)'s\s$|"
+    r"\b(?:used to|supposedly|allegedly|told (?:me|us)|"
+    r"(?:is|it's|was) (?:\w+ly |often |sometimes )?(?:said|claimed|believed|argued|thought))\b[^.\n,]{0,12}$",
+    re.I,
+)
 _SUPPOSED = re.compile(
     r"\b(?:if|whether|unless|suppose|supposing|assume|assuming|why|could|might|may|had|either way)\b", re.I
 )
 _DOUBTED = re.compile(
-    r"(?:\bnot|n't|\bnever|\bdoubt|\bno|\bhardly)\s(?:(?!\bbut\b)[^,]){0,25}$|\b(?:is|are)\s(?:the\s)?$", re.I
+    r"(?:\bnot|n't|\bnever|\bdoubt|\bno|\bhardly)\s(?:(?!\bbut\b)[^,]){0,25}$|\b(?:is|are)\s(?:the\s)?$|"
+    r"\b(?:each|every|any|both|all|other|these|those|wrong|incorrect)\s(?:\w+\s)?$|"
+    r"\b(?:probability|chances?|likelihood|odds)\b[^.,]{0,12}\bthat\b[^.,]{0,20}$",
+    re.I,
 )
 _CORRECTED = re.compile(
     r"\b(?:wait|actually|correction|sorry|scratch that|on second thoughts?|reconsider\w*|re-?check\w*|mistake\w*|mistaken|"
@@ -62,7 +111,10 @@ def settled(stated: Sequence[Stated[T]], text: str) -> T | None:
     A heavier one counts before a lighter one. Of others that contradict each other the last counts where the words between
     say that it corrects the one before; else none does.
     """
-    current, *others = sorted(stated, key=lambda one: (one.start, -one.weight))
+    kept = [one for one in stated if not taken_back(text, one.end)]
+    if not kept:
+        return None
+    current, *others = sorted(kept, key=lambda one: (one.start, -one.weight))
     for one in others:
         if one.weight > current.weight:
             current = one
@@ -107,7 +159,18 @@ def supposed(text: str, start: int) -> bool:
 def doubtful(text: str, start: int) -> bool:
     """Whether the clause before `start` supposes, asks or denies what follows."""
     clause = _clause(text, start)
-    return _SUPPOSED.search(clause) is not None or _DOUBTED.search(clause) is not None
+    return any(pattern.search(clause) for pattern in (_SUPPOSED, _DOUBTED, _BY_OTHERS))
+
+
+def denied(text: str, start: int) -> bool:
+    """Whether the clause before `start` says that what follows is not so, or that others say it."""
+    clause = re.split(r"\bbut\b", _clause(text, start))[-1]
+    return NOT.search(clause) is not None or _BY_OTHERS.search(clause) is not None
+
+
+def taken_back(text: str, end: int) -> bool:
+    """Whether what follows `end` denies what was said there, or makes it depend on something."""
+    return _TAKEN_BACK.match(text[end : end + 160]) is not None
 
 
 def _clause(text: str, start: int) -> str:

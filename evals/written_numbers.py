@@ -25,11 +25,12 @@ _REWRITTEN: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"\\(?:le|leq|ge|geq|lt|gt|pm|neq?)(?![a-z])"), "≤"),
     (re.compile(rf"(?<=[{_CJK}])(?=[-+\d$.])|(?<=\d)(?=[{_CJK}])"), " "),
     (re.compile(r"\b(?:minus|negative)\s(?=[\d.$])", re.I), "-"),
+    (re.compile(r"等于|等於"), "="),
 ]
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _SUPERSCRIPT = re.compile(r"(?<=[\d)])([⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,4})")
 _FRACTION = re.compile(f"(\\d?)\\s?([{''.join(_VULGAR)}])")
-_EMPHASIS = re.compile(r"[*_`~]+")
+_EMPHASIS = re.compile(r"[*_`]+")
 
 _NUMBER = re.compile(
     r"""(?<![^\W_]) (?<![\d.]) (?<!\d[,'])
@@ -50,15 +51,27 @@ _UNIT = re.compile(
 _SCALE = re.compile(r"\s?(thousand|million|billion|trillion|hundred)(?![a-z])", re.I)
 _SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
 _UNSURE_AFTER = re.compile(
+    r"[\u0300-\u036f]|\s?[~〜]\s?\d|\s[rR]\s?\d|[^\S\n]\d|[₀-₉]|"
+    r"\s(?:at (?:most|least)|in base|base|more than|less than|fewer than|or so)\b|\s?(?:以上|以下|以内|이상|이하|미만|초과)|"
     r"\s?[kKMB](?![A-Za-z])|\s?(?:dozen|score|mn|bn|mil)\b|\s?[万億亿千百]|:\d|\s?[\^√π!]+\s?[\d({a-z]|[\^√π({]|"
     r"\s?\\(?:sqrt|pi|cdot|div)|\s?[*×/÷^+]\s?[-+]?[\w(.\\√]|\s?x\s?[\d(]|\s?±|\s?\\pm|-\w|\s-\s?[\d(.]|\s-\s[a-z](?![a-z])|"
     r"\s?\.\.\s?\d|/|,\s?[-+]?\d|\s?(?:and|or|to|(?:out )?of)\s(?:[$€£]\s?)?[-+]?\d|[;]\s?\d|%\s?(?:of|off)\b|"
-    r"\s(?:squared|cubed|plus|minus|times|mod|choose|divided|multiplied|factorial|to the)\b|"
+    r"\s(?:squared|cubed|plus|minus|times\s(?:[\d(]|[a-z]\b|as|more|bigger|larger|the|that)|"
+    r"mod|choose|divided|multiplied|factorial|to the)\b|"
     r"\s(?:and an? (?:half|third|quarter|eighth)|or (?:more|less|fewer|greater|higher|lower)|and (?:up|above|more))\b|\+(?!\d)|"
-    r"\s?(?:<(?![/|<])|>(?!>)|[≤≥≠])|\.\(|[.)]\s{1,2}[-+]?\d"
+    r"\s?(?:<(?![/|<])|>(?!>)|[≤≥≠])|\.\(|[.)][^\S\n]{1,2}[-+]?\d|"
+    r"\s?(?:Millionen|Mio|Mrd|Milliarden|Tausend|mille|millones|milhões|milioni|milliards?|тыс\w*|млн|млрд|миллион\w*|"
+    r"миллиард\w*|lakhs?|crores?)\b|\s(?:max|min)(?:imum)?\b|\s(?:degrees )?(?:below|above)\b|\s?→\s?\d"
 )
 _UNSURE_BEFORE = re.compile(
-    r"(?:[/<>≤≥≠±^√#{|×÷]|\*\*?|!=|[<>]=|\bat (?:least|most)|\b(?:more|less|fewer|greater|smaller|larger|higher|lower) than|"
+    r"(?:[∛∜]|\b(?:log|ln|lg|exp|sin|cos|tan|cot|sec|csc|sqrt|floor|ceil)(?:_?\{?\w{1,3}\}?|[₀-₉]+)?[^\S\n]?[({]?|"
+    r"\d\s?[~〜]|[A-Za-z]-|≡|\d\s?→|\b(?:by|mod|modulo|base|http|error|status|code|year|room|"
+    r"as (?:many|much) as|(?:min|max)imum of|within|über|unter|bis zu|jusqu'à|hasta|até|"
+    r"fino a|fast|beinahe|casi|quasi|quase|presque|почти|до)|"
+    r"\b(?:mindestens|höchstens|wenigstens|au (?:moins|plus)|al (?:menos|máximo)|como m[áí]\w+|pelo menos|no m[áa]ximo|almeno|"
+    r"больше|меньше|более|менее|(?:plus|moins) de|m[áa]s de|menos de|mais de|(?:più|meno) di|(?:mehr|weniger) als)|"
+    r"至少|至多|最多|最少|大于|大於|小于|小於|超过|超過|不到|"
+    r"[/<>≤≥≠±^√#{|×÷]|\*\*?|!=|[<>]=|\bat (?:least|most)|\b(?:more|less|fewer|greater|smaller|larger|higher|lower) than|"
     r"\bup to|\b(?:under|over|between|below|above|nearly|almost)|\\sqrt|"
     r"\b(?:half|thirds?|quarters?|root|square|cube|one|two|three|four|five|percent|multiples?|factors?|logarithm|inverse|"
     r"reciprocal|opposite) (?:of|in)|\b(?:twice|double|triple|times|plus|divided by|multiplied by)|"
@@ -74,6 +87,7 @@ _LABELLED = re.compile(
 _DENIED = re.compile(
     r"(?:\bnot|n't|\brather than|\binstead of|\bnever)\s(?:just |about |only |equal to |be |exactly )?[$€£]?$", re.I
 )
+_POWER_OF_A_UNIT = re.compile(r"\d\s{0,3}(?:[kcm]?m|ft|in|s|yd|mi|units?|inches|meters|metres)\s?\^\s?\{?$")
 _NUMBERING = re.compile(r"\s{0,8}\(?\d{1,2}[.)]\s+(?=\S)")
 _MAY_BE_SIGNED = re.compile(r"(?:^|[=≈:(⟦→,]|\b(?:is|are|be|equals|was|about|exactly|get|gives))\s?$")
 
@@ -135,6 +149,8 @@ def numbers_in(text: str) -> list[Number]:
         before = text[max(0, match.start() - 40) : match.start()]
         if match.start() < ended or match.start() == numbered or _LABELLED.search(before) or _DENIED.search(before):
             continue
+        if _POWER_OF_A_UNIT.search(before):
+            continue
         value, end = _value(match, before, text, aside=depth > 0)
         ended = end
         found.append(Number(match.start(), end, value, depth > 0))
@@ -166,10 +182,16 @@ def _value(match: re.Match[str], before: str, text: str, *, aside: bool) -> tupl
     decade = after.startswith("s") and re.fullmatch(r"\d{3}0", match["body"])
     if re.match(r"[^\W\d_]", after) and (decade or not _UNIT.match(after)):
         return None, end
+    if "." in match["body"] and re.match(r"\.{2}|…", after):  # 0.333...
+        return None, end
     if _UNSURE_AFTER.match(after) or _UNSURE_BEFORE.search(before):
         return None, end
     if after.startswith("!") and not re.search(r"[^\W\d_]{2,}[^=]{0,12}$", before):  # a factorial
         return None, end
+    if re.fullmatch(r"(?:19|20)\d\d", match[0]) and re.search(
+        r"\b(?:in|since|until|from|of|early|late|mid)[\s-]$", before
+    ):
+        return None, end  # a year
     if sign and not _signs(sign, before):
         return None, end
     if size is None or size == float("inf"):
