@@ -23,6 +23,8 @@ from gpt_from_scratch.tokenizer.unicode_table import KINDS, PROPERTIES, UNICODE_
 from tests.tokenizer.texts import SCRIPTS, fuzz, texts
 
 NAMES = pytest.mark.parametrize("pattern", PATTERNS)
+SKIPPING = [r"\p{L}+", r" ?\p{L}+|\p{N}{1,2}?(?!x)", r"ab|b[a-z]", r"\w+|[.,!?;:\"]| +", r"(?<=e)\w+", r"[^\s]+"]
+ALL = pytest.mark.parametrize("pattern", [*PATTERNS, *SKIPPING])
 
 
 def split_by_kernel(pattern: str, text: str, raw: bool = False) -> list[bytes]:
@@ -39,21 +41,24 @@ def split_by_kernel(pattern: str, text: str, raw: bool = False) -> list[bytes]:
     return [bytes(data[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
 
 
-@NAMES
+@ALL
 @fuzz
 @given(text=texts)
 def test_the_automaton_finds_the_words_of_the_expression(pattern: str, text: str) -> None:
-    assert split_by_kernel(pattern, text) == [word.encode() for word in splitter(pattern)(text)]
+    if "(?<" not in pattern:  # which has no automaton
+        assert split_by_kernel(pattern, text) == [word.encode() for word in splitter(pattern)(text)]
 
 
-@NAMES
+@ALL
 def test_the_words_of_a_long_text(pattern: str) -> None:
     """Longer than a block of the kernel, with words across its edges, and words longer than a block."""
+    if "(?<" in pattern:  # which has no automaton
+        return
     text = ("".join(SCRIPTS) * 200) + " " * 70_000 + "x" + "y" * 70_000 + "\n " * 40_000
     assert split_by_kernel(pattern, text) == [word.encode() for word in splitter(pattern)(text)]
 
 
-@NAMES
+@ALL
 @fuzz
 @given(text=texts)
 def test_nothing_is_lost(pattern: str, text: str) -> None:
@@ -100,17 +105,18 @@ def test_the_unicode_table_is_tiktokens_and_hugging_faces(name: str) -> None:
     assert len(kinds()) == 0x110000
 
 
-@NAMES
+@ALL
 @fuzz
 @given(data=st.binary(max_size=30))
 def test_bytes_that_are_not_utf8(pattern: str, data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
     words = [word.encode("utf-8", "surrogateescape") for word in splitter(pattern)(text)]
-    assert split_by_kernel(pattern, text, raw=True) == words
+    if "(?<" not in pattern:  # which has no automaton
+        assert split_by_kernel(pattern, text, raw=True) == words
     assert b"".join(words) == data
 
 
-@NAMES
+@ALL
 @fuzz
 @given(text=texts, place=st.integers(0, 40), more=texts)
 def test_a_cut_gives_the_words_of_the_whole(pattern: str, text: str, place: int, more: str) -> None:
