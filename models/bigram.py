@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from gpt_from_scratch.kernels.attention import attention
 from gpt_from_scratch.kernels.layer_norm import layer_norm
+from gpt_from_scratch.models.sampling import NonFiniteLogitsError
 from gpt_from_scratch.support.settings import check_settings
 
 Stage = Literal[
@@ -130,10 +131,6 @@ class Layer(nn.Module):
         """x + dropout(inner(norm(x))), or what of it the stage has."""
         out: Tensor = self.dropout(self.inner(self.norm(x)))
         return x + out if self.residual else out
-
-
-class NonFiniteLogitsError(ValueError):
-    """There is no distribution to draw from."""
 
 
 class BigramLanguageModel(nn.Module):

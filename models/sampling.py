@@ -12,6 +12,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 
+class NonFiniteLogitsError(RuntimeError):
+    """There is no distribution to draw from: the weights are damaged, or those of a model that diverged."""
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How to choose the next token.
@@ -92,7 +96,7 @@ def sample_rows(
     that number: so a row's tokens do not depend on the others, and the batch needs one pass, on the logits' device.
 
     Raises:
-        RuntimeError: logits that are not numbers.
+        NonFiniteLogitsError: logits that are not numbers.
     """
     chosen = logits.argmax(-1)
     if any(s.temperature > 0 for s in settings):
@@ -111,7 +115,9 @@ def sample_rows(
     own = logits.gather(1, chosen.unsqueeze(1)).squeeze(1) - logits.logsumexp(-1)
     logprobs: list[float] = own.tolist()
     if not all(map(math.isfinite, logprobs)):
-        raise RuntimeError("the model's logits are not finite: its weights are damaged or its training diverged")
+        raise NonFiniteLogitsError(
+            "the model's logits are not finite: its weights are damaged or its training diverged"
+        )
     return chosen.tolist(), logprobs
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gpt_from_scratch.support.described import shown
-from gpt_from_scratch.support.files import write_whole
+from gpt_from_scratch.support.files import retried, write_whole
 
 CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE = "config.json", "model.safetensors", "model.safetensors.index.json"
 FLOATS = ("F64", "F32", "F16", "BF16")
@@ -104,9 +104,13 @@ def read_file(path: Path, names: Iterable[str] | None = None) -> dict[str, Tenso
     Raises:
         ValueError: the file is damaged.
     """
-    try:
+
+    def attempt() -> dict[str, Tensor]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in (file.keys() if names is None else names)}
+
+    try:
+        return retried(attempt)
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged or not a safetensors file: {error}") from error
 
@@ -121,7 +125,7 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(retried(lambda: path.read_text(encoding="utf-8")))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(value, dict):
@@ -130,10 +134,14 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _header(path: Path) -> dict[str, Entry]:
-    try:
+
+    def attempt() -> dict[str, Entry]:
         with safe_open(path, framework="pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             return {name: Entry(path, name, part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
+
+    try:
+        return retried(attempt)
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged or not a safetensors file: {error}") from error
 

@@ -26,8 +26,8 @@ from gpt_from_scratch.support.visible import visible
 
 MISTAKE, INTERRUPTED, NOBODY_READS = 2, 128 + signal.SIGINT, 128 + signal.SIGPIPE
 MOST_LINES = 3
-MISTAKES = (ValueError, OSError, RuntimeError, ImportError)
-"""What a user can put right: a value, a file, the machine, a package that is missing."""
+MISTAKES = (ValueError, OSError, RuntimeError, ImportError, MemoryError)
+"""What a user can put right: a value, a file, the machine and what is asked of it, a package that is missing."""
 DEFECTS = (RecursionError, NotImplementedError)
 """Subclasses of these that no user can put right."""
 

@@ -90,12 +90,21 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         with retried(lambda: temporary.open("rb")) as file:
-            os.fsync(file.fileno())
+            sync_file(file.fileno(), path)
         rename(temporary, path)
         sync_folder(path.parent)
     finally:
         with contextlib.suppress(OSError):  # hidden, and in nobody's way
             remove(temporary)
+
+
+def sync_file(file: int, path: Path) -> None:
+    """Bring an open file to the disk; an error names the file, which that of the system does not."""
+    try:
+        os.fsync(file)
+    except OSError as error:
+        error.filename = os.fspath(path)
+        raise
 
 
 @contextlib.contextmanager

@@ -19,6 +19,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from gpt_from_scratch.support.files import retried
+
 LOCK_FILE = ".lock"
 """The name of a folder's lock, inside it."""
 WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
@@ -73,7 +75,9 @@ def locked(path: Path, what: str, instead: str, *, family: Sequence[str] = (), p
         yield
         return
     started = time.monotonic()
-    folder = os.open(path.parent, os.O_RDONLY)  # the file is found by it, also where the folder is moved meanwhile
+    folder = retried(
+        lambda: os.open(path.parent, os.O_RDONLY)
+    )  # the file is found by it, also where the folder is moved meanwhile
     try:
         while (taken := _take(folder, path)) is None:
             waited, holder = time.monotonic() - started, _holder(folder, path.name)
@@ -86,8 +90,9 @@ def locked(path: Path, what: str, instead: str, *, family: Sequence[str] = (), p
             _write_note(taken.file, family)
             yield
         finally:
-            if _is_at(folder, taken.name, taken.file):
-                os.unlink(taken.name, dir_fd=folder)
+            with contextlib.suppress(OSError):  # a file that stays is taken over: what the block did is no less done
+                if _is_at(folder, taken.name, taken.file):
+                    os.unlink(taken.name, dir_fd=folder)
             os.close(taken.file)
     finally:
         os.close(folder)
@@ -98,7 +103,7 @@ def _take(folder: int, path: Path) -> _Taken | None:
     import fcntl
 
     while True:
-        file = _open(folder, path)
+        file = retried(lambda: _open(folder, path))
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_at(folder, path.name, file):  # else its last holder removed it meanwhile
@@ -123,6 +128,7 @@ def _open(folder: int, path: Path) -> int:
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
             raise ValueError(f"{path} is a link or a folder, where a lock would lie: remove it") from error
+        error.filename = os.fspath(path)  # the system knows only its name in the folder
         raise
     about = os.fstat(file)
     content = os.pread(file, LONGEST_NOTE, 0) if stat.S_ISREG(about.st_mode) else b"?"

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gpt_from_scratch.kernels.registry import Choice, load_ops, use_backend
 from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.models.sampling import NonFiniteLogitsError
 from gpt_from_scratch.training.checkpoints import CheckpointStore, NonFiniteError
 from gpt_from_scratch.training.config import TrainConfig, as_json
 from gpt_from_scratch.training.corpus import Corpus
@@ -282,16 +283,20 @@ class Trainer:
         with self._whole_model(needed=self.ranks.is_first) as model:
             if not self.ranks.is_first:
                 return
-            self.samples = draw_samples(
-                model,
-                self.corpus,
-                count,
-                max_tokens=run.sample_tokens,
-                temperature=run.temperature,
-                top_p=run.top_p,
-                seed=step,
-                should_stop=lambda: self.stop.requested,
-            )
+            try:
+                self.samples = draw_samples(
+                    model,
+                    self.corpus,
+                    count,
+                    max_tokens=run.sample_tokens,
+                    temperature=run.temperature,
+                    top_p=run.top_p,
+                    seed=step,
+                    should_stop=lambda: self.stop.requested,
+                )
+            except NonFiniteLogitsError as error:  # whether the run has to end, its steps and its next save decide
+                self.display.warn(f"no samples at step {step}: {error}")
+                return
         for sample in self.samples:
             self.folder.record("sample", step, **sample._asdict())
         self.display.samples(step, self.samples)

@@ -1,8 +1,11 @@
 """Where a learning command puts what it learned: a folder of its own, so that no experiment writes over another."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from gpt_from_scratch.support.files import ensure_folder, new_folder
+from gpt_from_scratch.support.lock import LOCK_FILE, locked
 
 
 def check_place(out: Path | None) -> None:
@@ -16,6 +19,29 @@ def check_place(out: Path | None) -> None:
     there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists() or path.is_symlink())
     if not there.is_dir():
         raise ValueError(f"--out {out} cannot be a folder: {there} is a file. Name another place")
+
+
+@contextlib.contextmanager
+def own_place(out: Path | None) -> Iterator[None]:
+    """An --out that no other process learns into while the block runs. Without --out each gets a folder of its own.
+
+    Raises:
+        ValueError: as `check_place`.
+        HeldError: another process learns into it.
+    """
+    check_place(out)
+    if out is None:
+        yield
+        return
+    new = not out.exists()
+    ensure_folder(out)
+    try:
+        with locked(out / LOCK_FILE, f"another process is writing what it learns into {out}", "give another --out"):
+            yield
+    finally:
+        if new:
+            with contextlib.suppress(OSError):  # something was written
+                out.rmdir()
 
 
 def results_folder(out: Path | None, default: Path) -> Path:

@@ -30,7 +30,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from gpt_from_scratch.kernels.registry import use_backend
-from gpt_from_scratch.models.bigram import ADDS, STAGES, NonFiniteLogitsError, Stage
+from gpt_from_scratch.models.bigram import ADDS, STAGES, Stage
 from gpt_from_scratch.support.arguments import ArgumentParser, settings
 from gpt_from_scratch.support.files import write_bytes, write_text
 from gpt_from_scratch.support.json_text import json_text
@@ -41,7 +41,7 @@ from gpt_from_scratch.training.bigram_figures import draw_curves, draw_ladder
 from gpt_from_scratch.training.bigram_loop import PRESETS, BigramTraining, Evaluation, Trained, train
 from gpt_from_scratch.training.data.shakespeare import tiny_shakespeare
 from gpt_from_scratch.training.data.text import read_texts, split_texts
-from gpt_from_scratch.training.results_folder import check_place, results_folder
+from gpt_from_scratch.training.results_folder import own_place, results_folder
 
 
 def read(path: Path | None) -> tuple[str, str]:
@@ -180,6 +180,6 @@ def run(config: BigramTraining, console: Console) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and run it."""
     config = parse(arguments)
-    check_place(config.out)
     torch.set_num_threads(config.threads)
-    run(config, Console())
+    with own_place(config.out):
+        run(config, Console())

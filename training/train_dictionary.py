@@ -37,7 +37,7 @@ from gpt_from_scratch.support.json_text import json_text
 from gpt_from_scratch.support.settings import Threads, check_settings
 from gpt_from_scratch.support.streams import surviving
 from gpt_from_scratch.training.drawing import plain_text, png
-from gpt_from_scratch.training.results_folder import check_place, results_folder
+from gpt_from_scratch.training.results_folder import own_place, results_folder
 
 COLUMNS = 5
 """Images in a row of the picture."""
@@ -224,8 +224,8 @@ def report(config: DictionaryConfig, results: list[Result], console: Console, fo
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line, learn, report, write."""
     config = settings(DictionaryConfig, arguments, prog="gpt learn dictionary", description=__doc__)
-    check_place(config.out)
     torch.set_num_threads(config.threads)
-    results = [learn(config, seed) for seed in range(config.seed, config.seed + config.n_seeds)]
-    folder = write(config, results)
+    with own_place(config.out):
+        results = [learn(config, seed) for seed in range(config.seed, config.seed + config.n_seeds)]
+        folder = write(config, results)
     report(config, results, Console(), folder)

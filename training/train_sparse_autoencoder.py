@@ -55,7 +55,7 @@ from gpt_from_scratch.support.settings import Threads, check_settings
 from gpt_from_scratch.support.streams import surviving
 from gpt_from_scratch.training.data.text import read_texts
 from gpt_from_scratch.training.feature_map import Method, require
-from gpt_from_scratch.training.results_folder import check_place, results_folder
+from gpt_from_scratch.training.results_folder import own_place, results_folder
 from gpt_from_scratch.training.run_texts import Texts, split_sequences, texts_of_run
 from gpt_from_scratch.training.run_texts import sequences as sequences
 from gpt_from_scratch.training.sparse_autoencoder_curve import Point, as_json, curve, draw_curve
@@ -320,13 +320,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Parse the command line, learn, write, report."""
     console = Console()
     config = parse(arguments)
-    check_place(config.out)
     torch.set_num_threads(config.threads)
     results = Results(config, console)
-    if config.source is None:
-        known(config, results)
-    else:
-        in_a_model(config, config.source, results)
+    with own_place(config.out):
+        if config.source is None:
+            known(config, results)
+        else:
+            in_a_model(config, config.source, results)
     for name, value in results.rows:
         console.print(f"{name:<20} {value}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"written to {results.folder}/", highlight=False, soft_wrap=True, markup=False)

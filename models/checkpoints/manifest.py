@@ -8,6 +8,7 @@ It is written last, so its presence says that everything else was written; its o
 import hashlib
 import json
 import re
+import stat
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -69,24 +70,30 @@ def damage(folder: Path, step: int | None = None, read: Collection[str] = ()) ->
     if step is not None and made_at != step:
         return [f"{path} is the manifest of step {made_at}, not of step {step}: the folder was renamed or mixed up"]
     lines = [line for name, about in written.items() if (line := _difference(folder, name, about))]
-    stray = [name for name in read if name not in written and (folder / name).exists()]
+    stray = [name for name in read if name not in written and retried((folder / name).exists)]
     return lines + [f"{folder / name} is not one of the checkpoint's files: it was put there later" for name in stray]
 
 
 def _difference(folder: Path, name: str, written: object) -> str | None:
     path = folder / name
     # The hash proves that nothing changed by accident, not who wrote it: a name still may not lead out of the folder.
-    if not re.fullmatch(r"(?!\.)[\w.-]+(/(?!\.)[\w.-]+)?", name, re.ASCII) or path.is_symlink():
-        return f"{folder / MANIFEST_FILE} names {shown(name)}, which is not a plain file inside the checkpoint"
+    outside = f"{folder / MANIFEST_FILE} names {shown(name)}, which is not a plain file inside the checkpoint"
+    if not re.fullmatch(r"(?!\.)[\w.-]+(/(?!\.)[\w.-]+)?", name, re.ASCII):
+        return outside
     if not isinstance(written, dict) or type(written.get("bytes")) is not int:
         return f"{folder / MANIFEST_FILE} is damaged: it does not say how large {name} is"
     try:
-        if not path.is_file():
-            return f"{path} is missing"
-        if (size := path.stat().st_size) != written["bytes"]:
-            return f"{path} is damaged: it has {size:,} bytes, it was written with {shown(written['bytes'])}"
+        found = retried(path.lstat)
+        if stat.S_ISLNK(found.st_mode):
+            return outside
+        if not stat.S_ISREG(found.st_mode):
+            return f"{path} is missing: what bears its name is no file"
+        if found.st_size != written["bytes"]:
+            return f"{path} is damaged: it has {found.st_size:,} bytes, it was written with {shown(written['bytes'])}"
         if sha256(path) != written.get("sha256"):
             return f"{path} is damaged: its SHA-256 is not the one it was written with"
+    except FileNotFoundError:
+        return f"{path} is missing"
     except OSError as error:
         return f"{path} cannot be read: {error}"
     return None

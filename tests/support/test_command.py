@@ -23,6 +23,7 @@ def raises(error: BaseException) -> int:
         (PermissionError(13, "Permission denied", "a/b"), 2, "error: a/b: permission denied\n"),
         (OSError(36, "File name too long", "x" * 300), 2, f"error: {'x' * 300}: file name too long\n"),
         (RuntimeError("no GPU here"), 2, "error: no GPU here\n"),
+        (MemoryError("Unable to allocate 7 TiB"), 2, "error: Unable to allocate 7 TiB\n"),
         (ImportError("needs pydantic"), 2, "error: needs pydantic\n"),
         (ValueError(), 2, "error: ValueError\n"),
         (ValueError("a\x1b[2Jb"), 2, "error: a␛[2Jb\n"),

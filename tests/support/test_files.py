@@ -152,6 +152,16 @@ def test_after_a_failed_fsync_the_file_is_written_anew(tmp_path: Path, monkeypat
     assert (tmp_path / "file").read_bytes() == b"new" and len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_file_that_cannot_be_brought_to_the_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(file: int) -> None:
+        raise OSError(errno.EROFS, "no")
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(OSError, match="no") as told:
+        write_bytes(tmp_path / "file", b"new")
+    assert told.value.filename == str(tmp_path / "file") and list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.usefixtures("_no_pauses")
 def test_a_rename_whose_answer_was_lost_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "source").write_bytes(b"new")

@@ -44,6 +44,15 @@ def test_both_ways_to_call_it(words: list[str], status: int, says: str) -> None:
     assert "Traceback" not in run.stderr and (status != 2 or len(run.stderr.splitlines()) <= 3)
 
 
+def test_a_second_ctrl_c_ends_gpt_train_as_it_ends_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpt_from_scratch.training import launch, train_gpt2
+
+    told: list[bool] = []
+    monkeypatch.setattr(train_gpt2, "run", lambda words, ranks, ends_process: told.append(ends_process) or 0)
+    assert launch.main(["tiny"]) == train_gpt2.process(["tiny"]) == 0
+    assert told == [True, True]
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = "import sys, gpt_from_scratch.__main__ as m; m.usage(); sys.exit(bool({'torch', 'tyro'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

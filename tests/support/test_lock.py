@@ -78,6 +78,45 @@ def test_the_attempt_that_this_one_replaces_is_waited_for(tmp_path: Path) -> Non
         pass
 
 
+@pytest.mark.parametrize("call", ["stat", "unlink"])
+def test_a_lock_that_cannot_be_removed_undoes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def fails(*given: object, **more: object) -> None:
+        raise OSError(errno.EIO, "no")
+
+    done = False
+    with monkeypatch.context() as patch, locked(tmp_path / ".lock", *WHAT):
+        patch.setattr(os, call, fails)
+        done = True
+    assert done and (tmp_path / ".lock").exists()
+    with locked(tmp_path / ".lock", *WHAT):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fails_for_a_moment_takes_a_lock_and_one_that_stays_so_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, failures = os.open, 1
+
+    def fails(path: str, *given: int, **more: int) -> int:
+        nonlocal failures
+        if path == ".lock" and failures:
+            failures -= 1
+            raise OSError(errno.EIO, "no", path)
+        return opened(path, *given, **more)
+
+    monkeypatch.setattr("gpt_from_scratch.support.files.PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(os, "open", fails)
+    with locked(tmp_path / ".lock", *WHAT):
+        assert failures == 0
+    failures = 10
+    with pytest.raises(OSError, match="no") as told, locked(tmp_path / ".lock", *WHAT):
+        pass
+    assert told.value.filename == str(tmp_path / ".lock")
+
+
 def test_two_threads_are_two_holders(tmp_path: Path) -> None:
     told = pytest.raises(HeldError, match=f"process {os.getpid()} on")
     with locked(tmp_path / ".lock", *WHAT), told, locked(tmp_path / ".lock", *WHAT):

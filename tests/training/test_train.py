@@ -384,3 +384,13 @@ def test_a_run_that_waits_for_ever_saves_and_goes_on(run: Run, arguments: list[s
     folder = run("never", *never, "--steps", "4")
     assert train(parse(["--resume", str(folder), "--run.timeout", "inf"]), Ranks())
     assert json.loads((folder / "config.json").read_text(encoding="utf-8"))["optimizer"]["grad_clip"] == "inf"
+
+
+def test_a_model_that_writes_nothing_does_not_decide_how_its_run_ends(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    diverges = ["--optimizer.weight-decay", "1e30", "--run.sample-every", "1", "--run.checkpoint-every", "0"]
+    assert train_gpt2.main([*arguments, *diverges, "--run.name", "diverged"]) == train_gpt2.EXIT_NOT_FINITE
+    said = capsys.readouterr()
+    assert "warning: no samples at step 2: the model's logits are not finite" in said.out
+    assert said.err.startswith("error: ") and "Lower the learning rate" in said.err

@@ -218,14 +218,18 @@ class CheckpointStore:
         return True
 
     def best(self) -> Best | None:
-        """The best checkpoint that `mark_best` noted; None if none was, or it is gone."""
+        """The best checkpoint that `mark_best` noted; None if none was, or it is gone.
+
+        Raises:
+            OSError: the note cannot be read now, which says nothing of it: nothing may be put in its place.
+        """
         path = self.folder / BEST_FILE
         try:
             document = json.loads(retried(lambda: path.read_text(encoding="utf-8")))
             best: Best = build(Best, document)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, RecursionError) as error:
+        except (IsADirectoryError, ValueError, TypeError, RecursionError) as error:
             self._warn(f"{path} is damaged and left out: {error!r}")
             return None
         return best if best.step in self.steps() else None
@@ -332,7 +336,8 @@ class CheckpointStore:
         ensure_folder(self.folder)
         for leftover in self.folder.glob(".*.tmp"):
             if leftover != temporary:
-                remove(leftover)
+                with contextlib.suppress(OSError):  # hidden, and in nobody's way: the next save tries again
+                    remove(leftover)
         for path in sorted(self.folder.iterdir()):
             if (step := checkpoint.step_of(path)) is None:
                 continue

@@ -1,9 +1,12 @@
 """What a store promises: exact state, rotation, and nothing saved that is not finite."""
 
+import errno
 import json
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -288,3 +291,50 @@ def test_any_note_of_the_best_is_left_out_where_it_is_none(tmp_path: Path, text:
     assert store.best() is None and "best.json is damaged" in told[0]
     store.save(20, **state_at(20))
     assert_is_step(CheckpointStore(tmp_path).load(), 20)
+
+
+def test_what_cannot_be_removed_stops_no_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rmtree = shutil.rmtree
+
+    def fails(path: Path, ignore_errors: bool = False) -> None:
+        if path.name.startswith(".step-00000001.") and not ignore_errors:
+            raise OSError(errno.EIO, "no", str(path))
+        rmtree(path, ignore_errors)
+
+    told: list[str] = []
+    store = CheckpointStore(tmp_path, keep_last=1, warn=told.append)
+    with monkeypatch.context() as patch:
+        patch.setattr("gpt_from_scratch.support.files.PAUSES", (0.0, 0.0, 0.0))
+        patch.setattr(shutil, "rmtree", fails)
+        for step in (1, 2, 3):
+            store.save(step, **state_at(step))
+            assert store.unsaved is None
+    assert store.steps() == [3] and len(told) == 1 and "older checkpoints stay" in told[0]
+    store.save(4, **state_at(4))
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000004"], "the disk is well again"
+
+
+def test_the_best_checkpoint_outlives_a_note_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    store = CheckpointStore(tmp_path, keep_last=1, warn=told.append)
+    store.save(1, **state_at(1))
+    assert store.mark_best(1, loss=1.0)
+    read_text = Path.read_text
+
+    def fails(path: Path, *given: Any, **more: Any) -> str:
+        if path.name == "best.json":
+            raise OSError(errno.EIO, "no", str(path))
+        return read_text(path, *given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gpt_from_scratch.support.files.PAUSES", (0.0, 0.0, 0.0))
+        patch.setattr(Path, "read_text", fails)
+        for step in (2, 3):
+            store.save(step, **state_at(step))
+        with pytest.raises(OSError, match="no"):
+            store.best()
+    assert len(told) == 2 and all("older checkpoints stay" in line for line in told)
+    store.save(4, **state_at(4))
+    assert store.steps() == [1, 4] and store.best() == Best(1, 1.0)
