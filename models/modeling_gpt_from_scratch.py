@@ -123,10 +123,14 @@ class Attention(nn.Module):
         if rotary is not None:
             q, k = rotate(q, rotary), rotate(k, rotary)
         if cache is not None:
-            end = int(cache.get_seq_length(self.layer)) + x.shape[1]
+            start = int(cache.get_seq_length(self.layer))
+            end = start + x.shape[1]
             if spelled is not None:
                 v = torch.cat([v, spelled.to(v.dtype).expand(-1, self.kv_heads, -1, -1)], dim=-1)
-            k, v = cache.update(k, v, self.layer)
+            places = torch.arange(
+                start, end, device=x.device
+            )  # which only the first releases of transformers 5 ask for
+            k, v = cache.update(k, v, self.layer, {"cache_position": places})
             k, v = k[:, :, :end], v[:, :, :end, : self.head_size]  # a static cache has room behind the tokens
         causal = visible is None and x.shape[1] > 1
         y = F.scaled_dot_product_attention(q, k, v, visible, is_causal=causal, enable_gqa=self.heads != self.kv_heads)

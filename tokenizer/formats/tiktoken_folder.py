@@ -1,0 +1,48 @@
+"""A folder from which tiktoken makes an encoding: its file of ranks, and what that file does not hold."""
+
+import json
+from pathlib import Path
+
+from gpt_from_scratch.support.files import sha256, write_text
+from gpt_from_scratch.tokenizer.formats.hugging_face_folder import as_byte_pairs
+from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import to_tiktoken, write_ranks
+from gpt_from_scratch.tokenizer.protocol import Tokenizer
+
+RANKS_FILE, ENCODING_FILE, README_FILE = "ranks.tiktoken", "encoding.json", "README.md"
+OPENING = """\
+import json
+import pathlib
+
+import tiktoken
+from tiktoken.load import load_tiktoken_bpe
+
+folder = pathlib.Path(".")  # where these files lie
+about = json.loads((folder / "encoding.json").read_text(encoding="utf-8"))
+encoding = tiktoken.Encoding(
+    about["name"],
+    pat_str=about["pattern"],
+    mergeable_ranks=load_tiktoken_bpe(str(folder / "ranks.tiktoken"), about["sha256"]),
+    special_tokens=about["special_tokens"],
+)
+"""
+
+
+def write_tiktoken_folder(tokenizer: Tokenizer, folder: Path, name: str) -> None:
+    """Write the files into an existing folder: encodings made from them give every text the same ids.
+
+    Raises:
+        ValueError: tiktoken cannot do what this tokenizer does; says what.
+        RuntimeError: tiktoken is not installed.
+    """
+    byte_pairs = as_byte_pairs(tokenizer)
+    encoding = to_tiktoken(byte_pairs, name)
+    write_ranks(byte_pairs, folder / RANKS_FILE)
+    about = {
+        "name": name,
+        "pattern": encoding._pat_str,
+        "special_tokens": byte_pairs.special_tokens,
+        "sha256": sha256(folder / RANKS_FILE),
+    }
+    write_text(folder / ENCODING_FILE, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+    text = f"# A tokenizer for tiktoken\n\n{byte_pairs.n_vocab:,} ids. To make it:\n\n```python\n{OPENING}```\n"
+    write_text(folder / README_FILE, text)

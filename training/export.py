@@ -1,0 +1,148 @@
+"""Take a trained model elsewhere.
+
+    gpt export runs/NAME                                    # a folder that transformers opens without this package
+    gpt export runs/NAME --licence mit --out my_model       # with a licence in its model card
+    gpt export runs/NAME --to tiktoken                      # its tokenizer, for tiktoken
+
+RUN is a run (its newest whole checkpoint is taken), a checkpoint, or a model's folder. What is exported is proven first, by
+the checkpoint's manifest. --out is a new folder; nothing is ever written into one that has something in it.
+"""
+
+if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
+    from gpt_from_scratch.support.command import run_command
+
+    run_command("export", "gpt_from_scratch.training.export:main")
+
+
+import secrets
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from gpt_from_scratch.models import hugging_face
+from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER, step_of
+from gpt_from_scratch.models.checkpoints.finding import CHECKPOINTS
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
+from gpt_from_scratch.support.arguments import settings
+from gpt_from_scratch.support.files import ensure_folder, remove, rename, sync_folder
+from gpt_from_scratch.support.visible import visible
+from gpt_from_scratch.tokenizer.formats.tiktoken_folder import write_tiktoken_folder
+from gpt_from_scratch.training.model_card import LICENCE, UNKNOWN, model_card
+from gpt_from_scratch.training.report_data import METRICS_FILE, Run, read_run
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """What is exported, into which form, and where to."""
+
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer"""
+    to: Literal["hugging-face", "tiktoken"] = "hugging-face"
+    """hugging-face: weights, tokenizer, model card, and for any architecture but GPT-2's the file from which transformers
+    makes the model; tiktoken: the tokenizer alone"""
+    out: Path | None = None
+    """the new folder (default: the model's name and the form, here)"""
+    licence: str = UNKNOWN
+    """of the model, for its card: an identifier of the hub such as mit, apache-2.0 or cc-by-4.0"""
+
+    def __post_init__(self) -> None:
+        if not LICENCE.fullmatch(self.licence):
+            raise ValueError(f"--licence is {self.licence!r}, expected an identifier such as mit or apache-2.0")
+
+
+def export(config: ExportConfig, warn: Callable[[str], None]) -> Path:
+    """The new folder, which is there only when all of it is written.
+
+    Raises:
+        FileExistsError: `out` is a file, or a folder with something in it.
+        FileNotFoundError, ValueError: no model there; a damaged one; a tokenizer that the other form cannot have.
+    """
+    opened = open_model(config.source, device="cpu", warn=warn)
+    out = config.out or Path(f"{opened.name}-{config.to}")
+    require_new(out)
+    run, step = run_of(opened)
+    if run is not None:
+        tell_unfinished(run, step, warn)
+    elif config.to == "hugging-face":
+        warn(f"{config.source} does not belong to a run: the model card can say nothing of its training")
+    ensure_folder(out.absolute().parent)
+    temporary = out.absolute().parent / f".{out.absolute().name}.{secrets.token_hex(4)}.tmp"
+    try:
+        ensure_folder(temporary)
+        if config.to == "tiktoken":
+            write_tiktoken_folder(opened.tokenizer, temporary, opened.name)
+        else:
+            write_hugging_face_folder(opened, run, step, config.licence, temporary)
+        sync_folder(temporary)
+        rename(temporary, out.absolute())
+    finally:
+        remove(temporary)
+    return out
+
+
+def require_new(out: Path) -> None:
+    """Refuse a place where something is.
+
+    Raises:
+        FileExistsError: it is a file, a link, or a folder with something in it.
+    """
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise FileExistsError(f"--out {out} is a file or a link: name a new folder")
+    if out.is_dir() and any(out.iterdir()):
+        raise FileExistsError(f"{out} already holds something, and is not written into: name a new folder with --out")
+
+
+def run_of(opened: OpenedModel) -> tuple[Run | None, int]:
+    """The run and the step that an opened model belongs to; None and 0 for a model alone."""
+    if opened.folder is None:
+        return None, 0
+    parts = opened.folder.resolve()
+    checkpoint = parts.parent
+    step = step_of(checkpoint)
+    if parts.name != MODEL_FOLDER or step is None or checkpoint.parent.name != CHECKPOINTS:
+        return None, step or 0
+    folder = checkpoint.parent.parent
+    return (read_run(folder) if (folder / METRICS_FILE).is_file() else None), step
+
+
+def tell_unfinished(run: Run, step: int, warn: Callable[[str], None]) -> None:
+    """Say where a run has not come to its end, or where the checkpoint is not that of its last step."""
+    steps, state = run.config.get("steps"), run.facts.get("state", "not known")
+    of = f"step {step:,}" + (f" of {steps:,}" if isinstance(steps, int) else "")
+    if state != "finished":
+        warn(f"the run {run.name} is not finished (its state is {state}): what is exported is {of}")
+    elif isinstance(steps, int) and step < steps:
+        warn(f"what is exported of the run {run.name} is {of}, not its last")
+
+
+def write_hugging_face_folder(opened: OpenedModel, run: Run | None, step: int, licence: str, folder: Path) -> None:
+    """Write a model that transformers opens without this package.
+
+    Raises:
+        ValueError: Hugging Face's library cannot do what the tokenizer does.
+    """
+    model = opened.model
+    about = run or Run(Path(opened.name), {}, {"parameters": model.num_parameters()}, (), ())
+    model.save_pretrained(folder)
+    card = model_card(about, model.config, step, licence)
+    lack = hugging_face.write_beside(folder, model.config, opened.tokenizer, card)
+    if lack is not None:
+        raise ValueError(f"the tokenizer of {opened.name} cannot become one of Hugging Face's: {lack}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line, export, and say where it is and how it is opened."""
+
+    def warn(message: str) -> None:
+        print(visible(f"export: warning: {message}"), file=sys.stderr)
+
+    config = settings(ExportConfig, arguments, prog="gpt export", description=__doc__)
+    out = export(config, warn)
+    print(visible(str(out)))
+    for path in sorted(out.iterdir()):
+        print(visible(f"  {path.name:<28} {path.stat().st_size:>13,} bytes"))
+    print(visible(f"{out / 'README.md'} says how to open it"))
