@@ -8,6 +8,7 @@ import sys
 from typing import NamedTuple
 
 from gpt_from_scratch.support.command import run_command
+from gpt_from_scratch.support.invocation import gpt
 
 
 class Command(NamedTuple):
@@ -87,10 +88,10 @@ def chosen(words: list[str]) -> tuple[str, list[str]]:
     first = words[0]
     under = [name for name in COMMANDS if name.startswith(f"{first} ")]
     if under:
-        raise ValueError(f"gpt {first} needs one more word: {', '.join(f'gpt {name}' for name in under)}")
+        raise ValueError(f"gpt {first} needs one more word:\n{', '.join(gpt(*name.split()) for name in under)}")
     near = difflib.get_close_matches(first, COMMANDS, n=1)
-    hint = f" Did you mean gpt {near[0]}?" if near else ""
-    raise ValueError(f"there is no command {first!r}.{hint}\ngpt --help lists all of them")
+    hint = f" Did you mean {gpt(*near[0].split())}?" if near else ""
+    raise ValueError(f"there is no command {first!r}.{hint}\n{gpt('--help')} lists all of them")
 
 
 def refuse(words: list[str]) -> int:

@@ -14,6 +14,7 @@ from gpt_from_scratch.evals.credentials import without_credentials
 from gpt_from_scratch.evals.samples import SampleResult
 from gpt_from_scratch.support import files
 from gpt_from_scratch.support.lock import LOCK_FILE, locked
+from gpt_from_scratch.support.text_files import require_file
 
 
 class Journal:
@@ -34,6 +35,8 @@ class Journal:
         self.rows: dict[str, SampleResult] = {}
         self.superseded: list[SampleResult] = []
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            require_file(path)
         self._held = contextlib.ExitStack()
         lock = path.with_name(f".{path.name}{LOCK_FILE}")
         self._held.enter_context(locked(lock, f"another run is writing {path}", "give another resume_path"))
@@ -116,6 +119,7 @@ def _check_same(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None
 
 def read_identity(path: Path) -> dict[str, Any]:
     """The first line of a run's record. Raises ValueError where the file is not one."""
+    require_file(path)
     with path.open("rb") as file:
         return _identity(path, file.readline())
 
@@ -127,6 +131,7 @@ def read_rows(path: Path) -> Iterator[SampleResult]:
         ValueError: the file is not a run's record.
     """
     rows: dict[str, SampleResult] = {}
+    require_file(path)
     with path.open("rb") as file:
         _identity(path, file.readline())
         for number, line in enumerate(file, start=2):

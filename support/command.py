@@ -28,6 +28,7 @@ MISTAKE, INTERRUPTED, NOBODY_READS = 2, 128 + signal.SIGINT, 128 + signal.SIGPIP
 MOST_LINES = 3
 MISTAKES = (ValueError, OSError, RuntimeError, ImportError, MemoryError)
 """What a user can put right: a value, a file, the machine and what is asked of it, a package that is missing."""
+PACKAGE = __name__.partition(".")[0]
 DEFECTS = (RecursionError, NotImplementedError)
 """Subclasses of these that no user can put right."""
 
@@ -99,6 +100,8 @@ def status_of(name: str, call: Callable[[], int | str | None]) -> int | str | No
     except DEFECTS:
         raise
     except MISTAKES as error:
+        if isinstance(error, ImportError) and (error.name or "").startswith(PACKAGE):
+            raise  # a module of ours
         if os.environ.get("GPT_TRACEBACK"):
             traceback.print_exc()
         complain(f"error: {in_words(error)}")
@@ -115,7 +118,7 @@ def in_words(error: BaseException) -> str:
     """An error's message. Of an error of the operating system: the file's name and what is wrong with it."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         names = " -> ".join(os.fsdecode(name) for name in (error.filename, error.filename2) if name is not None)
-        return f"{names}: {error.strerror.lower()}"
+        return f"{names}: {error.strerror[0].lower()}{error.strerror[1:]}"
     return str(error) or type(error).__name__
 
 

@@ -20,6 +20,10 @@ Progress = Callable[[int, int | None], None]
 CHUNK = 1 << 18  # bytes read at a time, so also how often `progress` is called
 
 
+LONGEST_REASON = 300
+"""Characters of a reason that are shown."""
+
+
 class DownloadError(RuntimeError):
     """A download that could not be had. The message says why, and how to bring the file by other means."""
 
@@ -73,7 +77,7 @@ def download(
                 raise
     except (_Refused, OSError, http.client.HTTPException) as error:
         raise DownloadError(
-            f"cannot download {url}: {_reason(error)}.\n"
+            f"cannot download {url}: {reason(error)}.\n"
             f"Try again, or bring the file by other means to {path} (its SHA-256 must be {digest})."
         ) from error
     return path
@@ -182,9 +186,13 @@ def _size(file: BufferedRandom) -> int:
     return os.fstat(file.fileno()).st_size
 
 
-def _reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
+    """Why a transfer failed, in a few words: the innermost cause, where a library has put its own names around it."""
+    while (cause := error.__cause__ or error.__context__) is not None and not isinstance(error, urllib.error.URLError):
+        error = cause
     if isinstance(error, urllib.error.HTTPError):
         return f"the server answered {error.code} {error.reason}"
     if isinstance(error, urllib.error.URLError):
         return str(error.reason)
-    return str(error) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]} ..."

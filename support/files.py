@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import sys
 import time
 import weakref
@@ -86,6 +87,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     After a crash at any moment `path` is the old file or the new one, whole. For what can be written again: `write_whole`.
     """
+    _require_replaceable(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
@@ -93,6 +95,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
             sync_file(file.fileno(), path)
         rename(temporary, path)
         sync_folder(path.parent)
+    except OSError as error:
+        if error.filename in (temporary, str(temporary)):  # a name that nobody has given
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
         with contextlib.suppress(OSError):  # hidden, and in nobody's way
             remove(temporary)
@@ -105,6 +111,38 @@ def sync_file(file: int, path: Path) -> None:
     except OSError as error:
         error.filename = os.fspath(path)
         raise
+
+
+def require_place(path: Path) -> None:
+    """Refuse a name that no file can be written under, before the work for it begins.
+
+    Raises:
+        OSError: a folder, a pipe or a device is there, or the folder to put it in is missing or cannot be written.
+    """
+    _require_replaceable(path)
+    folder = path.parent
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            errno.ENOENT, f"no file can be there, since {folder} is no folder: make it first", str(path)
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, f"you may not write in the folder {folder}: name another place", str(path))
+
+
+def _require_replaceable(path: Path) -> None:
+    """Raise OSError for a folder, and for a pipe or a device: a rename of root's would take the place of `/dev/null` itself."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(
+            errno.EISDIR, "a folder is there, and a file is to be written: name another place", str(path)
+        )
+    if not stat.S_ISREG(mode):
+        raise OSError(
+            errno.EINVAL, "a pipe or a device is there, and a file is to be written: name another place", str(path)
+        )
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import io
 import json
 import lzma
 import shlex
+import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,7 +60,8 @@ def open_text_bytes(path: Path) -> io.BufferedIOBase:
         FileNotFoundError, IsADirectoryError, PermissionError: as `open`.
         ValueError: the file is of another kind than text; the message names the kind and what to do.
     """
-    with path.open("rb") as file:
+    require_file(path)
+    with named_damage(path), path.open("rb") as file:
         head = file.read(HEAD)
     packed = next((kind for magic, kind in PACKED.items() if head.startswith(magic)), None)
     if packed is None:
@@ -72,8 +74,20 @@ def open_text_bytes(path: Path) -> io.BufferedIOBase:
     return opened
 
 
+def require_file(path: Path) -> None:
+    """Raise ValueError for what is there and no file: a pipe may never give anything, and a device never end.
+
+    Of a pipe (`<(zcat texts.gz)`) a second reading gives only what the first has left, and data are read more than once.
+    """
+    mode = path.stat().st_mode
+    kinds = {stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device"}
+    if kind := next((kind for is_kind, kind in kinds.items() if is_kind(mode)), None):
+        raise ValueError(f"{path} is {kind}, not a file: write its text to a file first, and name that")
+
+
 def is_plain(path: Path) -> bool:
     """Whether the file's bytes are its text in UTF-8, so that a part of them can be read alone."""
+    require_file(path)
     with path.open("rb") as file:
         head = file.read(HEAD)
     return not head.startswith(tuple(PACKED)) and encoding_of(head) in ("utf-8", "utf-8-sig")
@@ -97,7 +111,8 @@ def text_blocks(path: Path, block: int = BLOCK, keep_mark: bool = False) -> Iter
         ValueError: it is no text, or not in the encoding that it declares; gives the place of the first wrong byte.
     """
     with open_text_bytes(path) as file:
-        encoding = encoding_of(file.read(4))
+        with named_damage(path):
+            encoding = encoding_of(file.read(4))
         begins = encoding == "utf-8-sig" and not keep_mark
         file.seek(0)
         decoder = codecs.getincrementaldecoder(encoding.removesuffix("-sig"))()
@@ -205,5 +220,6 @@ def named_damage(path: Path, kind: str = "compressed") -> Iterator[None]:
         raise ValueError(f"{path} is damaged or cut off ({kind}): {error}. Copy it again") from error
     except OSError as error:
         if error.errno is not None:
+            error.filename = error.filename or str(path)  # reading gives no name
             raise
         raise ValueError(f"{path} is damaged or cut off ({kind}): {error}. Copy it again") from error  # bz2 says so

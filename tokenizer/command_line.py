@@ -13,6 +13,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from gpt_from_scratch.support.arguments import subcommand
+from gpt_from_scratch.support.files import require_place
 from gpt_from_scratch.support.streams import surviving
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.byte_pair_encoding import SHARD_TOKENS, BytePairEncodingTokenizer
@@ -55,6 +56,7 @@ def train(
     """
     if not files:
         raise ValueError("no files to learn from: name at least one")
+    require_place(out)
     with surviving(), _progress() as bar:  # a tokenizer that was learned is worth more than the line about it
         task = bar.add_task("counting", total=None)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import UInt
 
+from gpt_from_scratch.support.downloads import reason
 from gpt_from_scratch.support.invocation import how_to_install
 from gpt_from_scratch.tokenizer.encoding_methods import EncodingMethods
 from gpt_from_scratch.tokenizer.fields import Node, named
@@ -43,8 +44,20 @@ class TiktokenTokenizer(EncodingMethods, Tokenizer):
 
     @classmethod
     def from_name(cls, name: str) -> "TiktokenTokenizer":
-        """An encoding tiktoken knows by name ("gpt2", "o200k_base"); tiktoken may download its table."""
-        return cls(import_tiktoken().get_encoding(name))
+        """An encoding tiktoken knows by name ("gpt2", "o200k_base"); tiktoken may download its table.
+
+        Raises:
+            ValueError: tiktoken has none of that name.
+            RuntimeError: the table is not on this machine, and cannot be downloaded; or tiktoken is missing.
+        """
+        tiktoken = import_tiktoken()
+        try:
+            return cls(tiktoken.get_encoding(name))
+        except OSError as error:  # requests' errors are of this kind
+            raise RuntimeError(
+                f"the tokenizer {name!r} is not on this machine, and its table cannot be downloaded ({reason(error)}).\n"
+                "Try again with a network, name a tokenizer's file instead, or learn one of your own text: bpe"
+            ) from error
 
     @property
     def name(self) -> str:

@@ -4,18 +4,22 @@ gpt train                                   # one process
 gpt train --nproc 8 --max-restarts 3 ...    # eight on this machine, started again where one is lost
 """
 
+import importlib.util
 import logging
 import os
 import signal
+import subprocess
 import sys
 import uuid
 from collections.abc import Sequence
 
-from gpt_from_scratch.support.command import complain, ending_at_once
+from gpt_from_scratch.support.command import MISTAKE, complain, ending_at_once
 
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
 """What torchrun hands on to the ranks."""
 NPROC, RESTARTS = "--nproc", "--max-restarts"
+PYTEST_USAGE = 4
+"""How pytest answers words that it does not know."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -83,17 +87,17 @@ def bench(words: Sequence[str]) -> int:
     """The kernels' benchmarks: pytest-benchmark over benchmarks/, in a clone."""
     from gpt_from_scratch.support.invocation import ROOT, how_to_install
 
-    try:
-        import pytest
-        import pytest_benchmark  # noqa: F401
-    except ImportError as error:
-        raise RuntimeError(f"gpt bench needs {error.name}: {how_to_install('test', 'bench')}") from error
-    folder = ROOT / "benchmarks"
-    return int(
-        pytest.main(
-            ["--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), str(folder), "--benchmark-only", *words]
+    missing = [name for name in ("pytest", "pytest_benchmark") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise RuntimeError(f"gpt bench needs {missing[0]}: {how_to_install('test', 'bench')}")
+    if not (folder := ROOT / "benchmarks").is_dir():
+        raise RuntimeError(
+            "gpt bench measures a clone of the repository, and this is an installed package: clone it first"
         )
-    )
+    options = ["--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), str(folder), "--benchmark-only"]
+    # In a process of its own: pytest's checks of shapes must come before the package is imported.
+    status = subprocess.call([sys.executable, "-m", "pytest", *options, *words])
+    return MISTAKE if status == PYTEST_USAGE else status
 
 
 def _taken(words: list[str], option: str, least: int) -> int | None:

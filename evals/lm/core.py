@@ -9,6 +9,7 @@ GPT-2 124M has 0.1139, 355M 0.1849, 774M 0.2146, 1558M 0.2565.
 import csv
 import hashlib
 import importlib
+import io
 import random
 import zipfile
 from collections.abc import Callable, Sequence
@@ -16,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpt_from_scratch.evals.lm.data import Place, read_jsonl, require, take, take_index, take_texts
+from gpt_from_scratch.evals.lm.data import Place, read_jsonl, require, take, take_index, take_texts, text_of
 from gpt_from_scratch.evals.lm.loglikelihood import BATCH_TOKENS, Continuation, Scorable, Score, loglikelihoods
 from gpt_from_scratch.evals.stats import interval_of_sum, proportion_interval
+from gpt_from_scratch.support.invocation import how_to_install
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
 HOW_TO_GET = (
@@ -197,16 +199,19 @@ def read_tasks(bundle: Place) -> list[Task]:
     try:
         yaml = importlib.import_module("yaml")
     except ImportError as error:
-        raise RuntimeError("reading core.yaml needs PyYAML: pip install pyyaml") from error
-    require(bundle / "eval_meta_data.csv", HOW_TO_GET)
-    with (bundle / "eval_meta_data.csv").open("r", encoding="utf-8", newline="") as file:
-        baselines = {row["Eval Task"]: float(row["Random baseline"]) / 100 for row in csv.DictReader(file)}
+        raise RuntimeError(f"reading core.yaml needs PyYAML: {how_to_install('evals')}") from error
+    baselines = _baselines(bundle / "eval_meta_data.csv")
     where = str(bundle / "core.yaml")
-    described = yaml.safe_load((bundle / "core.yaml").read_text(encoding="utf-8"))
+    try:
+        described = yaml.safe_load(text_of(bundle / "core.yaml"))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"{where} is not YAML: {' '.join(str(error).split())}. {HOW_TO_GET}") from error
     if not isinstance(described, dict):
         raise ValueError(f"{where} is not a list of tasks under 'icl_tasks'. {HOW_TO_GET}")
     tasks = []
     for row in take(described, "icl_tasks", list, where):
+        if not isinstance(row, dict):
+            raise ValueError(f"{where}: a task must be an object, it is {row!r}")
         label = take(row, "label", str, where)
         kind = take(row, "icl_task_type", str, f"{where}, {label}")
         if kind not in TASK_TYPES:
@@ -214,13 +219,27 @@ def read_tasks(bundle: Place) -> list[Task]:
         if label not in baselines:
             raise ValueError(f"{bundle / 'eval_meta_data.csv'} has no baseline for {label!r}")
         uri = take(row, "dataset_uri", str, f"{where}, {label}")
-        shots = take(row, "num_fewshot", list, f"{where}, {label}")[0]
+        shots = take(row, "num_fewshot", list, f"{where}, {label}")[:1]
+        if not shots or type(shots[0]) is not int or shots[0] < 0:
+            raise ValueError(f"{where}, {label}: 'num_fewshot' must be a list with a whole number, it begins {shots!r}")
         data = bundle / "eval_data" / uri
         require(data, HOW_TO_GET)
-        tasks.append(Task(label, kind, data, shots, row.get("continuation_delimiter", " "), baselines[label]))
+        tasks.append(Task(label, kind, data, shots[0], row.get("continuation_delimiter", " "), baselines[label]))
     if not tasks:
         raise ValueError(f"{where} lists no tasks")
     return tasks
+
+
+def _baselines(path: Place) -> dict[str, float]:
+    """The accuracy of guessing for each task, from 0 to 1."""
+    require(path, HOW_TO_GET)
+    rows = csv.DictReader(io.StringIO(text_of(path), newline=""))
+    try:
+        return {row["Eval Task"]: float(row["Random baseline"]) / 100 for row in rows}
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise ValueError(
+            f"{path}, line {rows.line_num}, has no task with its baseline in percent ({error!r}). {HOW_TO_GET}"
+        ) from error
 
 
 def read_prompts(task: Task, tokenizer: Tokenizer, context: int, limit: int | None = None) -> list[Prompt]:

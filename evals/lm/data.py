@@ -2,9 +2,12 @@
 
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
+
+from gpt_from_scratch.support.text_files import not_decodable, read_text
 
 Place = Path | zipfile.Path
 T = TypeVar("T")
@@ -16,24 +19,39 @@ def require(path: Place, how: str) -> None:
         raise FileNotFoundError(f"there is no data at {path}. {how}")
 
 
+def text_of(path: Place) -> str:
+    """The text of a file, or of a file within a zip.
+
+    Raises:
+        ValueError: it is no text, or damaged; says which file.
+    """
+    if isinstance(path, Path):
+        return read_text(path)
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(not_decodable(Path(str(path)), error)) from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise ValueError(f"{path} cannot be unpacked: {error}. Copy the zip again") from error
+
+
 def read_jsonl(path: Place) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each line's object, with "FILE line N" for error messages; empty lines do not count.
 
     Raises:
-        ValueError: a line that is not a JSON object.
+        ValueError: as `text_of`; a line that is not a JSON object.
     """
-    with path.open("r", encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            where = f"{path} line {number}"
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise ValueError(f"{where} is not JSON: {error}") from error
-            if not isinstance(row, dict):
-                raise ValueError(f"{where} holds a JSON {type(row).__name__}, expected an object")
-            yield where, row
+    for number, line in enumerate(text_of(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{path} line {number}"
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{where} is not JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise ValueError(f"{where} holds a JSON {type(row).__name__}, expected an object")
+        yield where, row
 
 
 def take(row: dict[str, Any], name: str, kind: type[T], where: str) -> T:

@@ -66,6 +66,11 @@ def open_model(
     theirs = _given(GPT2) if by_name and _is_gpt2(str(source)) and tokenizer is None else _beside(folder)
     given = tokenizer if tokenizer is None or isinstance(tokenizer, Tokenizer) else _given(tokenizer)
     chosen = theirs if given is None else given
+    if chosen is None and by_name:
+        raise FileNotFoundError(
+            f"there is no folder {source}: give a run's, a checkpoint's or a model's. For a model of that name on the "
+            f"Hugging Face hub, name its tokenizer as well: {GPT2}, or the file of one"
+        )
     if chosen is None:
         raise FileNotFoundError(
             f"{folder or source} has no {TOKENIZER_FILE}: save the model's tokenizer there (tokenizer.save), or name it: "

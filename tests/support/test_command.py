@@ -21,6 +21,7 @@ def raises(error: BaseException) -> int:
     [
         (ValueError("n is 0: give 1 or more"), 2, "error: n is 0: give 1 or more\n"),
         (PermissionError(13, "Permission denied", "a/b"), 2, "error: a/b: permission denied\n"),
+        (FileNotFoundError(2, "No folder My Texts", "a/b"), 2, "error: a/b: no folder My Texts\n"),
         (OSError(36, "File name too long", "x" * 300), 2, f"error: {'x' * 300}: file name too long\n"),
         (RuntimeError("no GPU here"), 2, "error: no GPU here\n"),
         (MemoryError("Unable to allocate 7 TiB"), 2, "error: Unable to allocate 7 TiB\n"),
@@ -46,7 +47,14 @@ def test_each_end_has_its_status_and_words(
 
 
 @pytest.mark.parametrize(
-    "defect", [TypeError("ours"), KeyError("ours"), RecursionError("ours"), AssertionError("ours")]
+    "defect",
+    [
+        TypeError("ours"),
+        KeyError("ours"),
+        RecursionError("ours"),
+        AssertionError("ours"),
+        ImportError("cannot import name 'x'", name="gpt_from_scratch.support.files"),
+    ],
 )
 def test_a_defect_of_ours_keeps_its_traceback(defect: Exception) -> None:
     with pytest.raises(type(defect)):

@@ -14,7 +14,16 @@ import pytest
 from safetensors import SafetensorError
 
 from gpt_from_scratch.support import files
-from gpt_from_scratch.support.files import atomic_open, remove, rename, retried, sha256, write_bytes, write_text
+from gpt_from_scratch.support.files import (
+    atomic_open,
+    remove,
+    rename,
+    require_place,
+    retried,
+    sha256,
+    write_bytes,
+    write_text,
+)
 
 
 def test_writes_what_was_given(tmp_path: Path) -> None:
@@ -186,3 +195,28 @@ def test_remove_takes_files_folders_and_nothing(tmp_path: Path) -> None:
     for name in ("folder", "file", "link", "absent"):
         remove(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_pipe_or_a_device_is_never_replaced(link: bool, tmp_path: Path) -> None:
+    there = target = tmp_path / "pipe"
+    os.mkfifo(there)
+    if link:
+        target = tmp_path / "link"
+        target.symlink_to(there)
+    for refuse in (require_place, lambda path: write_bytes(path, b"x")):
+        with pytest.raises(OSError, match="a pipe or a device is there") as caught:
+            refuse(target)
+        assert str(caught.value.filename) == str(target)
+    assert there.is_fifo() and target.is_symlink() == link and not list(tmp_path.glob(".*"))
+
+
+def test_what_cannot_be_written_is_named_as_it_was_given(tmp_path: Path) -> None:
+    for name, error in (("", IsADirectoryError), ("no/such/file", FileNotFoundError)):
+        for refuse in (require_place, lambda path: write_bytes(path, b"x")):
+            with pytest.raises(error) as caught:
+                refuse(tmp_path / name)
+            assert str(caught.value.filename) == str(tmp_path / name) and caught.value.filename2 is None
+    require_place(tmp_path / "new")
+    (tmp_path / "old").touch()
+    require_place(tmp_path / "old")

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import os
 import shlex
 import subprocess
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpt_from_scratch.support.text_files import read_text, require_no_json, text_blocks
+from gpt_from_scratch.support.text_files import is_plain, read_text, require_no_json, text_blocks
+from gpt_from_scratch.training.data.text import text_files
 
 PACKERS = {"plain": bytes, "gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-32")
@@ -86,3 +88,26 @@ def test_the_command_in_the_advice_is_quoted(name: str, tmp_path: Path) -> None:
     subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
     assert (tmp_path / "converted.txt").read_text(encoding="utf-8") == "café"
     assert not (tmp_path / "X").exists()
+
+
+def test_what_may_never_end_is_not_opened(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe.txt", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path, kind in ((pipe, "a pipe"), (link, "a pipe"), (Path("/dev/zero"), "a device")):
+        for read in (read_text, require_no_json, is_plain, text_files):
+            with pytest.raises(ValueError, match=f"{path} is {kind}, not a file"):
+                read(path)
+
+
+def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "link.txt").symlink_to("gone.txt")
+    with pytest.raises(FileNotFoundError, match=r"link.txt is a link to gone.txt, which is not there"):
+        text_files(tmp_path / "link.txt")
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no root of errors of reading: /proc is Linux's")
+def test_an_error_of_reading_names_the_file() -> None:
+    with pytest.raises(OSError) as caught:
+        read_text(Path("/proc/self/mem"))
+    assert caught.value.filename == "/proc/self/mem"

@@ -124,3 +124,15 @@ def test_the_gpt2_tables_through_tiktoken(gpt2_encoding: tiktoken.Encoding, tmp_
     assert loaded.encode_ordinary("Hello world") == [15496, 995]
     assert loaded.n_vocab == 50257
     assert loaded.eot_token == 50256
+
+
+def test_a_table_that_cannot_be_downloaded_is_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(
+        RuntimeError, match=r"'p50k_edit' is not on this machine.*refused\)\.\nTry again with a network"
+    ):
+        TiktokenTokenizer.from_name("p50k_edit")

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gpt_from_scratch.support.downloads import reason
 from gpt_from_scratch.support.invocation import how_to_install
 from gpt_from_scratch.support.text_files import (
     SUFFIXES,
@@ -213,6 +214,9 @@ HUB = {
     "fineweb-edu": HubName("HuggingFaceFW/fineweb-edu", "sample-10BT"),
 }
 
+HUB_SECONDS = 10.0
+"""How long the hub may take to say whether it has a data set."""
+
 STORIES = "stories"
 
 
@@ -243,7 +247,13 @@ class HubSource(Source):
     def documents(self, piece: int) -> Iterator[Document | LeftOut]:
         split, n, index = self.pieces[piece]
         where = f"{self.name.path}, split {split}, file {index} of {n}"
-        for row in self._stream(split).shard(num_shards=n, index=index):
+        with _from_hub(where):
+            rows = iter(self._stream(split).shard(num_shards=n, index=index))
+        while True:
+            with _from_hub(where):
+                row = next(rows, None)
+            if row is None:
+                return
             made = _document(row, self.field, where, self.validation_fraction)
             if self.name.validation is not None and isinstance(made, Document):
                 made = replace(made, split="train" if split == "train" else "validation")
@@ -256,7 +266,34 @@ class HubSource(Source):
             raise RuntimeError(
                 f"{self.name.path} is streamed with the package datasets: {how_to_install('data')}"
             ) from error
-        return load_dataset(self.name.path, self.name.config, split=split, streaming=True, **self.options)
+        with _from_hub(self.name.path):
+            return load_dataset(self.name.path, self.name.config, split=split, streaming=True, **self.options)
+
+
+def require_hub(name: HubName) -> None:
+    """Ask the hub for a data set once, before `datasets` asks for half a minute and prints each try.
+
+    Raises:
+        RuntimeError: the hub cannot be reached, or does not give it; or the package that asks is missing.
+    """
+    try:
+        from huggingface_hub import HfApi
+    except ImportError as error:
+        raise RuntimeError(f"{name.path} is on the Hugging Face hub: {how_to_install('data')}") from error
+    with _from_hub(name.path):
+        HfApi().dataset_info(name.path, timeout=HUB_SECONDS)
+
+
+@contextmanager
+def _from_hub(what: str) -> Iterator[None]:
+    """Errors of the hub's libraries as a RuntimeError that says what was asked for."""
+    try:
+        yield
+    except Exception as error:  # of whichever HTTP library they use in the version at hand
+        raise RuntimeError(
+            f"the Hugging Face hub did not give {what}: {reason(error)}.\n"
+            "Try again with a network; what has been made is kept. Or prepare text of your own: a file or a folder"
+        ) from error
 
 
 def open_source(source: str, field: str, validation_fraction: float) -> Source:
@@ -270,6 +307,7 @@ def open_source(source: str, field: str, validation_fraction: float) -> Source:
 
         return StorySource()
     if source in HUB:
+        require_hub(HUB[source])
         return HubSource(HUB[source], field, validation_fraction)
     path = Path(source)
     names = [STORIES, *HUB]

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from gpt_from_scratch.support.text_files import PLAIN_NAMES, SUFFIXES, read_text, require_no_json
+from gpt_from_scratch.support.text_files import PLAIN_NAMES, SUFFIXES, read_text, require_file, require_no_json
 
 FOLDER_NAMES = tuple(f"{plain}{packed}" for plain in PLAIN_NAMES for packed in ("", *SUFFIXES))
 """Ends of the names that are taken from a folder. A file that is named itself may have any name."""
@@ -21,6 +21,10 @@ def text_files(path: Path) -> list[Path]:
     """
     if path.is_file():
         return [path]
+    if path.is_symlink() and not path.exists():
+        raise FileNotFoundError(f"{path} is a link to {path.readlink()}, which is not there")
+    if path.exists():
+        require_file(path)
     if not path.is_dir():
         near = difflib.get_close_matches(path.name, _names(path.parent), n=1)
         hint = f" Did you mean {path.parent / near[0]}?" if near else ""

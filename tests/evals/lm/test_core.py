@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,11 @@ def test_the_same_for_any_batch_from_a_zip_and_for_some_tasks(checkpoint: Checkp
     ("file", "text", "message"),
     [
         ("core.yaml", "[]", "not a list of tasks"),
+        ("core.yaml", "icl_tasks: [1, {", "core.yaml is not YAML"),
+        ("core.yaml", "icl_tasks: [1]", "a task must be an object"),
+        ("core.yaml", re.sub(r"num_fewshot: .*", "num_fewshot: []", YAML), "num_fewshot"),
+        ("eval_meta_data.csv", "Task,Guess\nchoose,a\n", "eval_meta_data.csv, line 2, has no task with its baseline"),
+        ("eval_meta_data.csv", "Eval Task,Random baseline\nchoose,a\n", "line 2, has no task with its baseline"),
         ("core.yaml", YAML.replace("type: schema", "type: essay"), "schemas: the type 'essay' is none of"),
         ("eval_meta_data.csv", "Eval Task,Random baseline\n", "no baseline for 'choose'"),
         ("eval_data/schemas.jsonl", json.dumps({"continuation": "a", "gold": 0}), "line 1 has no 'context_options'"),
@@ -159,3 +165,14 @@ def test_what_is_missing_says_how_to_get_it(checkpoint: Checkpoint, bundle: Path
     with pytest.raises(ValueError, match="no task 'x'"):
         (bundle / "core.yaml").write_text(YAML.replace("say.jsonl", "schemas.jsonl"))
         evaluate_core(Repeater(checkpoint), checkpoint.tokenizer, bundle, only=["x"])
+
+
+def test_a_damaged_zip_is_named(bundle: Path) -> None:
+    archive = bundle.parent / "bundle.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in bundle.rglob("*"):
+            file.write(path, path.relative_to(bundle.parent))
+    data = archive.read_bytes()
+    archive.write_bytes(data.replace(b"icl_tasks", b"icl_tusks", 1))
+    with pytest.raises(ValueError, match=r"core.yaml cannot be unpacked: Bad CRC-32.*Copy the zip again"):
+        read_tasks(open_bundle(archive))

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.patterns import PATTERNS
 from gpt_from_scratch.training.data.sources import (
+    HUB,
     HubName,
     HubSource,
     JsonlSource,
@@ -192,3 +195,13 @@ def test_stories_are_a_source_with_the_runs_own_stories() -> None:
     held_out, first = next(source.documents(0)), next(source.documents(2))
     assert (held_out.split, held_out.text) == ("validation", story(VALIDATION_SEED, 0).text)
     assert (first.split, first.text) == ("train", story(TRAIN_SEED, 2_000).text)
+
+
+@pytest.mark.parametrize("name", HUB)
+def test_without_a_network_the_hub_s_data_are_words_at_once(name: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:1", "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0"}
+    command = [sys.executable, "-m", "gpt_from_scratch.training.prepare", name]
+    run = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 2 and len(run.stderr.splitlines()) <= 3 and "Retrying" not in run.stderr
+    assert f"hub did not give {HUB[name].path}: " in run.stderr and "refused" in run.stderr
+    assert not list(tmp_path.glob("data/*"))
