@@ -31,9 +31,17 @@ def content_hash(value: Any) -> str:
 
 
 class Cache:
-    """Answers by the hash of what was asked. Several runs may share a folder: files are written whole or not at all."""
+    """Answers by the hash of what was asked. Several runs may share a folder: files are written whole or not at all.
+
+    Raises:
+        NotADirectoryError: `folder` is something else.
+    """
 
     def __init__(self, folder: Path) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(
+                f"{folder} is no folder: the cache is one, of a file for each answer; name another"
+            )
         self.folder = folder
 
     def get(self, key: str) -> Answer | None:

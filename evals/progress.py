@@ -72,6 +72,7 @@ class Progress:
         self._started = time.monotonic()
         self._last = 0.0
         self._next_done = 0
+        self._shown = ""
         self._began_with: int | None = None
 
     def say(self, text: str) -> None:
@@ -89,6 +90,9 @@ class Progress:
         self._last = now
         self._next_done = status.done + max(1, status.total // 10)
         text = f"{visible(self.label)}: {status.line(now - self._started, self._began_with)}"
+        if not self._live and text == self._shown:  # the last line was due already
+            return
+        self._shown = text
         if self._live:
             width = shutil.get_terminal_size().columns - 1
             print(f"\r\x1b[K{text[:width]}", end="\n" if last else "", file=self.stream, flush=True)

@@ -100,7 +100,7 @@ def summary(result: EvalResult) -> dict[str, Any]:
 
 
 def error_kinds(result: EvalResult) -> dict[str, int]:
-    """How many rows have no score for each reason: an HTTP status, "connection", "content filter", "cut off" ..."""
+    """How many rows have no score for each reason: an HTTP status, "connection", "timeout", "garbled", "content filter" ..."""
     return dict(sorted(collections.Counter(row.error_kind or "other" for row in result.errors).items()))
 
 

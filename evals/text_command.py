@@ -27,6 +27,8 @@ def main(name: str, argv: list[str]) -> int:
     function = task_function(name)
     options = _parser(name, function).parse_args(argv)
     task = function(**{parameter.name: getattr(options, parameter.name) for parameter in _parameters(function)})
+    if not task.samples:
+        raise ValueError(f"there is no question to ask: {name} made none with these settings")
     folder: Path = options.out or folder_of(name, task, options.model)
     chosen = {} if options.max_tokens is None else {"max_tokens": options.max_tokens}
     result = run_task(
@@ -58,7 +60,8 @@ def _parser(name: str, function: Callable[..., Task]) -> argparse.ArgumentParser
         "recorded are not asked again.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    about = {parameter.arg_name: parameter.description for parameter in described.params}
+    # argparse reads a % as the start of a name of its own.
+    about = {parameter.arg_name: (parameter.description or "").replace("%", "%%") for parameter in described.params}
     own = parser.add_argument_group("of this eval")
     for parameter in _parameters(function):
         _add(own, parameter, about.get(parameter.name))

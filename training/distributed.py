@@ -1,6 +1,7 @@
 """The ranks of a run under torchrun, and what they do together. One process, without torchrun, is a run of one rank."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,13 +10,14 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch._C._distributed_c10d import PrefixStore
+from torch._C._distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
+from gpt_from_scratch.evals.deadline import within
 from gpt_from_scratch.evals.lm.ranks import leave_group
 from gpt_from_scratch.support.torchrun import launcher, position
 from gpt_from_scratch.training.agreement import compare_in
-from gpt_from_scratch.training.meeting import meet
+from gpt_from_scratch.training.meeting import AbsentRanksError, meet
 from gpt_from_scratch.training.peers import PeerLostError, Peers
 
 __all__ = ["ONE_RANK", "Ranks", "launcher", "process_group", "ranks_from_environment"]
@@ -88,6 +90,24 @@ def ranks_from_environment() -> Ranks:
     return Ranks(found.rank, found.size, found.local_rank, hosts=found.hosts)
 
 
+def _shared_store(ranks: Ranks, patience_s: float) -> Store:
+    """The store through which the ranks find each other; rank 0's host keeps it.
+
+    In a thread of its own: torch waits in C++, where no signal would reach Python before `patience_s` is over.
+    """
+    try:
+        return within(
+            None, "rendezvous", lambda: next(iter(rendezvous("env://", timeout=timedelta(seconds=patience_s))))[0]
+        )
+    except dist.DistError as error:
+        place = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+        raise AbsentRanksError(
+            f"rank {ranks.rank} of {ranks.size} did not find the others at {place} (MASTER_ADDR, MASTER_PORT): "
+            f"{str(error).splitlines()[0]}\nSee what they say, and whether their hosts reach rank 0's; --run.patience sets "
+            f"how long to wait"
+        ) from error
+
+
 @contextmanager
 def process_group(
     ranks: Ranks,
@@ -111,8 +131,7 @@ def process_group(
         yield Peers()
         return
     timeout_s, patience_s = min(timeout_s, LONGEST_WAIT), min(patience_s, LONGEST_WAIT)
-    shared, _, _ = next(iter(rendezvous("env://", timeout=timedelta(seconds=patience_s))))
-    store = meet(shared, ranks.rank, ranks.size, patience_s)
+    store = meet(_shared_store(ranks, patience_s), ranks.rank, ranks.size, patience_s)
     compare_in(store, ranks.rank, ranks.size, about or {}, patience_s)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(

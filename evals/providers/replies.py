@@ -54,7 +54,7 @@ class Reply:
 def garbled(why: str, body: Any = None) -> ProviderError:
     """The error for a reply that cannot be read."""
     shown = "" if body is None else f": {_short(body)}"
-    error = ProviderError(f"a reply that cannot be read ({why}){shown}", retryable=True)
+    error = ProviderError(f"a reply that cannot be read ({why}){shown}", retryable=True, kind="garbled")
     error.uncounted = True
     return error
 

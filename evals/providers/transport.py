@@ -38,7 +38,7 @@ def bounded(seconds: float, send: Callable[[], T]) -> T:
     try:
         return within(seconds, "request", work)
     except TookTooLongError:
-        late = ProviderError(f"no reply within {seconds:g} s", retryable=True)
+        late = ProviderError(f"no reply within {seconds:g} s", retryable=True, kind="timeout")
         late.uncounted = True
         raise late from None
 

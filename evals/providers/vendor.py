@@ -161,8 +161,11 @@ class VendorProvider:
         except sdk.APIConnectionError as error:
             if isinstance(error.__cause__, ProviderError):
                 raise error.__cause__ from None
-            lost = ProviderError(f"no reply: {error.__cause__ or error}", retryable=True)
-            lost.uncounted = isinstance(error, sdk.APITimeoutError)
+            late = isinstance(error, sdk.APITimeoutError)
+            lost = ProviderError(
+                f"no reply: {error.__cause__ or error}", retryable=True, kind="timeout" if late else "connection"
+            )
+            lost.uncounted = late
             raise lost from error
         except Exception as error:  # what an SDK trips over once a reply is there is that reply's fault, and one row's
             if self._given_client is None and not transport.replied():

@@ -16,8 +16,17 @@ def test_a_log_gets_a_line_each_tenth() -> None:
         progress.update(status)
     progress.update(status, last=True)
     lines = stream.getvalue().splitlines()
-    assert 9 <= len(lines) <= 12
+    assert 9 <= len(lines) <= 12 and len(set(lines)) == len(lines)
     assert lines[-1] == "m: 50/50 · score 1.000 · 25 failed · tried again: 2 × 429, 1 × 500"
+
+
+def test_no_line_of_a_log_comes_twice() -> None:
+    stream = io.StringIO()
+    progress, status = Progress("m", stream), Status(1)
+    status.add(1.0, failed=False)
+    progress.update(status)
+    progress.update(status, last=True)
+    assert stream.getvalue() == "m: 1/1 · score 1.000\n"
 
 
 def test_a_terminal_is_written_in_place() -> None:

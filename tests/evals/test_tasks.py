@@ -149,3 +149,28 @@ def test_settings_that_cannot_be(tmp_path: Path) -> None:
         run(path, few_shot=1)
     with pytest.raises(FileNotFoundError):
         run(tmp_path / "none.jsonl")
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_each_eval_tells_its_options(name: str, capsys: Any) -> None:
+    with pytest.raises(SystemExit) as ended:
+        __main__.main([name, "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert ended.value.code == 0 and "of this eval" in said and "%%" not in said
+    assert name != "arithmetic" or '"relative" takes answers within 1 %;' in said
+
+
+def test_a_run_of_no_questions_is_a_mistake(tmp_path: Path) -> None:
+    out = ["--model", "oracle", "--out", str(tmp_path / "out")]
+    for words in (["arithmetic", "--num-problems", "0"], ["run", str(write(tmp_path / "none.jsonl", []))]):
+        with pytest.raises(ValueError, match="there is no question to ask"):
+            __main__.main([*words, *out])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_cache_that_is_a_file_is_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("")
+    words = ["arithmetic", "--model", "oracle", "--num-problems", "2", "--cache", str(tmp_path / "cache")]
+    with pytest.raises(NotADirectoryError, match="the cache is one, of a file for each answer"):
+        __main__.main([*words, "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()

@@ -1,12 +1,19 @@
 """Ranks find each other in a store that is full of what earlier attempts left."""
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch
 import torch.distributed as dist
 
+from gpt_from_scratch.training.distributed import Ranks, process_group
 from gpt_from_scratch.training.meeting import HELLO, HERE, WELCOME, AbsentRanksError, meet
 
 
@@ -52,3 +59,36 @@ def test_the_missing_ranks_are_named(store: dist.TCPStore) -> None:
     with pytest.raises(AbsentRanksError, match=r"rank 1 waited 0\.2 s .* missing: rank 2"):  # rank 0's hello stays
         meet(store, 1, 3, 0.2)
     assert not store.check([HERE.format("any", 0)])
+
+
+ALONE = """
+import torch
+from gpt_from_scratch.training.distributed import Ranks, process_group
+with process_group(Ranks(1, 2), torch.device("cpu")):
+    print("met")
+"""
+
+
+def test_ctrl_c_ends_a_rank_that_waits_for_the_first_word_of_the_others() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(listening.getsockname()[1])}
+        environment = os.environ | place | {"RANK": "1", "WORLD_SIZE": "2"}
+        with subprocess.Popen([sys.executable, "-c", ALONE], env=environment, stderr=subprocess.PIPE, text=True) as one:
+            connection, _ = listening.accept()  # it looks for the store, and this one says nothing
+            one.send_signal(signal.SIGINT)
+            _, said = one.communicate(timeout=60)
+            connection.close()
+    assert one.returncode == -signal.SIGINT and "KeyboardInterrupt" in said, said
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_finds_no_other_says_where_it_looked(rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", str(port))
+    monkeypatch.setenv("RANK", str(rank))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    words = rf"rank {rank} of 2 did not find the others at 127\.0\.0\.1:{port} .*\nSee what they say"
+    with pytest.raises(AbsentRanksError, match=words):
+        process_group(Ranks(rank, 2), torch.device("cpu"), patience_s=1.0).__enter__()
