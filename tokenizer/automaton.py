@@ -20,7 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, UInt8, UInt32
 
-from gpt_from_scratch.tokenizer.pattern_parser import Alphabet, Symbols, Tree, UnsupportedPatternError, nullable, parse
+from gpt_from_scratch.tokenizer.alphabet import Alphabet, Symbols
+from gpt_from_scratch.tokenizer.pattern_parser import Tree, UnsupportedPatternError, nullable, parse
 from gpt_from_scratch.tokenizer.patterns import pattern_text
 
 # An entry of the table: the row of the next state, and what reading the character brings about.

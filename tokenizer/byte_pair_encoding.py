@@ -12,10 +12,11 @@ import numpy as np
 from jaxtyping import UInt
 
 from gpt_from_scratch.tokenizer.acceleration import BACKENDS, Backend, kernels_for
+from gpt_from_scratch.tokenizer.content import options_of
 from gpt_from_scratch.tokenizer.cutting import PIECE, Cutter
 from gpt_from_scratch.tokenizer.encoder import Encoder
 from gpt_from_scratch.tokenizer.encoding_methods import EncodingMethods
-from gpt_from_scratch.tokenizer.fields import Node, named
+from gpt_from_scratch.tokenizer.fields import named
 from gpt_from_scratch.tokenizer.files import fingerprint, read_content, write_tokenizer
 from gpt_from_scratch.tokenizer.learning import Progress, Recipe, learn
 from gpt_from_scratch.tokenizer.merges import Merges
@@ -439,33 +440,9 @@ class BytePairEncodingTokenizer(EncodingMethods, Tokenizer):
     @classmethod
     def from_content(cls, content: dict[str, Any], path: Path) -> "BytePairEncodingTokenizer":
         """From a tokenizer file's content; `path` is for the error message. Raises ValueError that names the field."""
-        node = Node(content, "content", str(path))
-        with named(f"{path} is not a whole {KIND} tokenizer"):
-            node.only(
-                "pattern", "unicode", "tie_break", "byte_order", "merges", "special_tokens", "added_tokens", "token_ids"
-            )
-            unicode = node["unicode"].value
-            name, text = node["pattern"]["name"].value, node["pattern"]["text"].text()
-            pairs = (pair.pair() for pair in node["merges"].items_of_list())
-            merges = [(left.number(), right.number()) for left, right in pairs]
-            options: dict[str, Any] = {
-                "byte_order": node["byte_order"].choice("raw", "gpt2"),
-                "tie_break": node["tie_break"].choice(*TIE_BREAKS),
-            }
-            options["special_tokens"] = {one: index.number() for one, index in node["special_tokens"].fields()}
-            if "added_tokens" in content:
-                options["added_tokens"] = {one: index.number() for one, index in node["added_tokens"].fields()}
-            if "token_ids" in content:
-                options["token_ids"] = [one.number() for one in node["token_ids"].items_of_list()]
+        unicode, options = options_of(content, path)
         with named(path):
-            if unicode not in (UNICODE_VERSION, None):
-                raise ValueError(
-                    f"it needs the letters and numbers of Unicode {unicode}; this release has those of "
-                    f"{UNICODE_VERSION}, which would split texts differently: use the release it was made with"
-                )
-            tokenizer = cls(
-                merges, pattern=name if isinstance(name, str) and PATTERNS.get(name) == text else text, **options
-            )
+            tokenizer = cls(**options)
         # Files of earlier releases leave patterns to `regex` that are pinned now; their fingerprint is the same.
         tokenizer._unicode = unicode
         return tokenizer

@@ -7,13 +7,8 @@ engines themselves. Everything else is refused by name, when a pattern is read a
 
 from typing import NamedTuple
 
-from gpt_from_scratch.tokenizer.pattern_parser import (
-    Parsed,
-    UnsupportedPatternError,
-    covers_every_text,
-    nullable,
-    parse,
-)
+from gpt_from_scratch.tokenizer.coverage import covers_every_text
+from gpt_from_scratch.tokenizer.pattern_parser import Parsed, UnsupportedPatternError, nullable, parse
 from gpt_from_scratch.tokenizer.patterns import PATTERNS, is_a_name, pattern_text
 
 _WORD = r"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}Ⓐ-ⓩ🄰-🅉🅐-🅩🅰-🆉"

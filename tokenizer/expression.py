@@ -4,7 +4,8 @@ import re
 
 import numpy as np
 
-from gpt_from_scratch.tokenizer.pattern_parser import Parsed, Symbols, Tree
+from gpt_from_scratch.tokenizer.alphabet import Symbols
+from gpt_from_scratch.tokenizer.pattern_parser import Parsed, Tree
 
 
 def as_re(parsed: Parsed, stop: int) -> str:

@@ -15,17 +15,13 @@ kinds of `unicode_table`, apart in each of the ranges that the characters named 
 """
 
 import functools
-import itertools
 import re
 from typing import Any, NamedTuple, NoReturn
 
-import numpy as np
-from jaxtyping import UInt16
-
-from gpt_from_scratch.tokenizer.unicode_table import CODE_POINTS, KINDS, PROPERTIES, kinds
+from gpt_from_scratch.tokenizer.alphabet import Alphabet, Symbols
+from gpt_from_scratch.tokenizer.unicode_table import PROPERTIES
 
 Tree = tuple[Any, ...]
-Symbols = frozenset[int]
 
 MOST_REPEATS = 1000
 DEEPEST = 50
@@ -44,60 +40,6 @@ _OPENINGS = {"(?:": "group", "(?i:": "fold", "(?>": "atomic", "(": "group"} | {
 
 class UnsupportedPatternError(ValueError):
     """The pattern needs more than this parser and the automaton know; `regex` splits by it instead."""
-
-
-class Cell(NamedTuple):
-    """The characters from `low` to before `high` that are of one kind."""
-
-    low: int
-    high: int
-    kind: int
-
-
-class Alphabet(NamedTuple):
-    """Symbol numbers: ASCII characters are themselves, then come the cells, then the text's end."""
-
-    cells: tuple[Cell, ...]
-
-    @classmethod
-    def of(cls, named: set[int]) -> "Alphabet":
-        """The alphabet in which each of the code points `named` is a symbol, and so is each range between two of them."""
-        edges = sorted({128, CODE_POINTS} | named | {point + 1 for point in named})
-        cells = [
-            Cell(low, high, int(kind))
-            for low, high in itertools.pairwise(edges)
-            for kind in np.flatnonzero(np.bincount(kinds()[low:high]))
-        ]
-        return cls(tuple(cells))
-
-    @property
-    def end(self) -> int:
-        return 128 + len(self.cells)
-
-    def symbol_of_code_point(self) -> UInt16[np.ndarray, " code_points"]:
-        """The symbol of every character."""
-        symbols = np.arange(CODE_POINTS, dtype=np.uint16)
-        table = kinds()
-        numbers: dict[tuple[int, int], list[int]] = {}
-        for number, cell in enumerate(self.cells, start=128):
-            numbers.setdefault(cell[:2], [0] * len(KINDS))[cell.kind] = number
-        for (low, high), by_kind in numbers.items():
-            symbols[low:high] = np.array(by_kind, dtype=np.uint16)[table[low:high]]
-        return symbols
-
-    def between(self, low: int, high: int) -> Symbols:
-        """The symbols of the characters from `low` to `high`, which are ASCII or named."""
-        cells = (number for number, cell in enumerate(self.cells, start=128) if low <= cell.low <= high)
-        return frozenset(range(low, min(high, 127) + 1)) | frozenset(cells)
-
-    def property(self, name: str) -> Symbols:
-        """All symbols of a property (of "L" or "s", say)."""
-        letters, table = PROPERTIES[name], kinds()
-        members = {code for code in range(128) if KINDS[table[code]] in letters}
-        return frozenset(members | {n for n, cell in enumerate(self.cells, start=128) if KINDS[cell.kind] in letters})
-
-    def everything(self) -> Symbols:
-        return frozenset(range(self.end))
 
 
 class Construct(NamedTuple):
@@ -344,59 +286,3 @@ def nullable(tree: Tree) -> bool:
     if kind == "repeat":
         return bool(tree[2] == 0) or nullable(tree[1])
     return nullable(tree[1]) if kind == "atomic" else True
-
-
-def covers_every_text(parsed: Parsed) -> bool:
-    """Whether a match begins at every character of every text, as far as the tree shows: then nothing is ever skipped."""
-    return _sure(parsed.tree)[0] == parsed.alphabet.everything()
-
-
-def _sure(tree: Tree) -> tuple[Symbols, bool, Symbols]:
-    """The characters of which one alone is surely matched, whatever comes behind it; whether the empty text surely is; and
-    the characters that a match without backtracking (possessive, atomic) may insist on taking.
-
-    A part that cannot be backtracked into spoils what comes behind it wherever it may have begun to take characters.
-    """
-    kind = tree[0]
-    none: Symbols = frozenset()
-    if kind == "set":
-        return tree[1], False, none
-    if kind == "alt":
-        parts = [_sure(part) for part in tree[1]]
-        return none.union(*(p[0] for p in parts)), any(p[1] for p in parts), none.union(*(p[2] for p in parts))
-    if kind == "cat":
-        parts = [_sure(part) for part in tree[1]]
-        found: Symbols = none
-        insisted: Symbols = none
-        for number, (one, _, stubborn) in enumerate(parts):
-            if all(other[1] for place, other in enumerate(parts) if place != number):
-                found |= one - insisted
-            insisted |= stubborn
-        return found, all(p[1] for p in parts), insisted
-    if kind == "repeat":
-        _, part, low, _, mode = tree
-        one, empty, stubborn = _sure(part)
-        if mode == "+":
-            stubborn = stubborn | _first(part)
-        return (one if low <= 1 or empty else none), low == 0 or empty, stubborn
-    if kind == "atomic":
-        one, empty, _ = _sure(tree[1])
-        return one, empty, _first(tree[1])
-    return none, False, none
-
-
-def _first(tree: Tree) -> Symbols:
-    """The characters with which a match may begin."""
-    kind = tree[0]
-    if kind == "set":
-        return frozenset(tree[1])
-    if kind == "cat":
-        found: Symbols = frozenset()
-        for part in tree[1]:
-            found |= _first(part)
-            if not nullable(part):
-                break
-        return found
-    if kind == "alt":
-        return frozenset().union(*map(_first, tree[1]))
-    return _first(tree[1]) if kind in ("repeat", "atomic") else frozenset()

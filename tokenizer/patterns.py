@@ -7,8 +7,9 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from gpt_from_scratch.tokenizer.coverage import covers_every_text
 from gpt_from_scratch.tokenizer.expression import as_re
-from gpt_from_scratch.tokenizer.pattern_parser import Parsed, UnsupportedPatternError, covers_every_text, parse
+from gpt_from_scratch.tokenizer.pattern_parser import Parsed, UnsupportedPatternError, parse
 from gpt_from_scratch.tokenizer.unicode_table import CODE_POINTS
 
 PATTERNS = {

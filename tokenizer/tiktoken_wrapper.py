@@ -13,10 +13,11 @@ from jaxtyping import UInt
 
 from gpt_from_scratch.support.downloads import reason
 from gpt_from_scratch.support.invocation import how_to_install
+from gpt_from_scratch.tokenizer.coverage import covers_every_text
 from gpt_from_scratch.tokenizer.encoding_methods import EncodingMethods
 from gpt_from_scratch.tokenizer.fields import Node, named
 from gpt_from_scratch.tokenizer.files import fingerprint, read_content, write_tokenizer
-from gpt_from_scratch.tokenizer.pattern_parser import UnsupportedPatternError, covers_every_text, parse
+from gpt_from_scratch.tokenizer.pattern_parser import UnsupportedPatternError, parse
 from gpt_from_scratch.tokenizer.protocol import (
     END_OF_TEXT,
     NoEndOfTextError,
