@@ -274,3 +274,14 @@ def test_mistakes_in_the_vocabulary_size(vocab_size: Any, monkeypatch: pytest.Mo
         BytePairEncodingTokenizer.from_text("abc", vocab_size)
     with pytest.raises(ValueError, match="vocab_size"):
         BytePairEncodingTokenizer.from_input_bytes(b"abc", vocab_size)
+
+
+def test_a_file_of_an_earlier_release_keeps_its_fingerprint(tmp_path: Path) -> None:
+    """`\\w` was left to `regex` then, without a release of Unicode in the file; runs compare fingerprints when they go on."""
+    tokenizer = BytePairEncodingTokenizer([(97, 98)], pattern=r"\w+|\W")
+    write_tokenizer(tmp_path / "t.json", "byte_pair_encoding", tokenizer._content() | {"unicode": None})
+    again = load_tokenizer(tmp_path / "t.json")
+    assert again.fingerprint == json.loads((tmp_path / "t.json").read_text())["sha256"] != tokenizer.fingerprint
+    again.save(tmp_path / "u.json")
+    assert load_tokenizer(tmp_path / "u.json").fingerprint == again.fingerprint
+    assert again.encode_ordinary("ab, ½ ab") == tokenizer.encode_ordinary("ab, ½ ab")
