@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gpt_from_scratch.models import pretrained
 from gpt_from_scratch.models.gpt import GPTConfig
-from gpt_from_scratch.support.files import write_text
+from gpt_from_scratch.support.files import sync_file
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
 
@@ -17,14 +17,19 @@ CARD_FILE = "README.md"
 def write_beside(folder: Path, config: GPTConfig, tokenizer: Tokenizer, card: str | None) -> str | None:
     """Write all that `folder`, which has a model's weights and config.json, needs beside them; `card` is its model card.
 
+    The folder is a new one that has yet to take its place: each file is on the disk, and for their names the caller cares.
+
     Returns why there is no tokenizer.json, where the libraries cannot do what the tokenizer does; else None.
     """
     tokenizer.save(folder / TOKENIZER_FILE)
     files, lack = beside(config, tokenizer)  # type: ignore[arg-type]  # a tokenizer is hashed by its identity
     if card is not None:
         files = {**files, CARD_FILE: card}
-    for name, text in files.items():
-        write_text(folder / name, text)
+    for path, text in ((folder / name, text) for name, text in files.items()):
+        with path.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            sync_file(file.fileno(), path)
     with contextlib.suppress(NoEndOfTextError):
         pretrained.name_end_of_text(folder, tokenizer.eot_token)
     return lack

@@ -22,10 +22,8 @@ from gpt_from_scratch.evals.harness.lm_eval_adapter import GPTFromScratchLM
 from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
 from gpt_from_scratch.evals.lm.hellaswag import evaluate_hellaswag
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
-from gpt_from_scratch.models.pretrained import export_gpt2
+from gpt_from_scratch.models.hugging_face import write_beside
 from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
-from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
-from gpt_from_scratch.tokenizer.formats.hugging_face import write_hugging_face
 
 pytestmark = pytest.mark.harness
 
@@ -56,13 +54,8 @@ def checkpoint() -> Checkpoint:
 @pytest.fixture(scope="session")
 def folder(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    export_gpt2(checkpoint.model, folder)
-    checkpoint.tokenizer.save(folder / TOKENIZER_FILE)
-    assert isinstance(checkpoint.tokenizer, BytePairEncodingTokenizer)
-    write_hugging_face(checkpoint.tokenizer, folder / "tokenizer.json")
-    end = "<|endoftext|>"
-    options = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": end, "bos_token": end, "pad_token": end}
-    (folder / "tokenizer_config.json").write_text(json.dumps(options))
+    checkpoint.model.save_pretrained(folder)
+    write_beside(folder, checkpoint.model.config, checkpoint.tokenizer, card=None)
     return folder
 
 
@@ -166,6 +159,22 @@ def test_the_server_gives_what_the_adapter_gives(ours: dict[str, Any], url: str,
 
 def test_transformers_gives_what_the_adapter_gives(ours: dict[str, Any], folder: Path, tasks: Path) -> None:
     assert_same(ours, evaluate("hf", tasks, model_args={"pretrained": str(folder), "device": "cpu"}))
+
+
+def test_transformers_gives_the_same_of_an_architecture_of_our_own(
+    checkpoint: Checkpoint, tasks: Path, tmp_path: Path
+) -> None:
+    """By the modelling file that lies in the folder; the batches are padded on the left and on the right."""
+    torch.manual_seed(1)
+    modern = {"position": "rotary", "qk_norm": True, "activation": "relu2", "n_kv_head": 1, "bias": False, "ngram": 3}
+    model = GPT(GPTConfig(**{**vars(checkpoint.model.config), **modern})).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.15)
+    model.save_pretrained(tmp_path)
+    write_beside(tmp_path, model.config, checkpoint.tokenizer, card=None)
+    mine = evaluate(GPTFromScratchLM(Checkpoint(model, checkpoint.tokenizer, "modern")), tasks)
+    theirs = {"pretrained": str(tmp_path), "device": "cpu", "trust_remote_code": True}
+    assert_same(mine, evaluate("hf", tasks, model_args=theirs, batch_size=3))
 
 
 def test_our_hellaswag_equals_theirs(ours: dict[str, Any], checkpoint: Checkpoint, tasks: Path) -> None:
