@@ -32,7 +32,9 @@ GROUPS: dict[str, dict[str, Command]] = {
     },
     "Use": {
         "generate": Command("let a trained model write", f"{_TRAINING}.generate:main"),
-        "export": Command("a model for transformers, or its tokenizer for tiktoken", f"{_TRAINING}.export:main"),
+        "export": Command(
+            "a model for transformers or llama.cpp, or its tokenizer for tiktoken", f"{_TRAINING}.export:main"
+        ),
         "serve": Command("serve a model by OpenAI's protocol", f"{_EVALS}.serve.__main__:main"),
         "tokenizer": Command(
             "train, show, compare and convert tokenizers", "gpt_from_scratch.tokenizer.command_line:main"

@@ -3,6 +3,7 @@
     gpt export runs/NAME                                    # a folder that transformers opens without this package
     gpt export runs/NAME --licence mit --out my_model       # with a licence in its model card
     gpt export runs/NAME --to tiktoken                      # its tokenizer, for tiktoken
+    gpt export runs/NAME --to gguf --precision q8_0         # one file for llama.cpp: exact GPT-2s only
 
 RUN is a run (its newest whole checkpoint is taken), a checkpoint, or a model's folder. What is exported is proven first, by
 the checkpoint's manifest. --out is a new folder; nothing is ever written into one that has something in it.
@@ -27,6 +28,7 @@ from gpt_from_scratch.models import hugging_face
 from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER, step_of
 from gpt_from_scratch.models.checkpoints.finding import CHECKPOINTS
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
+from gpt_from_scratch.models.gguf_file import GGUF_FILE, Precision, write_gguf
 from gpt_from_scratch.support.arguments import settings
 from gpt_from_scratch.support.files import ensure_folder, remove, rename, sync_folder
 from gpt_from_scratch.support.visible import visible
@@ -41,15 +43,20 @@ class ExportConfig:
 
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer"""
-    to: Literal["hugging-face", "tiktoken"] = "hugging-face"
+    to: Literal["hugging-face", "tiktoken", "gguf"] = "hugging-face"
     """hugging-face: weights, tokenizer, model card, and for any architecture but GPT-2's the file from which transformers
-    makes the model; tiktoken: the tokenizer alone"""
+    makes the model; tiktoken: the tokenizer alone; gguf: an exact GPT-2 as one file, which llama.cpp opens"""
     out: Path | None = None
     """the new folder (default: the model's name and the form, here)"""
     licence: str = UNKNOWN
     """of the model, for its card: an identifier of the hub such as mit, apache-2.0 or cc-by-4.0"""
 
+    precision: Precision = "f32"
+    """with --to gguf, how the weights are kept: as they are, or rounded to 8 or 4 bits"""
+
     def __post_init__(self) -> None:
+        if self.precision != "f32" and self.to != "gguf":
+            raise ValueError(f"--precision {self.precision} is for --to gguf, not for {self.to}")
         if not LICENCE.fullmatch(self.licence):
             raise ValueError(f"--licence is {self.licence!r}, expected an identifier such as mit or apache-2.0")
 
@@ -75,6 +82,15 @@ def export(config: ExportConfig, warn: Callable[[str], None]) -> Path:
         ensure_folder(temporary)
         if config.to == "tiktoken":
             write_tiktoken_folder(opened.tokenizer, temporary, opened.name)
+        elif config.to == "gguf":
+            write_gguf(
+                opened.model,
+                opened.tokenizer,
+                temporary / GGUF_FILE,
+                name=opened.name,
+                licence=None if config.licence == UNKNOWN else config.licence,
+                precision=config.precision,
+            )
         else:
             write_hugging_face_folder(opened, run, step, config.licence, temporary)
         sync_folder(temporary)
@@ -145,4 +161,5 @@ def main(arguments: list[str] | None = None) -> None:
     print(visible(str(out)))
     for path in sorted(out.iterdir()):
         print(visible(f"  {path.name:<28} {path.stat().st_size:>13,} bytes"))
-    print(visible(f"{out / 'README.md'} says how to open it"))
+    if (out / "README.md").exists():
+        print(visible(f"{out / 'README.md'} says how to open it"))

@@ -172,3 +172,21 @@ def test_a_licence_that_is_none_is_a_mistake(run: Path, capsys: pytest.CaptureFi
         main([str(run), "--licence", "mit\nevil: yes"])
     assert ended.value.code == 2
     assert "expected an identifier such as mit" in capsys.readouterr().err
+
+
+def test_what_gguf_does_not_have_is_said(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ValueError, match=r"GGUF has GPT-2's architecture, and this model is another: position=rotary"):
+        main([str(run), "--to", "gguf"])
+    tokenizer = BytePairEncodingTokenizer.from_text("the robin " * 9, 258, pattern="gpt2")
+    model = GPT(GPTConfig(block_size=8, vocab_size=tokenizer.n_vocab, n_layer=1, n_head=1, n_embd=8))
+    model.save_pretrained("exact")
+    tokenizer.save(Path("exact") / TOKENIZER_FILE)
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(RuntimeError, match=r"GGUF needs the package gguf: .*\[gguf\]"):
+        main(["exact", "--to", "gguf"])
+    assert names(Path()) == {"exact"}
+    with pytest.raises(SystemExit):
+        main(["exact", "--precision", "q8_0"])
+    assert "--precision q8_0 is for --to gguf, not for hugging-face" in capsys.readouterr().err

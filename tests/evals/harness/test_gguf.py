@@ -1,0 +1,86 @@
+"""A GGUF file opens elsewhere with equal logits and ids; here by transformers, which reads the format by itself."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from gpt_from_scratch.models.gguf_file import Precision, write_gguf
+from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
+from gpt_from_scratch.training.export import main
+from tests.tokenizer.texts import SCRIPTS
+
+pytestmark = pytest.mark.harness
+
+TOKENIZER = BytePairEncodingTokenizer.from_text(
+    "the robin sang to the fox\n" * 30 + "".join(SCRIPTS), 300, pattern="gpt2"
+)
+
+
+@pytest.fixture
+def model() -> GPT:
+    """Of GPT-2's context, since transformers takes every GPT-2 in a GGUF for one of that."""
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(block_size=1024, vocab_size=TOKENIZER.n_vocab + 4, n_layer=2, n_head=2, n_embd=64)).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    return model
+
+
+@pytest.mark.parametrize("precision, near", [("f32", 1e-4), ("q8_0", 0.05), ("q4_0", 1.0)])
+def test_the_logits_are_equal(model: GPT, tmp_path: Path, precision: Precision, near: float) -> None:
+    from transformers import AutoModelForCausalLM
+
+    write_gguf(model, TOKENIZER, tmp_path / "model.gguf", name="tiny", licence="mit", precision=precision)
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file="model.gguf").eval()
+    tokens = torch.randint(300, (2, 24))
+    with torch.no_grad():
+        ours, found = model(tokens), theirs(tokens).logits
+    torch.testing.assert_close(found, ours, rtol=0, atol=near)
+    assert (found - ours).abs().max() > near / 1e4 or precision == "f32"  # rounded it is
+
+
+def test_every_tensor_is_there_once_to_the_bit(model: GPT, tmp_path: Path) -> None:
+    from gguf import GGUFReader
+
+    write_gguf(model, TOKENIZER, tmp_path / "model.gguf", name="tiny")
+    found = {tensor.name: torch.tensor(tensor.data) for tensor in GGUFReader(tmp_path / "model.gguf").tensors}
+    weights = model.state_dict()
+    assert len(found) == len(weights)
+    assert torch.equal(found["token_embd.weight"], weights["wte.weight"])
+    assert torch.equal(found["blk.1.ffn_down.weight"], weights["h.1.mlp.c_proj.weight"])
+    assert torch.equal(found["blk.0.attn_qkv.bias"], weights["h.0.attn.c_attn.bias"])
+
+
+def test_the_ids_are_equal(model: GPT, tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    write_gguf(model, TOKENIZER, tmp_path / "model.gguf", name="tiny")
+    theirs = AutoTokenizer.from_pretrained(tmp_path, gguf_file="model.gguf")
+    for text in SCRIPTS:
+        ids = theirs.encode(text, add_special_tokens=False, split_special_tokens=True)
+        assert ids == TOKENIZER.encode_ordinary(text), text
+    assert theirs.eos_token_id == TOKENIZER.eot_token
+
+
+def test_the_command_writes_it(model: GPT, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path / "model")
+    TOKENIZER.save(tmp_path / "model" / TOKENIZER_FILE)
+    main([str(tmp_path / "model"), "--to", "gguf", "--precision", "q8_0", "--out", str(tmp_path / "out")])
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.gguf"]
+
+
+def test_what_the_format_does_not_have_is_refused(model: GPT, tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    rotary = GPT(GPTConfig(block_size=8, vocab_size=300, n_layer=1, n_head=1, n_embd=8, position="rotary"))
+    with pytest.raises(ValueError, match="this model is another: position=rotary"):
+        write_gguf(rotary, TOKENIZER, path, name="tiny")
+    odd = GPT(GPTConfig(block_size=8, vocab_size=300, n_layer=1, n_head=1, n_embd=8))
+    with pytest.raises(ValueError, match="q4_0 needs a width"):
+        write_gguf(odd, TOKENIZER, path, name="tiny", precision="q4_0")
+    other = BytePairEncodingTokenizer.from_text("the robin", 258, pattern="o200k")
+    with pytest.raises(ValueError, match="of ours it has GPT-2's alone"):
+        write_gguf(odd, other, path, name="tiny")
+    assert list(tmp_path.iterdir()) == []
