@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gpt_from_scratch.models import pretrained
 from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER
-from gpt_from_scratch.models.checkpoints.finding import CHECKPOINTS, find_model
+from gpt_from_scratch.models.checkpoints.finding import CHECKPOINTS, LOOKS, find_model
 from gpt_from_scratch.models.gpt import GPT, GPT2_SIZES
 from gpt_from_scratch.support.devices import choose_device
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
@@ -62,7 +62,24 @@ def open_model(
     """
     place = choose_device(device)
     by_name = isinstance(source, str) and not Path(source).exists() and (hub or _is_gpt2(source))
-    folder = None if by_name else find_model(Path(source), warn)
+    for look in range(1, LOOKS + 1):
+        folder = None if by_name else find_model(Path(source), warn)
+        try:
+            model, chosen = _read(source, folder, tokenizer, warn)
+            break
+        except (OSError, ValueError):
+            if folder is None or folder.exists() or look == LOOKS:
+                raise
+            # The run lives: its rotation removed the checkpoint while it was read, and there is a newer one.
+    called = name or (str(source) if folder is None else _name(folder))
+    return OpenedModel(model.to(place).eval(), chosen, called, folder)
+
+
+def _read(
+    source: str | Path, folder: Path | None, tokenizer: str | Path | Tokenizer | None, warn: Callable[[str], None]
+) -> tuple[GPT, Tokenizer]:
+    """The model in `folder`, or the hub's of the name `source`, and the tokenizer that it has or is given."""
+    by_name = folder is None
     theirs = _given(GPT2) if by_name and _is_gpt2(str(source)) and tokenizer is None else _beside(folder)
     given = tokenizer if tokenizer is None or isinstance(tokenizer, Tokenizer) else _given(tokenizer)
     chosen = theirs if given is None else given
@@ -88,8 +105,7 @@ def open_model(
             f"{chosen.fingerprint[:12]}…, the model's has {theirs.fingerprint[:12]}…): its ids mean other text. Leave it out, "
             "and the model's own is taken"
         )
-    called = name or (str(source) if folder is None else _name(folder))
-    return OpenedModel(model.to(place).eval(), chosen, called, folder)
+    return model, chosen
 
 
 def is_same(one: Tokenizer, other: Tokenizer) -> bool:

@@ -300,7 +300,7 @@ class CheckpointStore:
         """What is said of a checkpoint that could not be written."""
         room = ""
         if is_disk_full(error):
-            room = f" needs {in_units(n_bytes)} in {self.folder}"
+            room = f" needs more than {in_units(n_bytes)} in {self.folder}"
             with contextlib.suppress(OSError):  # the folder may be what failed
                 room += f", and {in_units(free_bytes(self.folder))} are free there"
         else:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from gpt_from_scratch.evals.lm.commands import bits_per_byte
 from gpt_from_scratch.evals.providers.local_checkpoint import LocalCheckpointProvider
 from gpt_from_scratch.evals.serve import __main__ as serve_command
-from gpt_from_scratch.models.checkpoints import manifest
+from gpt_from_scratch.models import pretrained
+from gpt_from_scratch.models.checkpoints import manifest, opening
 from gpt_from_scratch.models.checkpoints.checkpoint import READ_BY_NAME, DamagedCheckpointError
 from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
@@ -187,6 +188,27 @@ def test_a_live_runs_rotation_is_no_damage(
     with caplog.at_level(logging.WARNING):
         assert open_model(run, device="cpu").name == "one-step-00000015"
     assert "damaged" not in caplog.text
+
+
+@pytest.mark.parametrize("between", ["_beside", "load"])
+def test_a_checkpoint_that_rotation_removes_while_it_is_read_is_replaced_by_the_newer(
+    run: Path, monkeypatch: pytest.MonkeyPatch, between: str
+) -> None:
+    module = opening if between == "_beside" else pretrained
+    before = getattr(module, between)
+
+    def rotates(*given: Any) -> Any:
+        """What the run that lives does meanwhile, the first time."""
+        old, new = run / "checkpoints" / "step-00000010", run / "checkpoints" / "step-00000015"
+        if old.exists():
+            shutil.copytree(old, new, ignore=shutil.ignore_patterns(manifest.MANIFEST_FILE))
+            manifest.seal(new, 15)
+            shutil.rmtree(old)
+        return before(*given)
+
+    monkeypatch.setattr(module, between, rotates)
+    opened = open_model(run, device="cpu")
+    assert opened.name == "one-step-00000015" and opened.folder is not None and opened.folder.exists()
 
 
 def test_a_model_alone_is_no_checkpoint_and_is_checked_for_what_can_be(run: Path, tmp_path: Path) -> None:

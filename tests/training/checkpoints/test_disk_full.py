@@ -104,7 +104,7 @@ def test_a_whole_run_survives_and_its_metrics_have_every_line(
     settings = ["--run.folder", str(small_disk), "--run.name", "run", "--steps", "60", "--run.log-every", "1"]
     assert train_gpt2.main([*arguments, *settings, "--run.checkpoint-every", "20", "--run.sample-every", "0"]) == 0
     said = capsys.readouterr().out
-    assert "the checkpoint of step 20 needs" in said and "the checkpoint of step 40 needs" in said
+    assert "the checkpoint of step 20 needs more than" in said and "the checkpoint of step 40 needs more than" in said
     assert said.count("metrics.jsonl cannot be written") == 1
     lines = [
         json.loads(line) for line in (small_disk / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
