@@ -3,12 +3,10 @@
 Each command is imported only when it is asked for, so that `gpt --help` answers at once.
 """
 
-import difflib
 import sys
 from typing import NamedTuple
 
-from gpt_from_scratch.support.command import run_command
-from gpt_from_scratch.support.invocation import gpt
+from gpt_from_scratch.support.command import MISTAKE, run_command
 
 
 class Command(NamedTuple):
@@ -87,17 +85,31 @@ def chosen(words: list[str]) -> tuple[str, list[str]]:
     for length in (2, 1):
         if (name := " ".join(words[:length])) in COMMANDS and len(words) >= length:
             return name, words[length:]
-    first = words[0]
+    from difflib import get_close_matches  # these two only where they are needed: Ctrl-C is caught the sooner
+
+    from gpt_from_scratch.support.invocation import gpt
+
+    first = words[0] if words else ""
     under = [name for name in COMMANDS if name.startswith(f"{first} ")]
     if under:
         raise ValueError(f"gpt {first} needs one more word:\n{', '.join(gpt(*name.split()) for name in under)}")
-    near = difflib.get_close_matches(first, COMMANDS, n=1)
+    near = get_close_matches(first, COMMANDS, n=1)
     hint = f" Did you mean {gpt(*near[0].split())}?" if near else ""
     raise ValueError(f"there is no command {first!r}.{hint}\n{gpt('--help')} lists all of them")
 
 
-def refuse(words: list[str]) -> int:
-    """Raise ValueError for words that name no command."""
+def answer(words: list[str]) -> int:
+    """What is asked of `gpt` itself: its help, its version, or why words name no command, as a ValueError."""
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0 if words else MISTAKE
+    if words[0] in ("-V", "--version"):
+        from importlib.metadata import version
+
+        from gpt_from_scratch.support.invocation import DISTRIBUTION
+
+        print(f"gpt ({DISTRIBUTION}) {version(DISTRIBUTION)}")
+        return 0
     chosen(words)
     return 0
 
@@ -105,20 +117,10 @@ def refuse(words: list[str]) -> int:
 def main() -> None:
     """The console script: run the command that the words of the command line name."""
     words = sys.argv[1:]
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(usage())
-        sys.exit(0 if words else 2)
-    if words[0] in ("-V", "--version"):
-        from importlib.metadata import version
-
-        from gpt_from_scratch.support.invocation import DISTRIBUTION
-
-        print(f"gpt ({DISTRIBUTION}) {version(DISTRIBUTION)}")
-        sys.exit(0)
     try:
         name, rest = chosen(words)
     except ValueError:
-        run_command("gpt", f"{__name__}:refuse")
+        run_command("gpt", f"{__name__}:answer")
     sys.argv = [f"gpt {name}", *rest]
     run_command(f"gpt {name}", COMMANDS[name].target)
 

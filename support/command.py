@@ -64,8 +64,9 @@ def ending_at_once(name: str) -> Iterator[None]:
     """
 
     def end(number: int, frame: FrameType | None) -> None:
-        with contextlib.suppress(OSError):  # nobody reads it
-            os.write(2, f"{name}: stopped by Ctrl-C\n".encode())
+        if _speaks():
+            with contextlib.suppress(OSError):  # nobody reads it
+                os.write(2, f"{name}: stopped by Ctrl-C\n".encode())
         os._exit(INTERRUPTED)
 
     if threading.current_thread() is not threading.main_thread() or (
@@ -90,7 +91,8 @@ def status_of(name: str, call: Callable[[], int | str | None]) -> int | str | No
         # A second Ctrl-C, while Python ends its threads, ends the process without a word.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         hint = f"; {stopped}" if str(stopped) else ""
-        complain(f"{name}: stopped by Ctrl-C{hint}")
+        if _speaks():
+            complain(f"{name}: stopped by Ctrl-C{hint}")
         return INTERRUPTED
     except BrokenPipeError:
         return NOBODY_READS
@@ -106,6 +108,11 @@ def status_of(name: str, call: Callable[[], int | str | None]) -> int | str | No
             traceback.print_exc()
         complain(f"error: {in_words(error)}")
         return MISTAKE
+
+
+def _speaks() -> bool:
+    """Whether this is the process that says what all those of torchrun's on this host meet: the first, or the only one."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def complain(message: str) -> None:

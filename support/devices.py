@@ -46,6 +46,8 @@ def _of_name(name: str) -> torch.device:
         if reason is None and device.type == "cuda" and not torch.cuda.is_available():
             built = "" if torch.version.cuda or torch.version.hip else " (this PyTorch is a build without CUDA)"
             reason = f"no CUDA device is available{built}"
+        if device.type == "mps" and not torch.backends.mps.is_available():
+            reason = "no Apple GPU is available"
         if reason is None:
             torch.empty(1, device=device)
     except (RuntimeError, AssertionError, ImportError, NotImplementedError) as error:  # torch's many ways to say no

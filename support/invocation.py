@@ -1,6 +1,5 @@
 """Commands as a user can paste them: in the shell at hand, from the folder at hand, each word quoted."""
 
-import importlib.metadata
 import os
 import shlex
 import shutil
@@ -49,6 +48,8 @@ def how_to_install(*extras: str) -> str:
 
 def extras() -> dict[str, list[str]]:
     """Each extra of the installed package, and the requirements that it adds; none where there is no metadata."""
+    import importlib.metadata  # here, since it takes long and is seldom needed
+
     try:
         metadata = importlib.metadata.metadata(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:

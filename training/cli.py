@@ -103,12 +103,16 @@ def read_config(path: Path) -> TrainConfig:
     Raises:
         FileNotFoundError: there is none; ValueError: it is damaged, or its settings cannot be.
     """
+    if path.is_dir() and (path / "config.json").is_file():
+        raise IsADirectoryError(f"{path} is a folder: name the file in it, {path / 'config.json'}")
+    if not path.is_file():
+        what = "is no file" if path.exists() else "does not exist"
+        raise FileNotFoundError(f"{path} {what}: expected the config.json of a run's folder")
+    document = read_json(path)
     try:
-        return from_json(read_json(path))
+        return from_json(document)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{path} does not exist: expected the config.json of a run's folder") from error
 
 
 def _presets() -> str:

@@ -4,16 +4,25 @@ gpt train                                   # one process
 gpt train --nproc 8 --max-restarts 3 ...    # eight on this machine, started again where one is lost
 """
 
+if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
+    from gpt_from_scratch.support.command import run_command
+
+    run_command("train_gpt2", "gpt_from_scratch.training.launch:rank")
+
+
 import importlib.util
 import logging
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 
 from gpt_from_scratch.support.command import MISTAKE, complain, ending_at_once
+from gpt_from_scratch.support.torchrun import SAVED_RANKS
 
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
 """What torchrun hands on to the ranks."""
@@ -53,7 +62,7 @@ def launch(ranks: int, restarts: int, words: Sequence[str]) -> int:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # its words would hide ours
+    logging.disable(logging.ERROR)  # the words of torch's launcher, which has this process to itself, would hide ours
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // ranks)))
     config = LaunchConfig(
         min_nodes=1,
@@ -65,17 +74,30 @@ def launch(ranks: int, restarts: int, words: Sequence[str]) -> int:
         max_restarts=restarts,
         signals_to_handle=",".join(name for name in SIGNALS if not _is_ignored(name)),
     )
-    try:
-        elastic_launch(config, sys.executable)("-m", "gpt_from_scratch.training.train_gpt2", *words)
-    except ChildFailedError as error:
-        first = error.get_first_failure()[1]
-        if first.exitcode < 0:
-            complain(f"error: rank {error.get_first_failure()[0]} was ended by signal {-first.exitcode}")
-            return 128 - first.exitcode
-        return first.exitcode  # what was wrong has been said by the rank itself
-    except SignalException:
-        return 0  # every rank was told, too; each saves and says so
+    with tempfile.TemporaryDirectory(prefix="gpt-ranks-") as folder:
+        os.environ[SAVED_RANKS] = folder
+        try:
+            elastic_launch(config, sys.executable)("-m", "gpt_from_scratch.training.launch", *words)
+        except ChildFailedError as error:
+            first = error.get_first_failure()[1]
+            if first.exitcode < 0:
+                complain(f"error: rank {error.get_first_failure()[0]} was ended by signal {-first.exitcode}")
+                return 128 - first.exitcode
+            return first.exitcode  # what was wrong has been said by the rank itself
+        except SignalException as told:
+            # Every rank was told, too; each saves and says so, unless it had nothing to save.
+            return 0 if len(list(Path(folder).iterdir())) == ranks else 128 + told.sigval
     return 0
+
+
+def rank(words: list[str]) -> int:
+    """One of the processes that `launch` starts: it leaves a file where it has ended well, since torch does not tell."""
+    from gpt_from_scratch.training.train_gpt2 import process
+
+    status = process(words)
+    if status == 0:
+        Path(os.environ[SAVED_RANKS], os.environ["RANK"]).touch()
+    return status
 
 
 def _is_ignored(name: str) -> bool:

@@ -13,6 +13,7 @@ from gpt_from_scratch.kernels.registry import Choice
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.support.files import retried
 from gpt_from_scratch.support.invocation import gpt
+from gpt_from_scratch.support.torchrun import SAVED_RANKS
 from gpt_from_scratch.training.checkpoints.space import is_disk_full
 from gpt_from_scratch.training.config import TrainConfig
 from gpt_from_scratch.training.corpus import Corpus
@@ -87,7 +88,7 @@ def finish(trainer: Trainer, path: Path, state: str, display: Display) -> None:
         display.say(f"  {gpt('train', '--resume', path)}")
         if report is None:
             display.say(f"Its report is not drawn yet: {gpt('report', path)}", style="dim")
-        if "TORCHELASTIC_RUN_ID" in os.environ:
+        if "TORCHELASTIC_RUN_ID" in os.environ and SAVED_RANKS not in os.environ:
             display.say("What torchrun prints below is its own word on the signal.", style="dim")
         return
     display.say(f"\ndone: {steps:,} steps in {duration(trainer.folder.seconds)}", style="bold")

@@ -1,13 +1,19 @@
 """The command `gpt`: every name leads to its function, and what is wrong is told in words."""
 
+import contextlib
 import importlib
+import os
 import re
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from gpt_from_scratch.__main__ import COMMANDS, chosen, usage
+from gpt_from_scratch.evals.__main__ import COMMANDS as SCORED
+from gpt_from_scratch.evals.__main__ import text_evals
 from gpt_from_scratch.support.invocation import gpt
 from gpt_from_scratch.training.launch import with_backend
 
@@ -94,3 +100,44 @@ def test_presets_for_a_cpu_time_the_backends(words: list[str], times: bool, monk
     assert with_backend(words) == ([*words, "--backend", "fastest"] if times else words)
     monkeypatch.setenv("GPT_BACKEND", "torch")
     assert with_backend(words) == words
+
+
+@pytest.mark.parametrize("words", [*COMMANDS, *(f"eval {name}" for name in (*text_evals(), *SCORED))])
+def test_every_command_has_help(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    name, rest = chosen(words.split())
+    module, _, function = COMMANDS[name].target.partition(":")
+    if name == "bench":  # pytest's own, above
+        return
+    with contextlib.suppress(SystemExit):
+        assert getattr(importlib.import_module(module), function)([*rest, "--help"]) in (0, None)
+    shown = capsys.readouterr()
+    assert shown.out.startswith("usage:") and not shown.err
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], []])
+def test_a_reader_that_has_had_enough_ends_gpt_itself_quietly(words: list[str]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "gpt_from_scratch", *words]
+    run = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert (run.returncode, run.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_several_ranks_that_had_nothing_to_save_do_not_end_as_if_they_had(
+    number: int, status: int, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "gpt_from_scratch", "train", "--nproc", "2", "--backend", "torch"]
+    with subprocess.Popen(
+        [*command, "--data.n-stories", "100000000"],  # which take hours to make
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    ) as process:
+        assert process.stdout is not None and any(line.startswith("data: stories") for line in process.stdout)
+        process.send_signal(number)
+        _, said = process.communicate()
+    assert process.returncode == status and "nothing to save" in said
+    assert "Traceback" not in said and "death signal" not in said

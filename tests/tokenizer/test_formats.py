@@ -1,6 +1,7 @@
 """Other programs' files: written, read by their own programs, read back, and refused where they cannot be honoured."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from hypothesis import given
 from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.formats.gpt2_files import read_gpt2, write_gpt2
 from gpt_from_scratch.tokenizer.formats.hugging_face import read_hugging_face, write_hugging_face
+from gpt_from_scratch.tokenizer.formats.opening import open_tokenizer
 from gpt_from_scratch.tokenizer.formats.printable import CHARACTERS, from_printable, to_printable
 from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import from_tiktoken, read_ranks, write_ranks
 from gpt_from_scratch.tokenizer.patterns import PATTERNS
+from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
 from tests.tokenizer.texts import SCRIPTS, fuzz, texts
 
 TEXT = "".join(SCRIPTS)
@@ -204,3 +207,17 @@ def test_a_renumbered_tokenizer_is_saved_whole(trained: BytePairEncodingTokenize
     again = BytePairEncodingTokenizer.load(tmp_path / "t.json")
     assert again.fingerprint == other.fingerprint != trained.fingerprint
     assert again.encode_ordinary(TEXT) == [index + 2 for index in trained.encode_ordinary(TEXT)]
+
+
+def test_a_name_that_is_no_file_may_be_one_of_tiktoken_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def from_name(name: str) -> TiktokenTokenizer:
+        raise RuntimeError(f"asked for {name}")
+
+    monkeypatch.setattr(TiktokenTokenizer, "from_name", from_name)
+    with pytest.raises(RuntimeError, match="asked for gpt2"):
+        open_tokenizer("gpt2")
+    with pytest.raises(FileNotFoundError, match="no tokenizer at gpt3: give a tokenizer's file, .* or"):
+        open_tokenizer("gpt3")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="is a pipe, not a file"):
+        open_tokenizer(tmp_path / "pipe")

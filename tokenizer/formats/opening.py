@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from gpt_from_scratch.support.text_files import require_file
 from gpt_from_scratch.tokenizer.files import FORMAT, TOKENIZER_FILE, load_tokenizer, read_json
 from gpt_from_scratch.tokenizer.formats.gpt2_files import read_gpt2
 from gpt_from_scratch.tokenizer.formats.hugging_face import read_hugging_face
@@ -14,6 +15,8 @@ from gpt_from_scratch.tokenizer.protocol import Tokenizer
 def open_tokenizer(path: Path | str, *, pattern: str = "gpt2", special_tokens: Sequence[str] = ()) -> Tokenizer:
     """The tokenizer at `path`: our file, tokenizer.json, vocab.json with its merges.txt, a .tiktoken file, or a folder.
 
+    A name that is neither may be one of tiktoken's encodings, such as gpt2.
+
     `pattern` serves the formats that hold none (GPT-2's and tiktoken's), `special_tokens` tiktoken's, which follow its
     ranks or fill its gaps. Raises FileNotFoundError, and ValueError where the file is damaged or cannot be honoured.
     """
@@ -24,8 +27,15 @@ def open_tokenizer(path: Path | str, *, pattern: str = "gpt2", special_tokens: S
         if found is None:
             raise FileNotFoundError(f"no tokenizer in {path}: it has none of {', '.join(names)}")
         path = found
-    if not path.is_file():
-        raise FileNotFoundError(f"no tokenizer at {path}")
+    if path.exists() and not path.is_file():
+        require_file(path)
+    if not path.exists():
+        if (names := _tiktoken_names()) and str(path) in names:
+            from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
+
+            return TiktokenTokenizer.from_name(str(path))
+        known = f"one of tiktoken's names ({', '.join(names)})" if names else "gpt2, with the package tiktoken"
+        raise FileNotFoundError(f"no tokenizer at {path}: give a tokenizer's file, a folder with one, or {known}")
     if path.suffix == ".tiktoken":
         return read_ranks(
             path, pattern=pattern, special_tokens=dict(zip(special_tokens, free_ranks(path), strict=False))
@@ -37,3 +47,12 @@ def open_tokenizer(path: Path | str, *, pattern: str = "gpt2", special_tokens: S
     if document.get("format") != FORMAT and "model" in document:
         return read_hugging_face(path)
     return load_tokenizer(path)
+
+
+def _tiktoken_names() -> list[str]:
+    """The encodings that tiktoken knows by name; none where it is not installed."""
+    try:
+        from tiktoken import list_encoding_names
+    except ImportError:
+        return []
+    return list(list_encoding_names())

@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Integer, UInt
 
 from gpt_from_scratch.support.files import write_text, write_whole
+from gpt_from_scratch.support.invocation import gpt
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer, read_json
 
 INDEX_FILE = "index.json"
@@ -155,8 +156,12 @@ def read_index(path: Path) -> Index:
     """
     if path.is_dir():
         path = path / INDEX_FILE
+    elif path.is_file() and path.name != INDEX_FILE:
+        raise ValueError(
+            f"{path} is a file, not a folder of token shards. Make shards of it first: {gpt('prepare', path)}"
+        )
     if not path.is_file():
-        raise FileNotFoundError(f"no {path}: expected a folder of token shards, which `gpt prepare` makes")
+        raise FileNotFoundError(f"no {path}: expected a folder of token shards, which {gpt('prepare', 'TEXT')} makes")
     document = read_json(path)
     if document.get("format") != FORMAT or document.get("version") != VERSION:
         raise ValueError(
