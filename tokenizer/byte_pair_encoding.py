@@ -96,6 +96,7 @@ class BytePairEncodingTokenizer(EncodingMethods, Tokenizer):
         self._bytes_of = dict(zip(self.token_ids or range(len(symbols)), symbols, strict=True))
         if len(self._bytes_of) != len(symbols) or min(self._bytes_of) < 0 or max(self._bytes_of) >= 1 << 31:
             raise ValueError("token_ids must differ from one another, and be from 0 to 2^31 - 1")
+        self.merges.token_ids = self.token_ids
         if not isinstance(special_tokens, Mapping):
             first = max([*self._bytes_of, *(added_tokens or {}).values()]) + 1
             self._specials = SpecialTokens.numbered(special_tokens, first, added_tokens)

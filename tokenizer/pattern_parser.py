@@ -209,9 +209,13 @@ class _Parser:
 
     def single(self) -> str:
         """One character of a class, as it is written."""
+        if self.take(r"(?=\[)"):
+            self.refuse("a character class within a character class (write \\[ for the bracket itself)")
         match = self.take(_CHARACTER)
         if not match:
             self.refuse("such a range")
+        if (match[0] + self.pattern[self.place : self.place + 1]) in ("&&", "--", "||", "~~"):
+            self.refuse(f"the set operation {match[0] * 2}")
         return match[0]
 
     def between(self, low: str, high: str, fold: bool) -> Symbols:

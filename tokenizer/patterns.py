@@ -9,7 +9,7 @@ from typing import Any
 
 from gpt_from_scratch.tokenizer.coverage import covers_every_text
 from gpt_from_scratch.tokenizer.expression import as_re
-from gpt_from_scratch.tokenizer.pattern_parser import Parsed, UnsupportedPatternError, parse
+from gpt_from_scratch.tokenizer.pattern_parser import Parsed, UnsupportedPatternError, nullable, parse
 from gpt_from_scratch.tokenizer.unicode_table import CODE_POINTS
 
 PATTERNS = {
@@ -89,7 +89,8 @@ def _for_all_characters(expression: str) -> Callable[[str], list[str]]:
 
 def _words(parsed: Parsed, stop: int) -> Callable[[str], list[str]]:
     compiled = re.compile(as_re(parsed, stop))
-    return compiled.findall if covers_every_text(parsed) else _keeping_what_is_skipped(compiled.finditer)
+    leaves_nothing = covers_every_text(parsed) and not nullable(parsed.tree)
+    return compiled.findall if leaves_nothing else _keeping_what_is_skipped(compiled.finditer)
 
 
 def _keeping_what_is_skipped(matches: Callable[[str], Iterable[Any]]) -> Callable[[str], list[str]]:

@@ -72,6 +72,18 @@ def test_the_word_tokenizer() -> None:
         BytePairEncodingWordTokenizer.from_input_text(STORY, "gpt2", 300, special_tokens="<s>")
 
 
+def test_the_word_tokenizers_merges_are_in_ids() -> None:
+    tokenizer = BytePairEncodingWordTokenizer.from_input_text(
+        input_text=STORY, regex_split_pattern_string=r"\w+", vocab_size=280, special_tokens={"<|endoftext|>", "<|end|>"}
+    )
+    assert min(tokenizer.merges.values()) == 258
+    for (left, right), new in tokenizer.merges.items():
+        assert tokenizer.merges[left, right] == new and (left, right) in tokenizer.merges
+        assert tokenizer.vocab[new] == tokenizer.vocab[left] + tokenizer.vocab[right]
+    first, *_ = tokenizer.merges
+    assert tokenizer.encode(bytes(first).decode()) == [tokenizer.merges[first]] == [258]
+
+
 @few
 @given(text=texts)
 def test_the_courses_pattern_finds_its_words(text: str) -> None:

@@ -248,6 +248,8 @@ def test_a_missing_rank(tmp_path: Path) -> None:
         ({"pattern": r"[a&&b]"}, "the set operation &&"),
         ({"pattern": r"[\p{L}--[a-z]]"}, "the set operation --"),
         ({"pattern": r"[a[bc]]"}, "a character class within a character class"),
+        ({"pattern": r"[A-[^b]]"}, "a character class within a character class"),
+        ({"pattern": r"[!-&&a]"}, "the set operation &&"),
         ({"pattern": "[[:alpha:]]+"}, "POSIX class|character class within"),
         ({"merges": 5}, "merges must be pairs of whole numbers"),
         ({"merges": [(97.5, 98)]}, "merges must be pairs of whole numbers"),

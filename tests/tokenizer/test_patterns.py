@@ -168,6 +168,13 @@ def test_what_an_expression_skips_becomes_a_word(expression: str) -> None:
     assert splitter(expression)("") == []
 
 
+@pytest.mark.parametrize("expression", [r"a?|[\s\S]", r"\s*|\S", r"(?<=a)|\w|\W", r"[.]*?|[\s\S]"])
+def test_an_empty_match_is_no_word(expression: str) -> None:
+    for text in ("banana ..", "é a", ""):
+        words = splitter(expression)(text)
+        assert "".join(words) == text and all(words)
+
+
 @pytest.mark.parametrize("expression", [r"a|", r"[ab]{4}", r"(?:a|ab)(?:c|bcd)", r"(?<=a)b", r"(?>a|ab)c"])
 def test_the_automaton_refuses_what_it_cannot_do(expression: str) -> None:
     with pytest.raises(UnsupportedPatternError):
