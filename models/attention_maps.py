@@ -13,8 +13,13 @@ from gpt_from_scratch.models.gpt import GPT, Block, CausalSelfAttention
 
 
 @torch.no_grad()
-def attention_maps(model: GPT, tokens: Sequence[int]) -> Float[Tensor, "layer h t t"]:
+def attention_maps(
+    model: GPT, tokens: Sequence[int], layers: Sequence[int] | None = None
+) -> Float[Tensor, "layer h t t"]:
     """softmax(q kᵀ / √d) of every head on one text; row i is how token i divides its attention among tokens 0 to i.
+
+    Args:
+        layers: which blocks to look at, by number from 0; default: all. A map takes t² numbers a head.
 
     Raises:
         ValueError: no tokens, or more than the context holds.
@@ -31,7 +36,7 @@ def attention_maps(model: GPT, tokens: Sequence[int]) -> Float[Tensor, "layer h 
         maps.append(scores.masked_fill(later, -math.inf).softmax(-1)[0].cpu())
 
     with ExitStack() as stack:
-        for block in model.h:
+        for block in [model.h[layer] for layer in sorted(range(len(model.h)) if layers is None else layers)]:
             assert isinstance(block, Block)
             handle = block.attn.register_forward_pre_hook(note)
             stack.callback(handle.remove)

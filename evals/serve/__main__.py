@@ -1,4 +1,4 @@
-"""python -m gpt_from_scratch.evals.serve --checkpoint C: an OpenAI-compatible server for one of our models.
+"""gpt serve RUN: an OpenAI-compatible server for one of our models, with a page to try it at its root.
 
 On the loopback interface alone unless --host says otherwise; any other address needs a token, in $GPT_SERVE_TOKEN, which
 clients send as their API key.
@@ -15,6 +15,8 @@ import contextlib
 import os
 import resource
 import socket
+import threading
+import webbrowser
 
 from gpt_from_scratch.evals.serve.limits import Limits
 from gpt_from_scratch.support.arguments import ArgumentParser, a_path
@@ -48,8 +50,9 @@ def main(argv: list[str]) -> int:
             f"--host {args.host} can be reached from other machines: set {TOKEN_VARIABLE} to a secret that clients must "
             f"send, or stay on 127.0.0.1"
         )
+    run = _run(args)
     limits = Limits(max_tokens=args.max_tokens, queue=args.max_queue)
-    checkpoint = open_model(args.checkpoint, device=args.device, tokenizer=args.tokenizer, name=args.name)
+    checkpoint = open_model(run, device=args.device, tokenizer=args.tokenizer, name=args.name)
     dtype = torch.bfloat16 if args.dtype == "bf16" else None
     worker = Worker(checkpoint, max_rows=args.max_rows, max_queue=limits.queue, dtype=dtype)
     app = Server(checkpoint, worker, limits).app(token=token, hosts=(*LOOPBACK_NAMES, args.host, *args.allowed_host))
@@ -59,8 +62,14 @@ def main(argv: list[str]) -> int:
     family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
     with socket.create_server((args.host, args.port), family=family, backlog=2048) as listening:
         host = f"[{args.host}]" if family == socket.AF_INET6 else args.host
-        where = f"http://{host}:{listening.getsockname()[1]}/v1"
-        print(f"{checkpoint.name} on {checkpoint.model.wte.weight.device} at {where}  (stop with Ctrl-C)", flush=True)
+        port = listening.getsockname()[1]
+        where = f"http://{host}:{port}"
+        device = checkpoint.model.wte.weight.device
+        print(
+            f"{checkpoint.name} on {device} at {where}/v1  (a page to try it: {where}/; stop with Ctrl-C)", flush=True
+        )
+        if args.open:  # it is listening: a browser that is early waits in line
+            threading.Thread(target=_open_page, args=(_page(host, port),), daemon=True).start()
         config = uvicorn.Config(
             app,
             http=PatientConnection,
@@ -77,13 +86,33 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def _run(args: argparse.Namespace) -> str:
+    """The model that was named, by whichever way. Raises ValueError where none or two were."""
+    named = [one for one in (args.run, args.checkpoint) if one is not None]
+    if len(named) != 1:
+        raise ValueError(f"name one model to serve, as RUN or with --checkpoint; {len(named) or 'none'} were named")
+    return str(named[0])
+
+
+def _page(host: str, port: int) -> str:
+    """Where a browser of this machine finds the page of a server that listens on `host`."""
+    return f"http://{ {'0.0.0.0': '127.0.0.1', '[::]': '[::1]'}.get(host, host) }:{port}/"
+
+
+def _open_page(where: str) -> None:
+    if not webbrowser.open(where):
+        print(f"no browser was found here; open {where} in one", flush=True)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = ArgumentParser(
         prog="gpt serve",
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("--checkpoint", required=True, help="a model's folder, a checkpoint, a run, or gpt2")
+    parser.add_argument("run", nargs="?", metavar="RUN", help="a model's folder, a checkpoint, a run, or gpt2")
+    parser.add_argument("--checkpoint", help="the same as RUN")
+    parser.add_argument("--open", action="store_true", help="open the page in a browser")
     parser.add_argument("--tokenizer", type=a_path, help="its tokenizer's file, if the folder has none")
     parser.add_argument("--name", help="what clients call the model; default: the run's and the step's name")
     parser.add_argument("--device", default="auto", help="default: the accelerator if there is one")

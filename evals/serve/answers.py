@@ -22,17 +22,24 @@ from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
 @dataclasses.dataclass
 class Piece:
-    """A part of a choice: text, the tokens behind it (a bare one has no score) and where each begins, and how it ended."""
+    """A part of a choice: text, the tokens behind it (a bare one has no score) and where each begins, and how it ended.
+
+    prompt: the choice's prompt, on its first piece
+    """
 
     index: int
     text: str = ""
     scored: list[Scored | int] = dataclasses.field(default_factory=list)
     offsets: list[int] = dataclasses.field(default_factory=list)
     finish: str | None = None
+    prompt: tuple[int, ...] | None = None
+    tokens: list[int] = dataclasses.field(default_factory=list)
 
     def extend(self, other: "Piece", with_scores: bool) -> None:
         self.text += other.text
         self.finish = other.finish
+        self.prompt = self.prompt or other.prompt
+        self.tokens += other.tokens
         if with_scores:  # else they would only take room
             self.scored += other.scored
             self.offsets += other.offsets
@@ -124,12 +131,15 @@ async def pieces(
             score = parameters.echo and parameters.top is not None
             rows.append(Row(prompt, max(1, parameters.max_tokens), own, parameters.top or 0, score))
     streams = [TextStream(tokenizer, parameters.stops) for _ in rows]
+    started = [False] * len(rows)
     starts = [0] * len(rows)  # the length of an echoed prompt
     with worker.submit(rows, client) as batch:
         async for index, new in batch.tokens():
             stream, piece = streams[index], Piece(index)
             if stream.stopped:  # made while the engine had not heard of the stop
                 continue
+            if not started[index]:
+                started[index], piece.prompt = True, rows[index].prompt
             if parameters.echo and not stream.offsets:
                 echoed = TextStream(tokenizer)
                 piece.text = "".join([*(echoed.add(token) for token in rows[index].prompt), echoed.finish()])
@@ -142,6 +152,7 @@ async def pieces(
                 continue
             usage.completion += 1
             piece.scored.append(new)
+            piece.tokens.append(new.token)
             piece.offsets.append(starts[index] + len(stream.text))
             if new.token == stop:
                 stream.offsets.append(len(stream.text))
@@ -167,7 +178,10 @@ class CompletionForm:
         logprobs = None
         if parameters.top is not None:
             logprobs = completion_logprobs(tokenizer, piece.scored, piece.offsets)
-        return {"index": piece.index, "text": piece.text, "logprobs": logprobs, "finish_reason": piece.finish}
+        ids: dict[str, Any] = {}
+        if parameters.token_ids:
+            ids = {"token_ids": piece.tokens} | ({"prompt_token_ids": piece.prompt} if piece.prompt else {})
+        return {"index": piece.index, "text": piece.text, "logprobs": logprobs, "finish_reason": piece.finish, **ids}
 
     def opening(self, index: int) -> dict[str, Any] | None:
         return None
@@ -248,7 +262,7 @@ class Answer:
                 if piece.index not in opened and (opening := self.form.opening(piece.index)) is not None:
                     yield event(self._object(kind, [opening], **nothing))
                 opened.add(piece.index)
-                if piece.text or piece.finish or parameters.top is not None:
+                if piece.text or piece.finish or parameters.top is not None or parameters.token_ids:
                     written = self.form.chunk(piece, self.checkpoint.tokenizer, parameters)
                     yield event(self._object(kind, [written], **nothing))
         if parameters.include_usage:

@@ -1,4 +1,4 @@
-"""The routes: OpenAI's endpoints, and vLLM's for tokens, by which lm-eval uses a server's own tokenizer."""
+"""The routes: OpenAI's endpoints, vLLM's for tokens, by which lm-eval uses a server's own tokenizer, and those of the page."""
 
 import asyncio
 import contextlib
@@ -25,10 +25,12 @@ from gpt_from_scratch.evals.serve.answers import (
     event,
     text_tokens,
 )
+from gpt_from_scratch.evals.serve.attention import Look
 from gpt_from_scratch.evals.serve.errors import Json, RequestError, too_slow
 from gpt_from_scratch.evals.serve.fields import Fields, parse_object
 from gpt_from_scratch.evals.serve.guard import Guard
 from gpt_from_scratch.evals.serve.limits import Limits
+from gpt_from_scratch.evals.serve.page_files import page_routes
 from gpt_from_scratch.evals.serve.worker import Worker
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
@@ -55,6 +57,8 @@ class Server:
             Route("/tokenizer_info", self.tokenizer_info),
             Route("/tokenize", self.tokenize, methods=["POST"]),
             Route("/detokenize", self.detokenize, methods=["POST"]),
+            Route("/attention", self.attention, methods=["POST"]),
+            *page_routes(),
         ]
         return Starlette(
             routes=routes,
@@ -88,6 +92,9 @@ class Server:
             "created": 0,
             "owned_by": "gpt_from_scratch",
             "max_model_len": self.checkpoint.context,
+            "n_layer": self.checkpoint.model.config.n_layer,
+            "n_head": self.checkpoint.model.config.n_head,
+            "max_attention_tokens": min(self.limits.attention_tokens, self.checkpoint.context),
         }
 
     async def models(self, request: Request) -> Response:
@@ -108,9 +115,13 @@ class Server:
     ) -> Response:
         parameters = read(await self._body(request), self.checkpoint.name, self.limits)
         prompts = await asyncio.to_thread(encode, self.checkpoint, parameters, self._longest_token)
-        client = request.client.host if request.client is not None else ""
-        answer = Answer(self.worker, self.checkpoint, parameters, prompts, form, client)
+        answer = Answer(self.worker, self.checkpoint, parameters, prompts, form, _client(request))
         return Watched(answer, self.limits.request_seconds)
+
+    async def attention(self, request: Request) -> Response:
+        """One head's attention on a list of tokens."""
+        look = Look.of(await self._body(request), self.worker, self.checkpoint, self.limits, _client(request))
+        return Watched(look, self.limits.request_seconds)
 
     async def tokenizer_info(self, request: Request) -> Response:
         end = self._end_of_text
@@ -163,7 +174,7 @@ class Server:
 class Watched(Response):
     """Sends an answer as it is made; stops when the client is gone, or when it takes too long."""
 
-    def __init__(self, answer: Answer, seconds: float) -> None:
+    def __init__(self, answer: Answer | Look, seconds: float) -> None:
         super().__init__()
         self._answer, self._seconds = answer, seconds
 
@@ -196,7 +207,7 @@ class Watched(Response):
             await error.as_response()(scope, receive, send)
 
     async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._answer.parameters.stream:
+        if isinstance(self._answer, Look) or not self._answer.parameters.stream:
             response = Response(await self._answer.whole(), media_type=Json.media_type)
             await response(scope, receive, send)
             return
@@ -208,6 +219,10 @@ class Watched(Response):
             async for part in events:
                 await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _client(request: Request) -> str:
+    return request.client.host if request.client is not None else ""
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -8,8 +8,10 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gpt_from_scratch.evals.serve.errors import RequestError
+from gpt_from_scratch.evals.serve.page_files import PAGE_PATHS
 
-OPEN_PATHS = ("/health",)
+OPEN_PATHS = ("/health", *PAGE_PATHS)
+"""Paths that need no token: a state, and a page that holds nothing of the model's and asks for the token itself."""
 
 
 class Guard:

@@ -21,6 +21,8 @@ class Limits:
     tokens: int = 1 << 21
     """Tokens of one request's answer, over all its rows; each of `logprobs` counts as one more beside its token."""
     logprobs: int = 20
+    attention_tokens: int = 512
+    """Tokens whose attention a request may ask for; the answer grows with their square."""
     stops: int = 16
     stop_length: int = 256
     queue: int = 4096

@@ -16,6 +16,7 @@ class Parameters:
     """A request for `n` continuations of every prompt.
 
     top: how many of the most likely tokens to report beside each token, None to report no log-probabilities at all
+    token_ids: report the tokens' ids beside the text (vLLM's return_token_ids)
     """
 
     prompts: tuple[Prompt, ...]
@@ -30,6 +31,7 @@ class Parameters:
     echo: bool
     stream: bool
     include_usage: bool
+    token_ids: bool = False
 
 
 def completion(values: dict[str, Any], served: str, limits: Limits) -> Parameters:
@@ -43,9 +45,10 @@ def completion(values: dict[str, Any], served: str, limits: Limits) -> Parameter
         fields, served, limits, prompts=prompts, top=top if top >= 0 else None, echo=echo, default_tokens=16
     )
     fields.unsupported("best_of", parameters.n)
+    token_ids = fields.boolean("return_token_ids")
     fields.done()
     _check_rows(parameters, limits)
-    return parameters
+    return dataclasses.replace(parameters, token_ids=token_ids)
 
 
 def chat(values: dict[str, Any], served: str, limits: Limits) -> Parameters:

@@ -6,7 +6,8 @@ import dataclasses
 import itertools
 import queue
 import threading
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import torch
 
@@ -14,6 +15,9 @@ from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
 from gpt_from_scratch.evals.serve.errors import RequestError, overloaded
 from gpt_from_scratch.evals.serve.limits import Limits
 from gpt_from_scratch.models.generation import Engine, Generated, Sampling
+from gpt_from_scratch.models.turns import Line
+
+Result = TypeVar("Result")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +37,15 @@ class _Arrived:
 
     owner: tuple[str, int]
     rows: dict[int, Row]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Aside:
+    """Something to compute with the model between two steps, and where its result is awaited."""
+
+    client: str
+    compute: Callable[[], Any]
+    result: "asyncio.Future[Any]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +99,9 @@ class Worker:
         self._numbers = itertools.count()
         self._batches: dict[int, Batch] = {}  # by the number of a row
         self._requests = itertools.count()
-        self._inbox: queue.SimpleQueue[_Arrived | _Abandoned | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[_Arrived | _Abandoned | _Aside | None] = queue.SimpleQueue()
+        self._asides: set[_Aside] = set()
+        self._line: Line[_Aside] = Line()  # of asides, for the thread alone
         self._thread = threading.Thread(target=self._run, name="generation", daemon=True)
         self.steps = 0
         """Forward passes so far: fewer than tokens, where requests were batched."""
@@ -108,8 +123,8 @@ class Worker:
 
     @property
     def active(self) -> int:
-        """How many sequences run or wait."""
-        return len(self._batches)
+        """How many sequences and asides run or wait."""
+        return len(self._batches) + len(self._asides)
 
     def take_numbers(self, count: int) -> list[int]:
         """Numbers for new rows."""
@@ -124,9 +139,9 @@ class Worker:
         """
         if not self.alive:
             raise _failed("the generation thread has ended")
-        left = self._max_queue - len(self._batches)
+        left = self._max_queue - self.active
         if len(rows) > min(left, max(1, left // 2)):
-            raise overloaded(len(rows), len(self._batches), self._max_queue)
+            raise overloaded(len(rows), self.active, self._max_queue)
         batch = Batch(self, rows)
         self._batches |= dict.fromkeys(batch.open, batch)
         owner = (client, next(self._requests))
@@ -135,6 +150,25 @@ class Worker:
             yield batch
         finally:
             self.abandon(list(batch.open))
+
+    async def aside(self, compute: Callable[[], Result], client: str = "") -> Result:
+        """Compute something else with the model, which is one thread's at a time: at most one aside between two steps.
+
+        Raises:
+            RequestError: too many in line, a computation that failed (RuntimeError), or a thread that has ended.
+        """
+        if not self.alive:
+            raise _failed("the generation thread has ended")
+        if self.active >= self._max_queue:
+            raise overloaded(1, self.active, self._max_queue)
+        aside = _Aside(client, compute, self._loop.create_future())
+        self._asides.add(aside)
+        self._inbox.put(aside)
+        try:
+            made: Result = await aside.result
+        finally:
+            self._asides.discard(aside)
+        return made
 
     def abandon(self, numbers: list[int]) -> None:
         """Forget rows, here at once and in the engine before its next step."""
@@ -159,6 +193,8 @@ class Worker:
             batch.open.clear()
             batch.deliver(_failed(reason))
         self._batches.clear()
+        for aside in self._asides:
+            _settle(aside.result, _failed(reason))
 
     def _run(self) -> None:
         """The thread: take what arrived, make a token for every row, hand them over."""
@@ -177,10 +213,13 @@ class Worker:
         ours: dict[int, int] = {}  # the engine's number of a row -> the worker's
         theirs: dict[int, int] = {}
         while True:
-            while not engine.busy or not self._inbox.empty():
+            while not self._inbox.empty() or not (engine.busy or self._line):
                 message = self._inbox.get()
                 if message is None:
                     return False
+                if isinstance(message, _Aside):
+                    self._line.join((message.client,), message)
+                    continue
                 if isinstance(message, _Abandoned):
                     gone = [theirs.pop(number) for number in message.numbers if number in theirs]
                     engine.remove(*gone)
@@ -197,6 +236,9 @@ class Worker:
                         owner=message.owner,
                     )
                     ours[theirs[number]] = number
+            self._serve_aside()
+            if not engine.busy:
+                continue
             try:
                 made = [(ours[new.row], new) for new in engine.step()]
             except RuntimeError as error:  # out of memory, or logits that are no numbers
@@ -209,6 +251,31 @@ class Worker:
                 if new.finish is not None:
                     del ours[theirs.pop(number)]
             self._loop.call_soon_threadsafe(self._deliver, made)
+
+    def _serve_aside(self) -> None:
+        """The next aside that somebody still waits for, if there is one."""
+        while self._line:
+            aside = self._line.take()
+            self._line.leave((aside.client,))
+            if aside.result.done():  # its client has gone
+                continue
+            made: Any
+            try:
+                made = aside.compute()
+            except RuntimeError as error:  # out of memory
+                made = _failed(str(error).splitlines()[0])
+            self._loop.call_soon_threadsafe(_settle, aside.result, made)
+            return
+
+
+def _settle(future: "asyncio.Future[Any]", made: Any) -> None:
+    """Give a result, or an error, to whoever still waits for it."""
+    if future.done():
+        return
+    if isinstance(made, RequestError):
+        future.set_exception(made)
+    else:
+        future.set_result(made)
 
 
 def _failed(reason: str) -> RequestError:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gpt_from_scratch.evals.serve.limits import Limits
 
 CHOSEN = {200, 400, 404, 405, 408, 413, 431}
-PATHS = ("/v1/completions", "/v1/chat/completions", "/tokenize", "/detokenize")
+PATHS = ("/v1/completions", "/v1/chat/completions", "/tokenize", "/detokenize", "/attention")
 VALID: dict[str, dict[str, Any]] = {
     "/v1/completions": {"model": "tiny", "prompt": "the cat", "max_tokens": 2},
     "/v1/chat/completions": {
@@ -22,13 +22,14 @@ VALID: dict[str, dict[str, Any]] = {
     },
     "/tokenize": {"prompt": "the cat"},
     "/detokenize": {"tokens": [1, 2]},
+    "/attention": {"model": "tiny", "tokens": [1, 2], "layer": 1, "head": 1},
 }
 FIELDS = (
     "model prompt messages max_tokens max_completion_tokens n temperature top_p top_k "
     "seed stop logprobs top_logprobs echo stream stream_options include_usage include_obfuscation "
     "suffix best_of logit_bias presence_penalty frequency_penalty user tools tool_choice functions "
     "function_call response_format modalities metadata store tokens add_special_tokens return_token_strs service_tier "
-    "role content type text unknown "
+    "role content type text unknown layer head return_token_ids "
 )
 FIELD_NAMES = FIELDS.split()
 
