@@ -1,7 +1,7 @@
 // The page: asks the server that it came from, shows what is written as it is written, and says what went wrong.
 
 import { Attention } from "./attention.js";
-import { Tokens, bars, element, percent, shown } from "./tokens.js";
+import { Tokens, bars, beside, element, percent, shown } from "./tokens.js";
 
 const ALTERNATIVES = 10;
 const at = (id) => document.querySelector(`#${id}`);
@@ -112,14 +112,14 @@ function describe() {
   }
 }
 
-/** 0 for a token that was certain, 1 for one that was most unlikely. */
-const unsure = ({ logprob }) => (logprob === null ? 0 : Math.min(1, -logprob / 7));
+/** 0 for a token that was certain or is not the model's, 1 for one that was most unlikely. */
+const unsure = ({ logprob, given }) => (given || logprob === null ? 0 : Math.min(1, -logprob / 7));
 
 function legend() {
   at("legend").textContent =
     shading() === "attention"
-      ? "The darker a token, the more of the chosen token's attention it has, in the layer and head that you choose."
-      : "The darker a token, the less likely the model held it: before temperature and top-p, which change what is drawn.";
+      ? "The stronger a token's colour, the more of the chosen token's attention it has, in the layer and head that you choose."
+      : "The stronger a token's colour, the less likely the model held it: before temperature and top-p, which change what is drawn.";
 }
 
 function lookAgain() {
@@ -166,6 +166,7 @@ async function write() {
   describe();
   legend();
   at("result").hidden = false;
+  if (!beside.matches) at("result").scrollIntoView();
   const started = performance.now();
   let made = 0;
   let ended = "";

@@ -5,6 +5,9 @@ const HIDDEN = /[\p{C}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 const PARTIAL = /^bytes:(\\x[0-9a-f]{2})+$/;
 const escaped = (character) => `\\u{${character.codePointAt(0).toString(16)}}`;
 
+/** Whether what is said of a token stands beside the text; below it, it may lie over the text, and pointing would move it. */
+export const beside = matchMedia("(min-width: 56rem)");
+
 /** A text for a name: blanks and hidden characters can be seen. */
 export function shown(text) {
   if (PARTIAL.test(text)) return text.slice("bytes:".length);
@@ -51,9 +54,9 @@ export class Tokens {
       return span ? this.spans.indexOf(span) : -1;
     };
     box.addEventListener("pointerover", (event) => {
-      if (event.pointerType !== "touch" && at(event) >= 0) this.choose(at(event));
+      if (event.pointerType !== "touch" && beside.matches && at(event) >= 0) this.choose(at(event));
     });
-    box.addEventListener("pointerleave", () => this.choose(this.held));
+    box.addEventListener("pointerleave", () => beside.matches && this.choose(this.held));
     box.addEventListener("click", (event) => at(event) >= 0 && this.hold(at(event)));
     box.addEventListener("focusin", (event) => at(event) >= 0 && this.hold(at(event)));
     box.addEventListener("keydown", (event) => this.move(event));
@@ -110,6 +113,7 @@ export class Tokens {
   hold(index) {
     this.held = index;
     this.choose(index);
+    if (!beside.matches) this.spans[index].scrollIntoView({ block: "nearest" });
   }
 
   choose(index) {
