@@ -31,6 +31,7 @@ from torch import Tensor
 
 from gpt_from_scratch.kernels.registry import use_backend
 from gpt_from_scratch.models.bigram import ADDS, STAGES, Stage
+from gpt_from_scratch.models.sampling import NonFiniteLogitsError
 from gpt_from_scratch.support.arguments import ArgumentParser, settings
 from gpt_from_scratch.support.files import write_bytes, write_text
 from gpt_from_scratch.support.json_text import json_text

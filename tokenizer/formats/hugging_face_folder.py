@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
-from gpt_from_scratch.tokenizer.formats.hugging_face import document_of
-from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import from_tiktoken
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, NoEndOfTextError, Tokenizer
-from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
+
+if TYPE_CHECKING:
+    from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
 
 
 def tokenizer_json(tokenizer: Tokenizer) -> str:
@@ -22,15 +21,21 @@ def tokenizer_json(tokenizer: Tokenizer) -> str:
     """
     if isinstance(tokenizer, CharacterTokenizer):
         return json.dumps(_of_characters(tokenizer), ensure_ascii=False, indent=1)
+    from gpt_from_scratch.tokenizer.formats.hugging_face import document_of  # which a character model need not load
+
     return json.dumps(document_of(as_byte_pairs(tokenizer)), ensure_ascii=False, indent=1)
 
 
-def as_byte_pairs(tokenizer: Tokenizer) -> BytePairEncodingTokenizer:
+def as_byte_pairs(tokenizer: Tokenizer) -> "BytePairEncodingTokenizer":
     """The same tokenizer as byte pair encoding.
 
     Raises:
         ValueError: it is none, or one of tiktoken's that our own cannot be.
     """
+    from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+    from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import from_tiktoken
+    from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
+
     if isinstance(tokenizer, TiktokenTokenizer):
         return from_tiktoken(tokenizer.encoding)
     if isinstance(tokenizer, BytePairEncodingTokenizer):
