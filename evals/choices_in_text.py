@@ -150,9 +150,8 @@ def _stated(text: str, choices: Mapping[str, str]) -> Iterator[Stated[str]]:
                 yield Stated(match.start(), end, None, IN_WORDS)
     for match in _TRUE.finditer(text):
         if match[1] in choices and not doubtful(text, match.start()) and not asks(text, match.end()):
-            several = re.search(
-                r"\b(?:and|or|nor)\s\(?$", text[max(0, match.start() - 6) : match.start() + (match[0][0] == "(")]
-            )
+            before = text[max(0, match.start() - 6) : match.start() + (match[0][0] == "(")]
+            several = re.search(r"\b(?:and|or|nor)\s\(?$", before) is not None
             yield Stated(match.start(), match.end(), None if several else match[1], IN_WORDS)
     if (one := _leading(text, choices)) is not None:
         yield one

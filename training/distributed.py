@@ -96,9 +96,10 @@ def _shared_store(ranks: Ranks, patience_s: float) -> Store:
     In a thread of its own: torch waits in C++, where no signal would reach Python before `patience_s` is over.
     """
     try:
-        return within(
+        store: Store = within(
             None, "rendezvous", lambda: next(iter(rendezvous("env://", timeout=timedelta(seconds=patience_s))))[0]
         )
+        return store
     except dist.DistError as error:
         place = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         raise AbsentRanksError(

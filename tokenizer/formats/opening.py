@@ -30,12 +30,12 @@ def open_tokenizer(path: Path | str, *, pattern: str = "gpt2", special_tokens: S
     if path.exists() and not path.is_file():
         require_file(path)
     if not path.exists():
-        if (names := _tiktoken_names()) and str(path) in names:
+        if (known := _tiktoken_names()) and str(path) in known:
             from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
 
             return TiktokenTokenizer.from_name(str(path))
-        known = f"one of tiktoken's names ({', '.join(names)})" if names else "gpt2, with the package tiktoken"
-        raise FileNotFoundError(f"no tokenizer at {path}: give a tokenizer's file, a folder with one, or {known}")
+        named = f"one of tiktoken's names ({', '.join(known)})" if known else "gpt2, with the package tiktoken"
+        raise FileNotFoundError(f"no tokenizer at {path}: give a tokenizer's file, a folder with one, or {named}")
     if path.suffix == ".tiktoken":
         return read_ranks(
             path, pattern=pattern, special_tokens=dict(zip(special_tokens, free_ranks(path), strict=False))
