@@ -25,9 +25,9 @@ from gpt_from_scratch.benchmarks import gpu_steps, gpu_times
 from gpt_from_scratch.benchmarks.clock import Clock
 from gpt_from_scratch.benchmarks.gpu_markdown import failures, markdown
 from gpt_from_scratch.kernels.cases import Case
-from gpt_from_scratch.kernels.parity import check_parity, evaluate
+from gpt_from_scratch.kernels.proof.parity import check_parity, evaluate
+from gpt_from_scratch.kernels.proof.sources import source_hash
 from gpt_from_scratch.kernels.registry import Op, load_ops
-from gpt_from_scratch.kernels.sources import source_hash
 from gpt_from_scratch.support.files import write_text
 
 Section = dict[str, Any] | list[Any]
@@ -45,7 +45,7 @@ def environment(device: str) -> dict[str, str]:
     found = {"device": platform.processor() or platform.machine(), "torch": torch.__version__, "commit": commit}
     found["kernel sources"] = source_hash()
     if own := os.environ.get("GPT_KERNEL_CONFIGS"):
-        found["kernel configurations"] = f"{own}, then kernels/configs.py"
+        found["kernel configurations"] = f"{own}, then kernels/triton_tools/configs.py"
     if device == "cuda":
         import triton
 
@@ -102,19 +102,21 @@ def device_is_lost(device: str) -> bool:
 
 
 def layout(case: Case) -> str | None:
-    """What is not contiguous in a case: the gradient of its output (stride 0 if "expanded"), or its inputs."""
-    if case.grad != "dense":
-        return f"{case.grad} grad_output"
-    return f"{case.name} inputs" if case.name in ("strided", "packed") else None
+    """What is not contiguous in a case: the gradient of its output (stride 0 if "expanded"), or an argument."""
+    return case.layout if case.grad == "dense" else f"{case.grad} grad_output"
+
+
+def elements(case: Case) -> int:
+    """Elements of all of a case's tensors."""
+    made = case.make(torch.Generator().manual_seed(0), torch.float32)
+    return sum(x.numel() for x in made.values() if isinstance(x, torch.Tensor))
 
 
 def equal_bits(device: str, clock: Clock, tiny: bool) -> Section:
     """Forward and backward of one case an op, again and again: every result must have the same bits."""
     results: dict[str, Any] = {"runs": 3 if tiny else 50, "different": []}
-    names = {"attention": "packed-1024", "linear_cross_entropy": "many-rows"}
     for made in load_ops().values():
-        wanted = names.get(made.name, "rows-1025")
-        case: Case = next(case for case in made.cases() if case.name == wanted)
+        case: Case = max(made.declared_cases(), key=elements)
         inputs = case.make(torch.Generator().manual_seed(0), torch.float32 if device == "cpu" else torch.bfloat16)
         moved = {name: x.to(device) if isinstance(x, torch.Tensor) else x for name, x in inputs.items()}
         first: dict[str, torch.Tensor] = {}

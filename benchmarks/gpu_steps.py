@@ -72,21 +72,8 @@ def whole_model(device: str, clock: Clock, tiny: bool) -> dict[str, Any]:
 
 def operation_checks(device: str) -> list[str]:
     """torch.library.opcheck's complaints about our operations: schema, fake shapes and strides, no hidden aliasing."""
-    ours = torch.ops.gpt_from_scratch
-    x, weight = torch.randn(5, 24, device=device), torch.ones(24, device=device)
-    q = tuple(torch.randn(1, 9, 3, 2, 16, device=device).transpose(1, 3).unbind(2))
-    labels, lengths = torch.randint(11, (5,), device=device), torch.tensor([7], device=device)
-    y, total, mean, rstd = ours.norm_forward(x, x, weight, weight, 1e-5)
-    out, lse = ours.attention_forward(*q, None, True, 0.25)
-    checks = [
-        (ours.norm_forward, (x, x, weight, weight, 1e-5)),
-        (ours.norm_forward, (x, None, weight, None, 1e-5)),
-        (ours.norm_backward, (y, None, total, weight, mean, rstd, torch.float32)),
-        (ours.attention_forward, (*q, lengths, True, 0.25)),
-        (ours.attention_backward, (out, *q, None, out, lse, True, 0.25)),
-        (ours.losses_and_gradients, (x, torch.randn(11, 24, device=device), labels, None, -100, True, True)),
-    ]
-    return complaints(checks)
+    launches = (made.part("launches") for made in load_ops().values())
+    return complaints([check for each in launches if each is not None for check in each.operations(device)])
 
 
 def complaints(checks: list[tuple[Any, tuple[Any, ...]]]) -> list[str]:
@@ -102,14 +89,13 @@ def complaints(checks: list[tuple[Any, tuple[Any, ...]]]) -> list[str]:
 
 FIRST_COMPILATION = 40.0
 """Seconds that one variant's compilation may take, before one has been seen."""
-BETWEEN_BLOCKS = ("layer_norm", "linear_cross_entropy")
-"""Ops that no compiled block contains."""
 
 
 def variants(device: str) -> dict[str, str]:
     """Name → the choice of backends: the library's, ours, and ours with each op in turn given to the library."""
     theirs, ours = ("torch", "triton") if device == "cuda" else ("reference", "torch")
-    return {ours: ours, theirs: theirs} | {f"{ours}, {op} by {theirs}": f"{ours},{op}={theirs}" for op in load_ops()}
+    used = [made.name for made in load_ops().values() if made.spec.calls(GPTConfig())]
+    return {ours: ours, theirs: theirs} | {f"{ours}, {op} by {theirs}": f"{ours},{op}={theirs}" for op in used}
 
 
 def steps(device: str, clock: Clock, tiny: bool) -> list[dict[str, Any]]:
@@ -144,7 +130,8 @@ def steps(device: str, clock: Clock, tiny: bool) -> list[dict[str, Any]]:
                 continue
             made = torch._dynamo.utils.counters["stats"]["unique_graphs"] > graphs
             changed = choice.rpartition(",")[2].partition("=")[0]
-            if changed not in BETWEEN_BLOCKS and not made:  # its time would be the other's
+            compiled = changed not in load_ops() or not load_ops()[changed].spec.between_blocks
+            if compiled and not made:  # its time would be the other's
                 failed.append({"backends": name, "error": "ran a graph that another variant had compiled"})
                 continue
             usable[name], longest = choice, perf_counter() - started if not usable else longest

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gpt_from_scratch.kernels.sources import source_hash
+from gpt_from_scratch.kernels.proof.sources import source_hash
 
 NOT_MEASURED = "not measured yet"
 Table = Callable[[Path], list[str]]

@@ -1,5 +1,31 @@
 """Operations with one plain definition each and several implementations proven equal to it.
 
-Keep this file empty of code: `transformers` probes for a package named ``kernels`` and imports this one when the
-working folder is on sys.path, so it must never raise and must carry no ``__version__``.
+Each op in kernels/ops is a name of this package, imported when it is first asked for.
+This file may not raise when it is imported, nor have a ``__version__``: `transformers` probes for a package named ``kernels``
+and finds this one when the working folder is on sys.path.
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gpt_from_scratch.kernels.ops.add_layer_norm import add_layer_norm as add_layer_norm
+    from gpt_from_scratch.kernels.ops.attention import attention as attention
+    from gpt_from_scratch.kernels.ops.layer_norm import layer_norm as layer_norm
+    from gpt_from_scratch.kernels.ops.linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
+    from gpt_from_scratch.kernels.registry import op as op
+    from gpt_from_scratch.kernels.registry import use_backend as use_backend
+else:
+
+    def __getattr__(name):
+        from pathlib import Path
+
+        modules = {"op": "registry", "use_backend": "registry"}
+        modules |= {p.parent.name: f"ops.{p.parent.name}" for p in Path(__file__).parent.glob("ops/*/reference.py")}
+        if name not in modules:
+            raise AttributeError(f"gpt_from_scratch.kernels has no {name!r}; its public names are {', '.join(modules)}")
+        from gpt_from_scratch.support.lazy import public_name
+
+        return public_name("gpt_from_scratch.kernels", name, modules)
+
+
+__all__ = ["add_layer_norm", "attention", "layer_norm", "linear_cross_entropy", "op", "use_backend"]

@@ -17,9 +17,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from gpt_from_scratch.kernels import configs
-from gpt_from_scratch.kernels.needs import TRITON, missing_package
 from gpt_from_scratch.kernels.registry import load_ops
+from gpt_from_scratch.kernels.requirements import TRITON, missing_package
+from gpt_from_scratch.kernels.triton_tools import configs
 from gpt_from_scratch.support.arguments import ArgumentParser, a_path
 from gpt_from_scratch.support.devices import accelerator
 
@@ -49,7 +49,7 @@ def inspect_kernels(targets: list[str], which: str, out: Path | None, console: C
         raise RuntimeError(f"--inspect compiles with triton: {reason}")
     if os.environ.get("TRITON_INTERPRET") == "1":
         raise ValueError("--inspect compiles, and TRITON_INTERPRET=1 interprets: unset it")
-    from gpt_from_scratch.kernels import inspection  # imports triton, which not every machine has
+    from gpt_from_scratch.kernels.proof import inspection  # imports triton, which not every machine has
 
     choose = inspection.everything if which == "everything" else inspection.covering
     subjects = [subject for target in targets for subject in choose(target)]

@@ -16,13 +16,16 @@ class Case:
 
     `grad` says how the gradient of each output is laid out: "dense", "expanded" (stride 0, as from ``.sum()``),
     "strided" (as from ``[..., ::2]``), "transposed" or "sliced" (as from ``cat``). A `large` case is left out where
-    kernels are interpreted, at milliseconds an instruction.
+    kernels are interpreted, at milliseconds an instruction. `layout` says which argument is not contiguous, and how. A
+    `compiled` case is one of the few on which torch.compile's code is compared, at seconds each.
     """
 
     name: str
     make: Callable[[torch.Generator, torch.dtype], dict[str, Any]]
     grad: str = "dense"
     large: bool = False
+    layout: str | None = None
+    compiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,10 @@ def in_other_layouts(cases: Iterable[Case]) -> Iterator[Case]:
             if isinstance(value, Tensor) and name not in seen and all(size > 1 for size in value.shape):
                 seen.add(name)
                 for layout in LAYOUTS if value.ndim > 1 else ("strided", "expanded"):
+                    make = partial(_laid_out, case, name, layout)
+                    described = f"{layout} {name}"
                     yield replace(
-                        case, name=f"{case.name}-{layout}-{name}", make=partial(_laid_out, case, name, layout)
+                        case, name=f"{case.name}-{layout}-{name}", make=make, layout=described, compiled=False
                     )
 
 

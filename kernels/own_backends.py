@@ -35,7 +35,7 @@ def import_backends(modules: Iterable[str]) -> None:
         if _registered() == before and not getattr(module, "__registers_backends__", False):
             raise ValueError(
                 f"--backend-module {name} registers no backend: decorate a function with @layer_norm.backend('mine'), "
-                "say, after `from gpt_from_scratch.kernels.layer_norm import layer_norm`"
+                "say, after `from gpt_from_scratch.kernels.ops.layer_norm import layer_norm`"
             )
         module.__dict__["__registers_backends__"] = True
 

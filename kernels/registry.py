@@ -1,10 +1,10 @@
 """Ops and their backends: the reference function *is* the op, and every other implementation registers on it.
 
     @op(cases=layer_norm_cases, scale=layer_norm_scale)
-    def layer_norm(x, weight, bias, eps=1e-5): ...       # kernels/layer_norm/reference.py: the definition, in eager PyTorch
+    def layer_norm(x, weight, bias, eps=1e-5): ...       # kernels/ops/layer_norm/reference.py: the definition, in eager PyTorch
 
     @layer_norm.backend("triton", toolchain="triton")
-    def layer_norm_triton(x, weight, bias, eps=1e-5): ...  # kernels/layer_norm/triton_kernel.py
+    def layer_norm_triton(x, weight, bias, eps=1e-5): ...  # kernels/ops/layer_norm/triton_kernel.py
 
     layer_norm(x, w, b)                        # what the device prefers
     layer_norm(x, w, b, backend="torch")       # exactly this one, or an error that says why not
@@ -21,20 +21,24 @@ call because that costs a recompile (both measured).
 import ast
 import contextlib
 import difflib
+import functools
 import importlib
 import inspect
 import os
 import sys
+import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from gpt_from_scratch.kernels.cases import Case, Scale, in_other_layouts
-from gpt_from_scratch.kernels.needs import Needs, needs_of
+from gpt_from_scratch.kernels.requirements import Needs, needs_of
+from gpt_from_scratch.kernels.spec import Spec
 
 R = TypeVar("R")
 
@@ -90,8 +94,24 @@ class Op(Generic[R]):
         }
         # device type, and index of a GPU -> backend -> why it cannot run there
         self._missing: dict[tuple[str, int | None], dict[str, str | None]] = {}
-        for backend in _declared_beside(self.name, reference.__module__):
-            self._add(backend)
+        # Not inspect.getfile: the shape checks wrap the function. An op made elsewhere, in a notebook say, has no folder.
+        file = sys.modules[reference.__module__].__file__
+        self._folder = Path(file).parent if file is not None and Path(file).name == "reference.py" else None
+        if self._folder is not None:
+            for backend in _declared_in(self._folder, self.name, reference.__module__):
+                self._add(backend)
+
+    def part(self, name: str) -> ModuleType | None:
+        """The file `name`.py of the op's folder, imported; None where there is none, or no folder."""
+        if self._folder is None or not (self._folder / f"{name}.py").exists():
+            return None
+        return importlib.import_module(f"{self.reference.__module__.rpartition('.')[0]}.{name}")
+
+    @functools.cached_property
+    def spec(self) -> Spec:
+        """What its folder declares in spec.py."""
+        declared = self.part("spec")
+        return Spec() if declared is None else typing.cast(Spec, declared.SPEC)
 
     def __call__(self, *args: Any, backend: str | None = None, **kwargs: Any) -> R:
         device = _device(self.name, args, kwargs)
@@ -121,7 +141,7 @@ class Op(Generic[R]):
         All arguments but `limits` must be literals, since they are read from the source before it is imported.
 
         Args:
-            toolchain: what the kernel is written with, as `needs.TOOLCHAINS` knows it ("triton").
+            toolchain: what the kernel is written with, as `requirements.TOOLCHAINS` knows it ("triton").
             needs: fields of `Needs` (devices, requires, capability, interpreter) beside or in place of the toolchain's.
             limits: takes the op's own arguments and says why the backend cannot serve them, or returns None.
 
@@ -367,10 +387,19 @@ def resolve(choice: "str | Mapping[str, str] | None", device: str | torch.device
     ]
 
 
+def folders() -> list[str]:
+    """The names of the folders that hold an op."""
+    return sorted(path.parent.name for path in (Path(__file__).parent / "ops").glob("*/reference.py"))
+
+
 def load_ops() -> "dict[str, Op[Any]]":
-    """Import the definition of every op in the kernels folder, and return them by name."""
-    for path in sorted(Path(__file__).parent.glob("*/reference.py")):
-        importlib.import_module(f"gpt_from_scratch.kernels.{path.parent.name}.reference")
+    """Import the definition of every op in kernels/ops, and return them by name."""
+    for name in folders():
+        importlib.import_module(f"gpt_from_scratch.kernels.ops.{name}.reference")
+    if list(OPS) != sorted(OPS):  # one order, whatever was imported first
+        in_order = sorted(OPS.items())
+        OPS.clear()
+        OPS.update(in_order)
     return OPS
 
 
@@ -379,14 +408,9 @@ def known_backends() -> list[str]:
     return sorted({name for made in load_ops().values() for name in made.backends})
 
 
-def _declared_beside(op_name: str, reference_module: str) -> Iterator[Backend]:
-    """The backends that the other files of an op's folder declare, read from their source without importing them."""
-    file = sys.modules[reference_module].__file__  # not inspect.getfile: the shape checks wrap the function
-    if file is None or Path(file).name != "reference.py":  # an op made elsewhere, in a notebook say, has no folder
-        return
-    for path in sorted(Path(file).parent.glob("*.py")):
-        if path.name in ("__init__.py", "reference.py", "cases.py"):
-            continue
+def _declared_in(folder: Path, op_name: str, reference_module: str) -> Iterator[Backend]:
+    """The backends that the files of an op's folder declare, read from their source without importing them."""
+    for path in sorted(folder.glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
         for function in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
             for call in function.decorator_list:

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gpt_from_scratch.kernels.attention import attention
-from gpt_from_scratch.kernels.layer_norm import layer_norm
+from gpt_from_scratch.kernels.ops.attention import attention
+from gpt_from_scratch.kernels.ops.layer_norm import layer_norm
 from gpt_from_scratch.models.sampling import NonFiniteLogitsError
 from gpt_from_scratch.support.settings import check_settings
 

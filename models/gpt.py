@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gpt_from_scratch.kernels.add_layer_norm import add_layer_norm
-from gpt_from_scratch.kernels.attention import attention
-from gpt_from_scratch.kernels.layer_norm import layer_norm
-from gpt_from_scratch.kernels.linear_cross_entropy import linear_cross_entropy
+from gpt_from_scratch.kernels.ops.add_layer_norm import add_layer_norm
+from gpt_from_scratch.kernels.ops.attention import attention
+from gpt_from_scratch.kernels.ops.layer_norm import layer_norm
+from gpt_from_scratch.kernels.ops.linear_cross_entropy import linear_cross_entropy
 from gpt_from_scratch.kernels.padding import logits
 from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.models.embedding import Embedding

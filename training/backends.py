@@ -9,8 +9,8 @@ from rich.table import Table
 from gpt_from_scratch.kernels.fastest import Timing, time_backends, winners
 from gpt_from_scratch.kernels.own_backends import import_backends
 from gpt_from_scratch.kernels.registry import Choice, load_ops, parse_choice, resolve, set_backend
+from gpt_from_scratch.kernels.spec import Draw
 from gpt_from_scratch.models.gpt import GPTConfig
-from gpt_from_scratch.models.op_arguments import op_arguments
 from gpt_from_scratch.training.distributed import Ranks
 
 FASTEST = "fastest"
@@ -110,10 +110,9 @@ def _time_all(
         if backend == "compiled":
             say(f"timing the backends: compiling {op} (some seconds; kept for the next run)")
 
-    arguments = op_arguments(config, rows, config.block_size, device=device, dtype=dtype)
-    return [
-        timing
-        for name, made in load_ops().items()
-        if name in arguments  # an op that the model does not use follows the preference
-        for timing in time_backends(made, arguments[name], device, on_start=on_start)
-    ]
+    timings: list[Timing] = []
+    for made in load_ops().values():
+        if made.spec.example is not None:  # else it follows the preference
+            arguments = made.spec.example(config, rows, config.block_size, Draw(device, dtype))
+            timings += time_backends(made, arguments, device, on_start=on_start)
+    return timings

@@ -22,7 +22,7 @@ DETERMINISTIC_PARTS = 8
 
 CPU_ACTIVATION_BYTES = 2**24
 """The most that an activation of several rows takes on a CPU. Twice as much is 2 % quicker for GPT-2 124M, for 0.9 GB more
-(benchmarks/LOG.md); from 32 MiB on malloc gives the memory back each time, which is slower (kernels/large_memory.py)."""
+(benchmarks/LOG.md); from 32 MiB on malloc gives the memory back each time, which is slower (kernels/cpu_blocks.py)."""
 
 WEIGHTS = "weights"
 """As data.tokenizer: the tokenizer that lies beside the weights of --init-from."""

@@ -238,7 +238,7 @@ def versions() -> dict[str, str]:
     """What a result depends on."""
     import torch
 
-    from gpt_from_scratch.kernels.needs import missing_package
+    from gpt_from_scratch.kernels.requirements import missing_package
 
     found = {"python": platform.python_version(), "torch": torch.__version__}
     if missing_package("triton") is None:

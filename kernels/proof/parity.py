@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gpt_from_scratch.kernels.cases import Case, SumScale
-from gpt_from_scratch.kernels.needs import TOOLCHAINS
 from gpt_from_scratch.kernels.registry import Op
+from gpt_from_scratch.kernels.requirements import TOOLCHAINS
 
 
 def compared(made: Op[Any]) -> list[str]:

@@ -8,7 +8,7 @@ import hashlib
 import re
 from pathlib import Path
 
-KERNELS = Path(__file__).parent
+KERNELS = Path(__file__).parents[1]
 TRITON = re.compile(r"^(?:import|from) triton\b", re.MULTILINE)
 CONFIGURATION = re.compile(r"^(?:interpreter|sm_\d+|gfx\d+) +\w+ .*\d$", re.MULTILINE)
 
@@ -19,11 +19,11 @@ def source_hash(kernels: Path = KERNELS) -> str:
     That is the code of every file in an op's folder that imports triton, of launch.py, and the lines of configurations.
     Comments, docstrings, imports and the files' places and names do not count.
     """
-    texts = [path.read_text(encoding="utf-8") for path in sorted(kernels.rglob("*.py"))]
-    inside = [path.read_text(encoding="utf-8") for path in kernels.rglob("*.py") if path.parent != kernels]
-    parts = [code(text) for text in inside if TRITON.search(text)]
-    parts.append(code((kernels / "launch.py").read_text(encoding="utf-8")))
-    parts += [" ".join(line.split()) for text in texts for line in CONFIGURATION.findall(text)]
+    texts = {path: path.read_text(encoding="utf-8") for path in sorted(kernels.rglob("*.py"))}
+    ops = kernels / "ops"
+    parts = [code(text) for path, text in texts.items() if ops in path.parents and TRITON.search(text)]
+    parts.append(code(texts[kernels / "triton_tools" / "launch.py"]))
+    parts += [" ".join(line.split()) for text in texts.values() for line in CONFIGURATION.findall(text)]
     return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""Which block sizes, warps and pipeline stages each kernel is launched with: one fixed table.
+"""Which block sizes, warps and pipeline stages each kernel is launched with: one fixed table, of lines that each op declares.
 
 Fixed, because ranks that tune apart sum in different orders and diverge (Megatron-LM#6966), and because a search costs
 minutes at every start. `python -m gpt_from_scratch.benchmarks.tune_kernels` searches on a GPU and prints lines in this
@@ -8,182 +8,36 @@ A family stands for what its chips' memories allow: "sm_80" keeps to the 99 KiB 
 50 has, too; "sm_90" and "sm_100" are H100 and B200; "gfx942" is AMD's MI300, with 64 lanes a warp and 64 KiB.
 sm_90's lines were timed on an H200 with triton 3.6 (benchmarks/results/kernels_gpu.md). No other has been: each was chosen by
 what the compiler makes of it (no spills, occupancy, instructions a tile: `python -m gpt_from_scratch.kernels --inspect`).
+
+The lines are in kernels/ops/*/configurations.py. For a head size or width up to `size` and a length from `length` on, the
+first line that fits is taken. `rows` and `columns` are a tile's queries and keys, rows and elements; `waves` the programs a
+multiprocessor where a kernel loops over its tiles.
 """
 
 import contextlib
 import os
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from gpt_from_scratch.kernels.launch_config import Config as Config
+from gpt_from_scratch.kernels.launch_config import Line, parse
+from gpt_from_scratch.kernels.registry import load_ops
+
 FAMILIES = ("sm_80", "sm_90", "sm_100", "gfx942")
-
-# For a head size (or width) up to `size` and a length from `length` on: the first line that fits is taken.
-# `rows` and `columns` are a tile's queries and keys, rows and elements; `waves` the programs a multiprocessor where a
-# kernel loops over its tiles.
-TABLE = """
-family       op                    kernel       dtype  size   length  rows  columns  warps  stages  waves
-interpreter  attention             forward      any    128    0       64    64       4      2       1
-interpreter  attention             decode       any    128    0       16    64       4      2       2
-interpreter  attention             backward_q   any    128    0       64    32       4      2       1
-interpreter  attention             backward_kv  any    128    0       32    64       4      2       1
-interpreter  layer_norm            forward      any    8192   0       16    0        4      1       1
-interpreter  layer_norm            backward     any    8192   0       4     0        8      1       1
-interpreter  layer_norm            sums         any    8192   0       64    1024     4      1       1
-interpreter  linear_cross_entropy  loss         any    0      0       1     512      8      1       1
-sm_80        attention             forward      half   64     0       128   64       4      3       1
-sm_80        attention             forward      half   128    0       128   64       8      2       1
-sm_80        attention             forward      fp32   128    0       32    32       4      1       1
-sm_80        attention             decode       half   128    0       16    64       4      2       2
-sm_80        attention             decode       fp32   128    0       16    32       4      1       2
-sm_80        attention             backward_q   half   64     0       64    64       4      2       1
-sm_80        attention             backward_q   half   128    0       64    32       4      2       1
-sm_80        attention             backward_q   fp32   128    0       32    32       4      1       1
-sm_80        attention             backward_kv  half   64     0       64    128      8      2       1
-sm_80        attention             backward_kv  half   128    0       32    64       4      2       1
-sm_80        attention             backward_kv  fp32   128    0       32    32       4      1       1
-sm_80        layer_norm            forward      any    1024   0       4     0        4      1       1
-sm_80        layer_norm            forward      any    4096   0       1     0        4      1       1
-sm_80        layer_norm            forward      any    8192   0       1     0        16     1       1
-sm_80        layer_norm            backward     any    1024   0       4     0        8      1       2
-sm_80        layer_norm            backward     any    4096   0       1     0        8      1       2
-sm_80        layer_norm            backward     any    8192   0       1     0        16     1       1
-sm_80        layer_norm            sums         any    8192   0       64    32       4      1       1
-sm_80        linear_cross_entropy  loss         any    0      0       1     4096     8      1       1
-sm_90        attention             forward      half   64     0       64    64       4      3       1
-sm_90        attention             forward      half   128    0       64    32       4      3       1
-sm_90        attention             forward      fp32   128    0       32    32       4      1       1
-sm_90        attention             decode       half   128    0       16    64       4      2       2
-sm_90        attention             decode       fp32   128    0       16    32       4      1       2
-sm_90        attention             backward_q   half   64     0       64    64       4      3       1
-sm_90        attention             backward_q   half   128    0       64    64       4      2       1
-sm_90        attention             backward_q   fp32   128    0       32    32       4      1       1
-sm_90        attention             backward_kv  half   64     0       32    64       4      3       1
-sm_90        attention             backward_kv  half   128    0       32    64       4      2       1
-sm_90        attention             backward_kv  fp32   128    0       32    32       4      1       1
-sm_90        layer_norm            forward      any    1024   0       1     0        1      1       1
-sm_90        layer_norm            forward      any    2048   0       2     0        4      1       1
-sm_90        layer_norm            forward      any    4096   0       1     0        4      1       1
-sm_90        layer_norm            forward      any    8192   0       1     0        16     1       1
-sm_90        layer_norm            backward     fp32   1024   0       4     0        8      1       2
-sm_90        layer_norm            backward     any    1024   0       1     0        1      1       12
-sm_90        layer_norm            backward     any    2048   0       2     0        8      1       2
-sm_90        layer_norm            backward     any    4096   0       1     0        8      1       2
-sm_90        layer_norm            backward     any    8192   0       1     0        16     1       1
-sm_90        layer_norm            sums         any    8192   0       256   16       8      1       1
-sm_90        linear_cross_entropy  loss         any    0      0       1     2048     4      1       1
-sm_100       attention             forward      half   64     0       128   128      8      2       1
-sm_100       attention             forward      half   128    0       128   64       8      2       1
-sm_100       attention             forward      fp32   128    0       32    32       4      1       1
-sm_100       attention             decode       half   128    0       16    128      4      2       2
-sm_100       attention             decode       fp32   128    0       16    32       4      1       2
-sm_100       attention             backward_q   half   64     0       128   64       4      2       1
-sm_100       attention             backward_q   half   128    0       64    64       4      2       1
-sm_100       attention             backward_q   fp32   128    0       32    32       4      1       1
-sm_100       attention             backward_kv  half   64     0       64    128      8      2       1
-sm_100       attention             backward_kv  half   128    0       64    128      8      2       1
-sm_100       attention             backward_kv  fp32   128    0       32    32       4      1       1
-sm_100       layer_norm            forward      any    1024   0       4     0        4      1       1
-sm_100       layer_norm            forward      any    4096   0       1     0        4      1       1
-sm_100       layer_norm            forward      any    8192   0       1     0        16     1       1
-sm_100       layer_norm            backward     any    1024   0       4     0        8      1       2
-sm_100       layer_norm            backward     any    4096   0       1     0        8      1       2
-sm_100       layer_norm            backward     any    8192   0       1     0        16     1       1
-sm_100       layer_norm            sums         any    8192   0       64    32       4      1       1
-sm_100       linear_cross_entropy  loss         any    0      0       1     4096     8      1       1
-gfx942       attention             forward      half   64     0       128   64       4      1       1
-gfx942       attention             forward      half   128    0       128   32       4      1       1
-gfx942       attention             forward      fp32   128    0       32    32       4      1       1
-gfx942       attention             decode       half   128    0       16    64       4      1       2
-gfx942       attention             decode       fp32   128    0       16    32       4      1       2
-gfx942       attention             backward_q   half   64     0       128   32       4      1       1
-gfx942       attention             backward_q   half   128    0       64    32       4      1       1
-gfx942       attention             backward_q   fp32   128    0       32    32       4      1       1
-gfx942       attention             backward_kv  half   64     0       32    128      4      1       1
-gfx942       attention             backward_kv  half   128    0       32    64       4      1       1
-gfx942       attention             backward_kv  fp32   128    0       32    32       4      1       1
-gfx942       layer_norm            forward      any    1024   0       4     0        4      1       1
-gfx942       layer_norm            forward      any    4096   0       1     0        4      1       1
-gfx942       layer_norm            forward      any    8192   0       1     0        8      1       1
-gfx942       layer_norm            backward     any    1024   0       4     0        4      1       2
-gfx942       layer_norm            backward     any    4096   0       1     0        4      1       2
-gfx942       layer_norm            backward     any    8192   0       1     0        8      1       1
-gfx942       layer_norm            sums         any    8192   0       64    32       4      1       1
-gfx942       linear_cross_entropy  loss         any    0      0       1     4096     4      1       1
-"""
-
-
-HEADER = TABLE.strip().splitlines()[0]
-
-
-@dataclass(frozen=True)
-class Config:
-    """One launch configuration; TABLE says what the fields count."""
-
-    rows: int
-    columns: int = 0
-    num_warps: int = 4
-    num_stages: int = 2
-    waves: int = 1
-
-    def options(self) -> dict[str, int]:
-        """What the compiler is told."""
-        return {"num_warps": self.num_warps, "num_stages": self.num_stages}
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the table."""
-
-    family: str
-    op: str
-    kernel: str
-    dtype: str
-    size: int
-    length: int
-    config: Config
-
-
-def parse(text: str, origin: str) -> list[Line]:
-    """The lines of a table; the first names the columns.
-
-    Raises:
-        ValueError: a line that has another number of fields, or something else where a number belongs.
-    """
-    lines: list[Line] = []
-    for number, row in enumerate(text.strip().splitlines()[1:], start=2):
-        fields = row.split("#")[0].split()
-        if not fields:
-            continue
-        try:
-            family, op, kernel, dtype, *figures = fields
-            size, length, rows, columns, warps, stages, waves = (int(figure) for figure in figures)
-        except ValueError as error:
-            raise ValueError(f"{origin}, line {number}: expected {' '.join(HEADER.split())}, got {row!r}") from error
-        lines.append(Line(family, op, kernel, dtype, size, length, Config(rows, columns, warps, stages, waves)))
-    return lines
-
-
-def show(line: Line) -> str:
-    """The line as TABLE has it."""
-    config = line.config
-    figures = (line.size, line.length, config.rows, config.columns, config.num_warps, config.num_stages, config.waves)
-    fields = (line.family, line.op, line.kernel, line.dtype, *map(str, figures))
-    widths = [len(field) for field in re.findall(r"\w+\s*", HEADER)]
-    return "".join(field.ljust(width) for field, width in zip(fields, widths, strict=True)).rstrip()
 
 
 @cache
 def table() -> list[Line]:
-    """TABLE, after the lines of the file that $GPT_KERNEL_CONFIGS names."""
+    """The lines that the ops declare, after those of the file that $GPT_KERNEL_CONFIGS names."""
     path = os.environ.get("GPT_KERNEL_CONFIGS")
-    own = parse(Path(path).read_text(encoding="utf-8"), path) if path else []
-    return own + parse(TABLE, "kernels/configs.py")
+    lines = parse(Path(path).read_text(encoding="utf-8"), path) if path else []
+    for made in load_ops().values():
+        lines += parse(made.spec.lines, f"kernels/ops/{made.name}")
+    return lines
 
 
 def find(x: Tensor, op: str, kernel: str, size: int, length: int = 0) -> Config:

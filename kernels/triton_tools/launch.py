@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gpt_from_scratch.kernels.configs import Config
+from gpt_from_scratch.kernels.launch_config import Config
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from gpt_from_scratch.kernels.layer_norm import layer_norm
+from gpt_from_scratch.kernels.ops.layer_norm import layer_norm
 
 
 def test_a_wrong_shape_raises() -> None:

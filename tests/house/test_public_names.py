@@ -9,20 +9,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("tokenizer", "models", "evals", "training")
+PACKAGES = ("kernels", "tokenizer", "models", "evals", "training")
 
 SCRIPT = """
     import dataclasses
     from pathlib import Path
 
     from gpt_from_scratch.evals import QA, get_model_provider, run_samples
+    from gpt_from_scratch.kernels import attention, use_backend
     from gpt_from_scratch.models import GPT, GPTConfig, Sampling, generate
     from gpt_from_scratch.tokenizer import BytePairEncodingTokenizer
     from gpt_from_scratch.training import PRESETS, TrainConfig, train
 
     tokenizer = BytePairEncodingTokenizer.from_text("the robin sang to the fox " * 50, 270)
     model = GPT(GPTConfig(block_size=16, vocab_size=tokenizer.n_vocab, n_layer=1, n_head=2, n_embd=16))
-    made = generate(model, [tokenizer.encode("the robin")], 4, Sampling(temperature=0.0))
+    with use_backend("torch"):
+        made = generate(model, [tokenizer.encode("the robin")], 4, Sampling(temperature=0.0))
+    assert attention.name == "attention"
     text: str = tokenizer.decode(made[0])
     settings: TrainConfig = dataclasses.replace(PRESETS["tiny"][1], steps=2, batch_size=2)
     sums = [QA(id="sum", body="1 + 1 =", ideal_answers=["2"])]

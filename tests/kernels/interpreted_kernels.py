@@ -1,8 +1,10 @@
 """What only runs under Triton's interpreter: test_interpreted.py starts this file in a process with TRITON_INTERPRET=1."""
 
 import dataclasses
+import importlib
 import importlib.util
 import inspect
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,24 +15,16 @@ import triton
 from triton.runtime import interpreter
 
 from gpt_from_scratch.benchmarks.gpu_steps import complaints, operation_checks
-from gpt_from_scratch.kernels.add_layer_norm import add_layer_norm
-from gpt_from_scratch.kernels.attention import attention, triton_backward, triton_forward
-from gpt_from_scratch.kernels.attention import triton_kernel as attention_kernel
 from gpt_from_scratch.kernels.cases import Case
-from gpt_from_scratch.kernels.guards import GuardedAllocations, inside_buffer, surrounded
-from gpt_from_scratch.kernels.layer_norm import layer_norm, triton_norm
-from gpt_from_scratch.kernels.layer_norm import triton_kernel as layer_norm_kernel
-from gpt_from_scratch.kernels.linear_cross_entropy import linear_cross_entropy, triton_loss
-from gpt_from_scratch.kernels.parity import check_parity
-from gpt_from_scratch.kernels.registry import Op, set_backend, use_backend
+from gpt_from_scratch.kernels.ops.attention import attention, triton_forward
+from gpt_from_scratch.kernels.ops.layer_norm import layer_norm, triton_norm
+from gpt_from_scratch.kernels.ops.layer_norm import triton_kernel as layer_norm_kernel
+from gpt_from_scratch.kernels.ops.linear_cross_entropy import linear_cross_entropy, triton_loss
+from gpt_from_scratch.kernels.proof.nan_guards import GuardedAllocations, inside_buffer, surrounded
+from gpt_from_scratch.kernels.proof.parity import check_parity, compared
+from gpt_from_scratch.kernels.registry import Op, load_ops, set_backend, use_backend
+from gpt_from_scratch.kernels.spec import Fault
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
-
-OWNERS: dict[Any, list[Any]] = {
-    triton_forward: [attention_kernel, triton_backward],
-    triton_backward: [attention_kernel],
-    triton_norm: [triton_norm],
-    triton_loss: [triton_loss],
-}
 
 
 def case_of(made: Op[Any], name: str) -> Case:
@@ -49,154 +43,26 @@ def seed(module: Any, old: str, new: str, folder: Path, monkeypatch: pytest.Monk
     spec.loader.exec_module(mutant)
     for name, kernel in vars(mutant).items():
         if isinstance(kernel, interpreter.InterpretedFunction):
-            for owner in OWNERS[module]:
-                if hasattr(owner, name):
+            replaced = getattr(module, name)
+            for place, owner in list(sys.modules.items()):
+                if place.startswith(f"{OPS}.") and getattr(owner, name, None) is replaced:
                     monkeypatch.setattr(owner, name, kernel)
 
 
-FAULTS: list[tuple[str, Any, str, str, Op[Any], str]] = [
-    # a wrong mask
-    (
-        "diagonal",
-        triton_forward,
-        "key[None, :] <= query[:, None]",
-        "key[None, :] < query[:, None]",
-        attention,
-        "causal-d16",
-    ),
-    ("start-aligned", triton_forward, "offset = length - tq", "offset = 0 * length", attention, "causal-1-of-64"),
-    ("full-tiles", triton_forward, "first_row + offset + 1, 0", "first_row + offset + 64, 0", attention, "causal-t113"),
-    ("diagonal-kv", triton_backward, "<= row[None, :] + offset", "< row[None, :] + offset", attention, "causal-d16"),
-    (
-        "unmasked-kv",
-        triton_backward,
-        "first_key + BLOCK_N - 1 - offset",
-        "first_key - offset",
-        attention,
-        "causal-t113",
-    ),
-    (
-        "lengths",
-        triton_forward,
-        "length = tl.load(lengths_ptr + batch)",
-        "length = tk + 0 * tl.load(lengths_ptr + batch)",
-        attention,
-        "ragged",
-    ),
-    (
-        "columns",
-        triton_norm,
-        "centred = tl.where(inside, x - mean[:, None], 0.0)",
-        "centred = x - mean[:, None]",
-        layer_norm,
-        "width-97",
-    ),
-    (
-        "ignored",
-        triton_loss,
-        "grad = tl.where(counts, ",
-        "grad = tl.where(label == label, ",
-        linear_cross_entropy,
-        "mean-some-ignored",
-    ),
-    # a wrong scale
-    (
-        "scale",
-        triton_forward,
-        "tl.exp2(s * scale - top",
-        "tl.exp2(s * scale * 1.02 - top",
-        attention,
-        "causal-t113",
-    ),
-    (
-        "scale-dq",
-        triton_backward,
-        "store_tile(dq_at, dq_row, rows, dq * scale",
-        "store_tile(dq_at, dq_row, rows, dq",
-        attention,
-        "causal-d16",
-    ),
-    ("biased", triton_norm, "axis=1) / WIDTH + eps", "axis=1) / (WIDTH - 1) + eps", layer_norm, "width-97"),
-    ("natural-log", triton_loss, "tl.log2(total) * LN2", "tl.log2(total)", linear_cross_entropy, "vocabulary-65"),
-    # a missing term
-    ("fade", triton_forward, "acc *= fade[:, None]", "acc *= 1.0", attention, "causal-113-of-203"),
-    ("once-more", triton_forward, "> LARGEST_SUM", "< 0", attention, "early-peak"),
-    (
-        "rest",
-        triton_forward,
-        "s = tl.dot(q_rest, tl.trans(k_rest), s,",
-        "tl.dot(q_rest, tl.trans(k_rest), s,",
-        attention,
-        "full-d80",
-    ),
-    ("delta", triton_backward, "(dp - delta[:, None])", "(dp)", attention, "causal-d16"),
-    ("delta-kv", triton_backward, "(dp - delta[None, :])", "(dp)", attention, "causal-d16"),
-    ("one-head", triton_backward, "for member in range(group)", "for member in range(1)", attention, "multi-query"),
-    ("mean-gx", triton_norm, "- normed * mean_gx[:, None]", "", layer_norm, "width-97"),
-    (
-        "dtotal",
-        triton_norm,
-        "if ADD:\n                dx +=",
-        "if False:\n                dx +=",
-        add_layer_norm,
-        "width-97",
-    ),
-    ("one-tile", triton_norm, "tl.cdiv(rows, ROWS), tl.num_programs(0)", "tl.num_programs(0)", layer_norm, "rows-33"),
-    ("one-hot", triton_loss, "(p - tl.where(column == label, 1.0, 0.0))", "p", linear_cross_entropy, "vocabulary-65"),
-    # an unmasked load or store: the buffers around are NaN
-    (
-        "load-keys",
-        triton_forward,
-        "mask=(row < rows)[:, None], other=0.0",
-        "mask=(row < BLOCK)[:, None], other=0.0",
-        attention,
-        "causal-t97",
-    ),
-    ("load-head", triton_forward, "FIRST + WIDTH > D", "FIRST + WIDTH > D + 99", attention, "causal-d40"),
-    (
-        "load-sums",
-        triton_backward,
-        "delta = tl.load(delta_base + row, mask=row < tq, other=0.0)",
-        "delta = tl.load(delta_base + row)",
-        attention,
-        "causal-t97",
-    ),
-    (
-        "store",
-        triton_forward,
-        "mask=(row < rows)[:, None] & (column < D)[None, :])\n\n",
-        "mask=(column < D)[None, :] & (row < BLOCK)[:, None])\n\n",
-        attention,
-        "causal-t97",
-    ),
-    (
-        "load-logits",
-        triton_loss,
-        'mask=column < VOCABULARY, other=float("-inf")',
-        "mask=column < VOCABULARY + BLOCK",
-        linear_cross_entropy,
-        "vocabulary-1000",
-    ),
-    (
-        "load-row",
-        triton_norm,
-        "(row < rows)[:, None] & (column < WIDTH)[None, :]",
-        "(row < rows + 1)[:, None] & (column < WIDTH)[None, :]",
-        layer_norm,
-        "rows-33",
-    ),
-]
+OPS = "gpt_from_scratch.kernels.ops"
+FAULTS = [(made, fault) for made in load_ops().values() for fault in made.spec.faults]
 
 
-@pytest.mark.parametrize(("module", "old", "new", "made", "case"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])
-def test_a_seeded_fault_is_caught(
-    module: Any, old: str, new: str, made: Op[Any], case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seed(module, old, new, tmp_path, monkeypatch)
+@pytest.mark.parametrize(("made", "fault"), FAULTS, ids=[f"{made.name}-{fault.name}" for made, fault in FAULTS])
+def test_a_seeded_fault_is_caught(made: Op[Any], fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = fault.module if "." in fault.module else f"{made.name}.{fault.module}"
+    made.load("cpu")
+    seed(importlib.import_module(f"{OPS}.{place}"), fault.old, fault.new, tmp_path, monkeypatch)
     with pytest.raises(AssertionError, match="error|outside"):
-        with GuardedAllocations() as guards:
-            check_parity(made, "triton", surrounded(case_of(made, case)), torch.float32, "cpu")
-        guards.check()
+        for backend in compared(made):
+            with GuardedAllocations() as guards:
+                check_parity(made, backend, surrounded(case_of(made, fault.case)), torch.float32, "cpu")
+            guards.check()
 
 
 @pytest.fixture

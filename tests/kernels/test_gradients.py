@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from gpt_from_scratch.kernels import launch
 from gpt_from_scratch.kernels.cases import Case
-from gpt_from_scratch.kernels.needs import TOOLCHAINS
-from gpt_from_scratch.kernels.parity import compared
+from gpt_from_scratch.kernels.proof.parity import compared
 from gpt_from_scratch.kernels.registry import Op, load_ops
+from gpt_from_scratch.kernels.requirements import TOOLCHAINS
+from gpt_from_scratch.kernels.triton_tools import launch
 from gpt_from_scratch.models.embedding import Embedding
 
 INTERPRETED = any(needs.interpreted() for needs in TOOLCHAINS.values())

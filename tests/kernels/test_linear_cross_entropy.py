@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from gpt_from_scratch.kernels.linear_cross_entropy import library, linear_cross_entropy
+from gpt_from_scratch.kernels.ops.linear_cross_entropy import linear_cross_entropy, torch_backend
 from gpt_from_scratch.kernels.padding import logits, padded_head
-from gpt_from_scratch.kernels.parity import check_parity
+from gpt_from_scratch.kernels.proof.parity import check_parity
 
 
 @pytest.mark.parametrize("backend", ["reference", "torch"])
@@ -48,9 +48,9 @@ def test_chunks_add_up(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> N
     weight = torch.randn(400, 8, generator=generator).requires_grad_()
     found = []
     for chunk_logits in (300 * 400, 40 * 400):
-        monkeypatch.setattr(library, "CHUNK_LOGITS", chunk_logits)
+        monkeypatch.setattr(torch_backend, "CHUNK_LOGITS", chunk_logits)
         monkeypatch.setattr(
-            library, "large_empty", lambda shape, dtype, device: torch.full(tuple(shape), torch.nan, dtype=dtype)
+            torch_backend, "large_empty", lambda shape, dtype, device: torch.full(tuple(shape), torch.nan, dtype=dtype)
         )
         loss = linear_cross_entropy(hidden, weight, torch.arange(300), backend="torch")
         found.append((loss.detach(), *torch.autograd.grad(loss, [hidden, weight])))
@@ -64,7 +64,7 @@ def test_chunks_add_up(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_padded_vocabulary_changes_nothing(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the backend does on a GPU, on the CPU."""
-    monkeypatch.setattr(library, "_head", padded_head)
+    monkeypatch.setattr(torch_backend, "_head", padded_head)
     for case in linear_cross_entropy.cases():
         check_parity(linear_cross_entropy, "torch", case, dtype, "cpu")
     head = padded_head(torch.ones(130, 8), dtype)

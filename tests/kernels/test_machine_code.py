@@ -1,5 +1,6 @@
 """The machine code of the Triton kernels for four chip families, made without a GPU, and the committed table of it."""
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -16,12 +17,17 @@ if importlib.util.find_spec("triton") is None:
 import triton
 
 from gpt_from_scratch.benchmarks import tune_kernels
-from gpt_from_scratch.benchmarks.kernel_work import attention as attention_work
-from gpt_from_scratch.kernels import configs, inspection
-from gpt_from_scratch.kernels.attention import triton_kernel
-from gpt_from_scratch.kernels.launch import recording
-from gpt_from_scratch.kernels.machine_code import CHIPS, MachineCode, count, main_loop, read
-from gpt_from_scratch.kernels.sources import source_hash
+from gpt_from_scratch.kernels.launch_config import HEADER, Config, parse, show
+from gpt_from_scratch.kernels.ops.attention import benchmark, triton_kernel
+from gpt_from_scratch.kernels.ops.attention import launches as attention
+from gpt_from_scratch.kernels.ops.layer_norm import launches as norms
+from gpt_from_scratch.kernels.proof import inspection
+from gpt_from_scratch.kernels.proof.machine_code import CHIPS, MachineCode, count, main_loop, read
+from gpt_from_scratch.kernels.proof.sources import source_hash
+from gpt_from_scratch.kernels.registry import load_ops
+from gpt_from_scratch.kernels.triton_tools import configs
+from gpt_from_scratch.kernels.triton_tools.launch import recording
+from gpt_from_scratch.kernels.triton_tools.subjects import empty
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = [ROOT / "benchmarks" / "results" / f"kernels_machine_code_{family}.json" for family in configs.FAMILIES]
@@ -81,11 +87,11 @@ def test_the_committed_table_is_what_the_compiler_makes(path: Path, compiled: di
 
 
 def test_what_is_wrong_is_named() -> None:
-    subject = next(inspection.attention_subjects("sm_80", "bf16", 64))
+    subject = next(attention.subjects("sm_80", "bf16", 64))
     bad = MachineCode(255, 16, 200 << 10, 0.1, 0, 1, 1, 1, 0)
     spills, shared, matrix = inspection.complaints(subject, bad)
     assert "16 bytes of spilled" in spills and "204800 bytes of shared" in shared and "no matrix" in matrix
-    exact = next(inspection.attention_subjects("sm_80", "fp32", 64))
+    exact = next(attention.subjects("sm_80", "fp32", 64))
     assert len(inspection.complaints(exact, bad)) == 1  # fp32 may spill and has no matrix instructions
 
 
@@ -123,27 +129,31 @@ def test_the_main_loop_is_read(family: str, text: str) -> None:
 
 def test_a_recorded_launch_runs_nothing() -> None:
     with recording() as launches:
-        subjects = list(inspection.norm_subjects("sm_90", "bf16", 768))
+        subjects = list(norms.subjects("sm_90", "bf16", 768))
     assert launches == []  # the subjects recorded for themselves
     assert [subject.launch.kernel.__name__ for subject in subjects] == ["norm_forward", "norm_backward", "column_sums"]
-    assert subjects[0].launch.config == configs.Config(1, 0, 1, 1)
+    assert subjects[0].launch.config == Config(1, 0, 1, 1)
 
 
 def test_the_table_of_configurations() -> None:
-    lines = configs.parse(configs.TABLE, "here")
+    lines = configs.table()
     assert {line.family for line in lines} == {*configs.FAMILIES, "interpreter"}
     with pytest.raises(ValueError, match="here, line 2: expected family op kernel .* waves, got 'sm_90 attention"):
-        configs.parse("family op\nsm_90 attention forward half 64 0 128 64 four 3 1", "here")
+        parse("family op\nsm_90 attention forward half 64 0 128 64 four 3 1", "here")
 
 
 def test_a_line_is_written_as_it_is_read() -> None:
-    lines = configs.parse(configs.TABLE, "here")
-    assert configs.TABLE.strip().splitlines()[1:] == [configs.show(line) for line in lines]
+    for made in load_ops().values():
+        if made.spec.lines:
+            header, *lines = made.spec.lines.strip().splitlines()
+            assert header == HEADER
+            assert lines == [show(line) for line in parse(made.spec.lines, made.name)]
+            assert all(line.split()[1] == made.name for line in lines)
 
 
 def test_a_search_takes_the_fastest_and_leaves_the_table_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     """The search itself, with a compiler that refuses one candidate and a clock that favours another."""
-    seen: list[configs.Config] = []
+    seen: list[Config] = []
 
     def pretend(function: object, inputs: dict[str, torch.Tensor], upstream: object) -> None:
         config = configs.find(inputs["q"], "attention", "forward", 64, 1024)
@@ -162,24 +172,25 @@ def test_a_search_takes_the_fastest_and_leaves_the_table_as_it_was(monkeypatch: 
     monkeypatch.setattr(tune_kernels, "forward_and_backward", pretend)
     monkeypatch.setattr(tune_kernels, "like_outputs", lambda *_: [])
     monkeypatch.setattr(tune_kernels, "interleaved", clock)
-    monkeypatch.setattr(tune_kernels, "work_for", lambda op, size: attention_work(1, 1, 16, size))
-    tried = [configs.Config(64, 64), configs.Config(128, 32), configs.Config(64, 32)]
-    best = tune_kernels.search("attention", "forward", 64, "cpu", 5, tried)
-    assert best.config == configs.Config(64, 32)
+    tuning = dataclasses.replace(benchmark.TUNING[0], work=lambda size: benchmark.work(1, 1, 16, size))
+    assert tuning.kernel == "forward" and len(list(tuning.candidates())) > 50
+    tried = [Config(64, 64), Config(128, 32), Config(64, 32)]
+    best = tune_kernels.search("attention", tuning, 64, "cpu", 5, tried)
+    assert best.config == Config(64, 32)
     assert configs.table() == before
 
 
 def test_configurations_of_ones_own_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "mine.txt"
-    file.write_text(configs.HEADER + "\nsm_90 attention forward half 64 512 64 32 2 5 1\n")
+    file.write_text(HEADER + "\nsm_90 attention forward half 64 512 64 32 2 5 1\n")
     monkeypatch.setenv("GPT_KERNEL_CONFIGS", str(file))
-    q = inspection.empty(1, 1, 1024, 64).bfloat16()
+    q = empty(1, 1, 1024, 64).bfloat16()
     try:
         for cached in (configs.table, configs._find):
             cached.cache_clear()
         with configs.pretending("sm_90"):
-            assert configs.find(q, "attention", "forward", 64, 512) == configs.Config(64, 32, 2, 5)
-            assert configs.find(q, "attention", "forward", 64, 511) == configs.Config(64, 64, 4, 3)
+            assert configs.find(q, "attention", "forward", 64, 512) == Config(64, 32, 2, 5)
+            assert configs.find(q, "attention", "forward", 64, 511) == Config(64, 64, 4, 3)
     finally:
         for cached in (configs.table, configs._find):
             cached.cache_clear()
@@ -191,5 +202,5 @@ def test_configurations_of_ones_own_come_first(tmp_path: Path, monkeypatch: pyte
 def test_no_narrow_tiles_on_hopper(dtype: str, head_size: int, tiles: tuple[int, int]) -> None:
     """As 32 + 16 columns heads of 40 were read beyond their shared memory (triton#11366), seen on an H200."""
     for family, expected in (("sm_90", tiles), ("sm_80", triton_kernel.tiles(head_size))):
-        for subject in inspection.attention_subjects(family, dtype, head_size):
+        for subject in attention.subjects(family, dtype, head_size):
             assert (subject.launch.constants["LEAD"], subject.launch.constants["REST"]) == expected

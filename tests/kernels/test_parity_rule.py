@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 import torch
 
-from gpt_from_scratch.kernels.add_layer_norm import add_layer_norm
-from gpt_from_scratch.kernels.attention import attention
-from gpt_from_scratch.kernels.layer_norm import layer_norm
-from gpt_from_scratch.kernels.linear_cross_entropy import linear_cross_entropy
-from gpt_from_scratch.kernels.linear_cross_entropy.library import FEW_LOGITS
-from gpt_from_scratch.kernels.parity import check_parity
+from gpt_from_scratch.kernels.ops.add_layer_norm import add_layer_norm
+from gpt_from_scratch.kernels.ops.attention import attention
+from gpt_from_scratch.kernels.ops.layer_norm import layer_norm
+from gpt_from_scratch.kernels.ops.linear_cross_entropy import linear_cross_entropy
+from gpt_from_scratch.kernels.ops.linear_cross_entropy.torch_backend import FEW_LOGITS
+from gpt_from_scratch.kernels.proof.parity import check_parity
 from gpt_from_scratch.kernels.registry import Op, load_ops
 
 

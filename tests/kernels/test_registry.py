@@ -15,10 +15,10 @@ import pytest
 import torch
 
 from gpt_from_scratch.kernels import registry
-from gpt_from_scratch.kernels.attention import attention
-from gpt_from_scratch.kernels.layer_norm import layer_norm
-from gpt_from_scratch.kernels.needs import TOOLCHAINS, Needs, needs_of
+from gpt_from_scratch.kernels.ops.attention import attention
+from gpt_from_scratch.kernels.ops.layer_norm import layer_norm
 from gpt_from_scratch.kernels.registry import resolve, use_backend
+from gpt_from_scratch.kernels.requirements import TOOLCHAINS, Needs, needs_of
 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = (torch.randn(4, 8), torch.ones(8), torch.zeros(8))
@@ -125,7 +125,7 @@ def test_a_run_wide_choice_binds_the_ops_that_have_it_and_names_the_others(probe
 
 def test_registration_refuses_a_duplicate_and_other_parameters(probe: list[str]) -> None:
     with pytest.raises(
-        ValueError, match="'torch' is already registered by gpt_from_scratch.kernels.layer_norm.library"
+        ValueError, match="'torch' is already registered by gpt_from_scratch.kernels.ops.layer_norm.torch_backend"
     ):
         layer_norm.backend("torch")(lambda x, weight, bias, eps=1e-5: x)
     with pytest.raises(ValueError, match="'probe' is already registered"):
@@ -172,7 +172,7 @@ def test_no_compiler_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_the_environment_variable(value: str, expected: str) -> None:
-    code = "import torch; from gpt_from_scratch.kernels.layer_norm import layer_norm; print(layer_norm.choose('cpu').backend)"
+    code = "from gpt_from_scratch.kernels import layer_norm; print(layer_norm.choose('cpu').backend)"
     environment = {**os.environ, "GPT_BACKEND": value}
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     if "triton" in expected and "triton" not in registry.known_backends():
@@ -240,7 +240,7 @@ def copied(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
 
 
 NEW_BACKEND = """
-from gpt_from_scratch.kernels.layer_norm.reference import layer_norm
+from gpt_from_scratch.kernels.ops.layer_norm.reference import layer_norm
 
 @layer_norm.backend({declared})
 def layer_norm_new(x, weight, bias, eps=1e-5):
@@ -250,7 +250,7 @@ def layer_norm_new(x, weight, bias, eps=1e-5):
 
 def test_a_new_backend_is_one_new_file(copied: Any, tmp_path: Path) -> None:
     """A file dropped in an op's folder is listed, tested and usable, and nothing else is touched."""
-    file = tmp_path / "gpt_from_scratch" / "kernels" / "layer_norm" / "shiny.py"
+    file = tmp_path / "gpt_from_scratch" / "kernels" / "ops" / "layer_norm" / "shiny.py"
     result = "layer_norm.reference(x, weight, bias, eps)"
     file.write_text(NEW_BACKEND.format(declared="'shiny', requires=('torch>=2.11',)", result=result))
     listed = copied("-m", "gpt_from_scratch.kernels")
@@ -263,7 +263,7 @@ def test_a_wrong_kernel_fails_whatever_its_name(copied: Any, tmp_path: Path) -> 
     """A second Triton file in an op's folder is run by the interpreter, as the first is."""
     if importlib.util.find_spec("triton") is None:
         pytest.skip("no CUDA: nor triton, which has the interpreter")
-    file = tmp_path / "gpt_from_scratch" / "kernels" / "layer_norm" / "second_kernel.py"
+    file = tmp_path / "gpt_from_scratch" / "kernels" / "ops" / "layer_norm" / "second_kernel.py"
     result = "2 * layer_norm.reference(x, weight, bias, eps)"
     file.write_text(NEW_BACKEND.format(declared="'another', toolchain='triton'", result=result))
     options = ("-q", "-p", "no:cacheprovider", "-k", "layer_norm and width-32-float32 and not add_")
@@ -275,11 +275,11 @@ def test_a_wrong_kernel_fails_whatever_its_name(copied: Any, tmp_path: Path) -> 
 def test_a_backend_file_whose_needs_are_not_literal_is_refused(tmp_path: Path) -> None:
     package = tmp_path / "gpt_from_scratch"
     shutil.copytree(ROOT / "kernels", package / "kernels", ignore=shutil.ignore_patterns("__pycache__"))
-    (package / "kernels" / "layer_norm" / "vague.py").write_text(
-        "from gpt_from_scratch.kernels.layer_norm.reference import layer_norm\n"
+    (package / "kernels" / "ops" / "layer_norm" / "vague.py").write_text(
+        "from gpt_from_scratch.kernels.ops.layer_norm.reference import layer_norm\n"
         "NAME = 'vague'\n@layer_norm.backend(NAME)\ndef f(x, weight, bias, eps=1e-5):\n    return x\n"
     )
-    code = "import gpt_from_scratch.kernels.layer_norm"
+    code = "import gpt_from_scratch.kernels.ops.layer_norm"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert "must be literals" in result.stderr

@@ -1,21 +1,28 @@
 """The choice of backends for a run: measured, shown, and the same on every rank."""
 
 import io
+from typing import Any
 
 import pytest
 import torch
 from rich.console import Console
 
-from gpt_from_scratch.kernels.attention import attention
 from gpt_from_scratch.kernels.fastest import Timing, time_backends, winners
+from gpt_from_scratch.kernels.ops.attention import attention
 from gpt_from_scratch.kernels.registry import Choice, load_ops
+from gpt_from_scratch.kernels.spec import Draw
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
-from gpt_from_scratch.models.op_arguments import calls_a_step, op_arguments
 from gpt_from_scratch.training.backends import quicker, timing_table
 from gpt_from_scratch.training.loop import without_compiled
 
 CPU = torch.device("cpu")
 CONFIG = GPTConfig(block_size=16, vocab_size=40, n_layer=2, n_head=4, n_embd=32, n_kv_head=2)
+
+
+def arguments_of(name: str, rows: int) -> dict[str, Any]:
+    example = load_ops()[name].spec.example
+    assert example is not None
+    return example(CONFIG, rows, 16, Draw(CPU, torch.float32))
 
 
 def test_the_timed_arguments_are_those_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,15 +42,15 @@ def test_the_timed_arguments_are_those_of_the_model(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(made, "check", check)
     tokens = torch.zeros(3, 16, dtype=torch.int64)
     GPT(CONFIG)(tokens, tokens)
-    made_up = op_arguments(CONFIG, 3, 16, device=CPU, dtype=torch.float32)
     for name, calls in seen.items():
-        assert len(calls) == calls_a_step(CONFIG)[name]
+        made_up = arguments_of(name, 3)
+        assert len(calls) == load_ops()[name].spec.calls(CONFIG)
         for call in calls:
-            assert {key: call[key] for key in made_up[name]} == {key: looks(v) for key, v in made_up[name].items()}
+            assert {key: call[key] for key in made_up} == {key: looks(value) for key, value in made_up.items()}
 
 
 def test_every_backend_is_timed_or_says_why_not() -> None:
-    arguments = op_arguments(CONFIG, 1, 16, device=CPU, dtype=torch.float32)["attention"]
+    arguments = arguments_of("attention", 1)
     timings = {t.backend: t for t in time_backends(attention, arguments, CPU, skip={"compiled": "not in this test"})}
     assert timings.keys() == attention.backends.keys()
     assert timings["compiled"].why_not == "not in this test"
@@ -71,13 +78,13 @@ def test_a_backend_that_fails_is_passed_over_with_its_reason(monkeypatch: pytest
         raise TypeError("a kernel of somebody's\nand a long trace")
 
     monkeypatch.setattr(made.backends["torch"], "function", fails)
-    timings = time_backends(made, op_arguments(CONFIG, 2, 16, device=CPU, dtype=torch.float32)["attention"], CPU)
+    timings = time_backends(made, arguments_of("attention", 2), CPU)
     failed = next(timing for timing in timings if timing.backend == "torch")
     assert failed.seconds is None and failed.why_not == "failed at its first call: TypeError: a kernel of somebody's"
     assert winners(timings)[0].backend != "torch"
     monkeypatch.setattr(made.backends["reference"], "function", fails)
     with pytest.raises(TypeError, match="somebody's"):
-        time_backends(made, op_arguments(CONFIG, 2, 16, device=CPU, dtype=torch.float32)["attention"], CPU)
+        time_backends(made, arguments_of("attention", 2), CPU)
 
 
 def test_the_quickest_wins_each_op_and_says_by_how_much() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpt_from_scratch.kernels.layer_norm import layer_norm
+from gpt_from_scratch.kernels.ops.layer_norm import layer_norm
 from gpt_from_scratch.kernels.own_backends import import_backends
 from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.training import train_gpt2
@@ -19,7 +19,7 @@ from tests.training.test_train import stop_after
 MINE = """
 import os
 import torch
-from gpt_from_scratch.kernels.layer_norm import layer_norm
+from gpt_from_scratch.kernels.ops.layer_norm import layer_norm
 
 @layer_norm.backend("{name}")
 def mine(x, weight, bias, eps=1e-5):

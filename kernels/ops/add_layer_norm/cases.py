@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gpt_from_scratch.kernels.cases import Case, Scale, sum_scale
-from gpt_from_scratch.kernels.layer_norm.cases import layer_norm_cases, layer_norm_scale
+from gpt_from_scratch.kernels.ops.layer_norm.cases import layer_norm_cases, layer_norm_scale
 
 
 def add_layer_norm_cases() -> Iterator[Case]:

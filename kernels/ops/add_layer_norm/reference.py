@@ -3,9 +3,9 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from gpt_from_scratch.kernels import checks
-from gpt_from_scratch.kernels.add_layer_norm.cases import add_layer_norm_cases, add_layer_norm_scale
-from gpt_from_scratch.kernels.layer_norm.reference import check_layer_norm, layer_norm
+from gpt_from_scratch.kernels import argument_checks as checks
+from gpt_from_scratch.kernels.ops.add_layer_norm.cases import add_layer_norm_cases, add_layer_norm_scale
+from gpt_from_scratch.kernels.ops.layer_norm.reference import check_layer_norm, layer_norm
 from gpt_from_scratch.kernels.registry import op
 
 

@@ -3,8 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from gpt_from_scratch.kernels.add_layer_norm.reference import add_layer_norm
-from gpt_from_scratch.kernels.layer_norm.library import layer_norm_torch
+from gpt_from_scratch.kernels.ops.add_layer_norm.reference import add_layer_norm
+from gpt_from_scratch.kernels.ops.layer_norm.torch_backend import layer_norm_torch
 
 
 @add_layer_norm.backend("torch")

@@ -1,5 +1,5 @@
 """The op `attention`: reference.py is its definition, the files beside it are its backends."""
 
-from gpt_from_scratch.kernels.attention.reference import attention
+from gpt_from_scratch.kernels.ops.attention.reference import attention
 
 __all__ = ["attention"]

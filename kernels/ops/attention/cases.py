@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from gpt_from_scratch.kernels.cases import Case, Scale, SumScale
+from gpt_from_scratch.kernels.ops.attention.masking import visible_keys
 
 
 def attention_cases() -> Iterator[Case]:
@@ -76,7 +77,8 @@ def case(
         kv_lengths = None if lengths is None else torch.tensor(lengths, dtype=length_dtype)
         return {"q": q, "k": k, "v": v, "causal": causal, "scale": scale, "kv_lengths": kv_lengths}
 
-    return Case(name, make, grad, large=tq * tk > 2**16)
+    layout = "packed inputs" if packed else None
+    return Case(name, make, grad, tq * tk > 2**16, layout, compiled=name in ("causal-t97", "ragged"))
 
 
 def attention_scale(
@@ -113,17 +115,19 @@ def attention_scale(
 
 
 def probabilities(
-    q: Float[Tensor, "b hq tq d"], k: Float[Tensor, "b hkv tk d"], **options: Any
+    q: Float[Tensor, "b hq tq d"],
+    k: Float[Tensor, "b hkv tk d"],
+    *,
+    causal: bool,
+    scale: float,
+    kv_lengths: Int[Tensor, " b"] | None,
 ) -> Float[Tensor, "b hq tq tk"]:
-    """softmax(q kᵀ · scale), as the reference's output for values that are a unit matrix."""
-    from gpt_from_scratch.kernels.attention.reference import attention
-
-    tk, d = k.shape[2:]
-    eye = torch.eye(tk, dtype=q.dtype, device=q.device).expand(*k.shape[:2], tk, tk)
-    pad = torch.nn.functional.pad
-    wide_q, wide_k = (pad(x, (0, max(0, tk - d))) for x in (q, k))
-    p: Tensor = attention.reference(wide_q, wide_k, pad(eye, (0, max(0, d - tk))), **options)[..., :tk]
-    return p
+    """softmax(q kᵀ · scale) over the keys that each query may see; a query that sees none has zeros."""
+    scores = q @ k.repeat_interleave(q.shape[1] // k.shape[1], dim=1).mT * scale
+    visible = visible_keys(q.shape[2], k.shape[2], causal, kv_lengths, q.device)
+    if visible is None:
+        return scores.softmax(-1)
+    return scores.masked_fill(~visible, torch.finfo(scores.dtype).min).softmax(-1).masked_fill(~visible, 0)
 
 
 def over_queries(

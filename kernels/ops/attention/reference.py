@@ -3,11 +3,12 @@
 import math
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from gpt_from_scratch.kernels import checks
-from gpt_from_scratch.kernels.attention.cases import attention_cases, attention_scale
+from gpt_from_scratch.kernels import argument_checks as checks
+from gpt_from_scratch.kernels.ops.attention.cases import attention_cases, attention_scale
+from gpt_from_scratch.kernels.ops.attention.masking import visible_keys
 from gpt_from_scratch.kernels.registry import op
 
 
@@ -67,19 +68,3 @@ def attention(
     scores = scores.masked_fill(~visible, torch.finfo(wide).min)  # not -inf: a row without keys must stay finite
     weights = torch.softmax(scores, dim=-1).masked_fill(~visible, 0)
     return (weights @ values).to(q.dtype)
-
-
-def visible_keys(
-    tq: int, tk: int, causal: bool, kv_lengths: Int[Tensor, " b"] | None, device: torch.device
-) -> Bool[Tensor, "#b 1 tq tk"] | None:
-    """Which keys each query may see, or None if every query sees every key."""
-    if not causal and kv_lengths is None:
-        return None
-    lengths = torch.full((1,), tk, device=device) if kv_lengths is None else kv_lengths
-    lengths = lengths.view(-1, 1, 1, 1)
-    key = torch.arange(tk, device=device)
-    visible = key < lengths
-    if causal:
-        query = torch.arange(tq, device=device).unsqueeze(-1)
-        visible = visible & (key <= query + lengths - tq)
-    return visible.expand(-1, 1, tq, tk)

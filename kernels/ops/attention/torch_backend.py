@@ -4,7 +4,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gpt_from_scratch.kernels.attention.reference import attention, visible_keys
+from gpt_from_scratch.kernels.ops.attention.masking import visible_keys
+from gpt_from_scratch.kernels.ops.attention.reference import attention
 
 
 @attention.backend("torch")

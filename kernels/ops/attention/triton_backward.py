@@ -9,7 +9,7 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-from gpt_from_scratch.kernels.attention.triton_forward import key_range, load_tile, store_tile
+from gpt_from_scratch.kernels.ops.attention.triton_forward import key_range, load_tile, store_tile
 
 
 @triton.jit

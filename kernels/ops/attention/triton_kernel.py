@@ -8,12 +8,12 @@ import triton
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gpt_from_scratch.kernels import configs
-from gpt_from_scratch.kernels.attention.reference import attention
-from gpt_from_scratch.kernels.attention.triton_backward import attention_backward_kv, attention_backward_q
-from gpt_from_scratch.kernels.attention.triton_forward import attention_forward, combine_splits
 from gpt_from_scratch.kernels.derivatives import first_derivatives_only
-from gpt_from_scratch.kernels.launch import input_precision, launch, multiprocessors, opaque
+from gpt_from_scratch.kernels.ops.attention.reference import attention
+from gpt_from_scratch.kernels.ops.attention.triton_backward import attention_backward_kv, attention_backward_q
+from gpt_from_scratch.kernels.ops.attention.triton_forward import attention_forward, combine_splits
+from gpt_from_scratch.kernels.triton_tools import configs
+from gpt_from_scratch.kernels.triton_tools.launch import input_precision, launch, multiprocessors, opaque
 
 LARGEST_HEAD = 128
 FEW_QUERIES = 16  # up to so many query rows, the keys are split among programs

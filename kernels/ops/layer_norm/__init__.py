@@ -1,5 +1,5 @@
 """The op `layer_norm`: reference.py is its definition, the files beside it are its backends."""
 
-from gpt_from_scratch.kernels.layer_norm.reference import layer_norm
+from gpt_from_scratch.kernels.ops.layer_norm.reference import layer_norm
 
 __all__ = ["layer_norm"]

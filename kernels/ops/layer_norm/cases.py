@@ -51,7 +51,8 @@ def case(
         weight, shift = (torch.randn(shape[-1], generator=generator).to(kept) for _ in range(2))
         return {"weight": weight, "bias": shift if bias else None, "eps": eps}
 
-    return Case(name, make, grad, large=math.prod(shape) > 2**16)
+    layout = "strided inputs" if strided else None
+    return Case(name, make, grad, math.prod(shape) > 2**16, layout, compiled=name in ("width-768", "grad-expanded"))
 
 
 def activations(

@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gpt_from_scratch.kernels import checks
-from gpt_from_scratch.kernels.layer_norm.cases import layer_norm_cases, layer_norm_scale
+from gpt_from_scratch.kernels import argument_checks as checks
+from gpt_from_scratch.kernels.ops.layer_norm.cases import layer_norm_cases, layer_norm_scale
 from gpt_from_scratch.kernels.registry import op
 
 

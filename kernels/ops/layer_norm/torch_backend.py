@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from gpt_from_scratch.kernels.layer_norm.reference import layer_norm
+from gpt_from_scratch.kernels.ops.layer_norm.reference import layer_norm
 
 
 @layer_norm.backend("torch")

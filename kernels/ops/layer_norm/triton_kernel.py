@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gpt_from_scratch.kernels.derivatives import first_derivatives_only
-from gpt_from_scratch.kernels.layer_norm import triton_norm
-from gpt_from_scratch.kernels.layer_norm.reference import layer_norm
+from gpt_from_scratch.kernels.ops.layer_norm import triton_norm
+from gpt_from_scratch.kernels.ops.layer_norm.reference import layer_norm
 
 
 def limits(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float = 1e-5) -> str | None:

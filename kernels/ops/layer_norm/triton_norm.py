@@ -13,8 +13,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from gpt_from_scratch.kernels import configs
-from gpt_from_scratch.kernels.launch import launch, multiprocessors, opaque, rows_of
+from gpt_from_scratch.kernels.triton_tools import configs
+from gpt_from_scratch.kernels.triton_tools.launch import launch, multiprocessors, opaque, rows_of
 
 WIDEST = 8192
 

@@ -1,5 +1,5 @@
 """The op `linear_cross_entropy`: reference.py is its definition, the files beside it are its backends."""
 
-from gpt_from_scratch.kernels.linear_cross_entropy.reference import linear_cross_entropy
+from gpt_from_scratch.kernels.ops.linear_cross_entropy.reference import linear_cross_entropy
 
 __all__ = ["linear_cross_entropy"]

@@ -62,7 +62,8 @@ def case(
             "reduction": reduction,
         }
 
-    return Case(name, make, grad, large=math.prod(shape) * v > 2**16)
+    layout = "strided inputs" if strided else None
+    return Case(name, make, grad, math.prod(shape) * v > 2**16, layout, compiled=name == "mean-some-ignored")
 
 
 def linear_cross_entropy_scale(

@@ -7,8 +7,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from gpt_from_scratch.kernels import checks
-from gpt_from_scratch.kernels.linear_cross_entropy.cases import linear_cross_entropy_cases, linear_cross_entropy_scale
+from gpt_from_scratch.kernels import argument_checks as checks
+from gpt_from_scratch.kernels.ops.linear_cross_entropy.cases import (
+    linear_cross_entropy_cases,
+    linear_cross_entropy_scale,
+)
 from gpt_from_scratch.kernels.registry import op
 
 CHUNK_LOGITS = 2**25  # at most so many logits at a time: 128 MiB in fp32

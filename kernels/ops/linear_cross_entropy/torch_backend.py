@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gpt_from_scratch.kernels.cpu_blocks import large_empty
 from gpt_from_scratch.kernels.derivatives import first_derivatives_only
-from gpt_from_scratch.kernels.large_memory import large_empty
-from gpt_from_scratch.kernels.linear_cross_entropy.reference import CHUNK_LOGITS, linear_cross_entropy
-from gpt_from_scratch.kernels.linear_cross_entropy.scaling import scaled
+from gpt_from_scratch.kernels.ops.linear_cross_entropy.reference import CHUNK_LOGITS, linear_cross_entropy
+from gpt_from_scratch.kernels.ops.linear_cross_entropy.scaling import scaled
 from gpt_from_scratch.kernels.padding import padded_head
 
 FEW_LOGITS = 2**16  # so few are quicker kept whole than written over: what a chunk costs in calls then shows

@@ -7,9 +7,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gpt_from_scratch.kernels.derivatives import first_derivatives_only
-from gpt_from_scratch.kernels.linear_cross_entropy.reference import linear_cross_entropy
-from gpt_from_scratch.kernels.linear_cross_entropy.scaling import scaled
-from gpt_from_scratch.kernels.linear_cross_entropy.triton_loss import losses_and_gradients
+from gpt_from_scratch.kernels.ops.linear_cross_entropy.reference import linear_cross_entropy
+from gpt_from_scratch.kernels.ops.linear_cross_entropy.scaling import scaled
+from gpt_from_scratch.kernels.ops.linear_cross_entropy.triton_loss import losses_and_gradients
 
 
 def limits(

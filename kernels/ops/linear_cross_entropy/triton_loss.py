@@ -14,9 +14,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from gpt_from_scratch.kernels import configs
-from gpt_from_scratch.kernels.launch import launch, opaque
 from gpt_from_scratch.kernels.padding import padded_head
+from gpt_from_scratch.kernels.triton_tools import configs
+from gpt_from_scratch.kernels.triton_tools.launch import launch, opaque
 
 CHUNK_LOGITS = 2**29  # at most so many at a time: 10,672 tokens of GPT-2's vocabulary, 1 GiB in bf16
 LOG2E = tl.constexpr(1.4426950408889634)

@@ -1,0 +1,63 @@
+"""A launch configuration, and lines of configurations as text: read and written."""
+
+import re
+from dataclasses import dataclass
+
+HEADER = "family       op                    kernel       dtype  size   length  rows  columns  warps  stages  waves"
+
+
+@dataclass(frozen=True)
+class Config:
+    """One launch configuration; triton_tools/configs.py says what the fields count."""
+
+    rows: int
+    columns: int = 0
+    num_warps: int = 4
+    num_stages: int = 2
+    waves: int = 1
+
+    def options(self) -> dict[str, int]:
+        """What the compiler is told."""
+        return {"num_warps": self.num_warps, "num_stages": self.num_stages}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table."""
+
+    family: str
+    op: str
+    kernel: str
+    dtype: str
+    size: int
+    length: int
+    config: Config
+
+
+def parse(text: str, origin: str) -> list[Line]:
+    """The lines of a table; the first names the columns.
+
+    Raises:
+        ValueError: a line that has another number of fields, or something else where a number belongs.
+    """
+    lines: list[Line] = []
+    for number, row in enumerate(text.strip().splitlines()[1:], start=2):
+        fields = row.split("#")[0].split()
+        if not fields:
+            continue
+        try:
+            family, op, kernel, dtype, *figures = fields
+            size, length, rows, columns, warps, stages, waves = (int(figure) for figure in figures)
+        except ValueError as error:
+            raise ValueError(f"{origin}, line {number}: expected {' '.join(HEADER.split())}, got {row!r}") from error
+        lines.append(Line(family, op, kernel, dtype, size, length, Config(rows, columns, warps, stages, waves)))
+    return lines
+
+
+def show(line: Line) -> str:
+    """The line as a table has it."""
+    config = line.config
+    figures = (line.size, line.length, config.rows, config.columns, config.num_warps, config.num_stages, config.waves)
+    fields = (line.family, line.op, line.kernel, line.dtype, *map(str, figures))
+    widths = [len(field) for field in re.findall(r"\w+\s*", HEADER)]
+    return "".join(field.ljust(width) for field, width in zip(fields, widths, strict=True)).rstrip()

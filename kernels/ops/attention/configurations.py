@@ -1,0 +1,53 @@
+"""The launch configurations of the op's Triton kernels; triton_tools/configs.py says what the columns count."""
+
+LINES = """
+family       op                    kernel       dtype  size   length  rows  columns  warps  stages  waves
+interpreter  attention             forward      any    128    0       64    64       4      2       1
+interpreter  attention             decode       any    128    0       16    64       4      2       2
+interpreter  attention             backward_q   any    128    0       64    32       4      2       1
+interpreter  attention             backward_kv  any    128    0       32    64       4      2       1
+sm_80        attention             forward      half   64     0       128   64       4      3       1
+sm_80        attention             forward      half   128    0       128   64       8      2       1
+sm_80        attention             forward      fp32   128    0       32    32       4      1       1
+sm_80        attention             decode       half   128    0       16    64       4      2       2
+sm_80        attention             decode       fp32   128    0       16    32       4      1       2
+sm_80        attention             backward_q   half   64     0       64    64       4      2       1
+sm_80        attention             backward_q   half   128    0       64    32       4      2       1
+sm_80        attention             backward_q   fp32   128    0       32    32       4      1       1
+sm_80        attention             backward_kv  half   64     0       64    128      8      2       1
+sm_80        attention             backward_kv  half   128    0       32    64       4      2       1
+sm_80        attention             backward_kv  fp32   128    0       32    32       4      1       1
+sm_90        attention             forward      half   64     0       64    64       4      3       1
+sm_90        attention             forward      half   128    0       64    32       4      3       1
+sm_90        attention             forward      fp32   128    0       32    32       4      1       1
+sm_90        attention             decode       half   128    0       16    64       4      2       2
+sm_90        attention             decode       fp32   128    0       16    32       4      1       2
+sm_90        attention             backward_q   half   64     0       64    64       4      3       1
+sm_90        attention             backward_q   half   128    0       64    64       4      2       1
+sm_90        attention             backward_q   fp32   128    0       32    32       4      1       1
+sm_90        attention             backward_kv  half   64     0       32    64       4      3       1
+sm_90        attention             backward_kv  half   128    0       32    64       4      2       1
+sm_90        attention             backward_kv  fp32   128    0       32    32       4      1       1
+sm_100       attention             forward      half   64     0       128   128      8      2       1
+sm_100       attention             forward      half   128    0       128   64       8      2       1
+sm_100       attention             forward      fp32   128    0       32    32       4      1       1
+sm_100       attention             decode       half   128    0       16    128      4      2       2
+sm_100       attention             decode       fp32   128    0       16    32       4      1       2
+sm_100       attention             backward_q   half   64     0       128   64       4      2       1
+sm_100       attention             backward_q   half   128    0       64    64       4      2       1
+sm_100       attention             backward_q   fp32   128    0       32    32       4      1       1
+sm_100       attention             backward_kv  half   64     0       64    128      8      2       1
+sm_100       attention             backward_kv  half   128    0       64    128      8      2       1
+sm_100       attention             backward_kv  fp32   128    0       32    32       4      1       1
+gfx942       attention             forward      half   64     0       128   64       4      1       1
+gfx942       attention             forward      half   128    0       128   32       4      1       1
+gfx942       attention             forward      fp32   128    0       32    32       4      1       1
+gfx942       attention             decode       half   128    0       16    64       4      1       2
+gfx942       attention             decode       fp32   128    0       16    32       4      1       2
+gfx942       attention             backward_q   half   64     0       128   32       4      1       1
+gfx942       attention             backward_q   half   128    0       64    32       4      1       1
+gfx942       attention             backward_q   fp32   128    0       32    32       4      1       1
+gfx942       attention             backward_kv  half   64     0       32    128      4      1       1
+gfx942       attention             backward_kv  half   128    0       32    64       4      1       1
+gfx942       attention             backward_kv  fp32   128    0       32    32       4      1       1
+"""
