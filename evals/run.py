@@ -144,6 +144,7 @@ class Run:
         """Ask, score and record one question; `before` is its row with an error, from a run that is resumed."""
         started, tally = time.monotonic(), Tally()
         answer, spent, error, cached, cost = None, Usage(), None, False, self._cost(Usage())
+        uncounted = Usage()
         if before is not None and before.output is not None:
             answer = _answer_of(before)  # only its scoring failed
         elif self.options.cache is not None and (answer := self.options.cache.get(item.cache_key)) is not None:
@@ -160,12 +161,13 @@ class Run:
                 left = self.account.seconds_left
                 answer = await self._asker.attempt(lambda: self._ask(item), tally, left, has_room)
                 spent = answer.call.usage
-                tally.uncounted += not answer.call.counted
+                if not answer.call.counted:
+                    uncounted = _up_to(most, spent)
             except ProviderError as problem:
                 error = problem
             finally:
                 spent += tally.lost
-                cost = await self._settle(most, spent, _times(most, tally.uncounted))
+                cost = await self._settle(most, spent, _times(most, tally.uncounted) + uncounted)
         row = self._row(item, answer, spent, cost, cached=cached)
         try:
             if answer is not None:
@@ -292,6 +294,11 @@ class Run:
 
 def _times(usage: Usage, count: int) -> Usage:
     return Usage(usage.input_tokens * count, usage.output_tokens * count)
+
+
+def _up_to(most: Usage, usage: Usage) -> Usage:
+    """What `usage` lacks of `most`."""
+    return Usage(max(0, most.input_tokens - usage.input_tokens), max(0, most.output_tokens - usage.output_tokens))
 
 
 def _answer_of(row: SampleResult) -> Answer:

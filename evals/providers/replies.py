@@ -113,7 +113,7 @@ def openai_reply(body: Any) -> Reply:
         text=text,
         finish_reason=_text(choice.get("finish_reason")),
         usage=Usage(read or 0, written or 0),
-        counted=read is not None and written is not None,
+        counted=_is_counted(read, written, bool(text or calls)),
         calls=calls,
         turn=turn,
         probs=_top_logprobs(choice.get("logprobs")),
@@ -139,12 +139,13 @@ def anthropic_reply(body: Any) -> Reply:
         raise garbled(f"it calls more than {MOST_CALLS} functions", body)
     # Blocks go back as they came (a thinking block with its signature), save empty ones, which the API refuses.
     turn = [_without_none(block) for block in blocks if block.get("type") != "text" or _text(block.get("text"), 1)]
+    text = _joined(blocks, body)
     return Reply(
         model=_text(body.get("model")) or "",
-        text=_joined(blocks, body),
+        text=text,
         finish_reason=_text(body.get("stop_reason")),
         usage=Usage((read or 0) + stored + reread, written or 0, stored),
-        counted=read is not None and written is not None,
+        counted=_is_counted(None if read is None else read + stored + reread, written, bool(text or calls)),
         calls=calls,
         turn={"role": "assistant", "content": turn},
     )
@@ -226,6 +227,11 @@ def _count(value: Any) -> int | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if type(value) is int and 0 <= value <= MOST_TOKENS else None
+
+
+def _is_counted(read: int | None, written: int | None, has_answer: bool) -> bool:
+    """Whether these are counts: no question takes no token, and no answer of some length takes none."""
+    return bool(read) and written is not None and (written > 0 or not has_answer)
 
 
 def _text(value: Any, least: int = 0) -> str | None:

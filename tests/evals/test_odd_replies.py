@@ -15,6 +15,7 @@ import pytest
 
 from gpt_from_scratch.evals.function_calling.anthropic.function_calling_provider import AnthropicFunctionCallingProvider
 from gpt_from_scratch.evals.function_calling.openai.function_calling_provider import OpenAIFunctionCallingProvider
+from gpt_from_scratch.evals.limits import Limits
 from gpt_from_scratch.evals.messages import GetTextRequest, Message
 from gpt_from_scratch.evals.provider import ProviderError
 from gpt_from_scratch.evals.providers.anthropic_provider import AnthropicProvider
@@ -449,3 +450,16 @@ def test_the_longest_time_is_one_that_sockets_know(server: Any, openai_url: str,
     request = GetTextRequest(prompt=[Message("user", "hi")], context=None, temperature=0.0, max_tokens=9)
     for kind, (_, model) in zip((OpenAIProvider, AnthropicProvider), PLAIN.values(), strict=True):
         assert kind(timeout=1e6).execute(model, request).txt == "hi"
+
+
+@pytest.mark.parametrize("vendor", VALID)
+def test_a_server_that_counts_nothing_undercuts_no_cap(
+    server: Any, openai_url: str, anthropic_url: str, vendor: str
+) -> None:
+    names = ("prompt_tokens", "completion_tokens") if vendor == "openai" else ("input_tokens", "output_tokens")
+    for read, written in [(0, 0), (0, 5), (9, 0), (None, 5), (9, -1), (True, 5), ("9", "5"), (0.0, 0.0), (9.5, 5)]:
+        reply = {**VALID[vendor], "usage": dict(zip(names, (read, written), strict=True))}
+        server.script(*[http(json.dumps(reply).encode())] * 40)
+        result = run(vendor, questions(40), limits=Limits(cost=0.0005), max_tokens=50, max_concurrency=4)
+        assert "the limit of $0.0005" in str(result.stopped) and len(server.log) < 20, (read, written)
+        assert result.cost is not None and 0 < result.cost <= 0.0005
