@@ -51,7 +51,8 @@ def replied() -> bool:
 def bounded_client(sdk: ModuleType, timeout: float) -> Any:
     """The SDK's own HTTP client, with every reply read here, whole.
 
-    It follows no redirects: they would take the question, and some keys, to a server that nobody named.
+    It follows no redirects: they would take the question, and some keys, to a server that nobody named. It uses no
+    connection twice: what a server sends too much would be read as the answer to the next question.
     """
 
     def read(response: Any) -> None:
@@ -69,7 +70,7 @@ def bounded_client(sdk: ModuleType, timeout: float) -> Any:
     return sdk.DefaultHttpxClient(
         timeout=timeout,
         follow_redirects=False,
-        headers={"accept-encoding": "gzip, deflate"},
+        headers={"accept-encoding": "gzip, deflate", "connection": "close"},
         event_hooks={"response": [read]},
     )
 

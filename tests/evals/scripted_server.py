@@ -3,8 +3,8 @@
 POST /v1/chat/completions and /v1/messages take the next reply of the script, or else answer with the last message's
 text. GET /_log tells what was asked. POST /_script sets {"replies": [...], "gate_after": n, "delay": s}; a reply is
 {"status", "headers", "error"}, {"raw": text}, {"text", "usage", "choice"}, {"message"}, or {"wire": what to send, in base64,
-"endless": what to send after it for ever, "pause": seconds in between}. After `gate_after` replies
-every further one waits for POST /_open.
+"endless": what to send after it for ever, "pause": seconds in between, "open": whether the connection stays open}.
+After `gate_after` replies every further one waits for POST /_open.
 """
 
 import base64
@@ -70,8 +70,8 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def send_bytes(self, data: bytes, reply: dict[str, Any]) -> None:
-        """Whatever HTTP makes of it; the connection is closed after it."""
-        self.close_connection = True
+        """Whatever HTTP makes of it; the connection is closed after it, or stays open as long as the client likes."""
+        self.close_connection = self.close_connection or not reply.get("open")
         with contextlib.suppress(OSError):  # the client has had enough
             self.wfile.write(data)
             while "endless" in reply:

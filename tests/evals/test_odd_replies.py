@@ -463,3 +463,17 @@ def test_a_server_that_counts_nothing_undercuts_no_cap(
         result = run(vendor, questions(40), limits=Limits(cost=0.0005), max_tokens=50, max_concurrency=4)
         assert "the limit of $0.0005" in str(result.stopped) and len(server.log) < 20, (read, written)
         assert result.cost is not None and 0 < result.cost <= 0.0005
+
+
+@pytest.mark.parametrize("vendor", VALID)
+def test_what_is_sent_too_much_is_no_answer_to_the_next_question(
+    server: Any, openai_url: str, anthropic_url: str, vendor: str
+) -> None:
+    whole = json.dumps(VALID[vendor]).encode()
+    once, other = http(whole), http(whole.replace(b'"x"', b'"another\'s"'))
+    bytes_of = {id(reply): base64.b64decode(reply["wire"]) for reply in (once, other)}
+    for too_much in (bytes_of[id(other)], b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n", whole, b"\r\n", b"\x00" * 9):
+        wire = base64.b64encode(bytes_of[id(once)] + too_much).decode()
+        server.script({"wire": wire, "open": True})
+        first, *rest = run(vendor, questions(3), max_retries=0, max_concurrency=1).sample_results
+        assert first.output == "x" and [row.output for row in rest] == ["say 1", "say 2"]
