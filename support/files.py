@@ -96,7 +96,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         rename(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
-        if error.filename in (temporary, str(temporary)):  # a name that nobody has given
+        # A name that nobody has given; or none, as of a write.
+        if error.errno is not None and error.filename in (None, temporary, str(temporary)):
             error.filename, error.filename2 = str(path), None
         raise
     finally:

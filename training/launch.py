@@ -74,7 +74,7 @@ def launch(ranks: int, restarts: int, words: Sequence[str]) -> int:
         max_restarts=restarts,
         signals_to_handle=",".join(name for name in SIGNALS if not _is_ignored(name)),
     )
-    with tempfile.TemporaryDirectory(prefix="gpt-ranks-") as folder:
+    with tempfile.TemporaryDirectory(prefix="gpt-ranks-", ignore_cleanup_errors=True) as folder:
         os.environ[SAVED_RANKS] = folder
         try:
             elastic_launch(config, sys.executable)("-m", "gpt_from_scratch.training.launch", *words)
@@ -86,7 +86,10 @@ def launch(ranks: int, restarts: int, words: Sequence[str]) -> int:
             return first.exitcode  # what was wrong has been said by the rank itself
         except SignalException as told:
             # Every rank was told, too; each saves and says so, unless it had nothing to save.
-            return 0 if len(list(Path(folder).iterdir())) == ranks else 128 + told.sigval
+            if (saved := len(list(Path(folder).iterdir()))) == ranks:
+                return 0
+            complain(f"gpt train: stopped by {told.sigval.name}; {saved} of {ranks} ranks ended with all saved")
+            return 128 + told.sigval
     return 0
 
 

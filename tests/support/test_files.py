@@ -165,6 +165,9 @@ def test_a_file_that_cannot_be_brought_to_the_disk_is_named(tmp_path: Path, monk
     def fails(file: int) -> None:
         raise OSError(errno.EROFS, "no")
 
+    with pytest.raises(OSError, match="full") as told, atomic_open(tmp_path / "file"):
+        raise OSError(errno.EFBIG, "full")  # as write() does
+    assert told.value.filename == str(tmp_path / "file")
     monkeypatch.setattr(os, "fsync", fails)
     with pytest.raises(OSError, match="no") as told:
         write_bytes(tmp_path / "file", b"new")
