@@ -92,7 +92,7 @@ def _parameters(function: Callable[..., Task]) -> Iterator[inspect.Parameter]:
 def _add(group: "argparse._ArgumentGroup", parameter: inspect.Parameter, about: str | None) -> None:
     """The option of a parameter; one without a default is a word by itself."""
     kind = parameter.annotation
-    settings: dict[str, Any] = {"help": about and about.replace("%", "%%")}  # argparse fills in %(default)s
+    settings: dict[str, Any] = {"help": about}
     if typing.get_origin(kind) is Literal:
         settings |= {"choices": typing.get_args(kind)}
     elif kind is bool:

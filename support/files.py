@@ -130,6 +130,21 @@ def require_place(path: Path) -> None:
         raise PermissionError(errno.EACCES, f"you may not write in the folder {folder}: name another place", str(path))
 
 
+def require_folder(folder: Path, called: str, advice: str) -> None:
+    """Refuse a name that cannot become a folder to write in; the messages name it as `called`, and end with the advice.
+
+    Raises:
+        ValueError: it, or a part of its path, is a file.
+        PermissionError: it, or the nearest folder above it that exists, cannot be written.
+    """
+    whole = folder.absolute()
+    there = next(path for path in (whole, *whole.parents) if path.exists() or path.is_symlink())
+    if not there.is_dir():
+        raise ValueError(f"{called} cannot be a folder: {there} is a file. {advice}")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(f"{called} cannot be written: you may not write in {there}. {advice}")
+
+
 def _require_replaceable(path: Path) -> None:
     """Raise OSError for a folder, and for a pipe or a device: a rename of root's would take the place of `/dev/null` itself."""
     try:

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 import shlex
 import stat
 import zlib
@@ -83,6 +84,21 @@ def require_file(path: Path) -> None:
     kinds = {stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device"}
     if kind := next((kind for is_kind, kind in kinds.items() if is_kind(mode)), None):
         raise ValueError(f"{path} is {kind}, not a file: write its text to a file first, and name that")
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """The files in a folder and the folders in it, hidden ones and links to folders left out, in no order.
+
+    Raises:
+        OSError: one of the folders cannot be read: what is in it would be missing without a word.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for parent, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(parent) / name for name in names if not name.startswith("."))
 
 
 def is_plain(path: Path) -> bool:

@@ -1,11 +1,10 @@
 """Where a learning command puts what it learned: a folder of its own, so that no experiment writes over another."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from gpt_from_scratch.support.files import ensure_folder, new_folder
+from gpt_from_scratch.support.files import ensure_folder, new_folder, require_folder
 from gpt_from_scratch.support.lock import LOCK_FILE, locked
 
 RUNS = Path("runs")
@@ -16,16 +15,12 @@ def check_place(out: Path | None) -> None:
     """Refuse an --out, or the default, that cannot become a folder to write in: before anything is learned for it.
 
     Raises:
-        ValueError: it, or a part of its path, is a file.
-        PermissionError: it, or the nearest folder above it that exists, cannot be written.
+        ValueError, PermissionError: as `require_folder`.
     """
-    place, name = (RUNS, f"the folder {RUNS}") if out is None else (out, f"--out {out}")
-    there = next(path for path in (place.absolute(), *place.absolute().parents) if path.exists() or path.is_symlink())
-    advice = "Name another place" if out else "Name a place: --out FOLDER"
-    if not there.is_dir():
-        raise ValueError(f"{name} cannot be a folder: {there} is a file. {advice}")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise PermissionError(f"{name} cannot be written: you may not write in {there}. {advice}")
+    if out is None:
+        require_folder(RUNS, f"the folder {RUNS}", "Name a place: --out FOLDER")
+    else:
+        require_folder(out, f"--out {out}", "Name another place")
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gpt_from_scratch.evals.lm.data import read_jsonl, require, take
 from gpt_from_scratch.evals.lm.loglikelihood import BATCH_TOKENS, Continuation, Scorable, loglikelihoods
-from gpt_from_scratch.support.text_files import read_text
+from gpt_from_scratch.support.text_files import files_below, read_text
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer, well_formed
 
 HOW_TO_GET = (
@@ -133,7 +133,7 @@ def read_documents(path: Path) -> list[str]:
     require(path, HOW_TO_GET)
     if path.suffix == ".jsonl":
         return [take(row, "text", str, where) for where, row in read_jsonl(path)]
-    files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
+    files = sorted(file for file in files_below(path) if file.suffix.lower() == ".txt") if path.is_dir() else [path]
     if not files:
         raise FileNotFoundError(f"no .txt file in {path}. {HOW_TO_GET}")
     return [read_text(file) for file in files]

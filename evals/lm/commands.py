@@ -20,9 +20,12 @@ from gpt_from_scratch.evals.lm.loglikelihood import BATCH_TOKENS
 from gpt_from_scratch.evals.lm.ranks import ranks
 from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.support.arguments import ArgumentParser, a_path
-from gpt_from_scratch.support.files import new_folder, write_text
+from gpt_from_scratch.support.files import new_folder, require_folder, write_text
 from gpt_from_scratch.support.invocation import how_to_install
 from gpt_from_scratch.support.json_text import json_text
+
+EVALS = Path("runs/evals")
+"""Where each run gets a folder of its own, unless --out names one."""
 
 
 def hellaswag(argv: list[str]) -> int:
@@ -209,7 +212,7 @@ class _Run:
             return
         stamp = datetime.datetime.now(datetime.UTC)
         name = f"{self.command}-{self.checkpoint.name}-{stamp:%Y%m%d-%H%M%S}".replace("/", "-")
-        self.folder = self.args.out or new_folder(Path("runs/evals"), name)
+        self.folder = self.args.out or new_folder(EVALS, name)
         self.folder.mkdir(parents=True, exist_ok=True)
         settings = {key: str(value) if isinstance(value, Path) else value for key, value in vars(self.args).items()}
         summary = {
@@ -231,6 +234,8 @@ class _Run:
 def _opened(parser: argparse.ArgumentParser, argv: list[str]) -> Iterator[_Run]:
     """The checkpoint that the arguments name, on this rank's device, in the asked precision."""
     args, command = parser.parse_args(argv), parser.prog.split()[-1]
+    called = f"--out {args.out}" if args.out else f"the folder {EVALS}"
+    require_folder(args.out or EVALS, called, "Name another place: --out FOLDER")  # before anything is scored for it
     with ranks(args.device) as (device, reports):
         checkpoint = open_model(args.checkpoint, device=str(device), tokenizer=args.tokenizer)
         kind = checkpoint.model.wte.weight.device.type

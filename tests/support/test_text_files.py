@@ -6,6 +6,7 @@ import lzma
 import os
 import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpt_from_scratch.support.text_files import is_plain, read_text, require_no_json, text_blocks
+from gpt_from_scratch.evals.lm.bits_per_byte import read_documents
+from gpt_from_scratch.support.text_files import files_below, is_plain, read_text, require_no_json, text_blocks
 from gpt_from_scratch.training.data.text import text_files
 
 PACKERS = {"plain": bytes, "gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
@@ -112,3 +114,21 @@ def test_an_error_of_reading_names_the_file() -> None:
     with pytest.raises(OSError) as caught:
         read_text(Path("/proc/self/mem"))
     assert caught.value.filename == "/proc/self/mem"
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b", ".hidden"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "t.txt").write_text("hello")
+    assert sorted(files_below(tmp_path)) == text_files(tmp_path) == [tmp_path / "a" / "t.txt", tmp_path / "b" / "t.txt"]
+    scandir = os.scandir
+
+    def denied(path: Path) -> Iterator[os.DirEntry[str]]:
+        if Path(path).name == "b":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    for read in (text_files, read_documents):
+        with pytest.raises(PermissionError):
+            read(tmp_path)

@@ -1,11 +1,17 @@
 """Text to train on, from a file or a folder of the user's."""
 
 import difflib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from gpt_from_scratch.support.text_files import PLAIN_NAMES, SUFFIXES, read_text, require_file, require_no_json
+from gpt_from_scratch.support.text_files import (
+    PLAIN_NAMES,
+    SUFFIXES,
+    files_below,
+    read_text,
+    require_file,
+    require_no_json,
+)
 
 FOLDER_NAMES = tuple(f"{plain}{packed}" for plain in PLAIN_NAMES for packed in ("", *SUFFIXES))
 """Ends of the names that are taken from a folder. A file that is named itself may have any name."""
@@ -30,12 +36,8 @@ def text_files(path: Path) -> list[Path]:
         hint = f" Did you mean {path.parent / near[0]}?" if near else ""
         raise FileNotFoundError(f"no file or folder {path}.{hint}")
     root = path.resolve()
-    found = []
-    for folder, subfolders, names in os.walk(path):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for file in (Path(folder) / name for name in names if not name.startswith(".")):
-            if file.name.lower().endswith(FOLDER_NAMES) and file.is_file() and file.resolve().is_relative_to(root):
-                found.append(file)
+    named = (file for file in files_below(path) if file.name.lower().endswith(FOLDER_NAMES))
+    found = [file for file in named if file.is_file() and file.resolve().is_relative_to(root)]
     if not found:
         raise FileNotFoundError(
             f"{path} holds no text: expected files named *.txt or *.md (hidden ones and links that lead out are left out). "

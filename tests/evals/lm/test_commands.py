@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gpt_from_scratch.evals.__main__ import main
+from gpt_from_scratch.evals.lm import commands
 
 
 @pytest.fixture
@@ -135,3 +136,15 @@ def test_missing_data_says_how_to_get_it(folder: Path, tmp_path: Path, monkeypat
     for command, file in [("hellaswag", "data/hellaswag_val.jsonl"), ("core", "data/eval_bundle")]:
         with pytest.raises(FileNotFoundError, match=f"there is no data at {file}.* bring https://"):
             main([command, "--checkpoint", str(folder), "--device", "cpu"])
+
+
+@pytest.mark.parametrize("out", [None, "runs"])
+def test_a_place_that_cannot_be_is_told_before_anything_is_scored(
+    out: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs").touch()
+    words = ["--checkpoint", "nothing", "--data", "nothing", *(["--out", out] if out else [])]
+    for command in (commands.bits_per_byte, commands.hellaswag, commands.core):
+        with pytest.raises(ValueError, match=r"cannot be a folder: .*runs is a file\. Name another place: --out"):
+            command(words)
