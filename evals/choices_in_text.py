@@ -47,11 +47,11 @@ _LABEL = re.compile(
     r"(?:\d|[A-Z](?![A-Za-z])))\s?([)\]}>\"'⟧.:,;]{0,3})"
 )
 _NEXT = re.compile(
-    r"\s{0,2}(?:[,/&+]\s{0,2})?(?:(?:and|or|as well as|und|oder|y|o|e|et|ou|of|eller|lub|ve|veya|"
+    r"\s{0,2}(?:[,、/&+]\s{0,2})?(?:(?:and|or|as well as|und|oder|y|o|e|et|ou|of|eller|lub|ve|veya|"
     r"hoặc|или|и|أو|या|또는|아니면)\s|和|或者?|と|か)?\s{0,2}"
 )
 _SURE_AFTER = re.compile(
-    r"\s{0,2}(?:$|[\n.,;:!)\]}\"'⟧/&+(]|[-–—→]|(?:because|since|as|is|and|or|but|due|given|not|based|for|which|und|oder|weil|"
+    r"\s{0,2}(?:$|[\n.,;:!)\]}\"'⟧/&+(]|[-–—→]|(?:because|since|as|is|and|or|but|due|given|not|based|for|over|rather|which|und|oder|weil|"
     r"car|porque|perché)\b|[^\x00-\x7f])"
 )
 _AFTER_SO = re.compile(
@@ -245,7 +245,8 @@ def _leading(text: str, choices: Mapping[str, str]) -> Stated[str] | None:
     line = text[at:].partition("\n")[0]
     if re.fullmatch(r"\W{0,6}\w\W{0,6}", line) and line:
         return Stated(0, end, letters[0], AS_THE_ANSWER)
-    if re.match(
+    begins = re.match(rf"\W{{0,4}}{re.escape(choices[letters[0]])}", text[end:], re.I)
+    if not begins and re.match(
         r"[^\n.;,]{1,60}?\s(?:is|are|was)\s(?:[a-z]+ly\s)?(?:wrong|incorrect|false|not)\b", text[end : end + 90]
     ):
         return None
@@ -253,7 +254,6 @@ def _leading(text: str, choices: Mapping[str, str]) -> Stated[str] | None:
     own = _bare(text[end:].partition("\n")[0].strip(" ()")) == _bare(choices[letters[0]])
     if own and EXPLAINS.match(text, at + len(line)) and not _lists(text[at + len(line) :], choices):
         return Stated(0, end, letters[0], AS_THE_ANSWER)
-    begins = re.match(rf"\W{{0,4}}{re.escape(choices[letters[0]])}", text[end:], re.I)
     if text[at:end].strip().endswith(":") and not begins and not re.match(r"\s?(?:because|since|as)\b", text[end:]):
         return None  # who speaks
     marked = own or (label is not None and (label[1].strip() or label[3]))

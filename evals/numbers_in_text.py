@@ -37,7 +37,9 @@ _CONCLUDES = re.compile(
     r",?\s{0,2}(?:about |exactly |only )?$",
     re.I,
 )
-_SUMMING_UP = re.compile(r"\b(?:so|thus|therefore|hence|altogether|in total|total|overall|finally|in all)\b", re.I)
+_SUMMING_UP = re.compile(
+    r"\b(?:so|thus|therefore|hence|altogether|together|combined|in total|total|overall|finally|in all)\b", re.I
+)
 _RESULTS = r"(?![^,]*\b(?:get|gives?|have|then|so)\b)"
 _SHOWS = re.compile(
     rf"\b(?:check\w*|verif\w+|proof|test|since|because|as(?! a result| such)|recall|note|plug\w*|substitut\w+)\b{_RESULTS}",

@@ -121,8 +121,11 @@ def load(path: Path) -> list[SampleResult]:
 
 
 def load_identity(path: Path) -> dict[str, Any]:
-    """What all rows of a run have in common: model, parameters, scorer. Raises as `load` does."""
-    return read_identity(_record(path))
+    """What all rows of a run have in common: model, parameters, scorer. Raises as `load` does, and without a scorer."""
+    identity = read_identity(_record(path))
+    if not isinstance(identity.get("scorer"), str):
+        raise ValueError(f"{_record(path)}, line 1: it does not say by which scorer the run was scored: is it damaged?")
+    return identity
 
 
 def _record(path: Path) -> Path:

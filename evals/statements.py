@@ -23,10 +23,10 @@ CUE = re.compile(
     re.I,
 )
 VERB = r"(?:is|are|was|be|would be|should be|must be|will be|has to be|ist|lautet|wäre|est|es|é|è|är|jest)(?![a-z])"
-_IS = rf"(?:{VERB}|это|应该是|應該是|是|为|為|は|은|는|هي|هو|है)"
+_IS = rf"(?:{VERB}|это|应该是|應該是|应为|應為|是|为|為|は|은|는|هي|هو|है)"
 FILLER = (
     r"(?:(?:most likely|likely|probably|definitely|clearly|certainly|therefore|thus|then|hence|indeed|simply|still|actually|"
-    r"now|really|also|the|my|correct|right|final|best|answer|option|choice|letter|one|labell?ed|marked|either|both|number|"
+    r"now|really|also|donc|the|my|correct|right|final|best|answer|option|choice|letter|one|labell?ed|marked|either|both|number|"
     r"a letra|a alternativa|a opção|letra|alternativa|la|le|el|die|der|das|die|opción|opção|"
     r"opzione|variante|вариант|选项|選項|lettre|lettera|buchstabe|antwort)"
     r"(?![a-z])[\s,:]{0,3}|l')"
@@ -165,7 +165,8 @@ def doubtful(text: str, start: int) -> bool:
 def denied(text: str, start: int) -> bool:
     """Whether the clause before `start` says that what follows is not so, or that others say it."""
     clause = re.split(r"\bbut\b", _clause(text, start))[-1]
-    return NOT.search(clause) is not None or _BY_OTHERS.search(clause) is not None
+    unsure = NOT.search(clause) or re.search(r"\b(?:perhaps|maybe|possibly)\b", clause, re.I)
+    return unsure is not None or _BY_OTHERS.search(clause) is not None
 
 
 def taken_back(text: str, end: int) -> bool:

@@ -51,7 +51,7 @@ _UNIT = re.compile(
 _SCALE = re.compile(r"\s?(thousand|million|billion|trillion|hundred)(?![a-z])", re.I)
 _SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
 _UNSURE_AFTER = re.compile(
-    r"[\u0300-\u036f]|\s?[~〜]\s?\d|\s[rR]\s?\d|[^\S\n]\d|[₀-₉]|"
+    r"[\u0300-\u036f]|\s?[~〜]\s?\d|\s[rR]\s?\d|[^\S\n]\d|[₀-₉]|\s?\((?:or|and|to)\s|"
     r"\s(?:at (?:most|least)|in base|base|more than|less than|fewer than|or so)\b|\s?(?:以上|以下|以内|이상|이하|미만|초과)|"
     r"\s?[kKMB](?![A-Za-z])|\s?(?:dozen|score|mn|bn|mil)\b|\s?[万億亿千百]|:\d|\s?[\^√π!]+\s?[\d({a-z]|[\^√π({]|"
     r"\s?\\(?:sqrt|pi|cdot|div)|\s?[*×/÷^+]\s?[-+]?[\w(.\\√]|\s?x\s?[\d(]|\s?±|\s?\\pm|-\w|\s-\s?[\d(.]|\s-\s[a-z](?![a-z])|"
@@ -65,7 +65,7 @@ _UNSURE_AFTER = re.compile(
 )
 _UNSURE_BEFORE = re.compile(
     r"(?:[∛∜]|\b(?:log|ln|lg|exp|sin|cos|tan|cot|sec|csc|sqrt|floor|ceil)(?:_?\{?\w{1,3}\}?|[₀-₉]+)?[^\S\n]?[({]?|"
-    r"\d\s?[~〜]|[A-Za-z]-|≡|\d\s?→|\b(?:by|mod|modulo|base|http|error|status|code|year|room|"
+    r"\d\s?[~〜]|[A-Za-z]-|≡|\d\s?→|\b(?:by|exceed(?:s|ing)?|mod|modulo|base|http|error|status|code|year|room|"
     r"as (?:many|much) as|(?:min|max)imum of|within|über|unter|bis zu|jusqu'à|hasta|até|"
     r"fino a|fast|beinahe|casi|quasi|quase|presque|почти|до)|"
     r"\b(?:mindestens|höchstens|wenigstens|au (?:moins|plus)|al (?:menos|máximo)|como m[áí]\w+|pelo menos|no m[áa]ximo|almeno|"
@@ -189,7 +189,7 @@ def _value(match: re.Match[str], before: str, text: str, *, aside: bool) -> tupl
     if after.startswith("!") and not re.search(r"[^\W\d_]{2,}[^=]{0,12}$", before):  # a factorial
         return None, end
     if re.fullmatch(r"(?:19|20)\d\d", match[0]) and re.search(
-        r"\b(?:in|since|until|from|of|early|late|mid)[\s-]$", before
+        r"\b(?:in|since|until|from|of|early|late|mid)[\s-]$", before, re.I
     ):
         return None, end  # a year
     if sign and not _signs(sign, before):

@@ -165,6 +165,8 @@ class GPTFromScratchLM(TemplateLM):  # type: ignore[misc, unused-ignore]
         wanted = dict(normalize_gen_kwargs(given, self.max_gen_toks))
         sampled = wanted.pop("do_sample", False)
         stops = tuple(stop for stop in wanted.pop("until") if stop)
+        if not all(isinstance(stop, str) for stop in stops):
+            raise ValueError(f"the task's until is {list(stops)}, expected texts")
         length = int(wanted.pop("max_gen_toks"))
         temperature = float(wanted.pop("temperature", 1.0))
         sampling = Sampling(temperature=temperature if sampled else 0.0)

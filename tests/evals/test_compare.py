@@ -1,5 +1,6 @@
 """Two runs compared: by what they asked, never by what it was called."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,17 @@ def test_the_same_names_of_other_questions_pair_nothing(tmp_path: Path) -> None:
     other_answer = run(tmp_path / "c.jsonl", [qa(body, str(place), "no") for place, body in enumerate(BODIES[:3])])
     with pytest.raises(ValueError, match="none is in both"):
         compare(a, other_answer)
+
+
+@pytest.mark.parametrize("scorer", ["", '"scorer": null, ', '"scorer": 5, '])
+def test_a_record_without_its_scorer_is_named(tmp_path: Path, scorer: str) -> None:
+    a = run(tmp_path / "a.jsonl", [qa("one", "a")])
+    text = a.read_text(encoding="utf-8")
+    damaged = re.sub(r'"scorer": "[^"]*"(?:, )?', scorer, text, count=1)
+    assert damaged != text
+    (tmp_path / "b.jsonl").write_text(damaged.replace(", }", "}"), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"b\.jsonl, line 1: it does not say by which scorer"):
+        compare(a, tmp_path / "b.jsonl")
 
 
 def test_a_question_that_is_asked_twice_and_its_epochs(tmp_path: Path) -> None:

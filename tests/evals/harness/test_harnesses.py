@@ -328,6 +328,13 @@ def test_settings_that_cannot_be_honoured_are_refused(checkpoint: Checkpoint, as
     assert len(model.generate_until(instances("generate_until", ("A", sampled)))[0]) > 0
 
 
+def test_a_stop_that_is_no_text_is_named(checkpoint: Checkpoint) -> None:
+    with pytest.raises(ValueError, match=r"the task's until is \[5\], expected texts"):
+        GPTFromScratchLM(checkpoint).generate_until(
+            instances("generate_until", ("A", {"until": [5], "max_gen_toks": 4}))
+        )
+
+
 def test_inspect_runs_a_task_on_our_checkpoint(folder: Path, tmp_path: Path) -> None:
     import inspect_ai
     from inspect_ai.dataset import MemoryDataset, Sample
