@@ -87,7 +87,7 @@ def test_nothing_heavy_is_imported_before_it_is_used() -> None:
         *("runner", "dispatcher", "scorers", "stats", "report", "compare", "evalugator_adapter", "__main__"),
         *(
             "arithmetic_eval.arithmetic_eval",
-            "arithmetic_eval.command",
+            "text_command",
             "function_calling.openai.function_calling_provider",
         ),
         "function_calling.anthropic.function_calling_provider",

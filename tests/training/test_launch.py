@@ -47,7 +47,7 @@ def test_after_a_signal_the_status_says_whether_the_ranks_have_saved(
         else:
             wait_for(lambda: len(children(process.pid)) >= 2, process)
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=240)
     finally:
         process.kill()
     assert "Traceback" not in said

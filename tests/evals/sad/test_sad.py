@@ -190,7 +190,7 @@ def test_a_server_that_is_not_there_or_has_another_model(
     with socket.create_server(("127.0.0.1", 0)) as free:
         nothing = f"http://127.0.0.1:{free.getsockname()[1]}"
     assert call("check", clone, nothing) == 1
-    assert "python -m gpt_from_scratch serve --checkpoint CHECKPOINT --name tiny" in capfd.readouterr().out
+    assert "serve --checkpoint CHECKPOINT --name tiny" in capfd.readouterr().out
     (clone / "models.yaml").write_text("- name: gptfs/other\n")
     assert main(["sad", "check", "--model", "other", "--clone", str(clone), "--url", url]) == 1
     assert "that server has tiny" in capfd.readouterr().out
