@@ -127,8 +127,9 @@ def test_a_small_request_is_answered_beside_64_streams_and_960_rows(in_process: 
                 before = worker.steps
                 status, _, body = await server.ask("/v1/completions", {**PROMPT, "max_tokens": 4, "temperature": 0})
                 assert status == 200 and json.loads(body)["usage"]["completion_tokens"] <= 4
-                # Two turns, and what runs while the question and its answer are on their way between two threads.
-                assert worker.steps - before < 3 * TURN
+                # Two turns, and what runs while question and answer are on their way between two threads, which a loaded
+                # machine makes long. Behind the others it would be a thousand steps and more.
+                assert worker.steps - before < 10 * TURN
             assert worker.active == 1024
             gone.set()
             await asyncio.gather(*asked)
@@ -149,7 +150,7 @@ def test_clients_share_equally_however_many_requests_they_send(in_process: Calla
             before = worker.steps
             body = {**PROMPT, "max_tokens": 4, "temperature": 0}
             assert (await server.ask("/v1/completions", body, client="10.0.0.2"))[0] == 200
-            assert worker.steps - before < 3 * TURN  # a line of 200 would have taken 50 turns
+            assert worker.steps - before < 10 * TURN  # a line of 200 would have taken 50 turns
             gone.set()
             await asyncio.gather(*asked)
 
