@@ -33,8 +33,8 @@ class ProviderError(Exception):
     retryable: whether the same call may succeed in a moment
     retry_after: how many seconds the server asked to wait
     stops_run: every other call would fail in the same way (a refused key)
-    permanent: no later run can cure it either: the question cannot be sent, or a filter or a bound cuts its answer.
-        A status of the server's never is: a server or an account can be put right.
+    permanent: no later run can cure it either: the question cannot be sent, the server refuses it as it is written (400,
+        413, 422), or a filter or a bound cuts its answer
     kind: a short label to count by; None takes the status, or "connection" where there is none
     """
 

@@ -19,6 +19,14 @@ from gpt_from_scratch.evals.retry import retry_after
 from gpt_from_scratch.support.invocation import how_to_install
 
 RETRYABLE = {408, 409, 429}
+REFUSED = {400, 413, 422}
+"""This one question, as it is written: wrong, too long or unprocessable. Asking it again gets the same reply.
+
+All others can be put right outside of the question: 401, 402 and 403 by a key or an account, 404 by the model's name or the
+address, and the rest by the server.
+"""
+EMPTY_ACCOUNTS = ("insufficient_quota", "billing_hard_limit_reached", "credit balance is too low")
+"""Codes and words of replies whose status (400, 402 or 429) does not tell an empty account from a wrong or early question."""
 NO_KEY = "no key needed"
 REDIRECTS = range(300, 400)
 LONGEST_SECONDS = 1e6
@@ -200,7 +208,7 @@ def _status_error(error: Any) -> ProviderError:
     """Which statuses are worth another try, as the SDKs themselves decide it."""
     headers = error.response.headers
     status: int = error.status_code
-    out_of_money = getattr(error, "code", None) == "insufficient_quota"
+    out_of_money = any(word in f"{getattr(error, 'code', None)} {error.message}" for word in EMPTY_ACCOUNTS)
     retryable = (status in RETRYABLE or status >= 500) and not out_of_money
     if headers.get("x-should-retry") in ("true", "false"):
         retryable = headers["x-should-retry"] == "true"
@@ -215,6 +223,7 @@ def _status_error(error: Any) -> ProviderError:
         retry_after=retry_after(headers),
         # A page of some proxy's on the way is no word of the vendor's about the key.
         stops_run=(status in (401, 403) and _is_vendors(error.body)) or out_of_money,
+        permanent=status in REFUSED and not retryable and not out_of_money,
     )
 
 

@@ -220,6 +220,8 @@ def test_two_hundred_odd_replies_are_two_hundred_rows(
     second = run(vendor, questions(200), **record)
     again = {f"q{entry['body']['messages'][-1]['content'].removeprefix('say ')}" for entry in server.log}
     lasting = {str(row.sample.id) for row in first.sample_results if row.permanent}
+    refused = {str(row.sample.id) for row in first.sample_results if row.error_kind in ("400", "413", "422")}
+    assert refused and refused <= lasting
     assert again == failed - lasting and len(server.log) == len(again)
     assert {str(row.sample.id) for row in second.errors} == lasting
     server.script()

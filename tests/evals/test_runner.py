@@ -117,6 +117,8 @@ def test_a_wrong_request_is_not_tried_again(server: Any, openai_url: str, status
     [
         {"status": 401, "error": {"message": "Incorrect API key provided: sk-test-openai-secret"}},
         {"status": 429, "error": {"code": "insufficient_quota"}},
+        {"status": 400, "error": {"code": "billing_hard_limit_reached"}},
+        {"status": 400, "error": {"message": "Your credit balance is too low to access the API."}},
     ],
 )
 def test_a_refused_key_and_an_empty_account_end_the_run(
@@ -125,7 +127,7 @@ def test_a_refused_key_and_an_empty_account_end_the_run(
     server.script({"text": "say 0"}, reply)
     result = run(questions(50), max_concurrency=1, resume_path=tmp_path / "run.jsonl")
     assert len(server.log) == 2 and f"HTTP {reply['status']}" in str(result.stopped)
-    assert len(result.sample_results) == 2 and result.requested == 50
+    assert len(result.sample_results) == 2 and result.requested == 50 and not result.sample_results[1].permanent
     assert "secret" not in (tmp_path / "run.jsonl").read_text() and "secret" not in str(result.stopped)
 
 
@@ -158,7 +160,7 @@ def test_none_is_lost_or_doubled(server: Any, openai_url: str) -> None:
 
 def test_a_record_is_gone_on_from(server: Any, openai_url: str, tmp_path: Path) -> None:
     record = tmp_path / "run.jsonl"
-    server.script(*[{"status": 400}] * 2)
+    server.script(*[{"status": 404}] * 2)
     first = run(questions(6), resume_path=record, max_concurrency=1, limit=4)
     assert [row.error is None for row in first.sample_results] == [False, False, True, True]
     server.script()
@@ -170,6 +172,21 @@ def test_a_record_is_gone_on_from(server: Any, openai_url: str, tmp_path: Path) 
     assert server.log == [] and third.sample_results == second.sample_results
     with pytest.raises(ValueError, match="another run .temperature: 0.0 then, 0.5 now"):
         run(questions(6), resume_path=record, temperature=0.5)
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_question_that_the_server_refuses_is_asked_again_only_on_demand(
+    server: Any, openai_url: str, tmp_path: Path, status: int
+) -> None:
+    record = tmp_path / "run.jsonl"
+    server.script({"status": status}, {"status": 404}, {"status": status, "headers": {"x-should-retry": "true"}})
+    first = run(questions(4), resume_path=record, max_concurrency=1, max_retries=0)
+    assert [row.permanent for row in first.sample_results] == [True, False, False, False] and len(first.errors) == 3
+    server.script()
+    second = run(questions(4), resume_path=record)
+    assert asked(server) == {"say 1": 1, "say 2": 1} and [row.error_kind for row in second.errors] == [str(status)]
+    server.script()
+    assert not run(questions(4), resume_path=record, retry_all=True).errors and asked(server) == {"say 0": 1}
 
 
 def test_a_changed_sample_is_asked_again(server: Any, openai_url: str, tmp_path: Path) -> None:

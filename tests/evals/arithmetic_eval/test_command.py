@@ -51,11 +51,15 @@ def test_a_server_and_a_run_that_goes_on(server: Any, tmp_path: Path, capsys: An
         "--out",
         tmp_path,
     )
-    server.script({"status": 400})
+    server.script({"status": 404}, {"status": 400})
     assert command(*arguments, "--price", 1, 2, "--max-concurrency", 1) == 1
-    assert "1 answers failed; run the command again to retry them" in capsys.readouterr().err
-    assert command(*arguments) == 0
+    said = capsys.readouterr().err
+    assert "2 answers failed; run the command again to retry them" in said and "1 of them with --retry-all alone" in said
+    assert command(*arguments) == 1
+    assert "1 answers failed (1 × 400); asking again cannot help, --retry-all does it" in capsys.readouterr().err
     assert len(server.log) == 7
+    assert command(*arguments, "--retry-all") == 0
+    assert len(server.log) == 8
     body = server.log[0]["body"]
     assert (body["model"], body["max_tokens"], body["temperature"]) == ("tiny", 64, 0.0)
 
