@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save
 
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.sparse_autoencoder import SparseAutoencoder, SparseAutoencoderConfig
+from gpt_from_scratch.models.weight_files import opened
 from gpt_from_scratch.support.files import write_bytes
 
 AUTOENCODER_FILE = "sae.safetensors"
@@ -57,7 +58,7 @@ def load_autoencoder(path: Path | str) -> tuple[SparseAutoencoder, Origin]:
     if not path.is_file():
         raise FileNotFoundError(f"no autoencoder at {path}: give a {AUTOENCODER_FILE}, or the folder that holds it")
     try:
-        with safe_open(path, framework="pt") as file:
+        with opened(path) as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:

@@ -1,8 +1,9 @@
 """Safetensors files: written whole, and read only after their headers say that they hold what is expected."""
 
+import contextlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,14 @@ class Entry:
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """A safetensors file, written atomically."""
     contiguous = {name: t.contiguous() for name, t in tensors.items()}
-    write_whole(path, lambda temporary: save_file(contiguous, temporary, metadata={"format": "pt"}))
+
+    def write(temporary: Path) -> None:
+        temporary.touch()
+        mode = temporary.stat().st_mode
+        save_file(contiguous, temporary, metadata={"format": "pt"})
+        temporary.chmod(mode)  # safetensors 0.8 lets nobody but the owner read it, whatever the umask
+
+    write_whole(path, write)
 
 
 def has_weights(folder: Path) -> bool:
@@ -98,6 +106,20 @@ def read_entries(found: Mapping[str, Entry]) -> dict[str, Tensor]:
     return tensors
 
 
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """A safetensors file, open for reading.
+
+    Raises:
+        OSError: the system does not give it; safetensors would say of one that may not be read that there is none.
+        SafetensorError: it is none.
+    """
+    with path.open("rb"):
+        pass
+    with safe_open(path, framework="pt") as file:
+        yield file
+
+
 def read_file(path: Path, names: Iterable[str] | None = None) -> dict[str, Tensor]:
     """Tensors of one safetensors file (all of them, or those of the names), copied into memory.
 
@@ -106,7 +128,7 @@ def read_file(path: Path, names: Iterable[str] | None = None) -> dict[str, Tenso
     """
 
     def attempt() -> dict[str, Tensor]:
-        with safe_open(path, framework="pt") as file:
+        with opened(path) as file:
             return {name: file.get_tensor(name) for name in (file.keys() if names is None else names)}
 
     try:
@@ -136,7 +158,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def _header(path: Path) -> dict[str, Entry]:
 
     def attempt() -> dict[str, Entry]:
-        with safe_open(path, framework="pt") as file:
+        with opened(path) as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             return {name: Entry(path, name, part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
 

@@ -7,6 +7,7 @@ It is written last, so its presence says that everything else was written; its o
 
 import hashlib
 import json
+import os
 import re
 import stat
 from collections.abc import Collection, Mapping
@@ -48,6 +49,9 @@ def damage(folder: Path, step: int | None = None, read: Collection[str] = ()) ->
     Args:
         step: The step that the folder's name says; None: it bears another name.
         read: Files that a reader would take if they were there: those must be in the manifest too.
+
+    Raises:
+        PermissionError: A file may not be read, which says nothing of what it holds: no other is to take its place.
     """
     path = folder / MANIFEST_FILE
     try:
@@ -62,7 +66,11 @@ def damage(folder: Path, step: int | None = None, read: Collection[str] = ()) ->
             return [f"{path} is damaged: it does not have the SHA-256 that it names ({shown(digest)})"]
     except FileNotFoundError:
         return [f"{path} is missing: a checkpoint of this project has one, written last"]
-    except (OSError, ValueError, RecursionError) as error:
+    except PermissionError as error:
+        raise _forbidden(path, error) from error
+    except OSError as error:
+        return [f"{path} cannot be read: {error.strerror or error}"]
+    except (ValueError, RecursionError) as error:
         return [f"{path} is damaged: {error}"]
     written, made_at = manifest.get("files"), manifest.get("step")
     if type(made_at) is not int or not isinstance(written, dict) or not written:
@@ -94,9 +102,16 @@ def _difference(folder: Path, name: str, written: object) -> str | None:
             return f"{path} is damaged: its SHA-256 is not the one it was written with"
     except FileNotFoundError:
         return f"{path} is missing"
+    except PermissionError as error:
+        raise _forbidden(path, error) from error
     except OSError as error:
-        return f"{path} cannot be read: {error}"
+        return f"{path} cannot be read: {error.strerror or error}"
     return None
+
+
+def _forbidden(path: Path, error: PermissionError) -> PermissionError:
+    words = "permission denied: let its owner make it readable for you (chmod u+r, or a+r for all), then try again"
+    return PermissionError(error.errno, words, os.fspath(path))
 
 
 def _rendered(manifest: dict[str, Any]) -> bytes:

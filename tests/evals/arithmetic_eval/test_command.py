@@ -54,7 +54,9 @@ def test_a_server_and_a_run_that_goes_on(server: Any, tmp_path: Path, capsys: An
     server.script({"status": 404}, {"status": 400})
     assert command(*arguments, "--price", 1, 2, "--max-concurrency", 1) == 1
     said = capsys.readouterr().err
-    assert "2 answers failed; run the command again to retry them" in said and "1 of them with --retry-all alone" in said
+    assert (
+        "2 answers failed; run the command again to retry them" in said and "1 of them with --retry-all alone" in said
+    )
     assert command(*arguments) == 1
     assert "1 answers failed (1 × 400); asking again cannot help, --retry-all does it" in capsys.readouterr().err
     assert len(server.log) == 7
