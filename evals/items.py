@@ -5,6 +5,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 from gpt_from_scratch.evals.cache import Cache, content_hash
 from gpt_from_scratch.evals.limits import Limits
@@ -12,6 +13,7 @@ from gpt_from_scratch.evals.pricing import Price
 from gpt_from_scratch.evals.prompts import Asked, PromptStyle, ask
 from gpt_from_scratch.evals.retry import Backoff
 from gpt_from_scratch.evals.samples import AnySample
+from gpt_from_scratch.support.settings import AtMost, Many, check_settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,9 +23,9 @@ class RunOptions:
     model: str
     style: PromptStyle
     temperature: float
-    max_tokens: int
-    epochs: int
-    max_concurrency: int
+    max_tokens: Many
+    epochs: Many
+    max_concurrency: Annotated[int, AtMost(10_000)]
     backoff: Backoff
     limits: Limits
     price: Price | None
@@ -38,6 +40,7 @@ class RunOptions:
         for name in ("max_tokens", "epochs", "max_concurrency"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        check_settings(self)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from gpt_from_scratch.kernels.ops.attention import attention
 from gpt_from_scratch.kernels.ops.layer_norm import layer_norm
 from gpt_from_scratch.models.sampling import NonFiniteLogitsError
-from gpt_from_scratch.support.settings import check_settings
+from gpt_from_scratch.support.settings import Blocks, Many, check_settings
 
 Stage = Literal[
     "bigram", "position", "head", "multi-head", "feed-forward", "blocks", "residual", "layernorm", "dropout"
@@ -43,15 +43,15 @@ ADDS: dict[Stage, str] = {
 class BigramConfig:
     """The sizes, by default those of the lecture's small model; a stage ignores what it does not have yet."""
 
-    vocab_size: int = 65
+    vocab_size: Many = 65
     """Number of tokens. Training sets it from its tokenizer."""
-    block_size: int = 8
+    block_size: Many = 8
     """The context: the most tokens that the model sees."""
-    n_embd: int = 32
+    n_embd: Many = 32
     """Width of the residual stream."""
-    n_head: int = 4
+    n_head: Blocks = 4
     """Number of heads; it must divide n_embd."""
-    n_layer: int = 4
+    n_layer: Blocks = 4
     """Number of blocks."""
     dropout: float = 0.1
     """Part of each projection's outputs that is zeroed while training."""

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from gpt_from_scratch.support.settings import check_settings
+from gpt_from_scratch.support.settings import Many, check_settings
 
 # Floats that one chunk of the pursuit may hold: 256 MiB in fp32, whatever the number of signals.
 CHUNK_FLOATS = 2**26
@@ -25,13 +25,13 @@ CHUNK_FLOATS = 2**26
 class KSVDConfig:
     """How a dictionary is learned."""
 
-    n_atoms: int = 20
+    n_atoms: Many = 20
     """atoms in the dictionary; at most as many as there are signals"""
-    n_nonzero: int = 3
+    n_nonzero: Many = 3
     """atoms that a signal may use"""
-    iterations: int = 60
+    iterations: Many = 60
     """rounds of coding and atom updates in one restart"""
-    restarts: int = 2
+    restarts: Many = 2
     """independent starts; the one with the smallest reconstruction error is kept"""
     split_every: int = 20
     """iterations between splits: an atom that stands for two is split in two, and the weakest atom given up; 0: never"""

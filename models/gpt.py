@@ -27,7 +27,7 @@ from gpt_from_scratch.models.embedding import Embedding
 from gpt_from_scratch.models.ngrams import NgramEmbedding
 from gpt_from_scratch.models.pointwise import relu_squared, rms_norm, rotate
 from gpt_from_scratch.support.devices import accelerator
-from gpt_from_scratch.support.settings import check_settings
+from gpt_from_scratch.support.settings import Blocks, Many, check_settings
 
 if TYPE_CHECKING:
     from gpt_from_scratch.models.cache import KVCache
@@ -37,15 +37,15 @@ if TYPE_CHECKING:
 class GPTConfig:
     """The architecture. The defaults are GPT-2 124M; `GPT2_SIZES` has the others."""
 
-    block_size: int = 1024
+    block_size: Many = 1024
     """The context: the most tokens that a sequence may have."""
     vocab_size: int = 50257
     """Number of tokens. Training sets it from its tokenizer."""
-    n_layer: int = 12
+    n_layer: Blocks = 12
     """Number of blocks."""
     n_head: int = 12
     """Number of query heads; it must divide n_embd."""
-    n_embd: int = 768
+    n_embd: Many = 768
     """Width of the residual stream."""
     n_kv_head: int | None = None
     """Number of key-value heads, which must divide n_head (grouped queries); None is n_head."""
@@ -61,7 +61,7 @@ class GPTConfig:
     """Biases in linear layers and norms."""
     tie_head: bool = True
     """Share the output head's weight with the token embedding."""
-    ngram: int = 1
+    ngram: Blocks = 1
     """Also embed the last 2, 3, ... up to so many tokens together, looked up by hash (Pagnoni et al. 2024); 1: none."""
     ngram_buckets: int = 8192
     """Rows of the table of each length of n-gram."""

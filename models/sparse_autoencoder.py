@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
-from gpt_from_scratch.support.settings import check_settings
+from gpt_from_scratch.support.settings import Many, check_settings
 
 CHUNK_ROWS = 4096
 """Activations that `measure` encodes at a time."""
@@ -31,17 +31,17 @@ CHUNK_ROWS = 4096
 class SparseAutoencoderConfig:
     """What is learned, and how."""
 
-    n_features: int = 512
+    n_features: Many = 512
     """features in the dictionary; at most as many as there are activations"""
     kind: Literal["topk", "l1"] = "topk"
     """how codes are made sparse"""
-    k: int = 32
+    k: Many = 32
     """topk: the codes that stay in each activation"""
     l1: float = 0.03
     """l1: the penalty on the sum of an activation's codes, where the activations' variance is 1"""
     steps: int = 2000
     """optimizer steps"""
-    batch_size: int = 1024
+    batch_size: Many = 1024
     """activations in a step, drawn at random"""
     lr: float = 4e-3
     """peak learning rate (Adam); it falls to 0 over the last third"""

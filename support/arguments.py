@@ -12,14 +12,22 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from gpt_from_scratch.support.command import MISTAKE, complain
+from gpt_from_scratch.support.command import MISTAKE, complain, shortened
 from gpt_from_scratch.support.invocation import gpt
+from gpt_from_scratch.support.settings import LARGEST
 
 HELP_FLAGS = {"-h", "--help"}
 
 
 class ArgumentParser(argparse.ArgumentParser):
     """argparse's parser with mistakes in two lines, and a guess for an option that does not exist."""
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """One value of an option. Whole numbers are bounded here, where none has a use beyond it."""
+        value = super()._get_value(action, arg_string)
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise argparse.ArgumentError(action, f"{shortened(arg_string)} is too large: give a number below 2^63")
+        return value
 
     def error(self, message: str) -> NoReturn:
         """Print the mistake and exit with status 2."""
@@ -39,6 +47,23 @@ def a_path(text: str) -> Path:
         return _not_empty(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def a_number(least: int, most: int) -> Callable[[str], int]:
+    """What reads the whole number of an option of argparse that has two bounds, for `type=`."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number from {least} to {most:,}, got {shortened(repr(text))}"
+            )
+        return number
+
+    return read
 
 
 EMPTY_PATH = "the path is empty (is a variable of the shell not set?); . is the current folder"

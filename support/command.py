@@ -17,9 +17,10 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from gpt_from_scratch.support.streams import end_output, open_closed_streams
 from gpt_from_scratch.support.visible import visible
@@ -50,6 +51,7 @@ def run_command(name: str, target: str) -> NoReturn:
 
     open_closed_streams()
     show_any_text()
+    warnings.showwarning = say_warning
     status = status_of(name, call)
     end_output()
     sys.exit(status)
@@ -119,6 +121,22 @@ def complain(message: str) -> None:
     """Print a message on standard error: at most `MOST_LINES` lines, and nothing that steers a terminal."""
     with contextlib.suppress(OSError):  # nobody reads it
         print(visible(shortened(message)), file=sys.stderr, flush=True)
+
+
+def say_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """A warning in words, for `warnings.showwarning`: where in the code it was given helps nobody at a command line."""
+    words = f"warning: {message}"
+    if file is None:
+        complain(words)
+    else:
+        file.write(f"{words}\n")
 
 
 def in_words(error: BaseException) -> str:

@@ -36,12 +36,11 @@ def value_of(hint: Any, value: object, where: str) -> Any:
         ValueError: It is of another type.
     """
     never = means_never(hint)
-    if typing.get_origin(hint) is typing.Annotated:
-        hint = typing.get_args(hint)[0]
+    hint = _unmarked(hint)
     if never and value in ("inf", None):
         return math.inf
     options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
-    for option in options:
+    for option in map(_unmarked, options):
         origin = typing.get_origin(option)
         if dataclasses.is_dataclass(option):
             return build(typing.cast(type[Any], option), value, f"{where}.")
@@ -66,6 +65,11 @@ def value_of(hint: Any, value: object, where: str) -> Any:
     raise ValueError(f"{where} is {shown(value)}, expected {_name(hint)}")
 
 
+def _unmarked(hint: Any) -> Any:
+    """An annotation without its marks: int of Annotated[int, range(5)]."""
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
+
+
 def shown(value: object) -> str:
     """A value for a message: not longer than a line."""
     text = repr(value)
@@ -73,6 +77,7 @@ def shown(value: object) -> str:
 
 
 def _name(hint: Any) -> str:
+    hint = _unmarked(hint)
     if typing.get_origin(hint) is Literal:
         return " or ".join(map(repr, typing.get_args(hint)))
     if typing.get_origin(hint) in (typing.Union, types.UnionType):

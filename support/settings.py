@@ -18,6 +18,19 @@ LARGEST = 2**63 - 1
 """The largest whole number that torch and numpy take."""
 
 
+@dataclasses.dataclass(frozen=True)
+class AtMost:
+    """A mark of a whole number with a bound above; what it must be at least, its settings say in their own words."""
+
+    bound: int
+
+
+Many = Annotated[int, AtMost(10**7)]
+"""A number of things that are made, or held in memory, at once: beyond its bound nothing but the memory's end would come."""
+Blocks = Annotated[int, AtMost(4096)]
+"""A number of modules in a model, each an object of its own; the deepest transformers have had a thousand."""
+
+
 def check_settings(settings: Any, prefix: str = "") -> None:
     """Check every field of a dataclass's instance: numbers are finite and not too large, words are one of theirs.
 
@@ -42,6 +55,8 @@ def _wrong(number: object, marks: tuple[object, ...]) -> str | None:
         if abs(number) > LARGEST:
             return "a whole number below 2^63"
         for mark in marks:
+            if isinstance(mark, AtMost) and number > mark.bound:
+                return f"at most {mark.bound:,}"
             if isinstance(mark, range) and number not in mark:
                 return f"from {mark.start} to {mark.stop - 1}"
     return None

@@ -1,5 +1,6 @@
 """Which backend each op uses in a run, decided once at its start, the same on every rank, and told with its reason."""
 
+import os
 from collections.abc import Callable, Sequence
 
 import torch
@@ -23,6 +24,12 @@ def known(backend: str | None, modules: Sequence[str]) -> None:
         FileNotFoundError: a module is a file that is not there; ValueError: it registers nothing, or the choice is unknown.
     """
     import_backends(modules)
+    named = os.environ.get("GPT_BACKEND")
+    try:
+        if backend is None and named:
+            parse_choice(named)
+    except ValueError as error:
+        raise ValueError(f"GPT_BACKEND is {named!r}: {error}") from error
     if backend not in (None, FASTEST):
         parse_choice(backend)
 

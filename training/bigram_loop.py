@@ -13,7 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from gpt_from_scratch.models.bigram import BigramConfig, BigramLanguageModel, Stage
-from gpt_from_scratch.support.settings import Threads, check_settings
+from gpt_from_scratch.support.settings import Many, Threads, check_settings
 from gpt_from_scratch.training.optimizers import OptimizerConfig, make_optimizers
 from gpt_from_scratch.training.schedule import ScheduleConfig, rate
 from gpt_from_scratch.training.validation import comparable
@@ -34,7 +34,7 @@ class BigramTraining:
     """a UTF-8 text, or a folder of *.txt and *.md files (default: Tiny Shakespeare, downloaded once)"""
     steps: int = 10_000
     """optimizer steps (of each stage)"""
-    batch_size: int = 32
+    batch_size: Many = 32
     """windows of the text in a step, drawn at random"""
     eval_every: int = 1000
     """steps between evaluations on the whole validation split"""
@@ -46,7 +46,7 @@ class BigramTraining:
     """CPU threads; the small model does not gain from more"""
     backend: str = "torch"
     """kernel backend of attention and the norms"""
-    sample_characters: int = 500
+    sample_characters: Many = 500
     """length of the samples"""
     out: Path | None = None
     """folder for the results (default: a new one, runs/bigram-<preset>-<stage>, with a number if that is taken)"""

@@ -12,7 +12,7 @@ import tyro
 
 from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.support.described import build
-from gpt_from_scratch.support.settings import OrNever, check_settings
+from gpt_from_scratch.support.settings import Many, OrNever, check_settings
 from gpt_from_scratch.training.loggers import names_in
 from gpt_from_scratch.training.optimizers import OptimizerConfig
 from gpt_from_scratch.training.schedule import ScheduleConfig
@@ -43,11 +43,11 @@ class DataConfig:
     """"bpe": byte pair encoding learned from the training text; "character": one token a character; "gpt2"; a tokenizer
     file; or "weights", the one that --init-from's weights have learned with, which is the default there. Shards bring the
     one that made them."""
-    vocab_size: int = 1280
+    vocab_size: Many = 1280
     """Ids of a byte pair encoding to learn."""
-    n_stories: int = 40_000
+    n_stories: Many = 40_000
     """Stories to train on (source "stories")."""
-    n_validation: int = 500
+    n_validation: Many = 500
     """Stories to validate on; their exact entropy is the floor (source "stories")."""
     validation_fraction: float = 0.1
     """The last part of a text, kept for validation."""
@@ -85,11 +85,11 @@ class RunConfig:
     """Checkpoints kept; the best one is kept beside them."""
     keep_every: int = 0
     """Checkpoints whose step this divides are kept for good."""
-    n_samples: int = 4
+    n_samples: Many = 4
     """Samples drawn each time while training."""
-    n_final_samples: int = 64
+    n_final_samples: Many = 64
     """Samples drawn at the end."""
-    sample_tokens: int = 200
+    sample_tokens: Many = 200
     """Longest sample, in tokens."""
     temperature: float = 0.8
     """Temperature of the samples."""
@@ -149,9 +149,9 @@ class TrainConfig:
     """The preset it began from."""
     steps: int = 1000
     """Optimizer steps."""
-    batch_size: int = 8
+    batch_size: Many = 8
     """Rows of block_size tokens a step, over all ranks and micro-batches."""
-    micro_batch: int | None = None
+    micro_batch: Many | None = None
     """Rows a rank computes at a time, at most; the gradients of several add up. Default: its whole part of the batch; with
     --parallel deterministic, where it must not depend on the ranks, the batch's largest division into up to 8 equal ones.
     On a CPU, but for that mode, no more than keep every activation within 16 MiB."""

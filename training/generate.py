@@ -31,7 +31,7 @@ from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.weight_files import read_json
 from gpt_from_scratch.support.arguments import settings
 from gpt_from_scratch.support.devices import choose_device
-from gpt_from_scratch.support.settings import check_settings
+from gpt_from_scratch.support.settings import Many, check_settings
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
 
@@ -48,9 +48,9 @@ class GenerateConfig:
     """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer"""
     prompt: str = ""
     """how every text begins; without one it begins as the training's texts do"""
-    num: int = 3
+    num: Many = 3
     """how many texts to write, with the seeds seed, seed + 1, ..."""
-    max_new_tokens: int = 300
+    max_new_tokens: Many = 300
     """longest text, in tokens beyond the prompt"""
     temperature: float = 0.8
     """divides the logits: 0 always takes the most likely token, 1 is the model's own distribution"""

@@ -31,7 +31,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from gpt_from_scratch.support.arguments import EMPTY_PATH, settings
 from gpt_from_scratch.support.files import ensure_folder, remove, write_text
 from gpt_from_scratch.support.lock import LOCK_FILE, locked
-from gpt_from_scratch.support.settings import Threads, check_settings
+from gpt_from_scratch.support.settings import Many, Threads, check_settings
 from gpt_from_scratch.support.streams import surviving
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer, read_json
@@ -55,7 +55,7 @@ class PrepareConfig:
     """Folder for the shards; default: the source's name in data/ (or in $GPT_DATA_DIR)."""
     tokenizer: str = "gpt2"
     """"gpt2"; "bpe", learned from the source; "character", of the source's characters; or a tokenizer file."""
-    vocab_size: int = 32_768
+    vocab_size: Many = 32_768
     """Ids of a byte pair encoding that is learned."""
     pattern: str = "gpt2"
     """What splits a text into words before it is learned: gpt2, gpt4, o200k, tinystories, none, or a regular expression."""

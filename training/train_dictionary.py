@@ -34,7 +34,7 @@ from gpt_from_scratch.models.dictionary_synthetic import SHAPES, SIDE, add_noise
 from gpt_from_scratch.support.arguments import settings
 from gpt_from_scratch.support.files import write_bytes, write_text
 from gpt_from_scratch.support.json_text import json_text
-from gpt_from_scratch.support.settings import Threads, check_settings
+from gpt_from_scratch.support.settings import Many, Threads, check_settings
 from gpt_from_scratch.support.streams import surviving
 from gpt_from_scratch.training.drawing import plain_text, png
 from gpt_from_scratch.training.results_folder import own_place, results_folder
@@ -47,9 +47,9 @@ COLUMNS = 5
 class DictionaryConfig:
     """What is learned from, how, and where the results go."""
 
-    n_samples: int = 1500
+    n_samples: Many = 1500
     """images to learn from; at least ksvd.n_atoms"""
-    n_random: int = 15
+    n_random: Many = 15
     """random atoms in the true dictionary, beside its five shapes"""
     mixed: tuple[int, int] = (1, 3)
     """least and most atoms in one image"""
@@ -57,7 +57,7 @@ class DictionaryConfig:
     """standard deviation of the noise on every pixel (an atom has norm 1)"""
     seed: int = 0
     """seed of the first run: true dictionary, images and search"""
-    n_seeds: int = 1
+    n_seeds: Many = 1
     """runs, with the seeds seed, seed + 1, ...; files are written for the first, metrics for all"""
     threads: Threads = 1
     """CPU threads for torch; more than one does not pay at this size"""

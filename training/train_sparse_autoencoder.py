@@ -51,7 +51,7 @@ from gpt_from_scratch.models.sparse_autoencoder_sites import collect, splice
 from gpt_from_scratch.support.arguments import settings
 from gpt_from_scratch.support.files import write_bytes, write_text
 from gpt_from_scratch.support.json_text import json_text
-from gpt_from_scratch.support.settings import Threads, check_settings
+from gpt_from_scratch.support.settings import Many, Threads, check_settings
 from gpt_from_scratch.support.streams import surviving
 from gpt_from_scratch.training.data.text import read_texts
 from gpt_from_scratch.training.feature_map import Method, require
@@ -76,7 +76,7 @@ class AutoencoderTraining:
     """h.N: the stream after block N; h.N.mlp, h.N.attn: what is added to it (default: the stream after the middle block)"""
     data: Path | None = None
     """a UTF-8 text, or a folder of *.txt and *.md files (default: the text of the model's own run)"""
-    n_tokens: int = 200_000
+    n_tokens: Many = 200_000
     """activations to collect, about (or signals to make); the last tenth is held out"""
     skip_first: bool = False
     """leave out the first token of each context: its activations are often so large that they alone are explained"""
@@ -84,7 +84,7 @@ class AutoencoderTraining:
     """measure and show this autoencoder (its sae.safetensors, or the folder with it) instead of learning one"""
     curve: bool = False
     """also draw variance explained over L0 for both kinds, K-SVD and random directions"""
-    n_shown: int = 100
+    n_shown: Many = 100
     """features on the page; 0: all that fire"""
     map: Method = "pca"
     """how the page's map places features: two principal components, or UMAP (the extra umap)"""

@@ -18,6 +18,7 @@ STOP_PROBABILITY = 0.3
 MOST_MAGNITUDE = 10**10
 MOST_ATTEMPTS = 1000
 MOST_DEPTH = 20
+MOST_PROBLEMS = 1_000_000
 """A level more makes problems a quarter longer on average: at 20 they have hundreds of characters."""
 
 SYSTEM_PROMPT = """Compute the value of the arithmetic problem. Answer with the number alone: no words, no steps. \
@@ -84,9 +85,11 @@ def generate_problems(max_depth: int, count: int, seed: int) -> Iterator[SolvedP
     all, two thirds would be as deep as it allows.
 
     Raises:
-        ValueError: max_depth is not 1 to 20, or it has not that many different problems within reach.
+        ValueError: max_depth is not 1 to 20, `count` is above MOST_PROBLEMS, or so many different problems are out of reach.
     """
     _check_depth(max_depth)
+    if count > MOST_PROBLEMS:
+        raise ValueError(f"{count} problems are too many: ask for at most {MOST_PROBLEMS:,}")
     rng, seen, repeats = random.Random(seed), set[str](), 0
     while len(seen) < count:
         problem = generate_solved_problem(rng.randint(1, max_depth), rng)

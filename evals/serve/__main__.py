@@ -19,7 +19,7 @@ import threading
 import webbrowser
 
 from gpt_from_scratch.evals.serve.limits import Limits
-from gpt_from_scratch.support.arguments import ArgumentParser, a_path
+from gpt_from_scratch.support.arguments import ArgumentParser, a_number, a_path
 from gpt_from_scratch.support.invocation import how_to_install
 from gpt_from_scratch.support.streams import surviving
 
@@ -118,15 +118,25 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="auto", help="default: the accelerator if there is one")
     parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32", help="default: %(default)s")
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
-    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one; default: %(default)s")
+    parser.add_argument(
+        "--port", type=a_number(0, 65535), default=8000, help="0 takes a free one; default: %(default)s"
+    )
     parser.add_argument(
         "--allowed-host", action="append", default=[], help="another name that clients call this server by"
     )
-    parser.add_argument("--max-rows", type=int, default=64, help="sequences that run at once; default: %(default)s")
     parser.add_argument(
-        "--max-queue", type=int, default=Limits.queue, help="sequences that run or wait; default: %(default)s"
+        "--max-rows", type=a_number(1, 100_000), default=64, help="sequences that run at once; default: %(default)s"
     )
     parser.add_argument(
-        "--max-tokens", type=int, default=4096, help="most tokens a request may ask for; default: %(default)s"
+        "--max-queue",
+        type=a_number(1, 10**7),
+        default=Limits.queue,
+        help="sequences that run or wait; default: %(default)s",
+    )
+    parser.add_argument(
+        "--max-tokens",
+        type=a_number(1, 10**7),
+        default=4096,
+        help="most tokens a request may ask for; default: %(default)s",
     )
     return parser

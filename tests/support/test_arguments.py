@@ -19,13 +19,19 @@ COMMANDS = {
     "training.train_bigram": [["--data", ""], ["--stage", "none"], ["--preset", "none"]],
     "training.train_dictionary": [["--out", ""], ["--n-samples", "many"]],
     "training.train_sparse_autoencoder": [[""], ["--out", ""]],
-    "training.data.stories.__main__": [["--num", "x"]],
+    "training.data.stories.__main__": [["--num", "x"], ["--num", "0"], ["--check", "9" * 18], ["--seed", "9" * 30]],
+    "evals.serve.__main__": [["x", "--port", "99999"], ["x", "--max-rows", "0"], ["x", "--max-queue", "9" * 30]],
     "kernels.__main__": [["--device", "none", "--target", "sm_1"], ["--inspect", "--out", ""]],
     "tokenizer.command_line": [["trian"], [], ["show", ""], ["train", "x.txt", "--vocab-size", "many"]],
     "evals.__main__": [
         ["arithmetik"],
         ["arithmetic"],
         ["arithmetic", "--model", "oracle", "--out", ""],
+        *(["arithmetic", "--model", "oracle", "--num-problems", number] for number in ("0", "-1", "9" * 18, "9" * 30)),
+        *(
+            ["arithmetic", "--model", "oracle", f"--{name}", "9" * 18]
+            for name in ("epochs", "max-concurrency", "few-shot")
+        ),
         ["hellaswag", "--checkpoint", "x", "--data", ""],
         ["core", "--checkpoint", ""],
         ["bits-per-byte", "--checkpoint", "x"],

@@ -74,7 +74,7 @@ def command(tmp_path: Path) -> list[str]:
     """A command in a module of its own, whose first argument says what it does."""
     (tmp_path / "made_for_a_test.py").write_text(
         textwrap.dedent("""
-            import signal, sys, time
+            import signal, sys, time, warnings
 
             if "import" in sys.argv:
                 print("importing", flush=True)
@@ -84,6 +84,9 @@ def command(tmp_path: Path) -> list[str]:
                 if words[0] == "write":
                     for line in range(100_000):
                         print("a line that nobody reads")
+                if words[0] == "warn":
+                    warnings.warn("the text is\\nshort", stacklevel=1)
+                    warnings.warn("it will go", FutureWarning, stacklevel=1)
                 if words[0] == "emoji":
                     print("a robin 🐦 sings")
         """)
@@ -123,6 +126,12 @@ def test_characters_that_the_terminal_lacks_are_escaped(command: list[str], tmp_
         [*command, "emoji"], capture_output=True, env=environment(tmp_path, PYTHONIOENCODING="latin-1"), check=False
     )
     assert (run.returncode, run.stdout, run.stderr) == (0, b"a robin \\U0001f426 sings\n", b"")
+
+
+def test_a_warning_is_words_without_a_line_of_code(command: list[str], tmp_path: Path) -> None:
+    run = subprocess.run([*command, "warn"], capture_output=True, text=True, env=environment(tmp_path), check=False)
+    assert (run.returncode, run.stdout) == (0, "")
+    assert run.stderr == "warning: the text is\nshort\nwarning: it will go\n"
 
 
 def test_ctrl_c_during_an_import_that_would_hide_it_ends_the_process(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from gpt_from_scratch.models.dictionary_learning import KSVDConfig
 from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.models.sparse_autoencoder import SparseAutoencoderConfig
 from gpt_from_scratch.support.described import build
-from gpt_from_scratch.support.settings import OrNever, Threads, check_settings
+from gpt_from_scratch.support.settings import Many, OrNever, Threads, check_settings
 from gpt_from_scratch.training.bigram_loop import BigramTraining
 from gpt_from_scratch.training.config import DataConfig, RunConfig, TrainConfig
 from gpt_from_scratch.training.generate import GenerateConfig
@@ -36,6 +36,7 @@ class Settings:
     both: tuple[float, float] = (0.0, 1.0)
     count: int = 1
     threads: Threads | None = None
+    rows: Many | None = None
     name: str = "inf"
     flag: bool = True
 
@@ -55,6 +56,7 @@ class Settings:
         ({"count": 10**30}, r"my\.count is 10{30}: it must be a whole number below 2\^63"),
         ({"count": -(10**30)}, r"my\.count is -10{30}"),
         ({"rate": 10**400}, r"my\.rate is 1"),
+        ({"rows": 9 * 10**18}, r"my\.rows is 9000000000000000000: it must be at most 10,000,000"),
         ({"threads": 0}, r"my\.threads is 0: it must be from 1 to 1024"),
         ({"threads": 100_000}, r"my\.threads is 100000: it must be from 1 to 1024"),
     ],
@@ -73,6 +75,35 @@ def test_never_comes_back_from_json() -> None:
         assert build(Settings, {"timeout": written}).timeout == math.inf
     with pytest.raises(ValueError, match="rate is 'inf', expected float"):
         build(Settings, {"rate": "inf"})
+
+
+def test_marked_fields_come_back_from_json() -> None:
+    assert build(Settings, {"threads": 3, "rows": 5}) == Settings(threads=3, rows=5)
+    with pytest.raises(ValueError, match=r"rows is 'x', expected int or null"):
+        build(Settings, {"rows": "x"})
+
+
+MADE_AT_ONCE = {
+    TrainConfig: ("batch_size", "micro_batch"),
+    DataConfig: ("vocab_size", "n_stories", "n_validation"),
+    RunConfig: ("n_samples", "n_final_samples", "sample_tokens"),
+    GPTConfig: ("n_layer", "n_embd", "block_size", "ngram"),
+    GenerateConfig: ("num", "max_new_tokens"),
+    BigramTraining: ("batch_size", "sample_characters"),
+    BigramConfig: ("n_layer", "n_head", "n_embd", "block_size"),
+    DictionaryConfig: ("n_samples", "n_random", "n_seeds"),
+    KSVDConfig: ("n_atoms", "iterations", "restarts"),
+    AutoencoderTraining: ("n_tokens", "n_shown"),
+    SparseAutoencoderConfig: ("n_features", "batch_size"),
+    PrepareConfig: ("vocab_size",),
+}
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in MADE_AT_ONCE.items() for name in names])
+@pytest.mark.parametrize("number", [10**9, 9 * 10**18])
+def test_what_no_memory_holds_is_refused_before_anything_is_made(kind: type[Any], name: str, number: int) -> None:
+    with pytest.raises(ValueError, match=rf"{name} is {number}: it must be at most"):
+        dataclasses.replace(kind(**REQUIRED.get(kind, {})), **{name: number})
 
 
 EVERY = (

@@ -126,3 +126,18 @@ def test_an_unknown_backend_is_told_before_anything_is_made(
     assert train_gpt2.main([*arguments, "--backend", "layer_norm=mine"]) == 2
     assert "layer_norm has no backend 'mine'; known: " in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("named", ["nope", "layer_norm=mine", "no_op=torch"])
+def test_so_is_one_that_the_environment_names(
+    named: str,
+    arguments: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GPT_BACKEND", named)
+    assert train_gpt2.main(arguments) == 2
+    printed = capsys.readouterr()
+    assert f"GPT_BACKEND is '{named}': " in printed.err and "data:" not in printed.out
+    assert not (tmp_path / "runs").exists()

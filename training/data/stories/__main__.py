@@ -14,7 +14,7 @@ import argparse
 import statistics
 import time
 
-from gpt_from_scratch.support.arguments import ArgumentParser
+from gpt_from_scratch.support.arguments import ArgumentParser, a_number
 from gpt_from_scratch.training.data.stories.corpus import MAX_CHARACTERS, TRAIN_SEED, parse, story
 from gpt_from_scratch.training.data.stories.grammar import Derivation
 
@@ -48,8 +48,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--seed", type=int, default=TRAIN_SEED, help="the stream: 0 is training, 1 validation")
     parser.add_argument("--first", type=int, default=0, help="number of the first story")
-    parser.add_argument("--num", type=int, default=3, help="how many stories to print")
-    parser.add_argument("--check", type=int, metavar="N", help="check N stories instead")
+    parser.add_argument("--num", type=a_number(1, 10**7), default=3, help="how many stories to print")
+    parser.add_argument("--check", type=a_number(1, 10**7), metavar="N", help="check N stories instead")
     options = parser.parse_args(arguments)
     start = time.perf_counter()
     made = [story(options.seed, options.first + number) for number in range(options.check or options.num)]
