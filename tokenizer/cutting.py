@@ -17,6 +17,8 @@ PIECE = 1 << 20
 _WINDOW = 1 << 12
 _PAUSE = 1e-3
 """Seconds between two texts of a stream that make a pause."""
+_LATE = 0.05
+"""Seconds that text may wait for more where the source does not pause."""
 
 
 class Cutter:
@@ -58,18 +60,21 @@ class Cutter:
     def stream(self, texts: Iterable[str]) -> Iterator[str]:
         """As `pieces`, but each piece as soon as nothing that may follow can change its words.
 
-        Where the source does not pause, a piece may be a 256th of what was read before: that is as fast as a file.
+        Where the source does not pause, a piece may be a 32nd of what was read before, or what came within `_LATE` seconds:
+        lines are then as fast as large blocks.
         """
         waiting: list[str] = []
         length = seen = total = enough = 0
         clock = time.monotonic
-        before = clock()
+        before = cut_at = clock()
         for text in texts:
             waiting.append(text)
             length += len(text)
             now = clock()
             # A text without a cut is looked at again when it is twice as long: together the looks stay linear.
-            if length < (enough if now - before < _PAUSE else 2 * seen if seen > _WINDOW else 0):
+            if length < (
+                enough if now - before < _PAUSE and now - cut_at < _LATE else 2 * seen if seen > _WINDOW else 0
+            ):
                 before = now
                 continue
             joined = "".join(waiting)
@@ -77,8 +82,8 @@ class Cutter:
             yield from self.pieces([joined[:cut]])
             total += cut
             waiting, length, seen = [joined[cut:]], len(joined) - cut, len(joined) - cut
-            enough = max(min(total >> 8, self.size), 2 * seen if seen > _WINDOW else 0)
-            before = clock()
+            enough = max(min(total >> 5, self.size), 2 * seen if seen > _WINDOW else 0)
+            before = cut_at = clock()
         yield from self.pieces(waiting)
 
     def last(self, text: str, seen: int) -> int:

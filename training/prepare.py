@@ -20,8 +20,10 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tyro
@@ -30,6 +32,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from gpt_from_scratch.support.arguments import EMPTY_PATH, settings
 from gpt_from_scratch.support.files import ensure_folder, remove, write_text
+from gpt_from_scratch.support.invocation import gpt
 from gpt_from_scratch.support.lock import LOCK_FILE, locked
 from gpt_from_scratch.support.settings import Many, Threads, check_settings
 from gpt_from_scratch.support.streams import surviving
@@ -113,7 +116,7 @@ def prepare(config: PrepareConfig, console: Console) -> Index:
     with locked(folder / LOCK_FILE, f"another process is preparing data in {folder}", "give another --out"):
         if (folder / INDEX_FILE).exists():
             index = read_index(folder)
-            _require_same(index.source.get("key"), key, folder)
+            _require_same(index.source, key, folder)
             _tidy(folder)
             return index
         for leftover in folder.glob(".*.tmp"):
@@ -141,7 +144,7 @@ def prepare(config: PrepareConfig, console: Console) -> Index:
             dtype=np.dtype(id_dtype(tokenizer.n_vocab)).name,
             n_vocab=tokenizer.n_vocab,
             tokenizer=tokenizer.fingerprint,
-            source={"name": config.source, "validation_fraction": config.validation_fraction, "key": key},
+            source={"name": config.source, "validation_fraction": config.validation_fraction, **_noted(key)},
             splits=splits,
         )
         files.require_unchanged()
@@ -184,24 +187,41 @@ def _key(config: PrepareConfig, source: Source, files: KnownFiles, n_pieces: int
     return hashlib.sha256(json.dumps(everything).encode()).hexdigest()
 
 
-def _require_same(found: object, key: str, folder: Path) -> None:
-    if found != key:
+KEY_VERSION = 2
+"""Of what a key is made from; the first release's, which took files by name and size, has no number."""
+
+
+def _noted(key: str) -> dict[str, Any]:
+    return {"key": key, "key_version": KEY_VERSION}
+
+
+def _require_same(noted: Mapping[str, Any], key: str, folder: Path) -> None:
+    """Refuse a folder whose note says that it was made of something else, or does not say what it was made of."""
+    if noted.get("key") == key:
+        return
+    if noted.get("key_version") == KEY_VERSION:
         raise ValueError(
             f"{folder} holds data from another source or made with other settings: give another --out, or remove the folder"
         )
+    use = gpt("train", "--data", str(folder))
+    raise ValueError(
+        f"{folder} was prepared by another release, which noted its source in another way: whether it is this one cannot be "
+        f"told.\nWhat is finished can be learned from as it is: {use}\n"
+        "To make it anew, give another --out, or remove the folder"
+    )
 
 
 def _tokenizer_of(config: PrepareConfig, source: Source, n_pieces: int, key: str) -> Tokenizer:
     """The tokenizer that a stopped run left in the folder, or a new one, left there with a note of what is being made."""
     folder = config.folder
     if (folder / NOTE_FILE).exists():
-        _require_same(read_json(folder / NOTE_FILE).get("key"), key, folder)
+        _require_same(read_json(folder / NOTE_FILE), key, folder)
         return load_tokenizer(folder)
     if others := [path.name for path in folder.iterdir() if path.name not in (LOCK_FILE, TOKENIZER_FILE)]:
         raise ValueError(f"{folder} holds {others[0]!r} and no index of shards: give a new or empty folder as --out")
     tokenizer = _make_tokenizer(config, source, n_pieces)
     tokenizer.save(folder / TOKENIZER_FILE)
-    write_text(folder / NOTE_FILE, json.dumps({"key": key}) + "\n")
+    write_text(folder / NOTE_FILE, json.dumps(_noted(key)) + "\n")
     return tokenizer
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP ask a run to stop: it saves its state after the step at hand. A second Ctrl-C ends it at once.
+"""Ctrl-C, SIGTERM, SIGHUP and SIGQUIT ask a run to stop: it saves its state after the step at hand. Ctrl-C again ends it.
 
 Before the first step is done there is nothing to save, and the first signal ends the run. Each is acknowledged at once, by a
 thread of its own: Python calls a handler only when the operation at hand is over, which may compile for a minute.
@@ -17,7 +17,9 @@ SAME_SIGNAL_SECONDS = 1.0
 GRACE_SECONDS = 2.0
 """How long a process may take to end by itself when it is to end at once."""
 STOPPING = tuple(
-    signal.Signals(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+    signal.Signals(getattr(signal, name))
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+    if hasattr(signal, name)
 )
 
 NOTHING_YET = "before the first step was done, so there is nothing to save"

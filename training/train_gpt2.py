@@ -17,13 +17,14 @@ Several hosts, each with this line (they share the folder of the run; a host may
 
 A rank that hangs is noticed after `--run.timeout`; torchrun then gives it 30 s to end before it kills it and starts all again.
 
-Ctrl-C, SIGTERM and SIGHUP (unless `nohup` has it ignored) save the step at hand and end the run; Ctrl-C again ends it at once.
+Ctrl-C, SIGTERM, SIGQUIT and SIGHUP (unless `nohup` has it ignored) save the step at hand and end the run; Ctrl-C again ends
+it at once.
 torchrun takes SIGHUP from `nohup`: `nohup torchrun --signals-to-handle SIGTERM,SIGINT,SIGQUIT ...` outlives its terminal.
 
 Exit status: 0 done, or stopped by a signal and saved; 2 a mistake of the user's; 3 too many steps that were not finite;
 4 another rank was lost; 5 stopped and saved because another host was told to, which torchrun takes as a reason to go on;
-6 the disk did not take the last checkpoint, though it was asked again: the one before it stays; 129, 130, 143 ended by
-SIGHUP, SIGINT, SIGTERM without saving: before the first step was done, or by a second Ctrl-C.
+6 the disk did not take the last checkpoint, though it was asked again: the one before it stays; 129, 130, 131, 143 ended by
+SIGHUP, SIGINT, SIGQUIT, SIGTERM without saving: before the first step was done, or by a second Ctrl-C.
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too

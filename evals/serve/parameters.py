@@ -168,7 +168,8 @@ def _messages(value: Any) -> list[Any]:
 
 def _content(message: Any) -> str:
     """A message's text, also where it comes in parts."""
-    message = _object(message, "messages")
+    if not isinstance(message, dict):
+        raise RequestError("each of messages must be an object with a role and a content", param="messages")
     if not isinstance(message.get("role"), str):
         raise RequestError("each of messages needs a role", param="messages")
     content = message.get("content")

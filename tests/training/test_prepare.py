@@ -255,6 +255,26 @@ def test_all_of_it_on_one_side_is_refused(tmp_path: Path, capsys: pytest.Capture
     assert "is for validation (--validation-fraction is 0.01)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("half_done", [False, True])
+def test_what_another_release_prepared_is_kept_and_what_to_do_is_said(
+    half_done: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, index = tmp_path / "out", tmp_path / "out" / "index.json"
+    (tmp_path / "a.txt").write_text("some text\nand more\n" * 100)
+    assert main(arguments(tmp_path / "a.txt", out)) == 0
+    document = json.loads(index.read_bytes())
+    document["source"] = {"key": "made another way"}  # as the first release noted it
+    index.write_text(json.dumps(document))
+    if half_done:
+        (out / ".prepare.json").write_text(json.dumps(document["source"]))
+        index.unlink()
+    capsys.readouterr()
+    assert main(arguments(tmp_path / "a.txt", out)) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 3 and "was prepared by another release" in told[0] and f"train --data {out}" in told[1]
+    assert read_index(out).tokens("train") > 0 if not half_done else not index.exists()
+
+
 @pytest.mark.parametrize("setting", [{"validation_fraction": 0.0}, {"shard_tokens": 0}, {"workers": 0}, {"pieces": 0}])
 def test_impossible_settings(setting: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(setting))):
@@ -297,8 +317,8 @@ def test_a_file_of_the_same_name_size_and_time_is_other_data(
     before = path.stat()
     assert main(given) == 0
     if half_done:  # as a run leaves it that was stopped before its last piece
-        key = json.loads((out / "index.json").read_bytes())["source"]["key"]
-        (out / ".prepare.json").write_text(json.dumps({"key": key}))
+        source = json.loads((out / "index.json").read_bytes())["source"]
+        (out / ".prepare.json").write_text(json.dumps({name: source[name] for name in ("key", "key_version")}))
         (out / "index.json").unlink()
     write([row[::-1] for row in rows])
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))

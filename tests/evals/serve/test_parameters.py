@@ -91,7 +91,9 @@ def test_what_a_completion_may_not_ask(change: dict, message: str) -> None:
     ("change", "message"),
     [
         ({"messages": []}, "messages must be a list of at least one"),
-        ({"messages": ["hi"]}, "messages must be an object"),
+        ({"messages": ["hi"]}, "each of messages must be an object with a role and a content"),
+        ({"messages": [[1]]}, "each of messages must be an object with a role and a content"),
+        ({"messages": [None]}, "each of messages must be an object with a role and a content"),
         ({"messages": [{"content": "a"}]}, "needs a role"),
         ({"messages": [{"role": "user"}]}, "needs a content"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "parts of type text"),

@@ -130,7 +130,7 @@ def read_until(terminal: int, found: Callable[[], bool]) -> None:
             time.sleep(0.01)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_while_data_are_made_is_said_at_once_and_ends_the_run(tmp_path: Path, number: signal.Signals) -> None:
     settings = [*SMALL, "--data.source", "stories", "--data.tokenizer", "bpe", "--run.folder", str(tmp_path)]
     process = subprocess.Popen(
