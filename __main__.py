@@ -6,7 +6,7 @@ Each command is imported only when it is asked for, so that `gpt --help` answers
 import sys
 from typing import NamedTuple
 
-from gpt_from_scratch.support.command import MISTAKE, run_command
+from gpt_from_scratch.support.command_line.command import MISTAKE, run_command
 
 
 class Command(NamedTuple):
@@ -39,16 +39,16 @@ GROUPS: dict[str, dict[str, Command]] = {
         ),
     },
     "Judge": {
-        "report": Command("draw a run's report, or compare runs", f"{_TRAINING}.report:main"),
+        "report": Command("draw a run's report, or compare runs", f"{_TRAINING}.report.page:main"),
         "attention": Command("draw where each head looks", f"{_TRAINING}.draw_attention:main"),
         "eval": Command("score a checkpoint, or ask a model questions", f"{_EVALS}.__main__:main"),
-        "compare": Command("the paired difference of two evals", f"{_EVALS}.compare:main"),
+        "compare": Command("the paired difference of two evals", f"{_EVALS}.results.compare:main"),
     },
     "Look inside": {
         "kernels": Command("every op and backend: usable here, or why not", "gpt_from_scratch.kernels.__main__:main"),
         "bench": Command("the kernels side by side on this machine", f"{_TRAINING}.launch:bench"),
         "doctor": Command(
-            "what this machine has, and what to do about each lack", "gpt_from_scratch.support.doctor:main"
+            "what this machine has, and what to do about each lack", "gpt_from_scratch.support.command_line.doctor:main"
         ),
     },
 }
@@ -87,7 +87,7 @@ def chosen(words: list[str]) -> tuple[str, list[str]]:
             return name, words[length:]
     from difflib import get_close_matches  # these two only where they are needed: Ctrl-C is caught the sooner
 
-    from gpt_from_scratch.support.invocation import gpt
+    from gpt_from_scratch.support.command_line.invocation import gpt
 
     first = words[0] if words else ""
     under = [name for name in COMMANDS if name.startswith(f"{first} ")]
@@ -106,7 +106,7 @@ def answer(words: list[str]) -> int:
     if words[0] in ("-V", "--version"):
         from importlib.metadata import version
 
-        from gpt_from_scratch.support.invocation import DISTRIBUTION
+        from gpt_from_scratch.support.command_line.invocation import DISTRIBUTION
 
         print(f"gpt ({DISTRIBUTION}) {version(DISTRIBUTION)}")
         return 0

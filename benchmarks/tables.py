@@ -14,9 +14,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gpt_from_scratch.benchmarks import bigram_tables, cpu_tables, dictionary_tables, goals, tokenizer_tables
-from gpt_from_scratch.benchmarks.measured import Table, read, since, table_of
-from gpt_from_scratch.support.files import write_text
+from gpt_from_scratch.benchmarks.common.measured import Table, read, since, table_of
+from gpt_from_scratch.benchmarks.cpu import tables as cpu_tables
+from gpt_from_scratch.benchmarks.gpu import goals
+from gpt_from_scratch.benchmarks.learning import bigram_tables, dictionary_tables
+from gpt_from_scratch.benchmarks.tokenizers import tables as tokenizer_tables
+from gpt_from_scratch.support.storage.files import write_text
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -28,7 +31,7 @@ def kernels(results: Path) -> list[str]:
     """The kernels' goals, beside what gpu_report measured."""
     report = read(results / "kernels_gpu.json")
     if report is None:
-        about = "No GPU has run it yet: `python -m gpt_from_scratch.benchmarks.gpu_report --out benchmarks/results`."
+        about = "No GPU has run it yet: `python -m gpt_from_scratch.benchmarks.gpu.report --out benchmarks/results`."
     else:
         found = report["environment"]
         about = f"Measured on {found['device']}, torch {found['torch']}, commit {found['commit'][:12]}; {since(found)}."

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from gpt_from_scratch.benchmarks.kernel_work import (
+from gpt_from_scratch.benchmarks.gpu.kernel_work import (
     Work,
     contenders,
     forward_and_backward,

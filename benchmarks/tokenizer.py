@@ -26,12 +26,12 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from gpt_from_scratch.benchmarks.tokenizer_texts import SEPARATOR, SHAKESPEARE, corpus
-from gpt_from_scratch.support.files import write_text
-from gpt_from_scratch.tokenizer import acceleration
-from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+from gpt_from_scratch.benchmarks.tokenizers.texts import SEPARATOR, SHAKESPEARE, corpus
+from gpt_from_scratch.support.storage.files import write_text
+from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.formats.printable import to_printable
-from gpt_from_scratch.tokenizer.patterns import PATTERNS
+from gpt_from_scratch.tokenizer.numba_kernels import loading as acceleration
+from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def whole_process(config: BenchmarkConfig, rows: list[dict[str, Any]]) -> None:
     # Not ru_maxrss, which a child inherits from its parent.
     end = "print(next(l.split()[1] for l in open('/proc/self/status') if l.startswith('VmHWM')))"
     scripts = {
-        "ours": "from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer as T\n"
+        "ours": "from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer as T\n"
         f"T.from_files([path], {vocab_size + 1}, num_threads=1)\n{end}",
         "hugging face": "import tokenizers as t\nk = t.Tokenizer(t.models.BPE())\n"
         "k.pre_tokenizer = t.pre_tokenizers.ByteLevel(add_prefix_space=False)\n"

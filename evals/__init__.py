@@ -3,20 +3,20 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpt_from_scratch.evals.dispatcher import get_model_provider as get_model_provider
-    from gpt_from_scratch.evals.limits import Limits as Limits
-    from gpt_from_scratch.evals.runner import run_samples as run_samples
-    from gpt_from_scratch.evals.samples import QA as QA
-    from gpt_from_scratch.evals.samples import EvalResult as EvalResult
-    from gpt_from_scratch.evals.samples import MCQuestion as MCQuestion
+    from gpt_from_scratch.evals.protocol.limits import Limits as Limits
+    from gpt_from_scratch.evals.protocol.samples import QA as QA
+    from gpt_from_scratch.evals.protocol.samples import EvalResult as EvalResult
+    from gpt_from_scratch.evals.protocol.samples import MCQuestion as MCQuestion
+    from gpt_from_scratch.evals.providers.dispatcher import get_model_provider as get_model_provider
+    from gpt_from_scratch.evals.runs.run_samples import run_samples as run_samples
 else:
     _MODULES = {
-        "EvalResult": "samples",
-        "Limits": "limits",
-        "MCQuestion": "samples",
-        "QA": "samples",
-        "get_model_provider": "dispatcher",
-        "run_samples": "runner",
+        "EvalResult": "protocol.samples",
+        "Limits": "protocol.limits",
+        "MCQuestion": "protocol.samples",
+        "QA": "protocol.samples",
+        "get_model_provider": "providers.dispatcher",
+        "run_samples": "runs.run_samples",
     }
 
     def __getattr__(name: str) -> Any:

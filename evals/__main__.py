@@ -1,7 +1,7 @@
 """python -m gpt_from_scratch.evals COMMAND: each command lives in its own module, imported only when it is asked for."""
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
-    from gpt_from_scratch.support.command import run_command
+    from gpt_from_scratch.support.command_line.command import run_command
 
     run_command("evals", "gpt_from_scratch.evals.__main__:main")
 
@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from gpt_from_scratch.support.command import ending_at_once
-from gpt_from_scratch.support.streams import surviving
+from gpt_from_scratch.support.command_line.command import ending_at_once
+from gpt_from_scratch.support.command_line.streams import surviving
 
 TASKS = Path(__file__).parent / "tasks"
 
@@ -27,12 +27,12 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "compare": Command("the paired difference of two runs over the same samples", "compare:main"),
+    "compare": Command("the paired difference of two runs over the same samples", "results.compare:main"),
     "hellaswag": Command(
-        "HellaSwag of a checkpoint, in both public styles and all four norms", "lm.commands:hellaswag"
+        "HellaSwag of a checkpoint, in both public styles and all four norms", "scoring.commands:hellaswag"
     ),
-    "core": Command("the CORE metric of a checkpoint", "lm.commands:core"),
-    "bits-per-byte": Command("bits per byte of a checkpoint on a text", "lm.commands:bits_per_byte"),
+    "core": Command("the CORE metric of a checkpoint", "scoring.commands:core"),
+    "bits-per-byte": Command("bits per byte of a checkpoint on a text", "scoring.commands:bits_per_byte"),
     "serve": Command("an OpenAI-compatible server for a checkpoint", "serve.__main__:main"),
     "sad": Command("the Situational Awareness Dataset, from your own clone of it", "sad:main"),
 }

@@ -12,9 +12,9 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from gpt_from_scratch.evals import messages, samples
-from gpt_from_scratch.evals.messages import Request, Response
-from gpt_from_scratch.evals.provider import Provider, ProviderError
+from gpt_from_scratch.evals.protocol import messages, samples
+from gpt_from_scratch.evals.protocol.messages import Request, Response
+from gpt_from_scratch.evals.protocol.provider import Provider, ProviderError
 
 
 def _theirs(module: str) -> Any:

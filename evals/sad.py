@@ -8,7 +8,7 @@ ignores it, and nothing here opens a file of questions. Its answers stay in the 
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
-    from gpt_from_scratch.support.command import run_command
+    from gpt_from_scratch.support.command_line.command import run_command
 
     run_command("sad", "gpt_from_scratch.evals.sad:main")
 
@@ -27,9 +27,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpt_from_scratch.evals.credentials import public_url
-from gpt_from_scratch.support.arguments import ArgumentParser, a_path
-from gpt_from_scratch.support.invocation import gpt
+from gpt_from_scratch.evals.protocol.credentials import public_url
+from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_path
+from gpt_from_scratch.support.command_line.invocation import gpt
 
 PREFIX = "gptfs/"
 TASKS = (
@@ -218,7 +218,7 @@ def chosen_tasks(wanted: list[str], environment: Mapping[str, str]) -> list[str]
 
 def run(clone: Path, python: Path, model: str, url: str, tasks: list[str], variants: list[str]) -> int:
     """SAD's own command line, in its own environment, with our bridge among evalugator's providers; its exit code."""
-    spec = importlib.util.find_spec("gpt_from_scratch.evals.providers.sad_bridge")
+    spec = importlib.util.find_spec("gpt_from_scratch.evals.harness.sad_bridge")
     assert spec is not None and spec.origin is not None
     command = [str(python.absolute()), spec.origin, "run", "--tasks", ",".join(tasks), "--models", f"{PREFIX}{model}"]
     command += ["--variants", ",".join(variants)]

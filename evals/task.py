@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gpt_from_scratch.evals import tasks
-from gpt_from_scratch.evals.dispatcher import get_model_provider
-from gpt_from_scratch.evals.prompts import PromptStyle
-from gpt_from_scratch.evals.provider import Provider
+from gpt_from_scratch.evals.answers.scorers import Scorer
+from gpt_from_scratch.evals.protocol.prompts import PromptStyle
+from gpt_from_scratch.evals.protocol.provider import Provider
+from gpt_from_scratch.evals.protocol.samples import AnySample, EvalResult
+from gpt_from_scratch.evals.providers.dispatcher import get_model_provider
 from gpt_from_scratch.evals.providers.offline import OracleProvider
-from gpt_from_scratch.evals.runner import run_samples
-from gpt_from_scratch.evals.samples import AnySample, EvalResult
-from gpt_from_scratch.evals.scorers import Scorer
+from gpt_from_scratch.evals.runs.run_samples import run_samples
 
 
 class Figure(NamedTuple):

@@ -10,16 +10,16 @@ from typing import Any, Literal
 
 import docstring_parser
 
-from gpt_from_scratch.evals import results
-from gpt_from_scratch.evals.limits import Limits
-from gpt_from_scratch.evals.pricing import Price
-from gpt_from_scratch.evals.provider import Provider
+from gpt_from_scratch.evals.protocol.limits import Limits
+from gpt_from_scratch.evals.protocol.pricing import Price
+from gpt_from_scratch.evals.protocol.provider import Provider
+from gpt_from_scratch.evals.protocol.samples import EvalResult
 from gpt_from_scratch.evals.providers.openai_provider import OpenAIProvider
-from gpt_from_scratch.evals.report import write_report
-from gpt_from_scratch.evals.samples import EvalResult
+from gpt_from_scratch.evals.results import results
+from gpt_from_scratch.evals.results.report import write_report
 from gpt_from_scratch.evals.task import Task, folder_of, run_task, task_function
-from gpt_from_scratch.support import files
-from gpt_from_scratch.support.arguments import ArgumentParser, a_path
+from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_path
+from gpt_from_scratch.support.storage import files
 
 
 def main(name: str, argv: list[str]) -> int:

@@ -5,7 +5,7 @@ python -m gpt_from_scratch.kernels --inspect [--target sm_90] [--set everything]
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
-    from gpt_from_scratch.support.command import run_command
+    from gpt_from_scratch.support.command_line.command import run_command
 
     run_command("kernels", "gpt_from_scratch.kernels.__main__:main")
 
@@ -20,7 +20,7 @@ from rich.table import Table
 from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.kernels.requirements import TRITON, missing_package
 from gpt_from_scratch.kernels.triton_tools import configs
-from gpt_from_scratch.support.arguments import ArgumentParser, a_path
+from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_path
 from gpt_from_scratch.support.devices import accelerator
 
 

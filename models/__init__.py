@@ -3,18 +3,18 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpt_from_scratch.models.generation import generate as generate
-    from gpt_from_scratch.models.generation import stream as stream
+    from gpt_from_scratch.models.generation.engine import generate as generate
+    from gpt_from_scratch.models.generation.engine import stream as stream
+    from gpt_from_scratch.models.generation.sampling import Sampling as Sampling
     from gpt_from_scratch.models.gpt import GPT as GPT
     from gpt_from_scratch.models.gpt import GPTConfig as GPTConfig
-    from gpt_from_scratch.models.sampling import Sampling as Sampling
 else:
     _MODULES = {
         "GPT": "gpt",
         "GPTConfig": "gpt",
-        "Sampling": "sampling",
-        "generate": "generation",
-        "stream": "generation",
+        "Sampling": "generation.sampling",
+        "generate": "generation.engine",
+        "stream": "generation.engine",
     }
 
     def __getattr__(name: str) -> Any:

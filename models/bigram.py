@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from gpt_from_scratch.kernels.ops.attention import attention
 from gpt_from_scratch.kernels.ops.layer_norm import layer_norm
-from gpt_from_scratch.models.sampling import NonFiniteLogitsError
-from gpt_from_scratch.support.settings import Blocks, Many, check_settings
+from gpt_from_scratch.models.generation.sampling import NonFiniteLogitsError
+from gpt_from_scratch.support.command_line.settings import Blocks, Many, check_settings
 
 Stage = Literal[
     "bigram", "position", "head", "multi-head", "feed-forward", "blocks", "residual", "layernorm", "dropout"

@@ -23,14 +23,14 @@ from gpt_from_scratch.kernels.ops.layer_norm import layer_norm
 from gpt_from_scratch.kernels.ops.linear_cross_entropy import linear_cross_entropy
 from gpt_from_scratch.kernels.padding import logits
 from gpt_from_scratch.kernels.registry import load_ops
-from gpt_from_scratch.models.embedding import Embedding
-from gpt_from_scratch.models.ngrams import NgramEmbedding
-from gpt_from_scratch.models.pointwise import relu_squared, rms_norm, rotate
+from gpt_from_scratch.models.layers.embedding import Embedding
+from gpt_from_scratch.models.layers.ngram_embedding import NgramEmbedding
+from gpt_from_scratch.models.layers.rotary_norm_relu2 import relu_squared, rms_norm, rotate
+from gpt_from_scratch.support.command_line.settings import Blocks, Many, check_settings
 from gpt_from_scratch.support.devices import accelerator
-from gpt_from_scratch.support.settings import Blocks, Many, check_settings
 
 if TYPE_CHECKING:
-    from gpt_from_scratch.models.cache import KVCache
+    from gpt_from_scratch.models.generation.kv_cache import KVCache
 
 
 @dataclass(frozen=True)
@@ -336,13 +336,13 @@ class GPT(nn.Module):
         Raises:
             FileNotFoundError, ValueError: what is missing, damaged or not a GPT-2, by file and field.
         """
-        from gpt_from_scratch.models import pretrained
+        from gpt_from_scratch.models.interchange import pretrained
 
         return pretrained.load(name)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors: GPT-2's format if the architecture is exactly GPT-2's, else our own."""
-        from gpt_from_scratch.models import pretrained
+        from gpt_from_scratch.models.interchange import pretrained
 
         pretrained.save(self, Path(folder))
 

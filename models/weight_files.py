@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gpt_from_scratch.support.described import shown
-from gpt_from_scratch.support.files import retried, write_whole
+from gpt_from_scratch.support.command_line.described import shown
+from gpt_from_scratch.support.storage.files import retried, write_whole
 
 CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE = "config.json", "model.safetensors", "model.safetensors.index.json"
 FLOATS = ("F64", "F32", "F16", "BF16")

@@ -22,7 +22,7 @@ import io
 import matplotlib.pyplot as plt
 import torch
 
-from gpt_from_scratch.models.dictionary_learning import KSVDConfig
+from gpt_from_scratch.models.dictionary.ksvd import KSVDConfig
 from gpt_from_scratch.training.train_dictionary import DictionaryConfig, draw, learn
 
 torch.set_num_threads(1)

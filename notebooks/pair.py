@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gpt_from_scratch.support.files import write_text
+from gpt_from_scratch.support.storage.files import write_text
 
 FOLDER = Path(__file__).parent
 

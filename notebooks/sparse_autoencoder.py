@@ -21,9 +21,9 @@ QUICK = bool(os.environ.get("NOTEBOOK_QUICK"))  # a reduced size, for tests
 import matplotlib.pyplot as plt
 import torch
 
-from gpt_from_scratch.models.dictionary_matching import cosines, mean_max_cosine
-from gpt_from_scratch.models.dictionary_synthetic import add_noise, random_dictionary, sparse_codes
-from gpt_from_scratch.models.sparse_autoencoder import SparseAutoencoderConfig, learn_features, measure
+from gpt_from_scratch.models.dictionary.matching import cosines, mean_max_cosine
+from gpt_from_scratch.models.dictionary.sparse_autoencoder import SparseAutoencoderConfig, learn_features, measure
+from gpt_from_scratch.models.dictionary.synthetic import add_noise, random_dictionary, sparse_codes
 
 torch.set_num_threads(1)
 generator = torch.Generator().manual_seed(0)

@@ -75,7 +75,9 @@ TARGETS = {
         "test,bench",
         ("python", "-m", "pytest", "benchmarks", "--benchmark-only"),
     ),
-    "gallery": Target("draw the README's pictures again, from real runs", "test", ("python", "benchmarks/gallery.py")),
+    "gallery": Target(
+        "draw the README's pictures again, from real runs", "test", ("python", "benchmarks/pictures/gallery.py")
+    ),
     "setup": Target("only make .venv, with all that the tests need too", "test"),
     "run": Target("any command inside .venv: run -- python -m gpt_from_scratch.kernels", ""),
     "clean": Target("remove .venv and every cache; runs/ and data/ stay", ""),

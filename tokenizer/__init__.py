@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer as BytePairEncodingTokenizer
+    from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer as BytePairEncodingTokenizer
     from gpt_from_scratch.tokenizer.character import CharacterTokenizer as CharacterTokenizer
     from gpt_from_scratch.tokenizer.course import BytePairEncodingWordTokenizer as BytePairEncodingWordTokenizer
     from gpt_from_scratch.tokenizer.course import RegexSplitPatterns as RegexSplitPatterns
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer as TiktokenTokenizer
 else:
     _MODULES = {
-        "BytePairEncodingTokenizer": "byte_pair_encoding",
+        "BytePairEncodingTokenizer": "bpe.tokenizer",
         "BytePairEncodingWordTokenizer": "course",
         "CharacterTokenizer": "character",
         "RegexSplitPatterns": "course",

@@ -12,18 +12,18 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from gpt_from_scratch.support.arguments import subcommand
-from gpt_from_scratch.support.files import require_place
-from gpt_from_scratch.support.streams import surviving
+from gpt_from_scratch.support.command_line.arguments import subcommand
+from gpt_from_scratch.support.command_line.streams import surviving
+from gpt_from_scratch.support.storage.files import require_place
 from gpt_from_scratch.support.visible import visible
-from gpt_from_scratch.tokenizer.byte_pair_encoding import SHARD_TOKENS, BytePairEncodingTokenizer
+from gpt_from_scratch.tokenizer.bpe.large_files import read_texts
+from gpt_from_scratch.tokenizer.bpe.reference import TieBreak
+from gpt_from_scratch.tokenizer.bpe.tokenizer import SHARD_TOKENS, BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.formats.gpt2_files import write_gpt2
 from gpt_from_scratch.tokenizer.formats.hugging_face import write_hugging_face
 from gpt_from_scratch.tokenizer.formats.opening import open_tokenizer
 from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import write_ranks
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer
-from gpt_from_scratch.tokenizer.reference import TieBreak
-from gpt_from_scratch.tokenizer.shards import read_texts
 from gpt_from_scratch.tokenizer.views.page import write_token_page
 from gpt_from_scratch.tokenizer.views.terminal import show_token_mapping, shown
 from gpt_from_scratch.tokenizer.views.tokens import token_bytes

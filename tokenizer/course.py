@@ -6,9 +6,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
-from gpt_from_scratch.tokenizer.patterns import PATTERNS
+from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.special_tokens import SpecialTokens
+from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS
 
 
 class RegexSplitPatterns:

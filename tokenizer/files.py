@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gpt_from_scratch.support.files import write_text
+from gpt_from_scratch.support.storage.files import write_text
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
 TOKENIZER_FILE = "gpt_tokenizer.json"
@@ -101,7 +101,7 @@ def load_tokenizer(path: Path | str) -> Tokenizer:
 
         return CharacterTokenizer.from_content(content, path)
     if kind == "byte_pair_encoding":
-        from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+        from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 
         return BytePairEncodingTokenizer.from_content(content, path)
     if kind == "tiktoken":

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import UInt
 
-from gpt_from_scratch.support.downloads import reason
-from gpt_from_scratch.support.invocation import how_to_install
-from gpt_from_scratch.tokenizer.coverage import covers_every_text
+from gpt_from_scratch.support.command_line.invocation import how_to_install
+from gpt_from_scratch.support.storage.downloads import reason
 from gpt_from_scratch.tokenizer.encoding_methods import EncodingMethods
 from gpt_from_scratch.tokenizer.fields import Node, named
 from gpt_from_scratch.tokenizer.files import fingerprint, read_content, write_tokenizer
-from gpt_from_scratch.tokenizer.pattern_parser import UnsupportedPatternError, parse
 from gpt_from_scratch.tokenizer.protocol import (
     END_OF_TEXT,
     NoEndOfTextError,
@@ -27,6 +25,8 @@ from gpt_from_scratch.tokenizer.protocol import (
     well_formed,
 )
 from gpt_from_scratch.tokenizer.special_tokens import Choice
+from gpt_from_scratch.tokenizer.splitting.coverage import covers_every_text
+from gpt_from_scratch.tokenizer.splitting.pattern_parser import UnsupportedPatternError, parse
 
 if TYPE_CHECKING:
     import tiktoken

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gpt_from_scratch.training.api import train as train
     from gpt_from_scratch.training.config import TrainConfig as TrainConfig
-    from gpt_from_scratch.training.presets import PRESETS as PRESETS
+    from gpt_from_scratch.training.run.presets import PRESETS as PRESETS
 else:
     _MODULES = {
-        "PRESETS": "presets",
+        "PRESETS": "run.presets",
         "TrainConfig": "config",
         "train": "api",
     }

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from gpt_from_scratch.training.cli import Command
 from gpt_from_scratch.training.config import TrainConfig
-from gpt_from_scratch.training.distributed import ONE_RANK
-from gpt_from_scratch.training.start import prepared
+from gpt_from_scratch.training.ranks.process_group import ONE_RANK
+from gpt_from_scratch.training.run.command_line import Command
+from gpt_from_scratch.training.run.session import prepared
 
 
 def train(config: TrainConfig, *, resume: Path | str | None = None) -> Path:

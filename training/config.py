@@ -11,11 +11,11 @@ import torch
 import tyro
 
 from gpt_from_scratch.models.gpt import GPTConfig
-from gpt_from_scratch.support.described import build
-from gpt_from_scratch.support.settings import Many, OrNever, check_settings
-from gpt_from_scratch.training.loggers import names_in
-from gpt_from_scratch.training.optimizers import OptimizerConfig
-from gpt_from_scratch.training.schedule import ScheduleConfig
+from gpt_from_scratch.support.command_line.described import build
+from gpt_from_scratch.support.command_line.settings import Many, OrNever, check_settings
+from gpt_from_scratch.training.metrics.loggers import names_in
+from gpt_from_scratch.training.optim.optimizers import OptimizerConfig
+from gpt_from_scratch.training.optim.schedule import ScheduleConfig
 
 DETERMINISTIC_PARTS = 8
 """Micro-batches into which --parallel deterministic cuts a batch that 8 divides, unless told otherwise: for up to 8 ranks."""

@@ -6,7 +6,7 @@ One square a head, a layer a row: how much each token (down) takes from each tok
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
-    from gpt_from_scratch.support.command import run_command
+    from gpt_from_scratch.support.command_line.command import run_command
 
     run_command("draw_attention", "gpt_from_scratch.training.draw_attention:main")
 
@@ -23,8 +23,8 @@ from torch import Tensor
 
 from gpt_from_scratch.models.attention_maps import attention_maps
 from gpt_from_scratch.models.checkpoints.opening import open_model
-from gpt_from_scratch.support.arguments import settings
-from gpt_from_scratch.support.files import ensure_folder, write_bytes
+from gpt_from_scratch.support.command_line.arguments import settings
+from gpt_from_scratch.support.storage.files import ensure_folder, write_bytes
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.training.drawing import outside, plain_text, png
 from gpt_from_scratch.training.generate import beginning, learned_documents

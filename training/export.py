@@ -10,7 +10,7 @@ the checkpoint's manifest. --out is a new folder; nothing is ever written into o
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
-    from gpt_from_scratch.support.command import run_command
+    from gpt_from_scratch.support.command_line.command import run_command
 
     run_command("export", "gpt_from_scratch.training.export:main")
 
@@ -24,17 +24,17 @@ from typing import Annotated, Literal
 
 import tyro
 
-from gpt_from_scratch.models import hugging_face
 from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER, step_of
 from gpt_from_scratch.models.checkpoints.finding import CHECKPOINTS
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
-from gpt_from_scratch.models.gguf_file import GGUF_FILE, Precision, write_gguf
-from gpt_from_scratch.support.arguments import settings
-from gpt_from_scratch.support.files import ensure_folder, remove, rename, sync_folder
+from gpt_from_scratch.models.interchange import hugging_face
+from gpt_from_scratch.models.interchange.gguf_file import GGUF_FILE, Precision, write_gguf
+from gpt_from_scratch.support.command_line.arguments import settings
+from gpt_from_scratch.support.storage.files import ensure_folder, remove, rename, sync_folder
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.formats.tiktoken_folder import write_tiktoken_folder
-from gpt_from_scratch.training.model_card import LICENCE, UNKNOWN, model_card
-from gpt_from_scratch.training.report_data import METRICS_FILE, Run, read_run
+from gpt_from_scratch.training.report.model_card import LICENCE, UNKNOWN, model_card
+from gpt_from_scratch.training.report.run_data import METRICS_FILE, Run, read_run
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ end-of-text token or after --max-new-tokens. What a model writes is not ours: it
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
-    from gpt_from_scratch.support.command import run_command
+    from gpt_from_scratch.support.command_line.command import run_command
 
     run_command("generate", "gpt_from_scratch.training.generate:main")
 
@@ -26,12 +26,12 @@ import tyro
 from gpt_from_scratch.kernels.registry import resolve, use_backend
 from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER, STATE_FILE
 from gpt_from_scratch.models.checkpoints.opening import open_model
-from gpt_from_scratch.models.generation import Sampling, stream
+from gpt_from_scratch.models.generation.engine import Sampling, stream
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.weight_files import read_json
-from gpt_from_scratch.support.arguments import settings
+from gpt_from_scratch.support.command_line.arguments import settings
+from gpt_from_scratch.support.command_line.settings import Many, check_settings
 from gpt_from_scratch.support.devices import choose_device
-from gpt_from_scratch.support.settings import Many, check_settings
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
 

@@ -5,7 +5,7 @@ gpt train --nproc 8 --max-restarts 3 ...    # eight on this machine, started aga
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
-    from gpt_from_scratch.support.command import run_command
+    from gpt_from_scratch.support.command_line.command import run_command
 
     run_command("train_gpt2", "gpt_from_scratch.training.launch:rank")
 
@@ -21,7 +21,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from gpt_from_scratch.support.command import MISTAKE, complain, ending_at_once
+from gpt_from_scratch.support.command_line.command import MISTAKE, complain, ending_at_once
 from gpt_from_scratch.support.torchrun import SAVED_RANKS
 
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
@@ -47,7 +47,7 @@ def main(words: Sequence[str]) -> int:
 
 def with_backend(words: Sequence[str]) -> list[str]:
     """The words, with `--backend fastest` for a new run of a preset that a CPU is meant for, unless they name another."""
-    from gpt_from_scratch.training.presets import DEFAULT, FOR_A_CPU
+    from gpt_from_scratch.training.run.presets import DEFAULT, FOR_A_CPU
 
     preset = words[0] if words and not words[0].startswith("-") else DEFAULT
     decided = any(word.partition("=")[0] in ("--backend", "--resume", "--config") for word in words)
@@ -110,7 +110,7 @@ def _is_ignored(name: str) -> bool:
 
 def bench(words: Sequence[str]) -> int:
     """The kernels' benchmarks: pytest-benchmark over benchmarks/, in a clone."""
-    from gpt_from_scratch.support.invocation import ROOT, how_to_install
+    from gpt_from_scratch.support.command_line.invocation import ROOT, how_to_install
 
     missing = [name for name in ("pytest", "pytest_benchmark") if importlib.util.find_spec(name) is None]
     if missing:

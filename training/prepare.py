@@ -10,7 +10,7 @@ and fineweb-edu, which are streamed from the Hugging Face hub. Then train on it:
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
-    from gpt_from_scratch.support.command import run_command
+    from gpt_from_scratch.support.command_line.command import run_command
 
     run_command("prepare", "gpt_from_scratch.training.prepare:main")
 
@@ -30,20 +30,20 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from gpt_from_scratch.support.arguments import EMPTY_PATH, settings
-from gpt_from_scratch.support.files import ensure_folder, remove, write_text
-from gpt_from_scratch.support.invocation import gpt
-from gpt_from_scratch.support.lock import LOCK_FILE, locked
-from gpt_from_scratch.support.settings import Many, Threads, check_settings
-from gpt_from_scratch.support.streams import surviving
+from gpt_from_scratch.support.command_line.arguments import EMPTY_PATH, settings
+from gpt_from_scratch.support.command_line.invocation import gpt
+from gpt_from_scratch.support.command_line.settings import Many, Threads, check_settings
+from gpt_from_scratch.support.command_line.streams import surviving
+from gpt_from_scratch.support.storage.files import ensure_folder, remove, write_text
+from gpt_from_scratch.support.storage.lock import LOCK_FILE, locked
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer, read_json
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer, id_dtype
-from gpt_from_scratch.training.data.folder import data_folder
+from gpt_from_scratch.training.data.data_folder import data_folder
+from gpt_from_scratch.training.data.prepare_workers import RECORDS, Job, tokenize
 from gpt_from_scratch.training.data.shards import INDEX_FILE, Index, damage, read_index, write_index
-from gpt_from_scratch.training.data.source_files import KnownFiles
-from gpt_from_scratch.training.data.sources import HUB, SPLITS, STORIES, Document, Source, open_source
-from gpt_from_scratch.training.data.tokenizing import RECORDS, Job, tokenize
+from gpt_from_scratch.training.data.sources.documents import HUB, SPLITS, STORIES, Document, Source, open_source
+from gpt_from_scratch.training.data.sources.files import KnownFiles
 
 LEARN_FROM = 20_000_000  # characters that a byte pair encoding is learned from
 
@@ -244,7 +244,7 @@ def _make_tokenizer(config: PrepareConfig, source: Source, n_pieces: int) -> Tok
         from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 
         return CharacterTokenizer.from_text("".join({character for made in documents for character in set(made.text)}))
-    from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+    from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 
     taken, length = [], 0
     for document in documents:

@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from gpt_from_scratch.support.files import ensure_folder, new_folder, require_folder
-from gpt_from_scratch.support.lock import LOCK_FILE, locked
+from gpt_from_scratch.support.storage.files import ensure_folder, new_folder, require_folder
+from gpt_from_scratch.support.storage.lock import LOCK_FILE, locked
 
 RUNS = Path("runs")
 """Where results go that nobody has named a place for."""

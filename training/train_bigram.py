@@ -11,7 +11,7 @@ windows of the context's size. The weights of the best evaluation are kept, and 
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
-    from gpt_from_scratch.support.command import run_command
+    from gpt_from_scratch.support.command_line.command import run_command
 
     run_command("train_bigram", "gpt_from_scratch.training.train_bigram:main")
 
@@ -31,17 +31,17 @@ from torch import Tensor
 
 from gpt_from_scratch.kernels.registry import use_backend
 from gpt_from_scratch.models.bigram import ADDS, STAGES, Stage
-from gpt_from_scratch.models.sampling import NonFiniteLogitsError
-from gpt_from_scratch.support.arguments import ArgumentParser, settings
-from gpt_from_scratch.support.files import write_bytes, write_text
-from gpt_from_scratch.support.json_text import json_text
-from gpt_from_scratch.support.streams import surviving
+from gpt_from_scratch.models.generation.sampling import NonFiniteLogitsError
+from gpt_from_scratch.support.command_line.arguments import ArgumentParser, settings
+from gpt_from_scratch.support.command_line.streams import surviving
+from gpt_from_scratch.support.storage.files import write_bytes, write_text
+from gpt_from_scratch.support.storage.json_text import json_text
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
-from gpt_from_scratch.training.bigram_figures import draw_curves, draw_ladder
-from gpt_from_scratch.training.bigram_loop import PRESETS, BigramTraining, Evaluation, Trained, train
-from gpt_from_scratch.training.data.shakespeare import tiny_shakespeare
-from gpt_from_scratch.training.data.text import read_texts, split_texts
+from gpt_from_scratch.training.bigram.figures import draw_curves, draw_ladder
+from gpt_from_scratch.training.bigram.loop import PRESETS, BigramTraining, Evaluation, Trained, train
+from gpt_from_scratch.training.data.sources.shakespeare import tiny_shakespeare
+from gpt_from_scratch.training.data.sources.text import read_texts, split_texts
 from gpt_from_scratch.training.results_folder import own_place, results_folder
 
 

@@ -10,7 +10,7 @@ nearly all variance can be explained while most atoms are wrong.
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
-    from gpt_from_scratch.support.command import run_command
+    from gpt_from_scratch.support.command_line.command import run_command
 
     run_command("train_dictionary", "gpt_from_scratch.training.train_dictionary:main")
 
@@ -28,14 +28,14 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from gpt_from_scratch.models.dictionary_learning import KSVDConfig, learn_dictionary, sparse_encode
-from gpt_from_scratch.models.dictionary_matching import RECOVERED, match_atoms, mean_max_cosine, variance_explained
-from gpt_from_scratch.models.dictionary_synthetic import SHAPES, SIDE, add_noise, image_dictionary, sparse_codes
-from gpt_from_scratch.support.arguments import settings
-from gpt_from_scratch.support.files import write_bytes, write_text
-from gpt_from_scratch.support.json_text import json_text
-from gpt_from_scratch.support.settings import Many, Threads, check_settings
-from gpt_from_scratch.support.streams import surviving
+from gpt_from_scratch.models.dictionary.ksvd import KSVDConfig, learn_dictionary, sparse_encode
+from gpt_from_scratch.models.dictionary.matching import RECOVERED, match_atoms, mean_max_cosine, variance_explained
+from gpt_from_scratch.models.dictionary.synthetic import SHAPES, SIDE, add_noise, image_dictionary, sparse_codes
+from gpt_from_scratch.support.command_line.arguments import settings
+from gpt_from_scratch.support.command_line.settings import Many, Threads, check_settings
+from gpt_from_scratch.support.command_line.streams import surviving
+from gpt_from_scratch.support.storage.files import write_bytes, write_text
+from gpt_from_scratch.support.storage.json_text import json_text
 from gpt_from_scratch.training.drawing import plain_text, png
 from gpt_from_scratch.training.results_folder import own_place, results_folder
 

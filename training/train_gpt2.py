@@ -28,7 +28,7 @@ SIGHUP, SIGINT, SIGQUIT, SIGTERM without saving: before the first step was done,
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
-    from gpt_from_scratch.support.command import run_command
+    from gpt_from_scratch.support.command_line.command import run_command
 
     run_command("train_gpt2", "gpt_from_scratch.training.train_gpt2:process")
 
@@ -39,17 +39,17 @@ import signal
 import sys
 from contextlib import ExitStack, suppress
 
-from gpt_from_scratch.support.command import MISTAKE, MISTAKES, complain, in_words
-from gpt_from_scratch.support.streams import surviving
+from gpt_from_scratch.support.command_line.command import MISTAKE, MISTAKES, complain, in_words
+from gpt_from_scratch.support.command_line.streams import surviving
 from gpt_from_scratch.support.torchrun import first_to_say, report_failure
 from gpt_from_scratch.training.checkpoints import NonFiniteError, UnsavedError
-from gpt_from_scratch.training.cli import parse
-from gpt_from_scratch.training.distributed import Ranks, ranks_from_environment
-from gpt_from_scratch.training.loop import TooManySkippedStepsError
-from gpt_from_scratch.training.meeting import AbsentRanksError
-from gpt_from_scratch.training.peers import PeerLostError
-from gpt_from_scratch.training.start import prepared
-from gpt_from_scratch.training.stopping import Stopped
+from gpt_from_scratch.training.ranks.heartbeat import PeerLostError
+from gpt_from_scratch.training.ranks.process_group import Ranks, ranks_from_environment
+from gpt_from_scratch.training.ranks.rendezvous import AbsentRanksError
+from gpt_from_scratch.training.run.command_line import parse
+from gpt_from_scratch.training.run.session import prepared
+from gpt_from_scratch.training.run.stop_signals import Stopped
+from gpt_from_scratch.training.run.trainer import TooManySkippedStepsError
 
 EXIT_USER_ERROR, EXIT_NOT_FINITE, EXIT_PEER_LOST, EXIT_STOPPED_WITH_OTHERS, EXIT_UNSAVED = MISTAKE, 3, 4, 5, 6
 

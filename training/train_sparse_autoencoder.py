@@ -11,7 +11,7 @@ of them is held out, and every figure is measured there. features.html shows wha
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
-    from gpt_from_scratch.support.command import run_command
+    from gpt_from_scratch.support.command_line.command import run_command
 
     run_command("train_sparse_autoencoder", "gpt_from_scratch.training.train_sparse_autoencoder:main")
 
@@ -31,35 +31,35 @@ from torch import Tensor
 
 from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER
 from gpt_from_scratch.models.checkpoints.opening import open_model
-from gpt_from_scratch.models.dictionary_matching import match_atoms, mean_max_cosine
-from gpt_from_scratch.models.dictionary_synthetic import add_noise, random_dictionary, sparse_codes
-from gpt_from_scratch.models.gpt import GPT
-from gpt_from_scratch.models.sparse_autoencoder import (
+from gpt_from_scratch.models.dictionary.gpt_sites import collect, splice
+from gpt_from_scratch.models.dictionary.matching import match_atoms, mean_max_cosine
+from gpt_from_scratch.models.dictionary.sparse_autoencoder import (
     SparseAutoencoder,
     SparseAutoencoderConfig,
     learn_features,
     measure,
 )
-from gpt_from_scratch.models.sparse_autoencoder_files import (
+from gpt_from_scratch.models.dictionary.sparse_autoencoder_files import (
     AUTOENCODER_FILE,
     Origin,
     load_autoencoder,
     save_autoencoder,
     weights_sha256,
 )
-from gpt_from_scratch.models.sparse_autoencoder_sites import collect, splice
-from gpt_from_scratch.support.arguments import settings
-from gpt_from_scratch.support.files import write_bytes, write_text
-from gpt_from_scratch.support.json_text import json_text
-from gpt_from_scratch.support.settings import Many, Threads, check_settings
-from gpt_from_scratch.support.streams import surviving
-from gpt_from_scratch.training.data.text import read_texts
-from gpt_from_scratch.training.feature_map import Method, require
+from gpt_from_scratch.models.dictionary.synthetic import add_noise, random_dictionary, sparse_codes
+from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.support.command_line.arguments import settings
+from gpt_from_scratch.support.command_line.settings import Many, Threads, check_settings
+from gpt_from_scratch.support.command_line.streams import surviving
+from gpt_from_scratch.support.storage.files import write_bytes, write_text
+from gpt_from_scratch.support.storage.json_text import json_text
+from gpt_from_scratch.training.data.run_texts import Texts, split_sequences, texts_of_run
+from gpt_from_scratch.training.data.run_texts import sequences as sequences
+from gpt_from_scratch.training.data.sources.text import read_texts
+from gpt_from_scratch.training.features.curve import Point, as_json, curve, draw_curve
+from gpt_from_scratch.training.features.map import Method, require
+from gpt_from_scratch.training.features.page import feature_page
 from gpt_from_scratch.training.results_folder import own_place, results_folder
-from gpt_from_scratch.training.run_texts import Texts, split_sequences, texts_of_run
-from gpt_from_scratch.training.run_texts import sequences as sequences
-from gpt_from_scratch.training.sparse_autoencoder_curve import Point, as_json, curve, draw_curve
-from gpt_from_scratch.training.sparse_autoencoder_page import feature_page
 
 N_TRUE, WIDTH, MIXED = 128, 64, (1, 5)
 """The known dictionary: its features, their dimensions, and how many are in one signal."""

@@ -9,11 +9,11 @@ visualization.plot_heatmap(df)
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from gpt_from_scratch.evals import results
-from gpt_from_scratch.evals.prompts import Asked
-from gpt_from_scratch.evals.provider import Provider
-from gpt_from_scratch.evals.samples import EvalResult
-from gpt_from_scratch.evals.scorers import Scorer
+from gpt_from_scratch.evals.answers.scorers import Scorer
+from gpt_from_scratch.evals.protocol.prompts import Asked
+from gpt_from_scratch.evals.protocol.provider import Provider
+from gpt_from_scratch.evals.protocol.samples import EvalResult
+from gpt_from_scratch.evals.results import results
 from gpt_from_scratch.evals.task import run_task
 from gpt_from_scratch.evals.tasks.arithmetic import NAMES, arithmetic
 

@@ -7,8 +7,8 @@ import random
 from collections.abc import Iterator
 
 from gpt_from_scratch.evals.arithmetic_eval.expressions import ExpressionError, evaluate
-from gpt_from_scratch.evals.messages import Message
-from gpt_from_scratch.evals.samples import QA
+from gpt_from_scratch.evals.protocol.messages import Message
+from gpt_from_scratch.evals.protocol.samples import QA
 
 logger = logging.getLogger(__name__)
 

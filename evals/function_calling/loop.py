@@ -4,8 +4,8 @@ import abc
 from collections.abc import Sequence
 from typing import Any
 
-from gpt_from_scratch.evals.messages import Call, GetTextResponse, Request, Response, Usage, asks_for_probs
-from gpt_from_scratch.evals.provider import Provider, ProviderError
+from gpt_from_scratch.evals.protocol.messages import Call, GetTextResponse, Request, Response, Usage, asks_for_probs
+from gpt_from_scratch.evals.protocol.provider import Provider, ProviderError
 from gpt_from_scratch.evals.providers.replies import Reply, ToolCall
 
 PREFIX = "function-calling-"

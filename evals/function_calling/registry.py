@@ -7,10 +7,10 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
-from gpt_from_scratch.evals.deadline import TookTooLongError, bound_of, within
 from gpt_from_scratch.evals.function_calling.results import ResultTooLargeError, as_text, failure_as_text
 from gpt_from_scratch.evals.function_calling.strict_schema import Dialect
 from gpt_from_scratch.evals.function_calling.tools import FunctionTool, Strict, ToolSchema, UnsupportedToolError
+from gpt_from_scratch.evals.protocol.deadline import TookTooLongError, bound_of, within
 
 __all__ = [
     "ArgumentsNotJSONError",

@@ -14,7 +14,7 @@ from typing import Any
 import pydantic
 import pydantic_core
 
-from gpt_from_scratch.evals.messages import without_surrogates
+from gpt_from_scratch.evals.protocol.messages import without_surrogates
 
 MOST_DEPTH = 100
 LEAST_OF_A_FAILURE = 400

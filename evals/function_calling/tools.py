@@ -18,9 +18,9 @@ from pydantic import ConfigDict, Field
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, PydanticJsonSchemaWarning
 
-from gpt_from_scratch.evals.deadline import bound_of
 from gpt_from_scratch.evals.function_calling.strict_schema import Dialect, NotExpressible, to_strict
-from gpt_from_scratch.evals.messages import without_surrogates
+from gpt_from_scratch.evals.protocol.deadline import bound_of
+from gpt_from_scratch.evals.protocol.messages import without_surrogates
 
 Strict = bool | Literal["auto"]
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")

@@ -22,7 +22,7 @@ from inspect_ai.tool import ToolChoice, ToolInfo  # type: ignore[import-not-foun
 
 from gpt_from_scratch.evals.providers.shared_engine import SharedEngine
 from gpt_from_scratch.models.checkpoints.opening import open_model
-from gpt_from_scratch.models.sampling import RequestSeeds, Sampling
+from gpt_from_scratch.models.generation.sampling import RequestSeeds, Sampling
 
 logger = logging.getLogger(__name__)
 

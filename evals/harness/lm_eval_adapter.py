@@ -16,12 +16,12 @@ from lm_eval.api.model import TemplateLM  # type: ignore[import-not-found, unuse
 from lm_eval.api.registry import register_model  # type: ignore[import-not-found, unused-ignore]
 from lm_eval.models.utils import normalize_gen_kwargs  # type: ignore[import-not-found, unused-ignore]
 
-from gpt_from_scratch.evals.lm.bits_per_byte import rolling
-from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
-from gpt_from_scratch.evals.lm.completion import complete
-from gpt_from_scratch.evals.lm.loglikelihood import BATCH_TOKENS, Continuation, encode_pair, loglikelihoods
+from gpt_from_scratch.evals.scoring.bits_per_byte import rolling
+from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
+from gpt_from_scratch.evals.scoring.completion import complete
+from gpt_from_scratch.evals.scoring.loglikelihood import BATCH_TOKENS, Continuation, encode_pair, loglikelihoods
 from gpt_from_scratch.models.checkpoints.opening import open_model
-from gpt_from_scratch.models.sampling import RequestSeeds, Sampling
+from gpt_from_scratch.models.generation.sampling import RequestSeeds, Sampling
 
 CERTAIN = 0.0, True
 """What an empty continuation scores."""

@@ -4,7 +4,7 @@ import collections
 import re
 from typing import Any
 
-from gpt_from_scratch.evals.messages import (
+from gpt_from_scratch.evals.protocol.messages import (
     Call,
     GetProbsResponse,
     GetTextResponse,
@@ -14,7 +14,7 @@ from gpt_from_scratch.evals.messages import (
     Usage,
     asks_for_probs,
 )
-from gpt_from_scratch.evals.provider import ProviderError
+from gpt_from_scratch.evals.protocol.provider import ProviderError
 from gpt_from_scratch.evals.providers.replies import Reply, anthropic_reply
 from gpt_from_scratch.evals.providers.vendor import VendorProvider, as_dicts, call_of, split_system
 

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpt_from_scratch.evals.messages import (
+from gpt_from_scratch.evals.protocol.messages import (
     Call,
     GetProbsResponse,
     GetTextResponse,
@@ -17,12 +17,12 @@ from gpt_from_scratch.evals.messages import (
     Usage,
     asks_for_probs,
 )
-from gpt_from_scratch.evals.provider import ProviderError
+from gpt_from_scratch.evals.protocol.provider import ProviderError
 
 if TYPE_CHECKING:
-    from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
     from gpt_from_scratch.evals.providers.shared_engine import SharedEngine
-    from gpt_from_scratch.models.sampling import RequestSeeds
+    from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
+    from gpt_from_scratch.models.generation.sampling import RequestSeeds
 
 PREFIX = "local/"
 
@@ -63,7 +63,7 @@ class LocalCheckpointProvider:
 
     @functools.cached_property
     def _seeds(self) -> "RequestSeeds":
-        from gpt_from_scratch.models.sampling import RequestSeeds
+        from gpt_from_scratch.models.generation.sampling import RequestSeeds
 
         return RequestSeeds(self._seed)
 
@@ -80,7 +80,7 @@ class LocalCheckpointProvider:
 
     def execute(self, model_id: str, request: Request) -> Response:
         """Text, or for a request for probabilities the `min_top_n` most likely next tokens."""
-        from gpt_from_scratch.models.sampling import Sampling
+        from gpt_from_scratch.models.generation.sampling import Sampling
 
         with self._lock:  # so that only one thread loads the model
             engine, seeds, tokenizer = self._engine, self._seeds, self.checkpoint.tokenizer

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from gpt_from_scratch.evals.messages import (
+from gpt_from_scratch.evals.protocol.messages import (
     Call,
     GetProbsResponse,
     GetTextResponse,
@@ -13,8 +13,8 @@ from gpt_from_scratch.evals.messages import (
     Usage,
     asks_for_probs,
 )
-from gpt_from_scratch.evals.pricing import estimated_tokens
-from gpt_from_scratch.evals.samples import AnySample, MCQuestion, Question
+from gpt_from_scratch.evals.protocol.pricing import estimated_tokens
+from gpt_from_scratch.evals.protocol.samples import AnySample, MCQuestion, Question
 
 
 class OfflineProvider:

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from gpt_from_scratch.evals.messages import (
+from gpt_from_scratch.evals.protocol.messages import (
     GetProbsResponse,
     GetTextResponse,
     Request,
@@ -11,10 +11,10 @@ from gpt_from_scratch.evals.messages import (
     TextOptions,
     asks_for_probs,
 )
-from gpt_from_scratch.evals.provider import ProviderError
+from gpt_from_scratch.evals.protocol.provider import ProviderError
 from gpt_from_scratch.evals.providers.replies import Reply, openai_reply
 from gpt_from_scratch.evals.providers.vendor import VendorProvider, as_dicts, call_of
-from gpt_from_scratch.support.invocation import how_to_install
+from gpt_from_scratch.support.command_line.invocation import how_to_install
 
 _OPENAI = re.compile(r"gpt-|chatgpt-|o\d|codex-|ft:")
 _REASONING = re.compile(r"(ft:)?(o\d|codex-|gpt-([5-9]|\d\d)(?!.*-chat))")

@@ -10,9 +10,9 @@ import json
 import math
 from typing import Any
 
-from gpt_from_scratch.evals.credentials import blank
-from gpt_from_scratch.evals.messages import Usage, without_surrogates
-from gpt_from_scratch.evals.provider import ProviderError
+from gpt_from_scratch.evals.protocol.credentials import blank
+from gpt_from_scratch.evals.protocol.messages import Usage, without_surrogates
+from gpt_from_scratch.evals.protocol.provider import ProviderError
 
 MOST_DEPTH = 64
 MOST_CALLS = 128

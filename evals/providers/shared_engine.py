@@ -5,9 +5,9 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
-from gpt_from_scratch.evals.lm.completion import Completion, TextStream
-from gpt_from_scratch.models.generation import Engine, Generated, Sampling
+from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
+from gpt_from_scratch.evals.scoring.completion import Completion, TextStream
+from gpt_from_scratch.models.generation.engine import Engine, Generated, Sampling
 
 
 @dataclass(eq=False)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeVar
 
-from gpt_from_scratch.evals.deadline import TookTooLongError, within
-from gpt_from_scratch.evals.provider import ProviderError
+from gpt_from_scratch.evals.protocol.deadline import TookTooLongError, within
+from gpt_from_scratch.evals.protocol.provider import ProviderError
 from gpt_from_scratch.evals.providers.replies import garbled
 
 T = TypeVar("T")

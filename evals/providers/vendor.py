@@ -10,13 +10,13 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, ClassVar
 
-from gpt_from_scratch.evals import credentials
-from gpt_from_scratch.evals.messages import Call, Message, Prompt
-from gpt_from_scratch.evals.provider import MissingKeyError, ProviderError
+from gpt_from_scratch.evals.protocol import credentials
+from gpt_from_scratch.evals.protocol.messages import Call, Message, Prompt
+from gpt_from_scratch.evals.protocol.provider import MissingKeyError, ProviderError
+from gpt_from_scratch.evals.protocol.retry import retry_after
 from gpt_from_scratch.evals.providers import transport
 from gpt_from_scratch.evals.providers.replies import Reply, garbled, read_json
-from gpt_from_scratch.evals.retry import retry_after
-from gpt_from_scratch.support.invocation import how_to_install
+from gpt_from_scratch.support.command_line.invocation import how_to_install
 
 RETRYABLE = {408, 409, 429}
 REFUSED = {400, 413, 422}

@@ -5,7 +5,7 @@ clients send as their API key.
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
-    from gpt_from_scratch.support.command import run_command
+    from gpt_from_scratch.support.command_line.command import run_command
 
     run_command("serve", "gpt_from_scratch.evals.serve.__main__:main")
 
@@ -19,9 +19,9 @@ import threading
 import webbrowser
 
 from gpt_from_scratch.evals.serve.limits import Limits
-from gpt_from_scratch.support.arguments import ArgumentParser, a_number, a_path
-from gpt_from_scratch.support.invocation import how_to_install
-from gpt_from_scratch.support.streams import surviving
+from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_number, a_path
+from gpt_from_scratch.support.command_line.invocation import how_to_install
+from gpt_from_scratch.support.command_line.streams import surviving
 
 TOKEN_VARIABLE = "GPT_SERVE_TOKEN"
 SPARE_FILES = 1 << 16  # connections are files, and the usual limit of 1,024 is soon reached

@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
-from gpt_from_scratch.evals.lm.completion import TextStream
+from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
+from gpt_from_scratch.evals.scoring.completion import TextStream
 from gpt_from_scratch.evals.serve.errors import RequestError
 from gpt_from_scratch.evals.serve.logprobs import chat_logprobs, completion_logprobs
 from gpt_from_scratch.evals.serve.parameters import Parameters
 from gpt_from_scratch.evals.serve.worker import Row, Worker
-from gpt_from_scratch.models.generation import Sampling, Scored
+from gpt_from_scratch.models.generation.engine import Sampling, Scored
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
 

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
-from gpt_from_scratch.evals.lm.completion import token_bytes
+from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
+from gpt_from_scratch.evals.scoring.completion import token_bytes
 from gpt_from_scratch.evals.serve import parameters as parse
 from gpt_from_scratch.evals.serve.answers import (
     Answer,

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from gpt_from_scratch.evals.lm.completion import token_bytes
-from gpt_from_scratch.models.generation import Scored
+from gpt_from_scratch.evals.scoring.completion import token_bytes
+from gpt_from_scratch.models.generation.engine import Scored
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
 

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 import torch
 
-from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
+from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.serve.errors import RequestError, overloaded
 from gpt_from_scratch.evals.serve.limits import Limits
-from gpt_from_scratch.models.generation import Engine, Generated, Sampling
-from gpt_from_scratch.models.turns import Line
+from gpt_from_scratch.models.generation.engine import Engine, Generated, Sampling
+from gpt_from_scratch.models.generation.turns import Line
 
 Result = TypeVar("Result")
 

@@ -3,10 +3,10 @@
 import io
 from typing import Literal
 
-from gpt_from_scratch.evals import results
 from gpt_from_scratch.evals.arithmetic_eval.sample_generation import create_samples
-from gpt_from_scratch.evals.prompts import PromptStyle
-from gpt_from_scratch.evals.samples import EvalResult
+from gpt_from_scratch.evals.protocol.prompts import PromptStyle
+from gpt_from_scratch.evals.protocol.samples import EvalResult
+from gpt_from_scratch.evals.results import results
 from gpt_from_scratch.evals.task import Figure, Task
 
 NAMES = {"relative": "numeric_close", "seed": "seed"}

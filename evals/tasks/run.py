@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gpt_from_scratch.evals.cache import content_hash
-from gpt_from_scratch.evals.lm.data import read_jsonl
-from gpt_from_scratch.evals.prompts import PromptStyle
-from gpt_from_scratch.evals.samples import QA, AnySample, MCQuestion
-from gpt_from_scratch.evals.scorers import SCORERS
+from gpt_from_scratch.evals.answers.scorers import SCORERS
+from gpt_from_scratch.evals.protocol.prompts import PromptStyle
+from gpt_from_scratch.evals.protocol.samples import QA, AnySample, MCQuestion
+from gpt_from_scratch.evals.results.answer_cache import content_hash
+from gpt_from_scratch.evals.scoring.data import read_jsonl
 from gpt_from_scratch.evals.task import Task
 
 QUESTION = ("question", "prompt", "input", "problem", "body")

@@ -19,7 +19,7 @@ from gpt_from_scratch.kernels.proof.machine_code import CHIPS, MachineCode, comp
 from gpt_from_scratch.kernels.proof.sources import source_hash
 from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.kernels.triton_tools.subjects import Subject
-from gpt_from_scratch.support.files import write_text
+from gpt_from_scratch.support.storage.files import write_text
 
 
 def everything(family: str) -> Iterator[Subject]:

@@ -1,7 +1,7 @@
 """Which block sizes, warps and pipeline stages each kernel is launched with: one fixed table, of lines that each op declares.
 
 Fixed, because ranks that tune apart sum in different orders and diverge (Megatron-LM#6966), and because a search costs
-minutes at every start. `python -m gpt_from_scratch.benchmarks.tune_kernels` searches on a GPU and prints lines in this
+minutes at every start. `python -m gpt_from_scratch.benchmarks.gpu.tune_kernels` searches on a GPU and prints lines in this
 table's form; $GPT_KERNEL_CONFIGS names a file of such lines, which then come first.
 
 A family stands for what its chips' memories allow: "sm_80" keeps to the 99 KiB of shared memory that an RTX 30, 40 or

@@ -18,12 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gpt_from_scratch.models import hugging_face, weight_files
+from gpt_from_scratch.models import weight_files
 from gpt_from_scratch.models.checkpoints.manifest import damage, files, seal
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.models.interchange import hugging_face
 from gpt_from_scratch.models.weight_files import CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE
-from gpt_from_scratch.support.described import value_of
-from gpt_from_scratch.support.files import sync_folder, write_text
+from gpt_from_scratch.support.command_line.described import value_of
+from gpt_from_scratch.support.storage.files import sync_folder, write_text
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 

@@ -14,8 +14,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from gpt_from_scratch.support.described import shown
-from gpt_from_scratch.support.files import retried, sha256, write_bytes
+from gpt_from_scratch.support.command_line.described import shown
+from gpt_from_scratch.support.storage.files import retried, sha256, write_bytes
 
 MANIFEST_FILE = "manifest.json"
 FORMAT = "gpt_from_scratch checkpoint"

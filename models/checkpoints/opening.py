@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpt_from_scratch.models import pretrained
 from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER
 from gpt_from_scratch.models.checkpoints.finding import CHECKPOINTS, LOOKS, find_model
 from gpt_from_scratch.models.gpt import GPT, GPT2_SIZES
+from gpt_from_scratch.models.interchange import pretrained
 from gpt_from_scratch.support.devices import choose_device
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
 from gpt_from_scratch.tokenizer.protocol import Tokenizer

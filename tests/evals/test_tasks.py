@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt_from_scratch.evals import __main__, tasks
-from gpt_from_scratch.evals.samples import QA, MCQuestion
+from gpt_from_scratch.evals.protocol.samples import QA, MCQuestion
 from gpt_from_scratch.evals.task import task_function, task_names
 from gpt_from_scratch.evals.tasks.run import run, sample_of
 
 OWN = '''
 """Capitals of the world."""
 
-from gpt_from_scratch.evals.samples import QA
+from gpt_from_scratch.evals.protocol.samples import QA
 from gpt_from_scratch.evals.task import Task
 
 CAPITALS = {"France": "Paris", "Italy": "Rome", "Spain": "Madrid"}

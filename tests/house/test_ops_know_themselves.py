@@ -13,8 +13,8 @@ FOLDERS = ("kernels", "tokenizer", "evals", "training", "benchmarks", "support")
 EXPECTED = {
     "kernels/__init__.py": "the public names, for type checkers: at run time they are read from the folder",
     "evals/serve/attention.py": "a path of the server, which gives the maps of a model's heads",
-    "training/summary.py": "`gpt attention` is a command, which draws a model's",
-    "benchmarks/step_contenders.py": "a kind of torch's operations in a profile",
+    "training/run/summary.py": "`gpt attention` is a command, which draws a model's",
+    "benchmarks/cpu/step_contenders.py": "a kind of torch's operations in a profile",
 }
 
 

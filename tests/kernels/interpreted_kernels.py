@@ -14,7 +14,7 @@ import torch
 import triton
 from triton.runtime import interpreter
 
-from gpt_from_scratch.benchmarks.gpu_steps import complaints, operation_checks
+from gpt_from_scratch.benchmarks.gpu.steps import complaints, operation_checks
 from gpt_from_scratch.kernels.cases import Case
 from gpt_from_scratch.kernels.ops.attention import attention, triton_forward
 from gpt_from_scratch.kernels.ops.layer_norm import layer_norm, triton_norm

@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 import torch
 
-from gpt_from_scratch.benchmarks import goals, gpu_report, gpu_steps, gpu_times, kernel_work, roofline, tables
-from gpt_from_scratch.benchmarks.clock import Clock
-from gpt_from_scratch.benchmarks.gpu_markdown import failures, markdown
-from gpt_from_scratch.benchmarks.timing import interleaved
+from gpt_from_scratch.benchmarks import tables
+from gpt_from_scratch.benchmarks.common.clock import Clock
+from gpt_from_scratch.benchmarks.common.timing import interleaved
+from gpt_from_scratch.benchmarks.gpu import goals, kernel_work, roofline
+from gpt_from_scratch.benchmarks.gpu import report as gpu_report
+from gpt_from_scratch.benchmarks.gpu import steps as gpu_steps
+from gpt_from_scratch.benchmarks.gpu import times as gpu_times
+from gpt_from_scratch.benchmarks.gpu.markdown import failures, markdown
 from gpt_from_scratch.kernels.ops.attention import benchmark as attention
 from gpt_from_scratch.kernels.ops.layer_norm import benchmark as layer_norm
 from gpt_from_scratch.kernels.proof.sources import KERNELS, source_hash

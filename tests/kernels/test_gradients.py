@@ -19,7 +19,7 @@ from gpt_from_scratch.kernels.proof.parity import compared
 from gpt_from_scratch.kernels.registry import Op, load_ops
 from gpt_from_scratch.kernels.requirements import TOOLCHAINS
 from gpt_from_scratch.kernels.triton_tools import launch
-from gpt_from_scratch.models.embedding import Embedding
+from gpt_from_scratch.models.layers.embedding import Embedding
 
 INTERPRETED = any(needs.interpreted() for needs in TOOLCHAINS.values())
 NO_PART_ALONE = {("attention", "torch"): "SDPA's kernels make all three gradients at once"}
@@ -133,7 +133,7 @@ def test_an_embedding_that_keeps_its_memory_has_right_second_derivatives(monkeyp
     """Its gradient is linear in what comes in, so a second pass goes through it."""
     tokens, found = torch.tensor([[1, 2, 1]]), []
     for large in (False, True):
-        monkeypatch.setattr("gpt_from_scratch.models.embedding.is_large", lambda *_, large=large: large)
+        monkeypatch.setattr("gpt_from_scratch.models.layers.embedding.is_large", lambda *_, large=large: large)
         torch.manual_seed(0)
         table = Embedding(5, 4)
         scale = torch.ones((), requires_grad=True)

@@ -16,7 +16,7 @@ if importlib.util.find_spec("triton") is None:
     pytest.skip("no CUDA: nor triton, which would compile for it", allow_module_level=True)
 import triton
 
-from gpt_from_scratch.benchmarks import tune_kernels
+from gpt_from_scratch.benchmarks.gpu import tune_kernels
 from gpt_from_scratch.kernels.launch_config import HEADER, Config, parse, show
 from gpt_from_scratch.kernels.ops.attention import benchmark, triton_kernel
 from gpt_from_scratch.kernels.ops.attention import launches as attention

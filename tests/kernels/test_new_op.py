@@ -129,11 +129,12 @@ SPEC = Spec(
 TIMED = """
 import io, torch
 from rich.console import Console
-from gpt_from_scratch.benchmarks import kernel_work, roofline
+from gpt_from_scratch.benchmarks.gpu import kernel_work
+from gpt_from_scratch.benchmarks.gpu import roofline
 from gpt_from_scratch.kernels import rms_norm
 from gpt_from_scratch.models.gpt import GPTConfig
-from gpt_from_scratch.training import backends
-from gpt_from_scratch.training.distributed import Ranks
+from gpt_from_scratch.training.run import backends
+from gpt_from_scratch.training.ranks.process_group import Ranks
 
 small = GPTConfig(block_size=16, vocab_size=40, n_layer=1, n_head=2, n_embd=32)
 chosen = backends.decide(

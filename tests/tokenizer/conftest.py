@@ -7,7 +7,7 @@ import pytest
 import tiktoken
 from tiktoken_ext.openai_public import r50k_pat_str
 
-from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer, byte_symbols
+from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer, byte_symbols
 from gpt_from_scratch.tokenizer.formats.gpt2_files import read_gpt2
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"

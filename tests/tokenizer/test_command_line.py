@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tokenizers
 
-from gpt_from_scratch.support.command import status_of
+from gpt_from_scratch.support.command_line.command import status_of
 from gpt_from_scratch.tokenizer.command_line import main
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
 from gpt_from_scratch.tokenizer.formats.opening import open_tokenizer

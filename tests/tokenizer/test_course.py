@@ -8,9 +8,9 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.course import BytePairEncodingWordTokenizer, RegexSplitPatterns
-from gpt_from_scratch.tokenizer.patterns import PATTERNS, splitter
+from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS, splitter
 from gpt_from_scratch.tokenizer.views.terminal import show_token_mapping
 from gpt_from_scratch.tokenizer.views.tokens import get_detailed_and_complete_tokenization_info_for_text
 from tests.tokenizer.texts import SCRIPTS, few, texts

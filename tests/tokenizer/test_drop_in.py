@@ -8,7 +8,7 @@ import tiktoken
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, UnknownTokenError
 from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
 from tests.tokenizer.texts import SCRIPTS, few, texts

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from gpt_from_scratch.kernels import registry
-from gpt_from_scratch.training.cli import parse
-from gpt_from_scratch.training.distributed import Ranks
-from gpt_from_scratch.training.start import train
+from gpt_from_scratch.training.ranks.process_group import Ranks
+from gpt_from_scratch.training.run.command_line import parse
+from gpt_from_scratch.training.run.session import train
 
 SENTENCES = ("the cat sat on the mat. ", "a dog ran after the cat. ", "the mat was red, the dog was not. ")
 SMALL = shlex.split(
@@ -32,7 +32,9 @@ def _own_backends() -> Iterator[None]:
 def _no_report(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes longer than such a run; the report has tests of its own, and one run here draws it."""
     if request.node.get_closest_marker("report") is None:
-        monkeypatch.setattr("gpt_from_scratch.training.report.write_report", lambda folders: folders[0] / "report.html")
+        monkeypatch.setattr(
+            "gpt_from_scratch.training.report.page.write_report", lambda folders: folders[0] / "report.html"
+        )
 
 
 @pytest.fixture

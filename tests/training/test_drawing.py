@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from gpt_from_scratch.benchmarks import scaling_picture
-from gpt_from_scratch.training import bigram_figures, draw_attention, report_picture
+from gpt_from_scratch.benchmarks.learning import scaling_picture
+from gpt_from_scratch.training import draw_attention
+from gpt_from_scratch.training.bigram import figures as bigram_figures
 from gpt_from_scratch.training.drawing import FLOOR, TRAINING, VALIDATION, logarithmic, outside, plain_text
-from gpt_from_scratch.training.records import parse
-from gpt_from_scratch.training.report_data import Run
-from gpt_from_scratch.training.report_figures import all_figures
-from gpt_from_scratch.training.sparse_autoencoder_curve import Point, draw_curve
+from gpt_from_scratch.training.features.curve import Point, draw_curve
+from gpt_from_scratch.training.metrics.records import parse
+from gpt_from_scratch.training.report import picture as report_picture
+from gpt_from_scratch.training.report.figures import all_figures
+from gpt_from_scratch.training.report.run_data import Run
 
 ODD = [
     "$",

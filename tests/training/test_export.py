@@ -12,7 +12,7 @@ import torch
 
 from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
-from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
 from gpt_from_scratch.tokenizer.formats.tiktoken_folder import OPENING

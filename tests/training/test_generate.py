@@ -11,10 +11,10 @@ import torch
 
 from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.models.checkpoints.finding import find_model
-from gpt_from_scratch.models.generation import Sampling, generate
+from gpt_from_scratch.models.generation.engine import Sampling, generate
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.support.visible import visible
-from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
 from gpt_from_scratch.training.checkpoints import CheckpointStore
@@ -111,7 +111,7 @@ def force(monkeypatch: pytest.MonkeyPatch, tokens: list[int]) -> None:
     def choose(logits: torch.Tensor, settings: object, generators: object) -> tuple[list[int], list[float]]:
         return [next(left)], [0.0]
 
-    monkeypatch.setattr("gpt_from_scratch.models.generation.sample_rows", choose)
+    monkeypatch.setattr("gpt_from_scratch.models.generation.engine.sample_rows", choose)
 
 
 def test_a_text_ends_with_the_end_of_text_token(monkeypatch: pytest.MonkeyPatch, model: GPT) -> None:

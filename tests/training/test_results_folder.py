@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gpt_from_scratch.support.lock import HeldError
+from gpt_from_scratch.support.storage.lock import HeldError
 from gpt_from_scratch.training import train_bigram, train_dictionary, train_sparse_autoencoder
 from gpt_from_scratch.training.results_folder import check_place, own_place, results_folder
 

@@ -15,12 +15,13 @@ from matplotlib.image import imread
 from safetensors.torch import load_file
 
 from gpt_from_scratch.models.bigram import ADDS, STAGES, BigramConfig, BigramLanguageModel
-from gpt_from_scratch.support.command import status_of
+from gpt_from_scratch.support.command_line.command import status_of
 from gpt_from_scratch.tokenizer.files import load_tokenizer
-from gpt_from_scratch.training import bigram_loop, train_bigram
-from gpt_from_scratch.training.bigram_loop import PRESETS, BigramTraining, evaluate, train, windows
-from gpt_from_scratch.training.optimizers import OptimizerConfig
-from gpt_from_scratch.training.schedule import ScheduleConfig
+from gpt_from_scratch.training import train_bigram
+from gpt_from_scratch.training.bigram import loop as bigram_loop
+from gpt_from_scratch.training.bigram.loop import PRESETS, BigramTraining, evaluate, train, windows
+from gpt_from_scratch.training.optim.optimizers import OptimizerConfig
+from gpt_from_scratch.training.optim.schedule import ScheduleConfig
 from gpt_from_scratch.training.train_bigram import main, parse
 
 QUICK = BigramTraining(
@@ -117,7 +118,7 @@ def test_windows_cover_the_text_once(count: int, whole: int) -> None:
 
 
 def test_evaluation_is_the_mean_over_all_windows(monkeypatch: pytest.MonkeyPatch, echo_tokens: torch.Tensor) -> None:
-    monkeypatch.setattr("gpt_from_scratch.training.bigram_loop.EVAL_TOKENS", 40)  # five windows at a time
+    monkeypatch.setattr("gpt_from_scratch.training.bigram.loop.EVAL_TOKENS", 40)  # five windows at a time
     torch.manual_seed(0)
     model = BigramLanguageModel(BigramConfig(vocab_size=10, dropout=0.5))
     inputs, targets = windows(echo_tokens[:100], 8)

@@ -14,19 +14,21 @@ from matplotlib.image import imread
 from safetensors.torch import load_file
 
 from gpt_from_scratch.models.checkpoints.opening import open_model
+from gpt_from_scratch.models.dictionary.gpt_sites import Collected
+from gpt_from_scratch.models.dictionary.sparse_autoencoder import SparseAutoencoder, SparseAutoencoderConfig
+from gpt_from_scratch.models.dictionary.sparse_autoencoder_files import load_autoencoder, weights_sha256
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
-from gpt_from_scratch.models.sparse_autoencoder import SparseAutoencoder, SparseAutoencoderConfig
-from gpt_from_scratch.models.sparse_autoencoder_files import load_autoencoder, weights_sha256
-from gpt_from_scratch.models.sparse_autoencoder_sites import Collected
-from gpt_from_scratch.support.command import status_of
+from gpt_from_scratch.support.command_line.command import status_of
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
-from gpt_from_scratch.training import cli, feature_map, train_bigram, train_dictionary, train_sparse_autoencoder
+from gpt_from_scratch.training import train_bigram, train_dictionary, train_sparse_autoencoder
 from gpt_from_scratch.training.data import stories
-from gpt_from_scratch.training.distributed import Ranks
-from gpt_from_scratch.training.feature_map import plane_of
-from gpt_from_scratch.training.run_texts import split_sequences, texts_of_run
-from gpt_from_scratch.training.sparse_autoencoder_page import feature_page, strongest_features
-from gpt_from_scratch.training.start import train
+from gpt_from_scratch.training.data.run_texts import split_sequences, texts_of_run
+from gpt_from_scratch.training.features import map as feature_map
+from gpt_from_scratch.training.features.map import plane_of
+from gpt_from_scratch.training.features.page import feature_page, strongest_features
+from gpt_from_scratch.training.ranks.process_group import Ranks
+from gpt_from_scratch.training.run import command_line as cli
+from gpt_from_scratch.training.run.session import train
 from gpt_from_scratch.training.train_sparse_autoencoder import main, parse, sequences
 
 TEXT = "<b>& the cat\x1b[31m sat. " * 60

@@ -8,7 +8,7 @@ from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, NoEndOfTextError, Tokenizer
 
 if TYPE_CHECKING:
-    from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+    from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 
 
 def tokenizer_json(tokenizer: Tokenizer) -> str:
@@ -32,7 +32,7 @@ def as_byte_pairs(tokenizer: Tokenizer) -> "BytePairEncodingTokenizer":
     Raises:
         ValueError: it is none, or one of tiktoken's that our own cannot be.
     """
-    from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+    from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
     from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import from_tiktoken
     from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer, byte_symbols
-from gpt_from_scratch.tokenizer.patterns import PATTERNS
-from gpt_from_scratch.tokenizer.reference import Pair, encode_word
+from gpt_from_scratch.tokenizer.bpe.reference import Pair, encode_word
+from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer, byte_symbols
+from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS
 
 
 def merges_of_tokens(tokens: Sequence[bytes], byte_symbols: Sequence[int]) -> list[Pair]:

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from gpt_from_scratch.support.text_files import require_file
+from gpt_from_scratch.support.storage.text_files import require_file
 from gpt_from_scratch.tokenizer.files import FORMAT, TOKENIZER_FILE, load_tokenizer, read_json
 from gpt_from_scratch.tokenizer.formats.gpt2_files import read_gpt2
 from gpt_from_scratch.tokenizer.formats.hugging_face import read_hugging_face
 from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import free_ranks, read_ranks
-from gpt_from_scratch.tokenizer.patterns import pattern_text
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
+from gpt_from_scratch.tokenizer.splitting.patterns import pattern_text
 
 
 def open_tokenizer(path: Path | str, *, pattern: str = "gpt2", special_tokens: Sequence[str] = ()) -> Tokenizer:

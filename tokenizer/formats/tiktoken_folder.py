@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from gpt_from_scratch.support.files import sha256, write_text
+from gpt_from_scratch.support.storage.files import sha256, write_text
 from gpt_from_scratch.tokenizer.formats.hugging_face_folder import as_byte_pairs
 from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import to_tiktoken, write_ranks
 from gpt_from_scratch.tokenizer.protocol import Tokenizer

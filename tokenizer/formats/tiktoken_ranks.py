@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpt_from_scratch.support.files import write_bytes
-from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
-from gpt_from_scratch.tokenizer.engines import TIKTOKEN, for_engine, from_engine
+from gpt_from_scratch.support.storage.files import write_bytes
+from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.fields import named
 from gpt_from_scratch.tokenizer.formats.merge_list import assembled, merges_of_tokens
-from gpt_from_scratch.tokenizer.patterns import pattern_text
+from gpt_from_scratch.tokenizer.splitting.engines import TIKTOKEN, for_engine, from_engine
+from gpt_from_scratch.tokenizer.splitting.patterns import pattern_text
 from gpt_from_scratch.tokenizer.tiktoken_wrapper import import_tiktoken, without_panics
 
 if TYPE_CHECKING:

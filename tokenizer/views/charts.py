@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 
-from gpt_from_scratch.support.html_page import Markup, element
+from gpt_from_scratch.support.pages.html_page import Markup, element
 
 WIDTH, HEIGHT = 720, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 44

@@ -9,8 +9,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from gpt_from_scratch.support.files import write_text
-from gpt_from_scratch.support.html_page import Markup, element, page
+from gpt_from_scratch.support.pages.html_page import Markup, element, page
+from gpt_from_scratch.support.storage.files import write_text
 from gpt_from_scratch.tokenizer.views.charts import length_chart, merges_chart
 from gpt_from_scratch.tokenizer.views.merge_trees import nodes_of, tokens_after
 from gpt_from_scratch.tokenizer.views.page_assets import SCRIPT, STYLE

@@ -18,12 +18,13 @@ import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from gpt_from_scratch.models import pretrained, weight_files
+from gpt_from_scratch.models import weight_files
 from gpt_from_scratch.models.checkpoints.manifest import entry
 from gpt_from_scratch.models.gpt import GPTConfig
-from gpt_from_scratch.support.files import ensure_folder, remove, retried, write_text
+from gpt_from_scratch.models.interchange import pretrained
+from gpt_from_scratch.support.storage.files import ensure_folder, remove, retried, write_text
 from gpt_from_scratch.training.checkpoints.space import PartError
-from gpt_from_scratch.training.distributed import Ranks
+from gpt_from_scratch.training.ranks.process_group import Ranks
 
 PEER_TIMEOUT = 600.0  # seconds that rank 0 waits for the others' parts
 

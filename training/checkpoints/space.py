@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from gpt_from_scratch.support.files import FULL, error_number
+from gpt_from_scratch.support.storage.files import FULL, error_number
 
 
 class PartError(RuntimeError):

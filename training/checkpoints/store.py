@@ -20,13 +20,13 @@ from torch import Tensor
 from gpt_from_scratch.models.checkpoints import checkpoint
 from gpt_from_scratch.models.checkpoints.checkpoint import Checkpoint, DamagedCheckpointError
 from gpt_from_scratch.models.gpt import GPTConfig
-from gpt_from_scratch.support.described import build
-from gpt_from_scratch.support.files import ensure_folder, remove, rename, retried, sync_folder, write_text
-from gpt_from_scratch.support.json_text import json_text
+from gpt_from_scratch.support.command_line.described import build
+from gpt_from_scratch.support.storage.files import ensure_folder, remove, rename, retried, sync_folder, write_text
+from gpt_from_scratch.support.storage.json_text import json_text
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 from gpt_from_scratch.training.checkpoints.space import PartError, bytes_of, free_bytes, in_units, is_disk_full
 from gpt_from_scratch.training.checkpoints.staging import NonFiniteError, Staging, require_finite
-from gpt_from_scratch.training.distributed import ONE_RANK, Ranks
+from gpt_from_scratch.training.ranks.process_group import ONE_RANK, Ranks
 
 BEST_FILE = "best.json"
 

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Integer, UInt
 
-from gpt_from_scratch.support.files import write_text, write_whole
-from gpt_from_scratch.support.invocation import gpt
+from gpt_from_scratch.support.command_line.invocation import gpt
+from gpt_from_scratch.support.storage.files import write_text, write_whole
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer, read_json
 
 INDEX_FILE = "index.json"

@@ -8,8 +8,8 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from gpt_from_scratch.models.gpt import GPT
-from gpt_from_scratch.training.distributed import Ranks
-from gpt_from_scratch.training.parallel.strategy import Strategy
+from gpt_from_scratch.training.parallel.single import Strategy
+from gpt_from_scratch.training.ranks.process_group import Ranks
 
 
 class DDP(Strategy):

@@ -19,8 +19,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gpt_from_scratch.models.gpt import GPT
-from gpt_from_scratch.training.distributed import Ranks
-from gpt_from_scratch.training.parallel.strategy import Batch, Strategy
+from gpt_from_scratch.training.parallel.single import Batch, Strategy
+from gpt_from_scratch.training.ranks.process_group import Ranks
 
 
 class Deterministic(Strategy):

@@ -10,7 +10,7 @@ from typing import Any
 from gpt_from_scratch.evals.function_calling.anthropic.function_call_handler import FunctionCallHandler
 from gpt_from_scratch.evals.function_calling.loop import FunctionCallingProvider, MaxIterationsReachedError
 from gpt_from_scratch.evals.function_calling.tools import FunctionTool
-from gpt_from_scratch.evals.messages import Request, TextOptions
+from gpt_from_scratch.evals.protocol.messages import Request, TextOptions
 from gpt_from_scratch.evals.providers import anthropic_provider
 from gpt_from_scratch.evals.providers.anthropic_provider import AnthropicProvider
 from gpt_from_scratch.evals.providers.replies import Reply, ToolCall

@@ -13,11 +13,12 @@ from typing import Any
 import matplotlib
 import pytest
 
-from gpt_from_scratch.evals import __main__, results
+from gpt_from_scratch.evals import __main__
+from gpt_from_scratch.evals.protocol.samples import QA, EvalResult
 from gpt_from_scratch.evals.providers.offline import OfflineProvider
-from gpt_from_scratch.evals.report import render
-from gpt_from_scratch.evals.runner import run_samples
-from gpt_from_scratch.evals.samples import QA, EvalResult
+from gpt_from_scratch.evals.results import results
+from gpt_from_scratch.evals.results.report import render
+from gpt_from_scratch.evals.runs.run_samples import run_samples
 
 matplotlib.use("Agg")
 

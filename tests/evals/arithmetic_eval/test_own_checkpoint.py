@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from gpt_from_scratch.evals import __main__, dispatcher, results
+from gpt_from_scratch.evals import __main__
+from gpt_from_scratch.evals.providers import dispatcher
 from gpt_from_scratch.evals.providers.local_checkpoint import LocalCheckpointProvider
+from gpt_from_scratch.evals.results import results
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE

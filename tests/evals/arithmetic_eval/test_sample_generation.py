@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from gpt_from_scratch.evals.answers.scorers import get_scorer
 from gpt_from_scratch.evals.arithmetic_eval.expressions import evaluate
 from gpt_from_scratch.evals.arithmetic_eval.sample_generation import (
     SolvedProblem,
@@ -14,8 +15,7 @@ from gpt_from_scratch.evals.arithmetic_eval.sample_generation import (
     generate_problems,
     generate_solved_problem,
 )
-from gpt_from_scratch.evals.prompts import PromptStyle, ask
-from gpt_from_scratch.evals.scorers import get_scorer
+from gpt_from_scratch.evals.protocol.prompts import PromptStyle, ask
 
 PROBLEMS = list(generate_problems(10, 400, seed=0))
 

@@ -13,8 +13,8 @@ from gpt_from_scratch.evals.function_calling.anthropic.function_calling_provider
     MaxIterationsReachedError,
 )
 from gpt_from_scratch.evals.function_calling.anthropic.schemas import generate_json_schema_for_function
-from gpt_from_scratch.evals.messages import GetTextRequest, Message, Request
-from gpt_from_scratch.evals.provider import MissingKeyError
+from gpt_from_scratch.evals.protocol.messages import GetTextRequest, Message, Request
+from gpt_from_scratch.evals.protocol.provider import MissingKeyError
 
 
 def letters(tokenizer: dict[str, int], text: str, letter: str = "r") -> int:

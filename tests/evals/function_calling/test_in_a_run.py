@@ -7,10 +7,10 @@ import pytest
 
 from gpt_from_scratch.evals.function_calling.anthropic.function_calling_provider import AnthropicFunctionCallingProvider
 from gpt_from_scratch.evals.function_calling.openai.function_calling_provider import OpenAIFunctionCallingProvider
-from gpt_from_scratch.evals.pricing import price_of
-from gpt_from_scratch.evals.retry import Backoff
-from gpt_from_scratch.evals.runner import run_samples
-from gpt_from_scratch.evals.samples import QA
+from gpt_from_scratch.evals.protocol.pricing import price_of
+from gpt_from_scratch.evals.protocol.retry import Backoff
+from gpt_from_scratch.evals.protocol.samples import QA
+from gpt_from_scratch.evals.runs.run_samples import run_samples
 
 
 def double(number: int) -> int:

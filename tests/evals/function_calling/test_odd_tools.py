@@ -27,8 +27,8 @@ from gpt_from_scratch.evals.function_calling.openai.function_calling_provider im
 from gpt_from_scratch.evals.function_calling.registry import ToolRegistry
 from gpt_from_scratch.evals.function_calling.strict_schema import ANTHROPIC, OPENAI
 from gpt_from_scratch.evals.function_calling.tools import FunctionTool
-from gpt_from_scratch.evals.runner import run_samples
-from gpt_from_scratch.evals.samples import QA
+from gpt_from_scratch.evals.protocol.samples import QA
+from gpt_from_scratch.evals.runs.run_samples import run_samples
 
 MOST = 1000
 

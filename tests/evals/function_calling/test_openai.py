@@ -13,8 +13,8 @@ from gpt_from_scratch.evals.function_calling.openai.function_calling_provider im
     OpenAIFunctionCallingProvider,
 )
 from gpt_from_scratch.evals.function_calling.openai.schemas import generate_json_schema_for_function
-from gpt_from_scratch.evals.messages import GetProbsRequest, GetTextRequest, Message, Request
-from gpt_from_scratch.evals.provider import MissingKeyError, ProviderError
+from gpt_from_scratch.evals.protocol.messages import GetProbsRequest, GetTextRequest, Message, Request
+from gpt_from_scratch.evals.protocol.provider import MissingKeyError, ProviderError
 from gpt_from_scratch.evals.providers.openai_provider import OpenAIProvider
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from gpt_from_scratch.evals.function_calling.anthropic.function_calling_provider import AnthropicFunctionCallingProvider
 from gpt_from_scratch.evals.function_calling.openai.function_calling_provider import OpenAIFunctionCallingProvider
-from gpt_from_scratch.evals.messages import Message, Request
+from gpt_from_scratch.evals.protocol.messages import Message, Request
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.tokenizer.views.tokens import get_detailed_and_complete_tokenization_info_for_text
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from gpt_from_scratch.models.gguf_file import Precision, write_gguf
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
-from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+from gpt_from_scratch.models.interchange.gguf_file import Precision, write_gguf
+from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
 from gpt_from_scratch.training.export import main
 from tests.tokenizer.texts import SCRIPTS

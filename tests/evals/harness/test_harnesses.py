@@ -19,11 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt_from_scratch.evals.harness.lm_eval_adapter import GPTFromScratchLM
-from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
-from gpt_from_scratch.evals.lm.hellaswag import evaluate_hellaswag
+from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
+from gpt_from_scratch.evals.scoring.hellaswag import evaluate_hellaswag
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
-from gpt_from_scratch.models.hugging_face import write_beside
-from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+from gpt_from_scratch.models.interchange.hugging_face import write_beside
+from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 
 pytestmark = pytest.mark.harness
 
@@ -341,8 +341,8 @@ def test_inspect_runs_a_task_on_our_checkpoint(folder: Path, tmp_path: Path) -> 
     from inspect_ai.scorer import includes
 
     import gpt_from_scratch.evals.harness.inspect_adapter  # noqa: F401  (registers the provider)
-    from gpt_from_scratch.evals.lm.checkpoint import load_checkpoint
-    from gpt_from_scratch.models.generation import Sampling, generate
+    from gpt_from_scratch.evals.scoring.checkpoint import load_checkpoint
+    from gpt_from_scratch.models.generation.engine import Sampling, generate
 
     checkpoint = load_checkpoint(folder, device="cpu")
     prompts = ["The river", "A man", "The wall"]

@@ -18,11 +18,11 @@ import uvicorn
 
 from gpt_from_scratch.evals import sad
 from gpt_from_scratch.evals.__main__ import main
-from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
+from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.serve.app import Server
 from gpt_from_scratch.evals.serve.limits import Limits
 from gpt_from_scratch.evals.serve.worker import Worker
-from gpt_from_scratch.models.generation import Sampling, generate
+from gpt_from_scratch.models.generation.engine import Sampling, generate
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 
@@ -208,7 +208,7 @@ def test_tasks_can_be_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_bridge_says_what_failed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gpt_from_scratch.evals.providers import sad_bridge
+    from gpt_from_scratch.evals.harness import sad_bridge
 
     monkeypatch.setenv("GPTFS_URL", url)
     monkeypatch.setattr(sad_bridge.time, "sleep", lambda seconds: None)

@@ -14,12 +14,12 @@ import openai
 import pytest
 import torch
 
-from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
+from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.serve.app import Server
 from gpt_from_scratch.evals.serve.limits import Limits
 from gpt_from_scratch.evals.serve.worker import Worker
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
-from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
+from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.serve.logprobs import chat_logprobs, completion_logprobs, token_text
-from gpt_from_scratch.models.generation import Scored
+from gpt_from_scratch.models.generation.engine import Scored
 
 
 def test_tokens_that_are_no_characters_are_written_as_bytes(checkpoint: Checkpoint) -> None:

@@ -19,13 +19,13 @@ import pytest
 import torch
 
 from gpt_from_scratch.evals.__main__ import main
-from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
+from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.serve.errors import RequestError
 from gpt_from_scratch.evals.serve.limits import Limits
 from gpt_from_scratch.evals.serve.page_files import FILES, FOLDER
 from gpt_from_scratch.evals.serve.worker import Row, Worker
 from gpt_from_scratch.models.attention_maps import attention_maps
-from gpt_from_scratch.models.generation import Sampling, generate
+from gpt_from_scratch.models.generation.engine import Sampling, generate
 from tests.evals.serve.chromium import Tab, browsing, find_chromium
 
 TOKENS = [1, 2, 3, 4, 5, 6, 7, 8]

@@ -10,9 +10,9 @@ import openai
 import pytest
 
 from gpt_from_scratch.evals.__main__ import main
-from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
-from gpt_from_scratch.evals.lm.loglikelihood import Continuation, loglikelihoods
-from gpt_from_scratch.models.generation import Sampling, generate
+from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
+from gpt_from_scratch.evals.scoring.loglikelihood import Continuation, loglikelihoods
+from gpt_from_scratch.models.generation.engine import Sampling, generate
 
 TEXT = "the cat sat on é"
 

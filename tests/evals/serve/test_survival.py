@@ -14,7 +14,7 @@ import openai
 import pytest
 import uvicorn
 
-from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
+from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.serve.app import Server
 from gpt_from_scratch.evals.serve.connection import PatientConnection
 from gpt_from_scratch.evals.serve.limits import Limits

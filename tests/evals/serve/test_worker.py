@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-from gpt_from_scratch.evals.lm.checkpoint import Checkpoint
+from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.serve import worker
 from gpt_from_scratch.evals.serve.errors import RequestError
 from gpt_from_scratch.evals.serve.limits import Limits
 from gpt_from_scratch.evals.serve.worker import Row, Worker
-from gpt_from_scratch.models.generation import TURN, Engine, Generated, Sampling, generate
+from gpt_from_scratch.models.generation.engine import TURN, Engine, Generated, Sampling, generate
 from gpt_from_scratch.models.gpt import GPT
 
 PROMPT = {"model": "tiny", "prompt": "the cat"}

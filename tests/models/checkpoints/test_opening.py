@@ -13,16 +13,16 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gpt_from_scratch.evals.lm.commands import bits_per_byte
 from gpt_from_scratch.evals.providers.local_checkpoint import LocalCheckpointProvider
+from gpt_from_scratch.evals.scoring.commands import bits_per_byte
 from gpt_from_scratch.evals.serve import __main__ as serve_command
-from gpt_from_scratch.models import pretrained
 from gpt_from_scratch.models.checkpoints import manifest, opening
 from gpt_from_scratch.models.checkpoints.checkpoint import READ_BY_NAME, DamagedCheckpointError
 from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.models.interchange import pretrained
 from gpt_from_scratch.support.devices import choose_device
-from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
 from gpt_from_scratch.training import draw_attention, generate, train_sparse_autoencoder

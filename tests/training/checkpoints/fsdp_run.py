@@ -16,11 +16,11 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
-from gpt_from_scratch.evals.lm.ranks import leave_group
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.support.process_groups import leave_group
 from gpt_from_scratch.training.checkpoints import CheckpointStore
 from gpt_from_scratch.training.checkpoints.parts import own_part, put
-from gpt_from_scratch.training.distributed import ranks_from_environment
+from gpt_from_scratch.training.ranks.process_group import ranks_from_environment
 from tests.training.checkpoints.run import TOKENIZER
 
 CONFIG = GPTConfig(block_size=8, vocab_size=TOKENIZER.n_vocab, n_layer=2, n_head=2, n_embd=12)  # 12: no multiple of 8

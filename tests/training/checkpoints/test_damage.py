@@ -149,7 +149,7 @@ def test_a_disk_that_fails_for_a_moment_is_no_damage(whole: Path, monkeypatch: p
             raise OSError(errno.EIO, "no", str(path))
         return original(path, *given, **more)
 
-    monkeypatch.setattr("gpt_from_scratch.support.files.PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("gpt_from_scratch.support.storage.files.PAUSES", (0.0, 0.0, 0.0))
     monkeypatch.setattr(Path, call, fails_once)
     told: list[str] = []
     assert_is_step(CheckpointStore(whole, warn=told.append).load(), 20)

@@ -10,7 +10,7 @@ import pytest
 
 from gpt_from_scratch.training import train_gpt2
 from gpt_from_scratch.training.checkpoints import CheckpointStore, bytes_of, preflight
-from gpt_from_scratch.training.loop import Trainer
+from gpt_from_scratch.training.run.trainer import Trainer
 from tests.training.checkpoints.run import assert_is_step, saved, state_at
 
 WIDTH = 30_000  # of the optimizer's state: 120 kB a checkpoint
@@ -61,7 +61,7 @@ def test_wherever_the_disk_becomes_full_nothing_half_written_stays(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By two pages more each time: each of the files, folders and renames of a save once hits the full disk."""
-    monkeypatch.setattr("gpt_from_scratch.support.files.PAUSES", ())
+    monkeypatch.setattr("gpt_from_scratch.support.storage.files.PAUSES", ())
     told: list[str] = []
     store = saved(small_disk / "checkpoints", 0, keep_last=1, warn=told.append)
     outcomes = []

@@ -37,7 +37,7 @@ def test_240_killed_saves_leave_the_last_whole_checkpoint() -> None:
 @pytest.mark.torture
 @pytest.mark.timeout(1800)
 def test_how_long_a_save_holds_training_up() -> None:
-    module = "gpt_from_scratch.benchmarks.checkpoint_stall"
+    module = "gpt_from_scratch.benchmarks.cpu.checkpoint_stall"
     printed = subprocess.run(
         [sys.executable, "-m", module], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout

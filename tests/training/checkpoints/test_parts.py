@@ -19,7 +19,7 @@ from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.training.checkpoints import CheckpointStore, DamagedCheckpointError, NonFiniteError, parts
 from gpt_from_scratch.training.checkpoints.parts import own_part
 from gpt_from_scratch.training.checkpoints.space import PartError
-from gpt_from_scratch.training.distributed import Ranks
+from gpt_from_scratch.training.ranks.process_group import Ranks
 from tests.training.checkpoints.run import CONFIG, TOKENIZER, assert_is_step, state_at
 
 SIZE = 3

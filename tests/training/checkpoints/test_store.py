@@ -13,7 +13,7 @@ import torch
 
 from gpt_from_scratch.models.checkpoints import checkpoint
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
-from gpt_from_scratch.tokenizer.byte_pair_encoding import BytePairEncodingTokenizer
+from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.files import load_tokenizer
 from gpt_from_scratch.training.checkpoints import (
     Best,
@@ -304,7 +304,7 @@ def test_what_cannot_be_removed_stops_no_save(tmp_path: Path, monkeypatch: pytes
     told: list[str] = []
     store = CheckpointStore(tmp_path, keep_last=1, warn=told.append)
     with monkeypatch.context() as patch:
-        patch.setattr("gpt_from_scratch.support.files.PAUSES", (0.0, 0.0, 0.0))
+        patch.setattr("gpt_from_scratch.support.storage.files.PAUSES", (0.0, 0.0, 0.0))
         patch.setattr(shutil, "rmtree", fails)
         for step in (1, 2, 3):
             store.save(step, **state_at(step))
@@ -329,7 +329,7 @@ def test_the_best_checkpoint_outlives_a_note_that_cannot_be_read(
         return read_text(path, *given, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr("gpt_from_scratch.support.files.PAUSES", (0.0, 0.0, 0.0))
+        patch.setattr("gpt_from_scratch.support.storage.files.PAUSES", (0.0, 0.0, 0.0))
         patch.setattr(Path, "read_text", fails)
         for step in (2, 3):
             store.save(step, **state_at(step))

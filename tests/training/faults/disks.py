@@ -66,5 +66,5 @@ def failing_disk(failures: Failures) -> Iterator[None]:
         patch.setattr(os, "fsync", before("fsync", fsync, lambda file: Path(f"/proc/self/fd/{file}").readlink()))
         patch.setattr(os, "replace", before("rename", replace, lambda source, target: target))
         patch.setattr(Path, "open", opened)
-        patch.setattr("gpt_from_scratch.support.files.PAUSES", (0.0, 0.0, 0.0))
+        patch.setattr("gpt_from_scratch.support.storage.files.PAUSES", (0.0, 0.0, 0.0))
         yield

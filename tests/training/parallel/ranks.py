@@ -22,12 +22,14 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from gpt_from_scratch.evals.lm.ranks import leave_group
-from gpt_from_scratch.training import muon, report, start
-from gpt_from_scratch.training.cli import parse
-from gpt_from_scratch.training.distributed import Ranks, ranks_from_environment
-from gpt_from_scratch.training.loop import Trainer
-from gpt_from_scratch.training.peers import Peers
+from gpt_from_scratch.support.process_groups import leave_group
+from gpt_from_scratch.training.optim import muon
+from gpt_from_scratch.training.ranks.heartbeat import Peers
+from gpt_from_scratch.training.ranks.process_group import Ranks, ranks_from_environment
+from gpt_from_scratch.training.report import page as report
+from gpt_from_scratch.training.run import session as start
+from gpt_from_scratch.training.run.command_line import parse
+from gpt_from_scratch.training.run.trainer import Trainer
 
 UNIT_FLOPS = 1e4  # small, so that the smallest model's matrices are shared
 

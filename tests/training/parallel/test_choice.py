@@ -7,7 +7,7 @@ import torch
 
 from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.training.config import TrainConfig, differences
-from gpt_from_scratch.training.parallel.choice import check_ranks
+from gpt_from_scratch.training.parallel.choose import check_ranks
 
 
 def test_fsdp_needs_ranks_that_divide_the_batch() -> None:

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
-from gpt_from_scratch.training.distributed import ONE_RANK
-from gpt_from_scratch.training.parallel.strategy import Strategy
+from gpt_from_scratch.training.parallel.single import Strategy
+from gpt_from_scratch.training.ranks.process_group import ONE_RANK
 
 CONFIG = GPTConfig(block_size=16, vocab_size=31, n_layer=3, n_head=2, n_embd=16, position="rotary", bias=False)
 

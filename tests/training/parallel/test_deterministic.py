@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
-from gpt_from_scratch.training.distributed import ONE_RANK
 from gpt_from_scratch.training.parallel.deterministic import Deterministic
-from gpt_from_scratch.training.parallel.strategy import Strategy
+from gpt_from_scratch.training.parallel.single import Strategy
+from gpt_from_scratch.training.ranks.process_group import ONE_RANK
 
 CONFIG = GPTConfig(block_size=8, vocab_size=11, n_layer=2, n_head=2, n_embd=16)
 

@@ -5,7 +5,7 @@ python -m gpt_from_scratch.training.data.stories --check 10000     # one derivat
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
-    from gpt_from_scratch.support.command import run_command
+    from gpt_from_scratch.support.command_line.command import run_command
 
     run_command("stories", "gpt_from_scratch.training.data.stories.__main__:main")
 
@@ -14,7 +14,7 @@ import argparse
 import statistics
 import time
 
-from gpt_from_scratch.support.arguments import ArgumentParser, a_number
+from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_number
 from gpt_from_scratch.training.data.stories.corpus import MAX_CHARACTERS, TRAIN_SEED, parse, story
 from gpt_from_scratch.training.data.stories.grammar import Derivation
 

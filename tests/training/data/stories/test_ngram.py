@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from gpt_from_scratch.benchmarks.stories_ngram import END, ORDERS, PAD, SMOOTHINGS, UNITS, NGramModel, count, encode
+from gpt_from_scratch.benchmarks.learning.stories_ngram import (
+    END,
+    ORDERS,
+    PAD,
+    SMOOTHINGS,
+    UNITS,
+    NGramModel,
+    count,
+    encode,
+)
 from gpt_from_scratch.training.data.stories import TRAIN_SEED, VALIDATION_SEED, floor_nats, stories
 
 TEXTS = ["a b a c a b", "b a b", "c c a", "a b a b", "d"]

@@ -1,0 +1,1 @@
+"""Tools that benchmarks share: timing in turns, worker processes, machine descriptions and results files."""

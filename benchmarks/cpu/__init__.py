@@ -1,0 +1,1 @@
+"""Benchmarks on a CPU: training steps beside other libraries, generation, start-up, data and checkpoints."""

@@ -1,0 +1,1 @@
+"""Benchmarks of the evals: questions a second, and the coverage of confidence intervals."""

@@ -1,0 +1,1 @@
+"""Benchmarks of the kernels on a GPU: the report, step times, roofline and the search for launch configurations."""

@@ -1,0 +1,1 @@
+"""Benchmarks of learning: time to a loss, scaling, the bigram ladder and dictionaries."""

@@ -1,0 +1,1 @@
+"""Benchmarks of the tokenizer: their texts, adversarial inputs and tables."""

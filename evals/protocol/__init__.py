@@ -1,0 +1,3 @@
+"""The eval protocol: samples, messages, providers, prompts, limits, prices and statistics.
+
+Every other folder of `evals/` speaks in these types. Nothing of `evals/` outside this folder may be imported."""

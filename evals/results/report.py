@@ -1,0 +1,186 @@
+"""A run as one HTML file: figures, plots, and every answer, the wrong ones first. No network, nothing but this file."""
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+
+from gpt_from_scratch.evals.protocol.messages import Message
+from gpt_from_scratch.evals.protocol.samples import EvalResult, SampleResult
+from gpt_from_scratch.evals.results.results import summary
+from gpt_from_scratch.support.pages.html_page import Markup, element, escape, page
+from gpt_from_scratch.support.storage import files
+
+SCRIPT = """
+const search = document.getElementById("search"), kind = document.getElementById("kind");
+const shown = document.getElementById("shown"), rows = [...document.querySelectorAll("tbody tr")];
+const texts = rows.map(row => row.textContent.toLowerCase());
+function filter() {
+  const words = search.value.toLowerCase().split(/\\s+/).filter(Boolean);
+  let count = 0;
+  rows.forEach((row, i) => {
+    const show = (!kind.value || row.className === kind.value) && words.every(word => texts[i].includes(word));
+    row.hidden = !show;
+    count += show;
+  });
+  shown.textContent = count + " of " + rows.length;
+}
+search.addEventListener("input", filter);
+kind.addEventListener("change", filter);
+filter();
+"""
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; --wrong: #c33; --right: #282; --error: #b70; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 78rem; padding: 0 1rem; }
+h1 { font-size: 1.4rem; } img { max-width: 100%; background: #fff; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.2rem; } dt { opacity: .7; }
+dd { margin: 0; white-space: pre-wrap; }
+.bar { position: sticky; top: 0; padding: .6rem 0; background: Canvas; display: flex; gap: .8rem; align-items: center; }
+input[type=search] { flex: 1; font: inherit; padding: .3rem .5rem; } select { font: inherit; }
+table { border-collapse: collapse; width: 100%; table-layout: fixed; }
+th, td { border-top: 1px solid var(--line); padding: .35rem .5rem; text-align: left; vertical-align: top; }
+td { white-space: pre-wrap; overflow-wrap: anywhere; font-family: ui-monospace, monospace; font-size: 13px; }
+th:nth-child(1) { width: 4rem; } th:nth-child(2) { width: 40%; } th:nth-child(5) { width: 14rem; }
+tr.wrong td:first-child { color: var(--wrong); } tr.right td:first-child { color: var(--right); }
+tr.error td:first-child { color: var(--error); }
+"""
+
+INDEX_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 48rem; padding: 0 1rem; }
+h1 { font-size: 1.4rem; } table { border-collapse: collapse; width: 100%; }
+th, td { border-top: 1px solid #8884; padding: .35rem .5rem; text-align: left; }
+"""
+
+_KINDS = ("error", "wrong", "right")
+
+
+def write_report(result: EvalResult, path: Path, *, title: str, figures: Sequence[tuple[str, bytes]] = ()) -> None:
+    """Write the report of `result` to `path`.
+
+    figures: caption and PNG of each
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_text(path, render(result, title=title, figures=figures))
+
+
+def write_index(path: Path, title: str, heads: Sequence[str], links: Sequence[Sequence[str]]) -> None:
+    """Write the page that leads to a run's pages: a row each, (address, text of the link, the other cells ...)."""
+    rows = [
+        element("tr", element("td", element("a", text, href=address)), *(element("td", cell) for cell in cells))
+        for address, text, *cells in links
+    ]
+    table = element(
+        "table", element("thead", element("tr", *(element("th", head) for head in heads))), element("tbody", *rows)
+    )
+    files.write_text(path, page(title, element("h1", title), table, style=INDEX_STYLE))
+
+
+def render(result: EvalResult, *, title: str, figures: Sequence[tuple[str, bytes]] = ()) -> str:
+    """The page. All text from samples, models and servers is escaped, with its hidden characters shown."""
+    shared = _shared_system(result.sample_results)
+    rows = sorted(result.sample_results, key=lambda row: (_KINDS.index(_kind(row)), row.score or 0.0))
+    facts = [
+        element(tag, text) for fact in _facts(result, shared) for tag, text in zip(("dt", "dd"), fact, strict=True)
+    ]
+    heads = [element("th", text) for text in ("score", "question", "answer", "right answer", "about")]
+    return page(
+        title,
+        element("h1", title),
+        element("dl", *facts),
+        *(_image(caption, png) for caption, png in figures),
+        _SEARCH,
+        element(
+            "table", element("thead", element("tr", *heads)), element("tbody", *(_row(row, shared) for row in rows))
+        ),
+        style=STYLE,
+        script=SCRIPT,
+        images=True,
+    )
+
+
+_SEARCH = element(
+    "div",
+    Markup('<input type="search" id="search" placeholder="words to find" aria-label="search">'),
+    element(
+        "select",
+        *(element("option", name or "all", value=name) for name in ("", *_KINDS)),
+        id="kind",
+        aria_label="which rows",
+    ),
+    element("span", id="shown"),
+    class_="bar",
+)
+
+
+def _image(caption: str, png: bytes) -> Markup:
+    data = base64.b64encode(png).decode()
+    return element("figure", Markup(f'<img alt="{escape(caption)}" src="data:image/png;base64,{data}">'))
+
+
+def _facts(result: EvalResult, shared: str) -> list[tuple[str, str]]:
+    figures = summary(result)
+    low, high = figures.get("interval_95", (None, None))
+    facts = [("model", result.completer)]
+    served = sorted({row.served_model for row in result.sample_results if row.served_model})
+    if served and served != [result.completer]:
+        facts.append(("served by", ", ".join(served)))
+    if result.accuracy is not None:
+        facts.append(("score", f"{result.accuracy:.4f}, 95 % interval {low:.4f} to {high:.4f}"))
+    facts.append(("answers", f"{figures['answered']} of {result.requested}, {figures['errors']} failed"))
+    if figures["unread"]:
+        facts.append(("unread answers", f"{figures['unread']}, counted as wrong"))
+    if result.errors:
+        facts.append(("failed", ", ".join(f"{n} × {kind}" for kind, n in figures["error_kinds"].items())))
+    facts.append(("tokens", f"{result.input_tokens} read, {result.output_tokens} written"))
+    facts.append(("cost", "not known" if result.cost is None else f"${result.cost:.4f}"))
+    if result.retries:
+        facts.append(("tried again", ", ".join(f"{n} × {kind}" for kind, n in sorted(result.retries.items()))))
+    if result.stopped:
+        facts.append(("stopped", result.stopped))
+    facts.append(("made", result.created_at))
+    if shared:
+        facts.append(("system prompt", shared))
+    return facts
+
+
+def _kind(row: SampleResult) -> str:
+    if row.score is None:
+        return "error"
+    return "right" if row.score == 1 else "wrong"
+
+
+def _row(row: SampleResult, shared: str) -> Markup:
+    answer = row.error if row.output is None else str(row.output)
+    if row.error and row.output is not None:
+        answer = f"{answer}\n[{row.error}]"
+    if row.other_output:
+        answer = f"{answer}\n[{row.other_output}]"
+    correct = row.output_correct if isinstance(row.output_correct, str) else "\n".join(row.output_correct or [])
+    about = [f"{name} {value}" for name, value in row.sample.splits.items()]
+    about += [f"{row.input_tokens}+{row.output_tokens} tokens, {row.seconds:.2f} s"]
+    about += [f"{row.retries} retries"] if row.retries else []
+    about += ["cached"] if row.cached else []
+    about += [f"read as {row.output_parsed}"] if row.output_parsed not in (None, row.output) else []
+    about += ["not read"] if row.output_parsed is None and row.score == 0 else []
+    about += [row.finish_reason] if row.finish_reason not in (None, "stop", "end_turn") else []
+    score = "error" if row.score is None else f"{row.score:g}"
+    cells = (score, _question(row.input, shared), answer or "", correct, "\n".join(about))
+    return element("tr", *(element("td", cell) for cell in cells), class_=_kind(row))
+
+
+def _question(prompt: str | list[Message], shared: str) -> str:
+    """The messages; a system prompt that all rows share stands at the top of the page."""
+    if isinstance(prompt, str):
+        return prompt
+    messages = [message for message in prompt if not (message.role == "system" and message.content == shared)]
+    if len(messages) == 1:
+        return messages[0].content
+    return "\n\n".join(f"[{message.role}] {message.content}" for message in messages)
+
+
+def _shared_system(rows: Sequence[SampleResult]) -> str:
+    """The system prompt where every row has the same, else ""."""
+    prompts = {row.input[0].content if isinstance(row.input, list) and row.input else "" for row in rows}
+    roles = {row.input[0].role if isinstance(row.input, list) and row.input else "" for row in rows}
+    return prompts.pop() if len(prompts) == 1 and roles == {"system"} else ""

@@ -1,0 +1,77 @@
+"""A sparse autoencoder as one file: sae.safetensors, whose metadata say what it is and which activations it is of."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import save
+
+from gpt_from_scratch.models.dictionary.sparse_autoencoder import SparseAutoencoder, SparseAutoencoderConfig
+from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.models.weight_files import opened
+from gpt_from_scratch.support.storage.files import write_bytes
+
+AUTOENCODER_FILE = "sae.safetensors"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Whose activations an autoencoder tells; all is empty for one of a known dictionary's signals."""
+
+    model: str = ""
+    """the model's name, for people"""
+    model_sha256: str = ""
+    """`weights_sha256` of it"""
+    layer: str = ""
+    skip_first: bool = False
+    """whether the first token of each context was left out"""
+
+
+def weights_sha256(model: GPT) -> str:
+    """What tells a model's weights from all others."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_autoencoder(path: Path, sae: SparseAutoencoder, origin: Origin, **more: str) -> None:
+    """Write the file, whole or not at all; `more` are further words for its metadata."""
+    metadata = {**more, "kind": sae.config.kind, "config": json.dumps(asdict(sae.config))}
+    metadata |= {name: str(value) for name, value in asdict(origin).items()}
+    write_bytes(path, save({name: tensor.contiguous() for name, tensor in sae.state_dict().items()}, metadata))
+
+
+def load_autoencoder(path: Path | str) -> tuple[SparseAutoencoder, Origin]:
+    """The autoencoder in a file that `save_autoencoder` wrote, or in a folder with one, and whose activations it tells.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ValueError: It is damaged, or no autoencoder of ours.
+    """
+    path = Path(path)
+    path = path / AUTOENCODER_FILE if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(f"no autoencoder at {path}: give a {AUTOENCODER_FILE}, or the folder that holds it")
+    try:
+        with opened(path) as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no whole safetensors file: {error}") from error
+    if "config" not in metadata or "decoder" not in tensors or tensors["decoder"].ndim != 2:
+        raise ValueError(
+            f"{path} is no sparse autoencoder of ours: its metadata have {', '.join(metadata) or 'nothing'}"
+        )
+    try:
+        document: dict[str, Any] = json.loads(metadata["config"])
+        sae = SparseAutoencoder(tensors["decoder"].shape[1], SparseAutoencoderConfig(**document))
+        sae.load_state_dict(tensors)
+    except (TypeError, ValueError, RuntimeError) as error:  # torch names the tensors that do not fit in a RuntimeError
+        raise ValueError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
+    words = {name: metadata[name] for name in ("model", "model_sha256", "layer") if name in metadata}
+    return sae.eval(), replace(Origin(**words), skip_first=metadata.get("skip_first") == "True")

@@ -1,0 +1,364 @@
+"""Generation: one batched engine with a KV cache, used by the samples in training, the command line and the server."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gpt_from_scratch.models.generation.kv_cache import KVCache
+from gpt_from_scratch.models.generation.onednn_weights import FEWEST_ROWS, FEWEST_TOKENS, PackedGPT, can_pack
+from gpt_from_scratch.models.generation.sampling import Sampling, filtered, row_settings, sample, sample_rows
+from gpt_from_scratch.models.generation.turns import Line, Owner
+from gpt_from_scratch.models.gpt import GPT
+
+__all__ = ["Engine", "Generated", "Sampling", "Scored", "check_prompts", "filtered", "generate", "sample", "stream"]
+
+DEFAULT = Sampling()
+PREFILL_TOKENS = 8192  # prompts are computed this many tokens at a time, so that many long ones need no more memory
+TURN = 16  # tokens that a row makes before it may have to give its place to another owner's
+ROOM = 128  # the cache has room for a multiple of this many tokens, so that it seldom grows
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A token with its log-probability under the unmodified model, and the most likely ones in its place, best first."""
+
+    token: int
+    logprob: float
+    top: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Generated(Scored):
+    """One new token of a row.
+
+    Attributes:
+        row: the prompt's place in its batch, or the number that `Engine.add` gave.
+        finish: on a row's last token why it ended, at a stop token or at its length; None before.
+        prompt: on a row's first token the scores of its prompt's tokens from the second on, where they were asked for.
+    """
+
+    row: int = field(kw_only=True)
+    finish: Literal["stop", "length"] | None = field(default=None, kw_only=True)
+    prompt: tuple[Scored, ...] | None = field(default=None, kw_only=True)
+
+
+def generate(
+    model: GPT,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    sampling: Sampling | Sequence[Sampling] = DEFAULT,
+    *,
+    n_vocab: int | None = None,
+    use_cache: bool = True,
+) -> list[list[int]]:
+    """Continue each prompt by up to `max_new_tokens` tokens; returns the new tokens alone, one list a prompt.
+
+    sampling: one for each prompt, or one for all: row i then has its `for_row(i)`.
+    n_vocab: the tokenizer's ids, as for `Engine`.
+
+    Raises:
+        ValueError: an empty prompt, a token that the model does not have, or sampling settings of the wrong number.
+    """
+    continuations: list[list[int]] = [[] for _ in prompts]
+    for new in stream(model, prompts, max_new_tokens, sampling, n_vocab=n_vocab, use_cache=use_cache):
+        continuations[new.row].append(new.token)
+    return continuations
+
+
+def stream(
+    model: GPT,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    sampling: Sampling | Sequence[Sampling] = DEFAULT,
+    *,
+    n_vocab: int | None = None,
+    use_cache: bool = True,
+) -> Iterator[Generated]:
+    """`generate`, token by token as they are made."""
+    settings = row_settings(sampling, len(prompts))
+    check_prompts(model, prompts, n_vocab)
+    if max_new_tokens < 1:
+        return
+    engine = Engine(model, n_vocab=n_vocab, use_cache=use_cache)
+    for prompt, setting in zip(prompts, settings, strict=True):
+        engine.add(prompt, max_new_tokens, setting)
+    while engine.busy:
+        yield from engine.step()
+
+
+@dataclass(eq=False)
+class _Row:
+    number: int
+    tokens: list[int]  # prompt and new tokens, as many as the context holds
+    left: int  # how many more to make
+    sampling: Sampling
+    generator: torch.Generator
+    top: int
+    score_prompt: bool
+    owner: Owner
+    turn: int = TURN  # how many more tokens it has paid for
+
+
+class Engine:
+    """A batch that rows may join and leave while it runs (continuous batching; Yu et al. 2022, Orca).
+
+    `add` gives a prompt a number, `step` makes one more token for every running row, `remove` abandons a row. At most
+    `max_rows` run at once, the others wait in line. A row's tokens do not depend on the rows beside it. A row that fills
+    the context goes on with the last half of it: the earlier tokens are forgotten. For one thread at a time, and for
+    weights that stay as they are.
+
+    Owners share the places fairly (see `Line`): after a turn of TURN tokens a row gives its place to one of an owner that
+    has had less, and goes on later where it stood. Its tokens are then computed again; no more of them than are made.
+    """
+
+    def __init__(self, model: GPT, *, n_vocab: int | None = None, max_rows: int = 64, use_cache: bool = True) -> None:
+        """
+        Args:
+            n_vocab: the tokenizer's ids. A model may have more (its vocabulary rounded up for speed): they are never made, and
+                the probabilities are those among the tokenizer's. None: all that the model has.
+        """
+        if max_rows < 1:
+            raise ValueError(f"max_rows must be at least 1, it is {max_rows}")
+        self.n_vocab = n_vocab
+        self.model = model
+        self.max_rows = max_rows
+        self.use_cache = use_cache
+        self._waiting: Line[_Row] = Line()
+        self._spare = PREFILL_TOKENS  # how many tokens may be computed again now
+        self._running: list[_Row] = []  # row i has slot i of the cache
+        self._cache: KVCache | None = None
+        self._can_pack = can_pack(model)
+        self._packed: PackedGPT | None = None
+        self._count = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether any row is not done."""
+        return bool(self._running or self._waiting)
+
+    def add(
+        self,
+        prompt: Sequence[int],
+        max_new_tokens: int,
+        sampling: Sampling = DEFAULT,
+        *,
+        top: int = 0,
+        score_prompt: bool = False,
+        owner: Owner = (),
+    ) -> int:
+        """Put a prompt in line; returns the number that its tokens will bear: 0, 1, 2, ...
+
+        owner: who shares the engine with whom; rows of one owner are served in their order.
+        top: how many of the most likely tokens to report beside each token.
+        score_prompt: report the log-probabilities of the prompt's own tokens too; it must then fit the context.
+
+        Raises:
+            ValueError: an empty prompt, a token that the model does not have, or a length below 1.
+        """
+        context = self.model.config.block_size
+        check_prompts(self.model, [prompt], self.n_vocab)
+        if max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens must be at least 1, it is {max_new_tokens}")
+        if score_prompt and len(prompt) > context:
+            raise ValueError(f"a prompt of {len(prompt)} tokens cannot be scored in a context of {context}")
+        generator = sampling.generator()
+        tokens = list(prompt)[-context:]
+        row = _Row(self._count, tokens, max_new_tokens, sampling, generator, top, score_prompt, owner)
+        self._waiting.join(owner, row)
+        self._count += 1
+        return row.number
+
+    @torch.inference_mode()
+    def remove(self, *numbers: int) -> None:
+        """Abandon rows; nothing happens to those that are done already."""
+        gone = set(numbers)
+        self._waiting.drop(lambda row: row.number in gone)
+        for row in self._running:
+            if row.number in gone:
+                self._waiting.leave(row.owner)
+        self._keep([row for row in self._running if row.number not in gone])
+
+    @torch.inference_mode()
+    def step(self) -> list[Generated]:
+        """One more token for every running row, once rows in line have taken the free places."""
+        context = self.model.config.block_size
+        new = self._changed_places()
+        again = [row for row in self._running if len(row.tokens) > context or not self.use_cache]
+        self._keep([row for row in self._running if row not in again])
+        new = again + new + self._admitted(self.max_rows - len(self._running) - len(again) - len(new))
+        logits = [self._decode()] if self._running else []
+        for row in new:
+            if len(row.tokens) > context:
+                row.tokens = row.tokens[-max(1, context // 2) :]
+        scores: dict[int, tuple[Scored, ...]] = {}
+        for group in _groups(new):
+            logits.append(self._prefill(group, scores))
+            self._running += group
+        if not logits:
+            return []
+        return self._choose(logits[0] if len(logits) == 1 else torch.cat(logits), scores)
+
+    def _changed_places(self) -> list[_Row]:
+        """Let rows at the end of their turn pay for another, or give way; returns those that come in their place."""
+        most = max(PREFILL_TOKENS, self.model.config.block_size)  # enough for any row
+        self._spare = min(self._spare + len(self._running), most)
+        if not self._waiting:  # then turns cost nothing
+            return []
+        coming, going = [], set()
+        ended = [row for row in self._running if row.turn <= 0]
+        for row in sorted(ended, key=lambda row: self._waiting.paid(row.owner), reverse=True):
+            if not self._waiting.precedes(row.owner):
+                self._waiting.pay(row.owner)
+                row.turn = TURN
+            elif (cost := len(row.tokens)) <= self._spare:
+                self._spare -= cost
+                coming.append(self._taken())
+                self._waiting.put_back(row.owner, row)
+                going.add(row.number)
+        self._keep([row for row in self._running if row.number not in going])
+        return coming
+
+    def _admitted(self, places: int) -> list[_Row]:
+        """The next in line, to begin: not so many at once that the others' next token would be long in coming."""
+        coming: list[_Row] = []
+        tokens = 0
+        while self._waiting and len(coming) < places and tokens < PREFILL_TOKENS:
+            coming.append(self._taken())
+            tokens += len(coming[-1].tokens)
+        return coming
+
+    def _taken(self) -> _Row:
+        row = self._waiting.take()
+        row.turn = TURN
+        return row
+
+    def _prefill(self, rows: list[_Row], scores: dict[int, tuple[Scored, ...]]) -> Float[Tensor, "b v"]:
+        """Run whole sequences, padded at the end, into the cache; returns the logits after each one's last token."""
+        model, device = self.model, self.model.wte.weight.device
+        lengths = [len(row.tokens) for row in rows]
+        padded = torch.zeros(len(rows), max(lengths), dtype=torch.int64)
+        for index, row in enumerate(rows):
+            padded[index, : lengths[index]] = torch.tensor(row.tokens)
+        if self._cache is None:
+            autocast = torch.is_autocast_enabled(device.type)
+            dtype = torch.get_autocast_dtype(device.type) if autocast else model.wte.weight.dtype
+            self._cache = KVCache(model.config, 0, 0, device=device, dtype=dtype)
+        cache = self._cache.beside(len(rows), self._capacity(rows))
+        hidden = model.hidden(padded.to(device), cache)
+        cache.truncate(lengths)
+        self._cache.join(cache)
+        for index, row in enumerate(rows):
+            if row.score_prompt:
+                logits = torch.nn.functional.linear(hidden[index, : lengths[index] - 1], self._head).float()
+                scores[row.number] = tuple(_scored(logits, row.tokens[1:], row.top))
+                row.score_prompt = False
+        last = hidden[torch.arange(len(rows), device=device), cache.lengths - 1]
+        return torch.nn.functional.linear(last, self._head).float()
+
+    @property
+    def _head(self) -> Float[Tensor, "v c"]:
+        return self.model.head_weight[: self.n_vocab]
+
+    def _capacity(self, rows: list[_Row]) -> int:
+        """How many tokens a row the cache needs room for."""
+        most = max(len(row.tokens) + row.left for row in rows)
+        return min(-(-most // ROOM) * ROOM, self.model.config.block_size)
+
+    def _decode(self) -> Float[Tensor, "b v"]:
+        """The logits after one more token in every running row."""
+        column = torch.tensor([row.tokens[-1:] for row in self._running], device=self.model.wte.weight.device)
+        assert self._cache is not None
+        if (packed := self._packed_model()) is not None:
+            return packed.logits(column, self._cache)[:, : self.n_vocab]
+        logits: Tensor = self.model(column, cache=self._cache)
+        return logits[:, -1, : self.n_vocab].float()
+
+    def _packed_model(self) -> PackedGPT | None:
+        """The packed model where it is quicker, made when that has become worth it."""
+        if not self._can_pack or len(self._running) < FEWEST_ROWS or torch.is_autocast_enabled("cpu"):
+            return None
+        if self._packed is None and max(row.left for row in self._running) >= FEWEST_TOKENS:
+            self._packed = PackedGPT(self.model)
+        return self._packed
+
+    def _choose(self, logits: Float[Tensor, "b v"], scores: dict[int, tuple[Scored, ...]]) -> list[Generated]:
+        """Choose each running row's token; the rows that are done leave."""
+        rows = self._running
+        tokens, logprobs = sample_rows(logits, [row.sampling for row in rows], [row.generator for row in rows])
+        tops: list[tuple[tuple[int, float], ...]] = [()] * len(rows)
+        if (most := max(row.top for row in rows)) > 0:
+            best = _most_likely(torch.log_softmax(logits, dim=-1), most)
+            tops = [top[: row.top] for top, row in zip(best, rows, strict=True)]
+        made, going = [], []
+        for row, token, logprob, top in zip(rows, tokens, logprobs, tops, strict=True):
+            row.tokens.append(token)
+            row.left -= 1
+            row.turn -= 1
+            finish: Literal["stop", "length"] | None = None
+            if token in row.sampling.stop_tokens:
+                finish = "stop"
+            elif row.left == 0:
+                finish = "length"
+            if finish is None:
+                going.append(row)
+            else:
+                self._waiting.leave(row.owner)
+            prompt = scores.get(row.number)
+            made.append(Generated(token, logprob, top, row=row.number, finish=finish, prompt=prompt))
+        self._keep(going)
+        return made
+
+    def _keep(self, going: list[_Row]) -> None:
+        """Let go of the other rows; the last ones move into the places that become free."""
+        if len(going) == len(self._running) or self._cache is None:
+            self._running = going
+            return
+        places = {id(row): index for index, row in enumerate(self._running)}
+        kept = [places[id(row)] for row in going]
+        stay = {index for index in kept if index < len(kept)}
+        movers = iter(sorted(index for index in kept if index >= len(kept)))
+        order = [index if index in stay else next(movers) for index in range(len(kept))]
+        self._cache.keep(order)
+        self._running = [self._running[index] for index in order]
+
+
+def _groups(rows: list[_Row]) -> Iterator[list[_Row]]:
+    """Cut `rows`, by length, into groups of at most PREFILL_TOKENS tokens, padding included, or of one row."""
+    group: list[_Row] = []
+    for row in sorted(rows, key=lambda row: len(row.tokens)):
+        if group and len(row.tokens) * (len(group) + 1) > PREFILL_TOKENS:
+            yield group
+            group = []
+        group.append(row)
+    if group:
+        yield group
+
+
+def _scored(logits: Float[Tensor, "t v"], tokens: list[int], top: int) -> list[Scored]:
+    """Each token's log-probability, and the `top` most likely ones in its place."""
+    logprobs = torch.log_softmax(logits, dim=-1)
+    own = logprobs.gather(1, torch.tensor(tokens, device=logits.device, dtype=torch.int64).unsqueeze(1)).squeeze(1)
+    tops = _most_likely(logprobs, top) if top else [()] * len(tokens)
+    return [Scored(token, logprob, best) for token, logprob, best in zip(tokens, own.tolist(), tops, strict=True)]
+
+
+def _most_likely(logprobs: Float[Tensor, "b v"], count: int) -> list[tuple[tuple[int, float], ...]]:
+    """Each row's most likely tokens with their log-probabilities, best first."""
+    best = logprobs.topk(min(count, logprobs.shape[-1]))
+    pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    return [tuple(zip(tokens, logprobs, strict=True)) for tokens, logprobs in pairs]
+
+
+def check_prompts(model: GPT, prompts: Sequence[Sequence[int]], n_vocab: int | None = None) -> None:
+    """Raise ValueError on an empty prompt or a token outside the model's vocabulary, or the tokenizer's (`n_vocab`)."""
+    size = model.config.vocab_size if n_vocab is None else min(n_vocab, model.config.vocab_size)
+    for index, prompt in enumerate(prompts):
+        if not prompt:
+            raise ValueError(f"prompt {index} is empty: begin with the tokenizer's end-of-text token")
+        if (bad := next((t for t in prompt if not 0 <= t < size), None)) is not None:
+            whose = "model" if n_vocab is None else "tokenizer"
+            raise ValueError(f"prompt {index} has token {bad}, the {whose} has tokens 0 to {size - 1}")

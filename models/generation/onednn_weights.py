@@ -1,0 +1,64 @@
+"""A model's matrices once more, laid out as oneDNN wants them: for a CPU that generates several rows at a time.
+
+A product with 3 to 64 rows should take as long as reading the matrix does. MKL takes two to three times as long, since it lays
+the matrix out anew each time. With one or two rows it does not, so these are left to the model itself.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from gpt_from_scratch.models.generation.kv_cache import KVCache
+from gpt_from_scratch.models.gpt import GPT
+
+FEWEST_ROWS = 3
+FEWEST_TOKENS = 16
+"""Steps after which the packing (as long as some ten of them) has paid."""
+LEAST_BYTES, MOST_BYTES = 2**26, 2**31
+"""Smaller models fit a cache, where it matters less; for larger ones the second copy is too much to take unasked."""
+
+
+class PackedLinear(nn.Module):
+    """nn.Linear without gradients."""
+
+    def __init__(self, weight: Float[Tensor, "out c"], bias: Float[Tensor, " out"] | None) -> None:
+        super().__init__()
+        self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), 16)
+        self.bias = None if bias is None else bias.detach()
+
+    def forward(self, x: Float[Tensor, "*b c"]) -> Float[Tensor, "*b out"]:
+        """x weightᵀ + bias."""
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
+        return out
+
+
+class PackedGPT:
+    """The model as it is now, for decoding alone: all but its matrices is shared."""
+
+    def __init__(self, model: GPT) -> None:
+        with torch.device("meta"):
+            self.body = GPT(model.config)
+        self.body.load_state_dict(model.state_dict(), assign=True)
+        for name, buffer in model.named_buffers():
+            setattr(self.body, name, buffer)
+        for name, module in model.named_modules():
+            if isinstance(module, nn.Linear) and module is not model.lm_head:
+                self.body.set_submodule(name, PackedLinear(module.weight, module.bias))
+        self.head = PackedLinear(model.head_weight, None)
+
+    def logits(self, tokens: Int[Tensor, "b 1"], cache: KVCache) -> Float[Tensor, "b v"]:
+        """As the model's own for one more token a row."""
+        out: Tensor = self.head(self.body.hidden(tokens, cache)[:, -1])
+        return out
+
+
+def can_pack(model: GPT) -> bool:
+    """Whether oneDNN packs for this processor, and the model is of a kind and size for which that pays."""
+    weight = model.wte.weight
+    return (
+        weight.device.type == "cpu"
+        and weight.dtype == torch.float32
+        and torch.backends.mkldnn.is_available()
+        and torch.backends.cpu.get_cpu_capability().startswith("AVX")
+        and LEAST_BYTES <= 4 * model.num_parameters() <= MOST_BYTES
+    )

@@ -1,0 +1,187 @@
+"""Parsers of command lines whose mistakes take two lines: what is wrong, and where to read more."""
+
+import argparse
+import contextlib
+import difflib
+import functools
+import io
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from gpt_from_scratch.support.command_line.command import MISTAKE, complain, shortened
+from gpt_from_scratch.support.command_line.invocation import gpt
+from gpt_from_scratch.support.command_line.settings import LARGEST
+
+HELP_FLAGS = {"-h", "--help"}
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """argparse's parser with mistakes in two lines, and a guess for an option that does not exist."""
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """One value of an option. Whole numbers are bounded here, where none has a use beyond it."""
+        value = super()._get_value(action, arg_string)
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise argparse.ArgumentError(action, f"{shortened(arg_string)} is too large: give a number below 2^63")
+        return value
+
+    def error(self, message: str) -> NoReturn:
+        """Print the mistake and exit with status 2."""
+        unknown = re.fullmatch(r"unrecognized arguments: (\S+).*", message, flags=re.DOTALL)
+        guess = _did_you_mean(unknown[1], list(self._option_string_actions)) if unknown else ""
+        complain(f"error: {message}.{guess}\n{_help(self.prog)}")
+        self.exit(MISTAKE)
+
+
+def a_path(text: str) -> Path:
+    """The path that an option of argparse names, for `type=`.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is empty; as a path it would mean the current folder.
+    """
+    try:
+        return _not_empty(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def a_number(least: int, most: int) -> Callable[[str], int]:
+    """What reads the whole number of an option of argparse that has two bounds, for `type=`."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number from {least} to {most:,}, got {shortened(repr(text))}"
+            )
+        return number
+
+    return read
+
+
+EMPTY_PATH = "the path is empty (is a variable of the shell not set?); . is the current folder"
+
+
+def settings(kind: Any, arguments: Sequence[str] | None, *, prog: str, **options: Any) -> Any:
+    """An instance of the dataclass `kind`, from a command line by tyro, which gets the `options`.
+
+    Prints help and exits with 0 where it is asked for; prints a mistake in two lines and exits with 2.
+    """
+    import tyro
+
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    with mistakes_of_tyro(words, prog):
+        return tyro.cli(kind, prog=prog, args=words, registry=_paths(), **options)
+
+
+def subcommand(commands: dict[str, Any], arguments: Sequence[str] | None, *, prog: str) -> Any:
+    """Call one of `commands`, whose options are its parameters, by tyro; returns what it returns."""
+    import tyro
+
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    with mistakes_of_tyro(words, prog):
+        chosen = tyro.extras.subcommand_cli_from_dict(
+            {name: _later(function) for name, function in commands.items()}, prog=prog, args=words, registry=_paths()
+        )
+    return chosen()
+
+
+@contextlib.contextmanager
+def mistakes_of_tyro(words: Sequence[str], prog: str) -> Iterator[None]:
+    """tyro's box around a mistake as two lines."""
+    if HELP_FLAGS & set(words):
+        yield
+        return
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "10000"  # no line of the box is broken
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            yield
+    except SystemExit as end:
+        if end.code == MISTAKE:
+            complain(f"error: {without_box(said.getvalue())}\n{_help(prog)}")
+        raise
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
+
+
+def without_box(box: str) -> str:
+    """One line from tyro's box: its first part, and the nearest option where it has a guess."""
+    rows = [line.strip(" │\r") for line in box.splitlines() if not line.startswith(("╭", "╰"))]
+    parts: list[list[str]] = [[]]
+    for row in rows:
+        if len(row) > 5 and set(row) <= {"─", "-"}:
+            parts.append([])
+        elif row:
+            parts[-1].append(row)
+    if "╭" not in box and len(parts) > 1:  # for a terminal without these characters: the title is a part of its own
+        parts = parts[1:]
+    message = " ".join(parts[0]).removeprefix("Error parsing ")
+    message = re.sub(r"invalid literal for int\(\) with base 10: ", "expected a whole number, got ", message)
+    message = re.sub(r"could not convert string to float: ", "expected a number, got ", message)
+    for part in parts[1:]:
+        if part and part[0].startswith("Perhaps you meant") and len(part) > 1:
+            message += f". Did you mean {part[1].split()[0]}?"
+        elif part and part[0].startswith("Available subcommands"):
+            message += f". {part[0]}"
+    return message
+
+
+def _help(prog: str) -> str:
+    """The line that says where to read more; a program of ours is called as this environment has it."""
+    words = [word for word in prog.split() if not word.startswith("[")]
+    called = gpt(*words[1:]) if words[:1] == ["gpt"] else " ".join(words)
+    return f"{called} --help tells more"
+
+
+def _paths() -> Any:
+    """tyro's rules, with one for paths: an empty text names none."""
+    from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+    registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def path(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Path] | None:
+        if info.type is not Path:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="PATH",
+            instance_from_str=lambda words: _not_empty(words[0]),
+            is_instance=lambda value: isinstance(value, Path),
+            str_from_instance=lambda value: [str(value)],
+        )
+
+    return registry
+
+
+def _not_empty(text: str) -> Path:
+    if not text:
+        raise ValueError(EMPTY_PATH)
+    return Path(text)
+
+
+def _later(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of the same signature that returns the call, unmade."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return functools.partial(function, *args, **kwargs)
+
+    return call
+
+
+def _did_you_mean(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word.partition("=")[0], known, n=1)
+    return f" Did you mean {near[0]}?" if near else ""

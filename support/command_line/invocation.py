@@ -1,0 +1,63 @@
+"""Commands as a user can paste them: in the shell at hand, from the folder at hand, each word quoted."""
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+DISTRIBUTION = "provengpt"
+"""The package's name on PyPI; it is imported as gpt_from_scratch."""
+SHELL_PATH = "GPT_SHELL_PATH"
+"""Set where `make` has put this environment before the PATH of the user's own shell, which it holds."""
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def gpt(*words: str | Path) -> str:
+    """A line that calls the command `gpt` of this very environment with these words.
+
+    It is `gpt …` where the environment is active, else the path of its executable, as short as the folder at hand allows.
+    """
+    return shlex.join([*_executable(), *map(str, words)])
+
+
+def _executable() -> list[str]:
+    own = Path(sys.prefix) / ("Scripts" if os.name == "nt" else "bin") / "gpt"
+    found = shutil.which("gpt", path=os.environ.get(SHELL_PATH))
+    if found is not None and own.exists() and Path(found).exists() and Path(found).samefile(own):
+        return ["gpt"]
+    if own.exists():
+        return [_short(own)]
+    return [_short(Path(sys.executable)), "-m", "gpt_from_scratch"]
+
+
+def _short(path: Path) -> str:
+    """The path from the folder at hand where it lies in it, else the absolute one."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def how_to_install(*extras: str) -> str:
+    """A line that adds extras to this environment, from a clone or from a package that was installed."""
+    python = shlex.quote(_short(Path(sys.executable)))
+    wanted = ",".join(extras)
+    if (ROOT / "pyproject.toml").is_file():
+        place = "." if Path.cwd().resolve() == ROOT else _short(ROOT)
+        return f"{python} -m pip install -e {shlex.quote(f'{place}[{wanted}]')}"
+    return f"{python} -m pip install {shlex.quote(f'{DISTRIBUTION}[{wanted}]')}"
+
+
+def extras() -> dict[str, list[str]]:
+    """Each extra of the installed package, and the requirements that it adds; none where there is no metadata."""
+    import importlib.metadata  # here, since it takes long and is seldom needed
+
+    try:
+        metadata = importlib.metadata.metadata(DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        return {}
+    found: dict[str, list[str]] = {name: [] for name in metadata.get_all("Provides-Extra") or []}
+    for requirement in metadata.get_all("Requires-Dist") or []:
+        name, _, marker = requirement.partition(";")
+        for extra in found:
+            if f'extra == "{extra}"' in marker.replace("'", '"'):
+                found[extra].append(name.strip())
+    return found

@@ -1,0 +1,174 @@
+"""Pieces of a source into shards, on several processes. What a piece becomes does not depend on how many there are."""
+
+import json
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from multiprocessing.queues import SimpleQueue
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt
+
+from gpt_from_scratch.support.command_line.described import value_of
+from gpt_from_scratch.support.storage.files import ensure_folder, write_text
+from gpt_from_scratch.tokenizer.files import load_tokenizer, read_json
+from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer, id_dtype
+from gpt_from_scratch.training.data.shards import Shard, write_shard
+from gpt_from_scratch.training.data.sources.documents import SPLITS, LeftOut, Source
+
+RECORDS = ".pieces"
+LEFT_OUT = "left out"
+SAY_EVERY = 1 << 18  # tokens between two reports of a worker
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the workers do: the tokenizer is the one in `folder`, and the shards go there."""
+
+    source: Source
+    folder: Path
+    shard_tokens: int
+
+    def record(self, piece: int) -> Path:
+        """The file that lists a piece's shards; it is written when they are whole, so its presence says it is done."""
+        return self.folder / RECORDS / f"{piece}.json"
+
+    def shards(self, piece: int) -> dict[str, list[Shard]]:
+        """The shards of a piece that is done, by split."""
+        record = read_json(self.record(piece))
+        try:
+            return {split: value_of(list[Shard], record.get(split), split) for split in SPLITS}
+        except (ValueError, TypeError) as error:  # a field is missing, or of a wrong type
+            raise ValueError(
+                f"{self.record(piece)} is damaged: {error}. Remove it, and prepare the data again"
+            ) from error
+
+    def left_out(self, piece: int) -> tuple[int, str]:
+        """How many rows of a piece that is done held no text, and where the first was."""
+        count, first = read_json(self.record(piece)).get(LEFT_OUT, (0, ""))
+        return int(count), str(first)
+
+
+def tokenize(job: Job, pieces: list[int], workers: int, progress: Callable[[int, int], None]) -> None:
+    """Tokenize these pieces. If this process is stopped or killed, so are its workers, at once.
+
+    Args:
+        progress: called with the pieces and the tokens done since its last call.
+
+    Raises:
+        ValueError, OSError: what a worker could not do; those beside it are stopped.
+    """
+    if not pieces:
+        return
+    ensure_folder(job.record(0).parent)
+    context = multiprocessing.get_context("spawn")
+    said: SimpleQueue[int] = context.SimpleQueue()
+    with ProcessPoolExecutor(min(workers, len(pieces)), context, _start, (job, said)) as pool, _stopping_the_workers():
+        running = {pool.submit(_do_piece, piece) for piece in pieces}
+        while running:
+            finished, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+            tokens = 0
+            while not said.empty():
+                tokens += said.get()
+            progress(len(finished), tokens)
+            for future in finished:
+                future.result()
+
+
+@contextmanager
+def _stopping_the_workers() -> Iterator[None]:
+    """On Ctrl-C, SIGTERM or an error, end the workers at once: the next run does again what they were at."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    done = False
+    try:
+        yield
+        done = True
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        for process in () if done else multiprocessing.active_children():
+            process.terminate()
+
+
+# What runs in a worker.
+
+_job: Job
+_tokenizer: Tokenizer
+_said: "SimpleQueue[int]"
+
+
+def _start(job: Job, said: "SimpleQueue[int]") -> None:
+    """Once in each worker."""
+    global _job, _tokenizer, _said
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which stops its workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _job, _tokenizer, _said = job, load_tokenizer(job.folder), said
+
+
+def _end_with_parent() -> None:
+    """A killed parent can tell its workers nothing, and they must not write beside those of its successor."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+def _do_piece(piece: int) -> None:
+    """The piece's shards first, then the record of them."""
+    dtype = np.dtype(id_dtype(_tokenizer.n_vocab)).name
+    waiting: dict[str, list[UInt[np.ndarray, " _"]]] = {split: [] for split in SPLITS}
+    counts = dict.fromkeys(SPLITS, 0)
+    done: dict[str, list[Shard]] = {split: [] for split in SPLITS}
+
+    def write(split: str) -> None:
+        name = f"{split}-{piece:05d}-{len(done[split]):03d}.tokens"
+        done[split].append(write_shard(_job.folder / name, waiting[split], dtype))
+        waiting[split], counts[split] = [], 0
+
+    unsaid = 0
+    without: list[LeftOut] = []
+    for split, tokens in _tokens(piece, without):
+        for start in range(0, len(tokens), _job.shard_tokens):
+            part = tokens[start : start + _job.shard_tokens]
+            if counts[split] + len(part) > _job.shard_tokens:
+                write(split)
+            waiting[split].append(part)
+            counts[split] += len(part)
+        unsaid += len(tokens)
+        if unsaid > SAY_EVERY:
+            _said.put(unsaid)
+            unsaid = 0
+    for split in SPLITS:
+        if counts[split]:
+            write(split)
+    record: dict[str, Any] = {split: [asdict(shard) for shard in shards] for split, shards in done.items()}
+    if without:
+        record[LEFT_OUT] = len(without), without[0].where
+    write_text(_job.record(piece), json.dumps(record) + "\n")
+    _said.put(unsaid)
+
+
+def _tokens(piece: int, left_out: list[LeftOut]) -> Iterator[tuple[str, UInt[np.ndarray, " _"]]]:
+    """The tokens of a piece's documents, each behind an end-of-text token: it tells the model that a new one begins.
+
+    Rows without a text are added to `left_out`.
+    """
+    dtype = id_dtype(_tokenizer.n_vocab)
+    try:
+        end_of_text = np.array([_tokenizer.eot_token], dtype=dtype)
+    except NoEndOfTextError:
+        end_of_text = np.array([], dtype=dtype)
+    for document in _job.source.documents(piece):
+        if isinstance(document, LeftOut):
+            left_out.append(document)
+            continue
+        tokens = _tokenizer.encode_to_numpy(document.text)
+        yield document.split, np.concatenate([end_of_text, tokens]) if document.begins else tokens

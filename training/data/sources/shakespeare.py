@@ -1,0 +1,32 @@
+"""Tiny Shakespeare: 1,115,394 characters of Shakespeare's plays, 65 of them distinct (Karpathy, char-rnn, 2015)."""
+
+from pathlib import Path
+
+from gpt_from_scratch.support.storage.downloads import Progress, download
+from gpt_from_scratch.support.storage.text_files import read_text
+from gpt_from_scratch.training.data.data_folder import data_folder
+
+URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
+SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
+SIZE = 1_115_394
+"""Bytes."""
+N_CHARACTERS = 65
+"""Distinct characters."""
+FILE = "tinyshakespeare.txt"
+
+
+def tiny_shakespeare(folder: Path | None = None, *, progress: Progress | None = None, url: str = URL) -> str:
+    """The text, downloaded into `folder` (default: `data_folder()`) unless it is there already.
+
+    By convention the first 90 % (`split_texts`) are for training, the rest for validation.
+
+    Raises:
+        DownloadError: it cannot be had; says where to put the file by other means.
+    """
+    path = (data_folder() if folder is None else folder) / FILE
+    return read_text(download(url, path, digest=SHA256, size_limit=SIZE, progress=progress))
+
+
+def is_downloaded(folder: Path | None = None) -> bool:
+    """Whether `tiny_shakespeare` would find it without a download."""
+    return ((data_folder() if folder is None else folder) / FILE).is_file()

@@ -1,0 +1,186 @@
+"""The validation loss over a fixed, whole set: the same rows for any number of ranks, each target counted once.
+
+Documents are cut as evals/scoring/bits_per_byte.py cuts them, and bits a byte are what it defines: training and
+`evals bits-per-byte` give one figure for one model and text.
+"""
+
+import math
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Int, Integer
+from torch import Tensor
+
+from gpt_from_scratch.evals.scoring.bits_per_byte import bits, spans
+from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.training.data.loader import NO_TARGET
+from gpt_from_scratch.training.ranks.process_group import Ranks
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well a model predicts the validation set."""
+
+    nats: float
+    """-log p of all targets together."""
+    n_targets: int
+    n_bytes: int
+    """Of the targets that are text."""
+    floor_nats: float | None
+    """What no model can go below on average, where that is known exactly."""
+    text_nats: float | None = None
+    """-log p of the targets that are text; None: all are."""
+
+    @property
+    def loss(self) -> float:
+        """Nats a token."""
+        return self.nats / self.n_targets
+
+    @property
+    def bits_per_byte(self) -> float:
+        """The same for every tokenizer: bits of the text's tokens a byte of text."""
+        return bits(self.nats if self.text_nats is None else self.text_nats, self.n_bytes)
+
+    @property
+    def ratio(self) -> float | None:
+        """Total nats ÷ floor nats."""
+        return None if self.floor_nats is None else self.nats / self.floor_nats
+
+
+def comparable(loss: float | None) -> float:
+    """A loss by which to find the lowest: one that is not finite, or not known, is beyond every other."""
+    return loss if loss is not None and math.isfinite(loss) else math.inf
+
+
+Row = tuple[Integer[np.ndarray, " _"], int]
+"""Tokens, and how many of the last of them are targets."""
+
+
+class ValidationSet:
+    """Rows of tokens, the targets at their ends, and the bytes of text that the targets stand for."""
+
+    def __init__(
+        self,
+        rows: Iterable[Row],
+        n_bytes: int,
+        floor_nats: float | None = None,
+        *,
+        special: Collection[int] = (),
+    ) -> None:
+        """
+        Args:
+            special: the ids that are no text: as targets they count in the loss, and not in bits a byte.
+        """
+        # By length, so that a batch pads little; a stable sort, so that the batches are the same everywhere.
+        ordered = sorted(rows, key=lambda row: len(row[0]), reverse=True)
+        self.rows = [tokens for tokens, _ in ordered]
+        self.scored = [scored for _, scored in ordered]
+        self.n_targets = sum(self.scored)
+        if self.n_targets == 0 or n_bytes == 0:
+            raise ValueError("the validation text is too short to predict anything: give more text")
+        self.n_bytes = n_bytes
+        self.floor_nats = floor_nats
+        self.special = torch.tensor(sorted(special), dtype=torch.int64)
+
+    @classmethod
+    def of_texts(
+        cls,
+        documents: Iterable[Integer[np.ndarray, " _"]],
+        before: Sequence[int],
+        block_size: int,
+        n_bytes: int,
+        *,
+        special: Collection[int] = (),
+    ) -> "ValidationSet":
+        """Documents of any length after `before` (the end-of-text token, or nothing), in windows of the context."""
+        return cls(
+            (row for document in documents for row in _windows(document, before, block_size)), n_bytes, special=special
+        )
+
+    @classmethod
+    def of_documents(
+        cls,
+        documents: Iterable[Integer[np.ndarray, " _"]],
+        eot_token: int,
+        n_bytes: int,
+        floor_nats: float | None = None,
+        *,
+        block_size: int | None = None,
+    ) -> "ValidationSet":
+        """The same, where a document's end is a target, too: the end-of-text token behind it, which is no text.
+
+        A document that does not fit `block_size` (None: any does) is cut, and has a row of its own for its end.
+        """
+        rows: list[Row] = []
+        end = np.array([eot_token])
+        for document in documents:
+            if block_size is None or len(document) < block_size:
+                rows.append((np.concatenate([end, document, end]), len(document) + 1))
+            else:
+                rows += _windows(document, (eot_token,), block_size)
+                rows.append((np.concatenate([document[len(document) - block_size :], end]), 1))
+        return cls(rows, n_bytes, floor_nats, special=(eot_token,))
+
+    def batches(self, tokens_a_batch: int) -> list[list[int]]:
+        """Indices of neighbouring rows, with about so many tokens together."""
+        result: list[list[int]] = []
+        for index in range(len(self.rows)):
+            if not result or len(self.rows[result[-1][0]]) * (len(result[-1]) + 1) > tokens_a_batch:
+                result.append([])
+            result[-1].append(index)
+        return result
+
+    def padded(self, indices: Sequence[int]) -> tuple[Int[Tensor, "b t"], Int[Tensor, "b t"]]:
+        """(tokens, targets) of some rows."""
+        longest = max(len(self.rows[index]) for index in indices) - 1
+        tokens = torch.zeros(len(indices), longest, dtype=torch.int64)
+        targets = torch.full((len(indices), longest), NO_TARGET)
+        for place, index in enumerate(indices):
+            row, scored = torch.from_numpy(self.rows[index].astype(np.int64)), self.scored[index]
+            tokens[place, : len(row) - 1] = row[:-1]
+            targets[place, len(row) - 1 - scored : len(row) - 1] = row[len(row) - scored :]
+        return tokens, targets
+
+
+def _windows(document: Integer[np.ndarray, " _"], before: Sequence[int], block_size: int) -> Iterable[Row]:
+    if before:
+        document = np.concatenate([np.array(before, dtype=document.dtype), document])
+    for start, predicted, end in spans(len(document), block_size, block_size):
+        yield document[start:end], end - predicted
+
+
+@torch.inference_mode()
+def evaluate(
+    model: GPT,
+    validation: ValidationSet,
+    ranks: Ranks,
+    *,
+    tokens_a_batch: int = 8192,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Score | None:
+    """Score the uncompiled model on the whole set; the ranks share the batches. None if `should_stop` said so.
+
+    Every batch is the same whatever the number of ranks, and their sums are added exactly, so the result is too, to the last
+    bit where the model's arithmetic is (the same number of threads).
+    """
+    device = model.wte.weight.device
+    batches = validation.batches(tokens_a_batch)
+    nats, text_nats = torch.zeros(2, len(batches), dtype=torch.float64)
+    stopped = False
+    for number, indices in enumerate(batches):
+        if number % ranks.size != ranks.rank:
+            continue
+        if should_stop():
+            stopped = True
+            break
+        tokens, targets = validation.padded(indices)
+        losses = model(tokens.to(device), targets.to(device), reduction="none").cpu().double()
+        nats[number] = losses.sum()
+        text_nats[number] = losses.masked_fill(torch.isin(targets, validation.special), 0).sum()
+    *sums, any_stopped = ranks.sum(*nats.tolist(), *text_nats.tolist(), float(stopped))
+    if any_stopped:
+        return None
+    every, text = math.fsum(sums[: len(batches)]), math.fsum(sums[len(batches) :])
+    return Score(every, validation.n_targets, validation.n_bytes, validation.floor_nats, text)

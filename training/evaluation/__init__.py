@@ -1,0 +1,3 @@
+"""Evaluation during training: HellaSwag and samples of text.
+
+The validation loss is in `training/data/validation_set`, since it is a property of the data."""

@@ -1,0 +1,205 @@
+"""A run's figures sent elsewhere, beside metrics.jsonl: TensorBoard, Weights & Biases, trackio. Each is an extra.
+
+A logger that fails (no network, a full disk) never stops a run: it is left out from then on, and that is said once.
+"""
+
+import difflib
+import importlib.util
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from gpt_from_scratch.support.command_line.invocation import how_to_install
+from gpt_from_scratch.training.metrics.history import History
+from gpt_from_scratch.training.metrics.records import as_line
+
+PROJECT = "gpt_from_scratch"
+Warn = Callable[[str], None]
+
+
+@runtime_checkable
+class Logger(Protocol):
+    """Where figures go."""
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Figures of one step, by names like "train/loss"."""
+
+    def close(self) -> None:
+        """Bring everything to its place."""
+
+
+class TensorBoard:
+    """Event files in the run's folder: `tensorboard --logdir runs` shows all runs."""
+
+    def __init__(self, folder: Path, config: Mapping[str, Any], earlier: History | None) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        # What an attempt before this one wrote is taken back whole, for it may have lost its last lines, and written anew.
+        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=None if earlier is None else 0)
+        text = "\n".join(f"    {name}: {value}" for name, value in config.items())
+        self.writer.add_text("config", text, 0)
+        tell(self, earlier)
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self.writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+class WandB:
+    """Weights & Biases; $WANDB_PROJECT names the project, $WANDB_MODE=offline keeps everything here."""
+
+    def __init__(self, folder: Path, config: Mapping[str, Any], earlier: History | None) -> None:
+        import wandb
+
+        name = name_of(folder, earlier)
+        self.run = wandb.init(
+            project=os.environ.get("WANDB_PROJECT", PROJECT),
+            name=name,
+            id=name,  # a resumed run goes on in the same place
+            resume="allow",
+            dir=str(folder),
+            config=dict(config),
+        )
+        if earlier is not None and earlier.just_went_back:
+            tell(self, earlier)
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        self.run.log(dict(values), step=step)
+
+    def close(self) -> None:
+        self.run.finish()
+
+
+class Trackio:
+    """trackio keeps its runs on this machine: `trackio show` opens them."""
+
+    def __init__(self, folder: Path, config: Mapping[str, Any], earlier: History | None) -> None:
+        import trackio
+
+        self.trackio = trackio
+        trackio.init(
+            project=os.environ.get("TRACKIO_PROJECT", PROJECT),
+            name=name_of(folder, earlier),
+            resume="allow",
+            config=dict(config),
+        )
+        if earlier is not None and earlier.just_went_back:
+            tell(self, earlier)
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        self.trackio.log(dict(values), step=step)
+
+    def close(self) -> None:
+        self.trackio.finish()
+
+
+def name_of(folder: Path, earlier: History | None) -> str:
+    """The run's name at a service that cannot take lines back: a new one each time that it went back behind what it said."""
+    return folder.name if earlier is None or not earlier.restarts else f"{folder.name}-{earlier.restarts + 1}"
+
+
+def tell(logger: Logger, earlier: History | None) -> None:
+    """Log what a run recorded before it was started this time."""
+    for record in () if earlier is None else earlier.records:
+        kind, fields = as_line(record)
+        if values := numbers(kind, fields):
+            logger.log(record.step, values)
+
+
+def numbers(kind: str, fields: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a line of metrics.jsonl, by names like "train/loss"."""
+    return {
+        f"{kind}/{name}": float(value)
+        for name, value in fields.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+
+
+LOGGERS: dict[str, Callable[[Path, Mapping[str, Any], History | None], Logger]] = {
+    "tensorboard": TensorBoard,
+    "wandb": WandB,
+    "trackio": Trackio,
+}
+
+
+def names_in(text: str | None) -> list[str]:
+    """The loggers in "tensorboard,wandb".
+
+    Raises:
+        ValueError: one that does not exist, with the nearest that does.
+    """
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    for name in names:
+        if name not in LOGGERS:
+            near = difflib.get_close_matches(name, LOGGERS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"run.loggers: there is no logger {name!r}; there are {', '.join(LOGGERS)}.{hint}")
+    return list(dict.fromkeys(names))
+
+
+def require_packages(text: str | None) -> None:
+    """Raise RuntimeError, with the command that mends it, where a logger's package is not installed."""
+    for name in names_in(text):
+        if importlib.util.find_spec(name) is None:
+            raise RuntimeError(f"--run.loggers {name} needs the package {name!r}: {how_to_install(name)}")
+
+
+class Loggers:
+    """All of a run's loggers; `record` has the form of RunFolder's."""
+
+    def __init__(
+        self,
+        text: str | None,
+        folder: Path,
+        config: Mapping[str, Any],
+        first_step: int,
+        *,
+        warn: Warn,
+        earlier: History | None = None,
+    ) -> None:
+        """
+        Args:
+            first_step: the step that the run goes on from.
+            earlier: what it recorded before, where it was begun before.
+        """
+        self.warn = warn
+        self.active: dict[str, Logger] = {}
+        # A run evaluates the step that it goes on from again, and would say it twice.
+        self.known = {
+            as_line(record)[0] for record in (earlier.records if earlier else ()) if record.step == first_step
+        }
+        self.first_step = first_step
+        for name in names_in(text):
+            self._guarded(name, partial(self._start, name, folder, config, earlier))
+
+    def record(self, kind: str, step: int, fields: Mapping[str, Any]) -> None:
+        """Send the numbers of a line of metrics.jsonl."""
+        if step == self.first_step and kind in self.known:
+            return
+        if values := numbers(kind, fields):
+            for name, logger in list(self.active.items()):
+                self._guarded(name, partial(logger.log, step, values))
+
+    def close(self) -> None:
+        """Bring everything to its place."""
+        for name, logger in list(self.active.items()):
+            self._guarded(name, logger.close)
+            self.active.pop(name, None)
+
+    def _start(self, name: str, folder: Path, config: Mapping[str, Any], earlier: History | None) -> None:
+        self.active[name] = LOGGERS[name](folder, config, earlier)
+
+    def _guarded(self, name: str, work: Callable[[], object]) -> None:
+        try:
+            work()
+        # Whatever a service's client raises: days of training are worth more than its curves.
+        except Exception as error:
+            self.active.pop(name, None)
+            self.warn(
+                f"{name} failed and is left out from here on ({type(error).__name__}: {error}); metrics.jsonl has it all"
+            )

@@ -1,0 +1,159 @@
+"""Muon (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"): orthogonalised momentum.
+
+Among several ranks each orthogonalises some of the matrices and sends them to the others: the same bits in less time.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gpt_from_scratch.training.optim import muon_ranks as shared_work
+from gpt_from_scratch.training.optim.base import UntracedOptimizer
+from gpt_from_scratch.training.ranks.process_group import ONE_RANK, Ranks
+
+# The quintic iteration's coefficients, chosen for the steepest slope at zero (Jordan et al. 2024).
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+
+# FLOPs of one unit of work: enough for a device's speed, and few enough that the ranks' shares are alike. Less than one unit
+# is not worth a message. Measured on a CPU (benchmarks/LOG.md); for a GPU reckoned: four matrices of 768 × 768.
+UNIT_FLOPS = {"cpu": 0.5e9, "cuda": 50e9}
+
+
+class Muon(UntracedOptimizer):
+    """Muon over matrices, orthogonalised together in stacks of one shape.
+
+    update = √max(1, rows / columns) · orthogonal(momentum · buffer + gradient), after buffer = momentum · buffer + gradient.
+    A matrix that packs several (queries, keys and values) is given as `parts` row blocks, each orthogonalised by itself.
+
+    Parameters may be sharded by FSDP; then every rank holds the momentum of its rows only.
+
+    Raises:
+        ValueError: a parameter is no matrix.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[dict[str, Any]],
+        lr: float,
+        momentum: float,
+        weight_decay: float,
+        ranks: Ranks = ONE_RANK,
+    ) -> None:
+        """
+        Args:
+            ranks: those that share the work; all of them step together, with the same gradients.
+        """
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "parts": None})
+        self.ranks = ranks
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.ndim != 2:
+                    raise ValueError(f"Muon takes matrices, not a parameter of shape {tuple(parameter.shape)}")
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Update every parameter that has a gradient."""
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            updated = [p for p in group["params"] if p.grad is not None]
+            if not updated:
+                continue
+            for parameter in updated:
+                if not self.state[parameter]:
+                    self.state[parameter]["momentum"] = torch.zeros_like(parameter)
+            parameters = [local(p) for p in updated]
+            gradients = [local(p.grad) for p in updated]
+            buffers = [local(self.state[p]["momentum"]) for p in updated]
+            good = None if self.found_inf is None else self.found_inf == 0
+            before = None if good is None else [buffer.clone() for buffer in buffers]
+            torch._foreach_mul_(buffers, group["momentum"])
+            torch._foreach_add_(buffers, gradients)
+            directions = torch._foreach_mul(buffers, group["momentum"])
+            torch._foreach_add_(directions, gradients)
+            updates = list(directions)
+            shapes = [tuple(p.shape) for p in updated] if is_sharded(updated[0]) else None
+            orthogonalize_(updates, group["parts"], shapes=shapes, ranks=self.ranks)
+            decay = group["lr"] * group["weight_decay"]
+            if good is not None and before is not None:
+                updates = [torch.where(good, update, 0) for update in updates]
+                for buffer, old in zip(buffers, before, strict=True):
+                    buffer.copy_(torch.where(good, buffer, old))
+                decay = decay * good
+            if group["weight_decay"]:
+                torch._foreach_mul_(parameters, 1 - decay)
+            torch._foreach_add_(parameters, updates, alpha=-group["lr"])
+        return loss
+
+
+def orthogonalize_(
+    matrices: list[Float[Tensor, "_ _"]],
+    parts: list[int] | None = None,
+    *,
+    shapes: Sequence[tuple[int, ...]] | None = None,
+    ranks: Ranks = ONE_RANK,
+) -> None:
+    """Replace each matrix by the nearest (semi-)orthogonal one, about, times √max(1, rows / columns).
+
+    Matrices of one shape, or one the other's transpose, go through the iteration in stacks: few large products in
+    place of many small ones.
+
+    Args:
+        matrices: on every rank, or this rank's rows of each.
+        parts: of so many row blocks each matrix consists; default: one.
+        shapes: of the whole matrices, if these are rows of them.
+        ranks: those that share the work, all of them calling this.
+    """
+    device, dtype = matrices[0].device, iteration_dtype(matrices[0])
+    whole = tuple((shape[0], shape[1]) for shape in shapes or [matrix.shape for matrix in matrices])
+    parts = parts or [1] * len(matrices)
+    unit_flops = UNIT_FLOPS["cpu" if device.type == "cpu" else "cuda"]
+    units = shared_work.plan(whole, tuple(parts), ranks.size, unit_flops)
+    if shapes is not None:
+        results = shared_work.sharded(units, matrices, whole, newton_schulz_stack, dtype, ranks)
+    elif ranks.size > 1 and sum(unit.flops for unit in units) >= unit_flops:
+        results = shared_work.replicated(units, matrices, newton_schulz_stack, dtype, ranks)
+    else:
+        results = shared_work.alone(units, matrices, newton_schulz_stack)
+    for matrix, start, values in results:
+        rows, columns = whole[matrix]
+        scale = math.sqrt(max(1.0, rows / parts[matrix] / columns))
+        matrices[matrix][start : start + len(values)].copy_(values).mul_(scale)
+
+
+def newton_schulz_stack(matrices: list[Float[Tensor, "_ _"]]) -> Float[Tensor, "n short long"]:
+    """Matrices of one shape or its transpose, all laid wide, through the iteration."""
+    return newton_schulz(torch.stack([m if m.shape[0] <= m.shape[1] else m.T for m in matrices]))
+
+
+def newton_schulz(x: Float[Tensor, "n rows columns"], steps: int = 5) -> Float[Tensor, "n rows columns"]:
+    """Push the singular values of wide matrices towards 1: five quintic steps take [0.003, 1] to about [0.7, 1.2].
+
+    The result has the dtype of the iteration.
+    """
+    a, b, c = NEWTON_SCHULZ
+    x = x.to(iteration_dtype(x))
+    x = x / (torch.linalg.matrix_norm(x, keepdim=True) * 1.02 + 1e-7)  # 1.02: bf16 rounding must not lift it above 1
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x
+
+
+def iteration_dtype(x: Float[Tensor, "..."]) -> torch.dtype:
+    """bf16 on CUDA, where the product is four times as fast and the result as good; elsewhere the input's."""
+    return torch.bfloat16 if x.is_cuda else x.dtype
+
+
+def is_sharded(tensor: Tensor) -> bool:
+    """Whether this rank has a part of it only (a DTensor, whose import costs a second, is known by its method)."""
+    return hasattr(tensor, "to_local")
+
+
+def local(tensor: Tensor) -> Tensor:
+    """What this rank has of a tensor."""
+    piece: Tensor = tensor.to_local() if is_sharded(tensor) else tensor  # type: ignore[attr-defined]
+    return piece

@@ -1,0 +1,33 @@
+"""The learning rate's course: a pure function of the step."""
+
+from dataclasses import dataclass
+
+from gpt_from_scratch.support.command_line.settings import check_settings
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """Warm up, stay, decay: a trapezoid (Hägele et al. 2024)."""
+
+    warmup_steps: int = 100
+    """Steps over which the rate rises from 0 to its peak."""
+    decay_fraction: float = 0.5
+    """Part of the run, at its end, over which the rate falls linearly; 1: from the first step on."""
+    final_fraction: float = 0.0
+    """The rate at the end, as a part of the peak."""
+
+    def __post_init__(self) -> None:
+        check_settings(self, "schedule.")
+        if self.warmup_steps < 0:
+            raise ValueError(f"schedule.warmup_steps must be 0 or more, it is {self.warmup_steps}")
+        for name in ("decay_fraction", "final_fraction"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"schedule.{name} must lie in [0, 1], it is {getattr(self, name)}")
+
+
+def rate(config: ScheduleConfig, step: int, steps: int) -> float:
+    """What the peak rates are multiplied by at `step` (0 is the first) of a run of `steps`."""
+    warm = min(1.0, (step + 1) / (config.warmup_steps + 1))
+    decay_steps = config.decay_fraction * steps
+    left = 1.0 if decay_steps == 0 else min(1.0, (steps - step) / decay_steps)
+    return warm * (config.final_fraction + (1 - config.final_fraction) * left)

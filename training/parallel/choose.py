@@ -1,0 +1,44 @@
+"""Which strategy a run takes, and what each needs of the number of ranks."""
+
+import torch
+
+from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.training.config import TrainConfig
+from gpt_from_scratch.training.parallel.single import Strategy
+from gpt_from_scratch.training.ranks.process_group import Ranks
+
+
+def check_ranks(config: TrainConfig, n_ranks: int) -> None:
+    """Raises ValueError where a batch cannot be shared among so many ranks, with what can."""
+    if config.batch_size < n_ranks:
+        raise ValueError(
+            f"batch_size {config.batch_size} is less than the {n_ranks} ranks, and each needs a row: raise --batch-size or "
+            "lower --nproc-per-node"
+        )
+    if config.parallel == "fsdp" and config.batch_size % n_ranks:
+        raise ValueError(
+            f"--parallel fsdp: the ranks compute in step, so {n_ranks} of them must divide batch_size {config.batch_size}; "
+            f"{config.batch_size // n_ranks * n_ranks} or {-(-config.batch_size // n_ranks) * n_ranks} would do (--parallel "
+            "ddp takes any)"
+        )
+    if config.parallel == "deterministic":
+        leaves = config.batch_size // config.rows(n_ranks)
+        if n_ranks & (n_ranks - 1) or n_ranks > leaves:
+            allowed = [str(2**i) for i in range(leaves.bit_length())]
+            more = "" if n_ranks <= leaves else "; a smaller --micro-batch allows more"
+            raise ValueError(
+                f"--parallel deterministic adds {leaves} micro-batches of {config.rows(n_ranks)} rows as a binary tree, so it "
+                f"takes {', '.join(allowed)} ranks, not {n_ranks}{more}"
+            )
+
+
+def make_strategy(config: TrainConfig, model: GPT, ranks: Ranks, dtype: torch.dtype) -> Strategy:
+    """The run's strategy. It may replace the model's parameters, so the optimizers come after it."""
+    kind = Strategy
+    if config.parallel == "deterministic":
+        from gpt_from_scratch.training.parallel.deterministic import Deterministic as kind
+    elif ranks.size > 1 and config.parallel == "ddp":
+        from gpt_from_scratch.training.parallel.ddp import DDP as kind
+    elif ranks.size > 1:
+        from gpt_from_scratch.training.parallel.fsdp import FSDP as kind
+    return kind(model, ranks, dtype, compiles=config.compile)

@@ -1,0 +1,98 @@
+"""What the loop asks of a way to train on several ranks. With one rank there is nothing to share, and this is the way."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.training.ranks.process_group import ONE_RANK, Ranks
+
+Batch = tuple[Int[Tensor, "b t"], Int[Tensor, "b t"]]
+"""(tokens, targets) of one micro-batch, on the CPU."""
+
+
+class Strategy:
+    """One rank. The others override what differs; every rank of a run calls the same methods in the same order."""
+
+    def __init__(self, model: GPT, ranks: Ranks, dtype: torch.dtype, *, compiles: bool = False) -> None:
+        """
+        Args:
+            model: on its device, with the same weights on every rank.
+            dtype: of the activations.
+            compiles: whether the training's forward and backward go through torch.compile.
+        """
+        self.model, self.ranks, self.dtype = model, ranks, dtype
+        self.device = model.wte.weight.device
+        self.compiles = compiles
+        if compiles:
+            self._compile()
+        self.module: nn.Module = model
+
+    def accumulate(self, batches: Sequence[Batch], n_targets: float) -> Float[Tensor, ""]:
+        """Run this rank's micro-batches; the parameters' gradients are then those of the mean loss over all ranks' targets.
+
+        Returns:
+            A part of the batch's loss, in nats: the parts of all ranks add up to it.
+        """
+        loss = torch.zeros((), device=self.device)
+        for number, (tokens, targets) in enumerate(batches):
+            with self._step_of(number, len(batches)):
+                nats = self._nats(tokens, targets)
+                # What averages over the ranks divides by their number; the loss is the mean over the targets of all of them.
+                (nats * (self.ranks.size / n_targets)).backward()
+            loss += nats.detach()
+        return loss
+
+    def clip(self, limit: float) -> Float[Tensor, ""]:
+        """The norm of the whole gradient, which is scaled down to `limit` if it is longer (0: never)."""
+        parameters = [p for p in self.model.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if limit and not (self.device.type == "cpu" and norm + 1e-6 <= limit):  # asking a GPU would wait for it
+            torch.nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+        return norm
+
+    @contextmanager
+    def whole(self, needed: bool = True) -> Iterator[GPT]:
+        """The uncompiled model with all of its weights, for evaluation and sampling; all ranks enter together.
+
+        Args:
+            needed: False on a rank that only takes part, and does not use the model.
+        """
+        # Evaluation and sampling have many shapes, each of which would be compiled.
+        with torch.compiler.set_stance("force_eager") if self.compiles else nullcontext():
+            yield self.model
+
+    @property
+    def saving(self) -> Ranks | None:
+        """The ranks that write a checkpoint together, if this is one of them. Here rank 0 has all, and writes alone."""
+        return ONE_RANK if self.ranks.is_first else None
+
+    def part(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Of the running model's or optimizers' tensors those that this rank writes, whole."""
+        return tensors
+
+    def autocast(self) -> torch.autocast:
+        """In this context the activations have their dtype."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    def _compile(self) -> None:
+        """Block by block: the first one's code serves all, where the whole model's takes minutes (benchmarks/LOG.md)."""
+        for block in self.model.h:
+            block.compile(
+                dynamic=False
+            )  # for sizes that are symbols Dynamo cannot trace our functions (benchmarks/LOG.md)
+
+    def _step_of(self, number: int, count: int) -> AbstractContextManager[None]:
+        """Around the forward and backward of micro-batch `number` of `count`: gradients travel with the last one only."""
+        return nullcontext()
+
+    def _nats(self, tokens: Int[Tensor, "b t"], targets: Int[Tensor, "b t"]) -> Float[Tensor, ""]:
+        with self.autocast():
+            nats: Tensor = self.module(self._moved(tokens), self._moved(targets), reduction="sum")
+        return nats
+
+    def _moved(self, x: Int[Tensor, "b t"]) -> Int[Tensor, "b t"]:
+        return x.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else x.to(self.device)

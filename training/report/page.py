@@ -1,0 +1,329 @@
+"""Draw the report of a run, or compare several.
+
+    python -m gpt_from_scratch.training.report RUN              # writes RUN/report.html
+    python -m gpt_from_scratch.training.report RUN OTHER ...    # writes RUN/comparison.html
+
+The page stands alone: its curves are drawn into it, it loads nothing and runs nothing, and whatever a model, a corpus or a
+file says is escaped, with hidden characters shown.
+"""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_path
+from gpt_from_scratch.support.command_line.invocation import gpt
+from gpt_from_scratch.support.pages.html_page import Markup, element, join, page
+from gpt_from_scratch.support.storage.files import write_text
+from gpt_from_scratch.support.visible import visible
+from gpt_from_scratch.training.drawing import COLORS
+from gpt_from_scratch.training.metrics.records import Eval, Event, Sample, Train
+from gpt_from_scratch.training.report.figures import all_figures
+from gpt_from_scratch.training.report.run_data import (
+    CONFIG_FILE,
+    METRICS_FILE,
+    RUN_FILE,
+    Run,
+    differences,
+    flatten,
+    read_run,
+)
+from gpt_from_scratch.training.report.style import STYLE
+
+REPORT_FILE, COMPARISON_FILE = "report.html", "comparison.html"
+SAMPLED_STEPS = 12
+"""The page shows the samples of at most so many steps: the first, the last, and some between."""
+SAMPLES_A_STEP = 6
+"""And at most so many of each; the tally counts them all."""
+
+
+def write_report(run_folders: list[Path], output: Path | None = None) -> Path:
+    """Draw one run, or several side by side, and return the page's path.
+
+    Args:
+        run_folders: Folders with metrics.jsonl, and with config.json and run.json if they were written.
+        output: Where the page goes: RUN/report.html for one run and RUN/comparison.html for several, unless given.
+
+    Raises:
+        FileNotFoundError: One of the folders is not a run.
+        ValueError: No folder was given.
+    """
+    if not run_folders:
+        raise ValueError("no run was given: name one folder to draw it, several to compare them")
+    return write_page([read_run(folder) for folder in run_folders], output)
+
+
+def write_page(runs: list[Run], output: Path | None = None) -> Path:
+    """`write_report` for runs that were read already."""
+    path = output or runs[0].folder / (REPORT_FILE if len(runs) == 1 else COMPARISON_FILE)
+    write_text(path, single(runs[0]) if len(runs) == 1 else comparison(runs))
+    return path
+
+
+def single(run: Run) -> str:
+    """The page of one run."""
+    return page(
+        f"{run.name} · report",
+        element("header", element("h1", run.name), element("p", summary(run), class_="lead"), result(run)),
+        warnings([run]),
+        curves([run]),
+        samples([run]),
+        section("Events", events(run)),
+        section("What ran", facts(run)),
+        section("Backends", backends(run)),
+        section("Configuration", table(("setting", "value"), sorted(flatten(run.config).items()))),
+        section("Where everything is", places(run)),
+        section("What to try next", next_steps(run)),
+        style=STYLE,
+    )
+
+
+def comparison(runs: list[Run]) -> str:
+    """The page of several runs: their results, their curves in one drawing, and the settings in which they differ."""
+    names = [join(swatch(index), run.name) for index, run in enumerate(runs)]
+    results = [(name, run.facts.get("state"), *_result(run)) for name, run in zip(names, runs, strict=True)]
+    settings = [(name, *values) for name, values in differences(runs).items()]
+    same = element("p", "The runs have the same configuration.")
+    return page(
+        f"{len(runs)} runs compared",
+        element("header", element("h1", f"{len(runs)} runs compared")),
+        warnings(runs),
+        section("Results", table(("run", "state", *RESULT), results)),
+        curves(runs, element("p", *[element("span", name, class_="key") for name in names])),
+        section("Settings that differ", table(("setting", *names), settings) if settings else same),
+        samples(runs, last_only=True),
+        style=STYLE,
+    )
+
+
+def section(title: str, *body: Markup | None) -> Markup:
+    """A titled part of the page, or nothing where all of its body is None."""
+    kept = [part for part in body if part]
+    return element("section", element("h2", title), *kept) if kept else Markup()
+
+
+def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> Markup | None:
+    """Rows of cells; None without rows."""
+    body = [element("tr", *[element("td", shown(cell)) for cell in row]) for row in rows]
+    if not body:
+        return None
+    head = element("thead", element("tr", *[element("th", cell, scope="col") for cell in header])) if header else ""
+    return element("div", element("table", head, element("tbody", *body)), class_="scroll", tabindex="0")
+
+
+def shown(value: object) -> object:
+    """A value as a person would write it."""
+    if isinstance(value, Markup):
+        return value
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def swatch(index: int) -> Markup:
+    """The colour of a run's curves."""
+    return element("span", "", class_=f"swatch c{index % len(COLORS)}")
+
+
+def summary(run: Run) -> str:
+    """What ran, in one line."""
+    parameters = run.facts.get("parameters")
+    size = f"{parameters:,} parameters" if type(parameters) is int else None
+    parts = (
+        run.facts.get("state"),
+        size,
+        run.facts.get("device"),
+        run.facts.get("dtype"),
+        duration(run.facts.get("seconds")),
+    )
+    return " · ".join(str(part) for part in parts if part is not None)
+
+
+def duration(seconds: object) -> str | None:
+    """Seconds as 1 h 02 min, 2 min 05 s or 12.3 s; None for what is not a time."""
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < math.inf:
+        return None
+    if seconds >= 3600:
+        return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f} min"
+    return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s" if seconds >= 60 else f"{seconds:.1f} s"
+
+
+RESULT = ("step", "validation loss, nats a token", "total nats ÷ floor", "bits a byte", "after")
+
+
+def _result(run: Run) -> tuple[object, ...]:
+    """The last validation, in the order of RESULT."""
+    evaluations = run.of(Eval)
+    if not evaluations:
+        return (None,) * len(RESULT)
+    last = evaluations[-1]
+    return last.step, last.loss, last.ratio, last.bits_per_byte, duration(last.seconds)
+
+
+def result(run: Run) -> Markup | None:
+    """What the run reached, in large figures."""
+    tiles = [(name, value) for name, value in zip(RESULT, _result(run), strict=True) if value is not None]
+    sampled = run.of(Sample)
+    last = [sample for sample in sampled if sample.step == sampled[-1].step]
+    tiles += [
+        ("last samples that are grammatical and new", tally.removeprefix(": ")) for tally in good_and_new(last, "")
+    ]
+    if not tiles:
+        return None
+    figures = [
+        element("div", element("dt", name), element("dd", f"{value:.4g}" if isinstance(value, float) else value))
+        for name, value in tiles
+    ]
+    return element("dl", *figures, class_="tiles")
+
+
+def warnings(runs: Sequence[Run]) -> Markup:
+    """What was wrong with the files, so that a gap in a curve is not taken for the run's."""
+    lines = [f"{run.name}: {warning}" if len(runs) > 1 else warning for run in runs for warning in run.warnings]
+    if not lines:
+        return Markup()
+    most = 20
+    if len(lines) > most:
+        lines = [*lines[:most], f"and {len(lines) - most} more"]
+    return element(
+        "section", element("h2", "Warnings"), element("ul", *[element("li", line) for line in lines]), class_="warnings"
+    )
+
+
+def curves(runs: Sequence[Run], *legend: Markup) -> Markup:
+    """All panels that have something to show."""
+    panels = [element("figure", element("figcaption", title), drawn) for title, drawn in all_figures(runs)]
+    return section("Curves", *legend, element("div", *panels, class_="panels")) if panels else Markup()
+
+
+def samples(runs: Sequence[Run], *, last_only: bool = False) -> Markup:
+    """What the model wrote, step by step."""
+    blocks = []
+    for index, run in enumerate(runs):
+        steps = [(step, list(group)) for step, group in groupby(run.of(Sample), lambda sample: sample.step)]
+        kept = steps[-1:] if last_only else spread(steps, SAMPLED_STEPS)
+        for step, group in kept:
+            title = join(swatch(index), run.name, f", step {step:,}") if len(runs) > 1 else f"Step {step:,}"
+            texts = element("div", *map(sample_text, group[:SAMPLES_A_STEP]), class_="texts")
+            blocks.append(element("article", element("h3", title, *good_and_new(group)), texts))
+    return section("The samples as they improved" if not last_only else "The last samples", *blocks)
+
+
+def spread(items: list[Any], most: int) -> list[Any]:
+    """At most `most` of the items, evenly spaced, the first and the last among them."""
+    if len(items) <= most:
+        return items
+    return [items[round(place * (len(items) - 1) / (most - 1))] for place in range(most)]
+
+
+def good_and_new(samples: Sequence[Sample], what: str = " grammatical and new") -> list[str]:
+    """ ": 58 of 64 grammatical and new", where both are known of them; else nothing."""
+    judged = [sample for sample in samples if sample.grammatical is not None and sample.novel is not None]
+    good = sum(bool(sample.grammatical and sample.novel) for sample in judged)
+    return [f": {good} of {len(judged)}{what}"] if judged else []
+
+
+def sample_text(sample: Sample) -> Markup:
+    """One sample: its prompt in bold, and what is known of it."""
+    marks = [
+        element("span", yes if value else no, class_=f"mark {'good' if value else 'bad'}")
+        for value, yes, no in (
+            (sample.grammatical, "grammatical", "not grammatical"),
+            (sample.novel, "new", "in the training text"),
+        )
+        if value is not None
+    ]
+    return element("blockquote", element("p", element("b", sample.prompt), sample.text), *marks)
+
+
+def events(run: Run) -> Markup | None:
+    """Resumes, skipped steps, interruptions."""
+    return table(("step", "event"), [(event.step, event.message) for event in run.of(Event)])
+
+
+def facts(run: Run) -> Markup | None:
+    """run.json without the parts that have a table of their own."""
+    described = {name: value for name, value in run.facts.items() if name not in ("backends", "name")}
+    if isinstance(described.get("command"), list):
+        described["command"] = element("code", " ".join(map(str, described["command"])))
+    if text := duration(described.get("seconds")):
+        described["seconds"] = text
+    if steps := run.of(Train):
+        described["last step"] = steps[-1].step
+    return table((), flatten(described).items())
+
+
+def backends(run: Run) -> Markup | None:
+    """Which implementation of each operation ran, and why."""
+    rows = run.facts.get("backends")
+    rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return table(
+        ("operation", "backend", "reason"), [[row.get(key) for key in ("op", "backend", "reason")] for row in rows]
+    )
+
+
+def places(run: Run) -> Markup | None:
+    """The files of the run, from its folder on: the page may be read on another machine."""
+    described = [
+        (METRICS_FILE, "every figure on this page, one JSON object a line"),
+        (CONFIG_FILE, "the resolved configuration"),
+        (RUN_FILE, "what ran, on what"),
+        ("samples", "the samples"),
+        ("checkpoints", "the checkpoints, each with a model/ folder in Hugging Face's format"),
+    ]
+    return table(("in the run's folder", "what it is"), [row for row in described if (run.folder / row[0]).exists()])
+
+
+def next_steps(run: Run) -> Markup:
+    """Commands that go on from here, as they would be typed in the folder that the run was started in."""
+    absolute = run.folder.absolute()
+    inside = absolute.is_relative_to(Path.cwd())
+    folder = absolute.relative_to(Path.cwd()).as_posix() if inside else f"runs/{absolute.name}"
+    commands = [
+        *(
+            [("go on where it stopped", gpt("train", "--resume", folder))]
+            if run.facts.get("state") == "interrupted"
+            else []
+        ),
+        ("let it write more", gpt("generate", folder, "--num", "5")),
+        (
+            "the same run again, one setting changed",
+            gpt("train", "--config", f"{folder}/{CONFIG_FILE}", "--seed", "2"),
+        ),
+        ("compare the two", gpt("report", folder, "runs/OTHER")),
+    ]
+    return element(
+        "dl",
+        *[
+            part
+            for what, command in commands
+            for part in (element("dt", what), element("dd", element("code", command)))
+        ],
+    )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line, draw, say where."""
+    parser = ArgumentParser(
+        prog="gpt report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", nargs="+", type=a_path, metavar="RUN", help="folder of a run; several are compared")
+    parser.add_argument(
+        "--output", type=a_path, help="the page (default: RUN/report.html, RUN/comparison.html for several)"
+    )
+    options = parser.parse_args(arguments)
+    runs = [read_run(folder) for folder in options.runs]
+    path = write_page(runs, options.output)
+    for run in runs:
+        for warning in run.warnings:
+            print(visible(f"report: warning: {run.folder}: {warning}"), file=sys.stderr)
+    print(path)

@@ -1,0 +1,125 @@
+"""Which backend each op uses in a run, decided once at its start, the same on every rank, and told with its reason."""
+
+import os
+from collections.abc import Callable, Sequence
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from gpt_from_scratch.kernels.fastest import Timing, time_backends, winners
+from gpt_from_scratch.kernels.own_backends import import_backends
+from gpt_from_scratch.kernels.registry import Choice, load_ops, parse_choice, resolve, set_backend
+from gpt_from_scratch.kernels.spec import Draw
+from gpt_from_scratch.models.gpt import GPTConfig
+from gpt_from_scratch.training.ranks.process_group import Ranks
+
+FASTEST = "fastest"
+
+
+def known(backend: str | None, modules: Sequence[str]) -> None:
+    """Import the user's modules, and refuse a choice of backends that does not exist, before anything is made.
+
+    Raises:
+        FileNotFoundError: a module is a file that is not there; ValueError: it registers nothing, or the choice is unknown.
+    """
+    import_backends(modules)
+    named = os.environ.get("GPT_BACKEND")
+    try:
+        if backend is None and named:
+            parse_choice(named)
+    except ValueError as error:
+        raise ValueError(f"GPT_BACKEND is {named!r}: {error}") from error
+    if backend not in (None, FASTEST):
+        parse_choice(backend)
+
+
+def decide(
+    backend: str | None,
+    config: GPTConfig,
+    rows: int,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    ranks: Ranks,
+    say: Callable[[str], None],
+    console: Console,
+) -> list[Choice]:
+    """Decide for every op, make it the process's choice, and return it. "fastest" is measured on rank 0.
+
+    Raises:
+        ValueError: an unknown op or backend; RuntimeError: a chosen one cannot run here.
+    """
+    if backend == FASTEST:
+        timings = _time_all(config, rows, device, dtype, say) if ranks.is_first else []
+        if ranks.is_first:
+            console.print(timing_table(timings, rows, config.block_size))
+        chosen = ranks.agree([[c.op, c.backend, c.reason] for c in winners(timings)] if ranks.is_first else None)
+        timed = [Choice(*three) for three in chosen]
+        by_name = {choice.op: choice for choice in timed}
+        choices = [by_name.get(name) or made.choose(device) for name, made in load_ops().items()]
+    else:
+        choices = resolve(backend, device)
+    set_backend({choice.op: choice.backend for choice in choices})
+    return choices
+
+
+def restore(choices: Sequence[Sequence[str]], device: torch.device) -> list[Choice]:
+    """The choices that a checkpoint stored, so that a resumed run computes exactly as before.
+
+    Raises:
+        RuntimeError: one of them cannot run here.
+    """
+    known = {op: backend for op, backend, _ in choices}
+    resolve(known, device)
+    set_backend(known)
+    return [Choice(op, backend, "as in the checkpoint") for op, backend, _ in choices]
+
+
+def timing_table(timings: list[Timing], rows: int, length: int) -> Table:
+    """A row an op, a column a backend: the time of one forward and backward pass; below it, what was not timed and why."""
+    best = {choice.op: choice.backend for choice in winners(timings)}
+    by_place = {(timing.op, timing.backend): timing for timing in timings}
+    columns = list(dict.fromkeys(timing.backend for timing in timings if timing.seconds is not None))
+    reasons = dict.fromkeys(f"{timing.backend}: {timing.why_not}" for timing in timings if timing.why_not is not None)
+    table = Table(
+        f"ms for {rows} × {length} tokens",
+        *columns,
+        title="forward and backward; the quickest is taken",
+        caption="\n".join(reasons),
+        caption_justify="left",
+    )
+    for op in best:
+        cells = []
+        for backend in columns:
+            timing = by_place.get((op, backend))
+            shown = "" if timing is None or timing.seconds is None else f"{timing.seconds * 1e3:.2f}"
+            cells.append(f"{shown} <" if best[op] == backend else shown)
+        table.add_row(op, *cells)
+    return table
+
+
+def quicker(choices: list[Choice], device: torch.device) -> list[str]:
+    """Backends that run here and are probably quicker than the reference that the ops use."""
+    usable: dict[str, None] = {}
+    ops = load_ops()
+    for choice in choices:
+        if choice.backend == "reference":
+            names = ops[choice.op].backends
+            usable |= {n: None for n in names if n != "reference" and ops[choice.op].why_not(n, device) is None}
+    return list(usable)
+
+
+def _time_all(
+    config: GPTConfig, rows: int, device: torch.device, dtype: torch.dtype, say: Callable[[str], None]
+) -> list[Timing]:
+    def on_start(op: str, backend: str) -> None:
+        if backend == "compiled":
+            say(f"timing the backends: compiling {op} (some seconds; kept for the next run)")
+
+    timings: list[Timing] = []
+    for made in load_ops().values():
+        if made.spec.example is not None:  # else it follows the preference
+            arguments = made.spec.example(config, rows, config.block_size, Draw(device, dtype))
+            timings += time_backends(made, arguments, device, on_start=on_start)
+    return timings

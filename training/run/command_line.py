@@ -1,0 +1,183 @@
+"""The command line of training/train_gpt2.py: a preset, then any setting of `TrainConfig` by its name."""
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from gpt_from_scratch.models.weight_files import read_json
+from gpt_from_scratch.support.command_line.arguments import EMPTY_PATH, settings
+from gpt_from_scratch.training.config import SOURCES, WEIGHTS, TrainConfig, from_json
+from gpt_from_scratch.training.data.data_folder import data_folder
+from gpt_from_scratch.training.data.shards import INDEX_FILE
+from gpt_from_scratch.training.data.sources.documents import HUB
+from gpt_from_scratch.training.run.presets import DEFAULT, PRESETS
+
+PROFILED = ("10", "12")
+OWN_MODULES = "--backend-module"
+PROG = "gpt train"
+AUTO = Path("auto")
+"""As --resume: go on with the run that --run.name names, if it has begun."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A GPT learns; the run's folder holds its config, metrics, checkpoints, samples and report.html."""
+
+    train: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
+    """The run."""
+    resume: Path | None = None
+    """Go on with the run in this folder, exactly where its newest checkpoint stands. "auto": begin the run --run.name, or go
+    on if it has begun: one command for a job that a scheduler starts again and again."""
+    config: Path | None = None
+    """Take the settings of an earlier run from its config.json, then those given here."""
+    dry_run: bool = False
+    """Print parameters, memory, disk, FLOPs and the expected time, and stop."""
+
+
+def parse(argv: Sequence[str]) -> Command:
+    """The command that the arguments describe. Prints help or a usage error and exits where argparse would.
+
+    Raises:
+        ValueError: a setting that cannot be; FileNotFoundError: --config or --resume names nothing.
+    """
+    arguments = [word for argument in argv for word in _shorthand(argument)]
+    name = DEFAULT
+    if (given := _value_of("--preset", arguments)) is not None:
+        raise ValueError(f"a preset is named first, without an option: {PROG} {given or 'NAME'}")
+    if arguments and not arguments[0].startswith("-"):
+        name = arguments.pop(0)
+        if name not in PRESETS:
+            near = difflib.get_close_matches(name, PRESETS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"no preset {name!r}; there are {', '.join(PRESETS)}.{hint}")
+    start = PRESETS[name][1]
+    arguments = _gather(OWN_MODULES, _expand_profile(_expand_data(arguments)))
+    folder = _value_of("--resume", arguments)
+    if folder not in (None, "", str(AUTO)):
+        start = read_config(Path(folder) / "config.json")
+    elif file := _value_of("--config", arguments):
+        start = read_config(Path(file))
+    command = _parsed(arguments, start)
+    if command.resume == AUTO:
+        run = command.train.run
+        if run.name is None:
+            raise ValueError("--resume auto needs the run's name: --run.name NAME")
+        if (saved := run.folder / run.name / "config.json").exists():
+            return _parsed(arguments, read_config(saved))
+    if command.resume in (None, AUTO) and command.train.init_from is not None:
+        return _with_the_weights_tokenizer(command, arguments)
+    return command
+
+
+def _with_the_weights_tokenizer(command: Command, arguments: list[str]) -> Command:
+    """--init-from takes the tokenizer that came with the weights, unless another is asked for by name."""
+    if _value_of("--data.tokenizer", arguments) is not None:
+        return command
+    train = command.train
+    data = dataclasses.replace(train.data, tokenizer=WEIGHTS)
+    return dataclasses.replace(command, train=dataclasses.replace(train, data=data))
+
+
+def _parsed(arguments: list[str], start: TrainConfig) -> Command:
+    command: Command = settings(
+        Command,
+        arguments,
+        prog=f"{PROG} [PRESET]",
+        description=f"{Command.__doc__}\n\n{_presets()}",
+        default=Command(start),
+    )
+    if any(_value_of(f"--model.vocab{mark}size", arguments) is not None for mark in "-_"):
+        command = dataclasses.replace(command, train=dataclasses.replace(command.train, keep_vocab_size=True))
+    return command
+
+
+def read_config(path: Path) -> TrainConfig:
+    """The config of a run, from the file that it wrote.
+
+    Raises:
+        FileNotFoundError: there is none; ValueError: it is damaged, or its settings cannot be.
+    """
+    if path.is_dir() and (path / "config.json").is_file():
+        raise IsADirectoryError(f"{path} is a folder: name the file in it, {path / 'config.json'}")
+    if not path.is_file():
+        what = "is no file" if path.exists() else "does not exist"
+        raise FileNotFoundError(f"{path} {what}: expected the config.json of a run's folder")
+    document = read_json(path)
+    try:
+        return from_json(document)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _presets() -> str:
+    width = max(map(len, PRESETS))
+    lines = [f"  {name:<{width}}  {about}" for name, (about, _) in PRESETS.items()]
+    return f"Presets (default: {DEFAULT}); its settings are the defaults shown below:\n" + "\n".join(lines)
+
+
+def _shorthand(argument: str) -> list[str]:
+    """--data=X as two words; everything else as it is."""
+    return list(argument.partition("=")[::2]) if argument.startswith("--data=") else [argument]
+
+
+def _gather(option: str, arguments: list[str]) -> list[str]:
+    """`--x a --x b` as `--x a b`: of an option that is given twice tyro would take the last."""
+    others: list[str] = []
+    values: list[str] = []
+    into = others
+    for word in arguments:
+        if word == option:
+            into = values
+        elif word.startswith(f"{option}="):
+            values.append(word.partition("=")[2])
+        else:
+            into = others if word.startswith("-") else into
+            into.append(word)
+    return others if not values and option not in arguments else [*others, option, *values]
+
+
+def _expand_data(arguments: list[str]) -> list[str]:
+    """`--data NAME_OR_PATH` is short for --data.source or --data.path; a data set's name means the shards made of it."""
+    result: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--data":
+            value = next(words, None)
+            if value is None or value.startswith("--"):
+                raise ValueError(f"--data needs a value: a file, a folder, or one of {', '.join((*SOURCES[:2], *HUB))}")
+            if not value:
+                raise ValueError(f"--data: {EMPTY_PATH}")
+            if value in HUB:
+                result += ["--data.source", "shards", "--data.path", str(data_folder() / value)]
+            elif value not in SOURCES and (Path(value) / INDEX_FILE).is_file():  # what `prepare` made
+                result += ["--data.source", "shards", "--data.path", value]
+            else:
+                result += ["--data.source" if value in SOURCES else "--data.path", value]
+        else:
+            result.append(word)
+    return result
+
+
+def _expand_profile(arguments: list[str]) -> list[str]:
+    """`--profile`, which may be followed by FIRST,LAST, is short for --run.profile-steps."""
+    if "--profile" not in arguments:
+        return arguments
+    place = arguments.index("--profile")
+    given = re.fullmatch(r"(\d+),(\d+)", arguments[place + 1] if place + 1 < len(arguments) else "")
+    rest = arguments[place + (2 if given else 1) :]
+    return [*arguments[:place], "--run.profile-steps", *(given.groups() if given else PROFILED), *rest]
+
+
+def _value_of(option: str, arguments: list[str]) -> str | None:
+    for index, word in enumerate(arguments):
+        if word == option:
+            return arguments[index + 1] if index + 1 < len(arguments) else None
+        if word.startswith(f"{option}="):
+            return word.partition("=")[2]
+    return None

@@ -1,0 +1,102 @@
+"""What a rank says of itself, for the others to compare (`agreement`): settings and code at first, then data and weights."""
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+from gpt_from_scratch.kernels.registry import Choice
+from gpt_from_scratch.training.config import as_json, flat
+from gpt_from_scratch.training.data.corpus import Corpus
+from gpt_from_scratch.training.evaluation.hellaswag import HellaSwag
+from gpt_from_scratch.training.ranks.agreement import RanksDifferError, difference
+from gpt_from_scratch.training.ranks.process_group import Ranks
+from gpt_from_scratch.training.run.command_line import Command
+
+MAY_DIFFER = (
+    # What rank 0 alone shows, writes or measures.
+    *("preset", "run.loggers", "run.profile_steps"),
+    # Where a file lies on this host: its content is compared.
+    *("data.path", "init_from", "run.hellaswag"),
+    # What they come to is compared.
+    *("device", "dtype", "backend"),
+)
+PACKAGES = ("evals", "kernels", "models", "support", "tokenizer", "training")
+PRIME = 2_147_483_647
+AT_ONCE = 1 << 22  # numbers of a tensor, so that little memory is needed
+
+
+def about_settings(command: Command, ranks: Ranks, device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
+    """The settings that decide what the run computes and when its ranks meet, and by what code."""
+    settings = {name: value for name, value in flat(as_json(command.train)).items() if name not in MAY_DIFFER}
+    return settings | {
+        "resume": None if command.resume is None else str(command.resume),
+        "the number of ranks": ranks.size,
+        "the device": device.type,
+        "the dtype": str(dtype).removeprefix("torch."),
+        "the backend asked for": command.train.backend or os.environ.get("GPT_BACKEND"),
+        "the code (sha256 of its sources)": code_version(),
+        "torch": torch.__version__,
+    }
+
+
+def agree_on(
+    ranks: Ranks, corpus: Corpus, questions: HellaSwag | None, model: torch.nn.Module, choices: Sequence[Choice]
+) -> None:
+    """Compare what the settings have come to: the data, the tokenizer, the first weights and the kernels.
+
+    Raises:
+        RanksDifferError: on every rank alike, naming the fields and the ranks.
+    """
+    if ranks.size == 1:
+        return
+    about: dict[str, Any] = {f"the data's {name}": value for name, value in corpus.fingerprint.items()}
+    about |= {
+        "the validation rows (sha256)": _sha256(row.tobytes() for row in corpus.validation.rows),
+        "the first weights (checksum)": checksum(model.state_dict().items()),
+    }
+    about |= {f"the backend of {choice.op}": choice.backend for choice in choices}
+    if questions is not None:
+        about["HellaSwag's questions (sha256)"] = _sha256(repr(item).encode() for item in questions.items)
+    digests = ranks.gather(_sha256([json.dumps(about, sort_keys=True).encode()]))
+    if len(set(digests)) > 1:
+        raise RanksDifferError(difference(ranks.gather(about)))
+
+
+@functools.cache
+def code_version() -> str:
+    """A hash of this project's sources, where they lie: a version's number does not change with every edit."""
+    root = Path(__file__).parents[2]
+    files = sorted(path for name in PACKAGES for path in (root / name).rglob("*.py"))
+    return _sha256(part for path in files for part in (str(path.relative_to(root)).encode(), path.read_bytes()))
+
+
+def _sha256(parts: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()[:16]
+
+
+def checksum(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """A checksum of named tensors to the last bit, made where they lie: as fast as they can be read, unlike a SHA-256."""
+    return _sha256(f"{name} {tuple(tensor.shape)} {tensor.dtype} {_sum(tensor)}".encode() for name, tensor in tensors)
+
+
+def _sum(tensor: Shaped[Tensor, "..."]) -> int:
+    """The sum of the tensor's words, each times a number of its place, modulo 2^64: int64 wraps alike everywhere."""
+    words = tensor.detach().contiguous().view(-1).view(torch.uint8)
+    words = words.view(torch.int16) if words.numel() % 2 == 0 else words
+    total = 0
+    for start in range(0, words.numel(), AT_ONCE):
+        part = words[start : start + AT_ONCE].to(torch.int64)
+        places = torch.arange(start + 1, start + 1 + part.numel(), device=part.device)
+        total += int((part * (places * PRIME ^ (places >> 7))).sum())
+    return total % (1 << 64)

@@ -1,0 +1,164 @@
+"""What a run shows while it runs: a live line on a terminal, plain lines elsewhere. Only rank 0 shows anything.
+
+Nothing that goes wrong here ends a run: the display notes that it is lost, and since which step.
+"""
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from typing import Concatenate, ParamSpec, TextIO, cast
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from gpt_from_scratch.kernels.registry import Choice
+from gpt_from_scratch.support.command_line.streams import survivor
+from gpt_from_scratch.support.visible import visible
+from gpt_from_scratch.training.data.validation_set import Score
+from gpt_from_scratch.training.evaluation.samples import Sample
+
+WIDE = 140  # columns from which a bar stands before the figures
+NARROW = 20  # columns below which a terminal does not know how wide it is
+PLAIN_SECONDS = 3.0  # off a terminal, at most one line of training figures in so many seconds
+
+
+Given = ParamSpec("Given")
+
+
+def _guarded(method: "Callable[Concatenate[Display, Given], None]") -> "Callable[Concatenate[Display, Given], None]":
+    """The method of a display, which gives the display up where it fails."""
+
+    @functools.wraps(method)
+    def shown(self: "Display", /, *given: Given.args, **named: Given.kwargs) -> None:
+        try:
+            method(self, *given, **named)
+        # Whatever a terminal, or the library that draws on it, comes to: rich answers a closed pipe with SystemExit.
+        except (Exception, SystemExit) as error:
+            self._note_loss(f"{type(error).__name__}: {error}")
+        self._note_loss(self._stream.lost)
+
+    return shown
+
+
+class Display:
+    """Lines for people; `metrics.jsonl` is for programs."""
+
+    def __init__(self, steps: int, *, shows: bool = True, console: Console | None = None) -> None:
+        self.console = console or Console(quiet=not shows, highlight=False, soft_wrap=True)
+        self._stream = survivor(self.console.file)
+        self.console.file = cast(TextIO, self._stream)
+        if self.console.width < NARROW:  # COLUMNS=0, or a terminal of a program that has none
+            self.console.width = 80
+        self.steps, self._step = steps, 0
+        self.lost: str | None = None
+        """Since when not everything was shown, and why: "at step 40: Broken pipe"."""
+        self.floor: float | None = None
+        """Nats a token that validation cannot go below, where it is known."""
+        self._progress: Progress | None = None
+        self._last_plain = 0.0
+        self._rates: list[tuple[int, float]] = []
+
+    @_guarded
+    def say(self, text: str = "", style: str | None = None) -> None:
+        """A line of our own words."""
+        self.console.print(text, style=style, markup=False)
+
+    @_guarded
+    def warn(self, text: str) -> None:
+        """A line that should not be missed."""
+        self.console.print(f"warning: {text}", style="yellow", markup=False)
+
+    @_guarded
+    def backends(self, choices: Sequence[Choice], device: str, dtype: str, quicker: Sequence[str]) -> None:
+        """The first lines of a run: op, backend and reason; device and dtype."""
+        table = Table(
+            "op", "backend", "why", title=f"device {device}, activations {dtype}, parameters fp32", title_justify="left"
+        )
+        for choice in choices:
+            table.add_row(choice.op, choice.backend, choice.reason)
+        self.console.print(table)
+        if quicker:
+            self.say(
+                f"Quicker backends can be used here ({', '.join(quicker)}): --backend fastest measures and takes them."
+            )
+
+    @_guarded
+    def start(self, step: int) -> None:
+        """Begin the live line."""
+        self._rates = [(step, time.monotonic())]
+        if self.console.is_terminal and not self.console.quiet:
+            bar = [BarColumn(bar_width=20)] if self.console.width >= WIDE else []
+            self._progress = Progress(
+                *bar, TextColumn("{task.fields[figures]}", markup=False), console=self.console, transient=True
+            )
+            self._progress.add_task("train", total=self.steps, completed=step, figures="")
+            self._progress.start()
+
+    @_guarded
+    def close(self) -> None:
+        """End the live line."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    @_guarded
+    def train(
+        self, step: int, loss: float, lr: float, grad_norm: float, tokens_per_s: float, mfu: float | None
+    ) -> None:
+        """The figures of the last few steps."""
+        self._step = step
+        now = time.monotonic()
+        self._rates.append((step, now))
+        floor = "" if self.floor is None else f" (floor {self.floor:.3f})"
+        place = f"step {step}/{self.steps}  loss {loss:.3f}"
+        figures = f"{place}{floor}  lr {lr:.2g}  |grad| {grad_norm:.2f}  {tokens_per_s:,.0f} tokens/s"
+        if mfu is not None:
+            figures += f"  MFU {mfu:.1%}"
+        figures += f"  {self._left(step)} left"
+        if self._progress is not None and self.console.width < len(figures):  # the least that is worth a line
+            figures = f"{place}  {tokens_per_s:,.0f} tokens/s  {self._left(step)} left"
+        if self._progress is not None:
+            self._progress.update(self._progress.task_ids[0], completed=step, figures=figures)
+        elif now - self._last_plain >= PLAIN_SECONDS or step == self.steps:
+            self._last_plain = now
+            self.say(figures)
+
+    @_guarded
+    def evaluation(self, step: int, score: Score, is_best: bool) -> None:
+        """The score on the whole validation set."""
+        text = f"step {step}/{self.steps}  validation loss {score.loss:.4f}  {score.bits_per_byte:.4f} bits a byte"
+        if score.ratio is not None:
+            text += f"  {score.ratio:.3f} x the floor"
+        self.say(text + ("  (best so far)" if is_best else ""), style="bold")
+
+    @_guarded
+    def samples(self, step: int, samples: Sequence[Sample], show: int = 2) -> None:
+        """The first few samples, and how many of all the grammar accepts."""
+        for sample in samples[:show]:
+            verdict = {True: "  [grammatical]", False: "  [not grammatical]", None: ""}[sample.grammatical]
+            self.say(f"sample at step {step}{verdict}:", style="dim")
+            self.console.print("  " + visible(sample.prompt + sample.text).replace("\n", "\n  "), markup=False)
+
+    def _note_loss(self, reason: str | None) -> None:
+        if reason is not None and self.lost is None:
+            self.lost = f"at step {self._step}: {reason}"
+
+    def _left(self, step: int) -> str:
+        """Time left, by the rate since half the steps so far: evaluations count, the first slow steps do not."""
+        middle = (self._rates[0][0] + step) // 2
+        first = next(index for index, (at, _) in enumerate(self._rates) if at >= middle)
+        first = max(min(first, len(self._rates) - 2), 0)
+        (s0, t0), (s1, t1) = self._rates[first], self._rates[-1]
+        seconds = (self.steps - step) * (t1 - t0) / max(s1 - s0, 1)
+        return duration(seconds)
+
+
+def duration(seconds: float) -> str:
+    """For people: 45 s, 3 min 20 s, 5 h 10 min, 3 d 4 h."""
+    whole = round(seconds)
+    for unit, size, below, small in (("d", 86_400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= size:
+            rest = whole % size // small
+            return f"{whole // size} {unit}" + (f" {rest} {below}" if rest else "")
+    return f"{whole} s"

@@ -1,0 +1,117 @@
+"""What a run will need, before it begins: parameters, memory, disk, FLOPs and time."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.training.config import TrainConfig
+from gpt_from_scratch.training.optim.optimizers import OptimizerConfig, is_hidden_matrix
+from gpt_from_scratch.training.run.flops import flops_a_token
+
+EFFICIENCY = 0.5
+"""Part of the matrix products' own rate that a whole step is expected to reach: 0.4 to 0.6 is usual."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Sizes in bytes, time in seconds."""
+
+    parameters: int
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+    checkpoint: int
+    disk: int
+    tokens: int
+    flops_a_token: float
+    flops: float
+    gemm_rate: float
+    seconds: float
+
+    @property
+    def memory(self) -> int:
+        """All that is held at once on one rank."""
+        return self.weights + self.gradients + self.optimizer + self.activations
+
+
+def estimate(config: TrainConfig, n_ranks: int, device: torch.device, dtype: torch.dtype) -> Estimate:
+    """Count what can be counted, and measure the device's rate of matrix products for a moment."""
+    model = config.model
+    with torch.device("meta"):
+        made = GPT(model)
+    parameters = made.num_parameters()
+    rows = config.rows(n_ranks, device)
+    tokens = config.steps * config.batch_size * model.block_size
+    a_token = flops_a_token(model)
+    rate = gemm_rate(model, device, dtype)
+    checkpoint = checkpoint_bytes(made, config.optimizer)
+    slices = n_ranks if config.parallel == "fsdp" else 1
+    kept = config.run.keep_last + 2  # the best one, and the one being written
+    if config.run.keep_every:
+        kept += config.steps // config.run.keep_every
+    return Estimate(
+        parameters=parameters,
+        weights=4 * parameters // slices,
+        gradients=gradient_copies(config, n_ranks) * 4 * parameters // slices,
+        optimizer=(checkpoint - 4 * parameters) // slices,
+        activations=activation_bytes(model, rows, dtype),
+        checkpoint=checkpoint,
+        disk=kept * checkpoint,
+        tokens=tokens,
+        flops_a_token=a_token,
+        flops=a_token * tokens,
+        gemm_rate=rate,
+        seconds=a_token * tokens / (EFFICIENCY * rate * n_ranks),
+    )
+
+
+def checkpoint_bytes(model: GPT, optimizer: OptimizerConfig) -> int:
+    """Weights and the optimizer's state in fp32: two moments a value for AdamW, one for Muon."""
+    values = 0
+    for name, parameter in model.named_parameters():
+        moments = 1 if optimizer.name == "muon" and is_hidden_matrix(name, parameter) else 2
+        values += (1 + moments) * parameter.numel()
+    return 4 * values
+
+
+def gradient_copies(config: TrainConfig, n_ranks: int) -> int:
+    """Buffers as large as the gradients on one rank: one, or those of the deterministic mode's tree and its message."""
+    if config.parallel != "deterministic":
+        return 1
+    leaves = max(config.batch_size // config.rows(n_ranks) // n_ranks, 1)
+    return leaves.bit_length() + (n_ranks > 1)
+
+
+def activation_bytes(config: GPTConfig, rows: int, dtype: torch.dtype) -> int:
+    """What the backward pass keeps of one micro-batch with fused attention and loss, counted by tensor.
+
+    A block keeps its two norms' inputs and outputs (4 c), queries, keys, values and the attention's output (4 c), the
+    MLP's inner activations before and after (8 c) and the branches' outputs (2 c); the head keeps one chunk of logits.
+    """
+    tokens = rows * config.block_size
+    width = dtype.itemsize
+    logits = min(tokens, 8192) * config.vocab_size * (4 + width)
+    return tokens * config.n_layer * 18 * config.n_embd * width + logits
+
+
+def gemm_rate(config: GPTConfig, device: torch.device, dtype: torch.dtype, seconds: float = 0.3) -> float:
+    """FLOP/s of this device on the MLP's matrix product with 4096 tokens, measured for `seconds`."""
+    x = torch.randn(4096, config.n_embd, device=device, dtype=dtype)
+    w = torch.randn(config.n_embd, 4 * config.n_embd, device=device, dtype=dtype)
+    x @ w
+    done = 0
+    _wait(device)
+    start = time.perf_counter()
+    while (taken := time.perf_counter() - start) < seconds:
+        x @ w
+        _wait(device)
+        done += 1
+    return 2.0 * 4096 * 4 * config.n_embd**2 * done / taken
+
+
+def _wait(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)

@@ -1,0 +1,126 @@
+"""Where a run begins: `torchrun training/train_gpt2.py PRESET`, and any setting can be changed from there."""
+
+import dataclasses
+
+from gpt_from_scratch.models.gpt import GPT2_SIZES, GPTConfig
+from gpt_from_scratch.training.config import DataConfig, RunConfig, TrainConfig
+from gpt_from_scratch.training.data.data_folder import data_folder
+from gpt_from_scratch.training.optim.optimizers import OptimizerConfig
+from gpt_from_scratch.training.optim.schedule import ScheduleConfig
+
+DEFAULT = "tiny"
+
+# What makes a small GPT learn in far fewer steps than GPT-2's architecture does.
+MODERN = GPTConfig(position="rotary", qk_norm=True, activation="relu2", zero_init=True, bias=False, tie_head=False)
+
+SHAKESPEARE = TrainConfig(
+    preset="shakespeare-char",
+    steps=400,
+    batch_size=12,
+    data=DataConfig(source="shakespeare", tokenizer="character"),
+    model=dataclasses.replace(MODERN, block_size=128, n_layer=3, n_head=4, n_embd=128, ngram=4),
+    optimizer=OptimizerConfig(name="muon", lr=0.03, muon_lr=0.02, weight_decay=0.0),
+    schedule=ScheduleConfig(warmup_steps=10, decay_fraction=0.7),
+    run=RunConfig(
+        log_every=10, eval_every=50, eval_first=False, sample_every=200, checkpoint_every=200, sample_tokens=256
+    ),
+)
+
+GPT2 = TrainConfig(
+    preset="gpt2-124m",
+    steps=19_073,  # 10 B tokens at 2^19 a step
+    batch_size=512,
+    micro_batch=32,
+    compile=True,
+    data=DataConfig(source="shards", path=data_folder() / "fineweb-edu", tokenizer="gpt2"),
+    optimizer=OptimizerConfig(name="adamw", lr=6e-4, weight_decay=0.1),
+    schedule=ScheduleConfig(warmup_steps=700, decay_fraction=0.9, final_fraction=0.1),
+    run=RunConfig(eval_every=250, sample_every=1000, checkpoint_every=1000, keep_every=5000),
+)
+
+
+def _gpt2(name: str, size: str, lr: float, micro_batch: int) -> TrainConfig:
+    return dataclasses.replace(
+        GPT2,
+        preset=name,
+        model=GPT2_SIZES[size],
+        micro_batch=micro_batch,
+        optimizer=dataclasses.replace(GPT2.optimizer, lr=lr),
+    )
+
+
+FOR_A_CPU = ("tiny", "shakespeare-char", "shakespeare-char-long")
+"""Presets that two cores train in minutes: `gpt train` times every backend for them, since the plain definitions are slow."""
+
+PRESETS: dict[str, tuple[str, TrainConfig]] = {
+    "tiny": (
+        "stories with a known floor, two minutes on two CPU cores",
+        TrainConfig(
+            preset="tiny",
+            steps=560,
+            batch_size=16,
+            # A row holds one story: with two in it, the names of one are in the other's way.
+            data=DataConfig(source="stories", tokenizer="bpe", vocab_size=1700, n_stories=12_000),
+            model=dataclasses.replace(MODERN, block_size=168, n_layer=3, n_head=5, n_embd=160),
+            optimizer=OptimizerConfig(name="muon", lr=0.05, embed_lr=0.2, muon_lr=0.02, weight_decay=0.0),
+            schedule=ScheduleConfig(warmup_steps=30, decay_fraction=0.75),
+            run=RunConfig(
+                log_every=10,
+                eval_every=140,
+                eval_first=False,
+                sample_every=140,
+                checkpoint_every=140,
+                n_samples=2,
+                temperature=0.6,
+                top_p=0.9,
+            ),
+        ),
+    ),
+    "shakespeare-char": (
+        "Tiny Shakespeare by characters, validation loss below 1.88 in seconds, 1.61 in a minute on two CPU cores",
+        SHAKESPEARE,
+    ),
+    "shakespeare-char-long": (
+        "Tiny Shakespeare by characters: a larger model, twice the steps, validation loss below 1.5",
+        dataclasses.replace(
+            SHAKESPEARE,
+            preset="shakespeare-char-long",
+            steps=700,
+            batch_size=16,
+            # The text is read three times: n-grams longer than 3 and weights that nothing pulls back would know it by heart.
+            model=dataclasses.replace(SHAKESPEARE.model, block_size=256, n_layer=6, n_embd=256, ngram=3),
+            optimizer=dataclasses.replace(SHAKESPEARE.optimizer, weight_decay=0.1),
+            run=dataclasses.replace(
+                SHAKESPEARE.run, eval_every=100, sample_every=0, checkpoint_every=100, sample_tokens=500
+            ),
+        ),
+    ),
+    "tinystories": (
+        "TinyStories with a tokenizer of its own, 8 M parameters (the README has the recipe)",
+        TrainConfig(
+            preset="tinystories",
+            steps=5_000,
+            batch_size=64,
+            data=DataConfig(source="shards", path=data_folder() / "tinystories"),
+            model=dataclasses.replace(MODERN, block_size=512, n_layer=8, n_head=4, n_embd=256),
+            optimizer=OptimizerConfig(name="muon", lr=0.01, embed_lr=0.05, muon_lr=0.02, weight_decay=0.0),
+            schedule=ScheduleConfig(warmup_steps=50, decay_fraction=0.7),
+            run=RunConfig(eval_every=500, sample_every=500, checkpoint_every=500, sample_tokens=400),
+        ),
+    ),
+    "gpt2-124m": ("GPT-2 124M exactly, on shards of FineWeb-Edu", _gpt2("gpt2-124m", "gpt2", 6e-4, 32)),
+    "gpt2-350m": ("GPT-2 350M exactly", _gpt2("gpt2-350m", "gpt2-medium", 3e-4, 16)),
+    "gpt2-774m": ("GPT-2 774M exactly", _gpt2("gpt2-774m", "gpt2-large", 2.5e-4, 8)),
+    "gpt2-1558m": ("GPT-2 1558M exactly", _gpt2("gpt2-1558m", "gpt2-xl", 2e-4, 4)),
+    "gpt2-124m-modern": (
+        "GPT-2 124M's size with rotary positions, QK-norm, relu² and Muon: far fewer steps",
+        dataclasses.replace(
+            GPT2,
+            preset="gpt2-124m-modern",
+            steps=6_000,
+            model=MODERN,
+            optimizer=OptimizerConfig(name="muon", lr=3e-3, muon_lr=0.02, weight_decay=0.01),
+            schedule=ScheduleConfig(warmup_steps=100, decay_fraction=0.6),
+        ),
+    ),
+}

@@ -1,0 +1,107 @@
+"""Whether a command begins a run or goes on with one, where, and from which checkpoint."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from gpt_from_scratch.support.storage.lock import LOCK_FILE, locked
+from gpt_from_scratch.training.checkpoints import Checkpoint, CheckpointStore
+from gpt_from_scratch.training.config import TrainConfig, differences
+from gpt_from_scratch.training.ranks.process_group import Ranks, launcher
+from gpt_from_scratch.training.run.command_line import AUTO, Command
+from gpt_from_scratch.training.run.folder import is_run, make_folder, require_empty, restarted_folder
+
+
+class Place(NamedTuple):
+    """Where a run writes."""
+
+    path: Path
+    begun: bool
+    """Whether it has begun there: --resume says so, or torchrun has restarted its workers."""
+    launchers: list[str]
+    """The torchruns that started it (`distributed.launcher`)."""
+
+
+@contextlib.contextmanager
+def placed(command: Command, ranks: Ranks) -> Iterator[Place]:
+    """The run's folder, made where it is new, and locked while the block runs: rank 0 does both, and tells the others.
+
+    Raises:
+        FileExistsError: the name that was asked for is taken by another run.
+        HeldError: a process that lives writes there.
+        ValueError, OSError: the folder cannot be written, or holds a link where the lock would lie.
+    """
+    launchers = sorted({name for name in ranks.gather(launcher()) if name is not None})
+    with contextlib.ExitStack() as stack:
+        failure: Exception | None = None
+        found: list[object] = []
+        if ranks.is_first:
+            try:
+                path, begun = stack.enter_context(_own_folder(command, launchers))
+                found = [str(path), begun]
+            except (OSError, ValueError, RuntimeError) as error:
+                failure = error
+        told = ranks.agree([found, None if failure is None else str(failure)])
+        if failure is not None:
+            raise failure
+        if told[1] is not None:
+            raise RuntimeError(told[1])
+        yield Place(Path(told[0][0]), told[0][1], launchers)
+
+
+@contextlib.contextmanager
+def _own_folder(command: Command, launchers: list[str]) -> Iterator[tuple[Path, bool]]:
+    """On rank 0: the folder, ours while the block runs, and whether a run has begun there."""
+    run = command.train.run
+    path, made = command.resume, False
+    if command.resume in (None, AUTO):
+        path = restarted_folder(run.folder, run.name, launchers)
+        if command.resume == AUTO and run.name is not None and is_run(run.folder / run.name):
+            path = run.folder / run.name
+        made = path is None
+    with contextlib.ExitStack() as stack:
+        if path is None:
+            path = make_folder(run.folder, run.name, command.train.preset)
+            stack.callback(_remove_if_empty, path)  # a mistake is found before anything is written
+        if not path.is_dir():
+            raise FileNotFoundError(f"{path} is no folder of a run: --resume takes the one that a run has written")
+        what, instead = f"another process is training in {path}", "give another --run.name"
+        # What the same torchrun had started is about to end, perhaps on another host, and torchrun ends what does not.
+        stack.enter_context(
+            locked(path / LOCK_FILE, what, instead, family=launchers, patience=command.train.run.patience)
+        )
+        if made:
+            require_empty(path)
+        yield path, command.resume not in (None, AUTO) or (path / "config.json").exists()
+
+
+def _remove_if_empty(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.rmdir()
+
+
+def load_resumed(store: CheckpointStore, command: Command, ranks: Ranks) -> Checkpoint | None:
+    """The newest whole checkpoint of the run to go on with, checked against the settings that are asked for.
+
+    None if there is none yet, where the folder was not asked for by name: the run then begins again.
+
+    Raises:
+        FileNotFoundError: no run or no checkpoint there; ValueError: damaged, or other settings.
+    """
+    checkpoint = store.load()
+    step = ranks.agree(checkpoint.step if checkpoint else None)
+    if step is None and command.resume in (None, AUTO):
+        return None
+    if checkpoint is None:
+        reason = "start it again without --resume" if step is None else "all hosts of a run must see the same folder"
+        raise FileNotFoundError(f"{store.folder} has no checkpoint to go on from: {reason}")
+    if checkpoint.step != step:
+        checkpoint = store.load(step)
+        assert checkpoint is not None
+    if changed := differences(checkpoint.part("config", TrainConfig), command.train):
+        raise ValueError(
+            f"{checkpoint.folder} belongs to a run with other settings:\n  " + "\n  ".join(changed) + "\n"
+            f"Resume without them, or start a new run from its weights: --init-from {checkpoint.folder}"
+        )
+    return checkpoint

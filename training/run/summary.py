@@ -1,0 +1,155 @@
+"""What a run says of itself: run.json, the lines before the first step, the words at its end, and the dry run's figures."""
+
+import dataclasses
+import datetime
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+
+from gpt_from_scratch.kernels.registry import Choice
+from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.support.command_line.invocation import gpt
+from gpt_from_scratch.support.storage.files import retried
+from gpt_from_scratch.support.torchrun import SAVED_RANKS
+from gpt_from_scratch.training.checkpoints.space import is_disk_full
+from gpt_from_scratch.training.config import TrainConfig
+from gpt_from_scratch.training.data.corpus import Corpus
+from gpt_from_scratch.training.ranks.process_group import Ranks
+from gpt_from_scratch.training.run.console import Display, duration
+from gpt_from_scratch.training.run.estimate import Estimate
+from gpt_from_scratch.training.run.folder import RunFolder, versions
+from gpt_from_scratch.training.run.trainer import Trainer
+
+
+def describe(
+    folder: RunFolder,
+    config: TrainConfig,
+    corpus: Corpus,
+    model: GPT,
+    choices: list[Choice],
+    ranks: Ranks,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> None:
+    """Write run.json."""
+    validation = corpus.validation
+    floor = None if validation.floor_nats is None else validation.floor_nats / validation.n_targets
+    folder.describe(
+        name=folder.path.name,
+        created=_now(),
+        command=[Path(sys.argv[0]).name, *sys.argv[1:]],
+        device=str(device),
+        dtype=str(dtype).removeprefix("torch."),
+        parameters=model.num_parameters(),
+        backends=[dataclasses.asdict(choice) for choice in choices],
+        versions=versions(),
+        world_size=ranks.size,
+        tokens_per_step=config.batch_size * config.model.block_size,
+        floor_nats_per_token=floor,
+        tokenizer=corpus.tokenizer.fingerprint,
+        state="running",
+    )
+
+
+def introduce(config: TrainConfig, corpus: Corpus, model: GPT, display: Display) -> None:
+    """Say what is trained on what."""
+    validation, train = corpus.validation, corpus.train
+    display.say(
+        f"model: {model.num_parameters():,} parameters, {config.model.n_layer} layers, {config.model.n_head} heads, "
+        f"{config.model.n_embd} wide, context {config.model.block_size}, vocabulary {config.model.vocab_size:,}"
+    )
+    display.say(f"data: {train.n_targets:,} tokens to train on, {validation.n_targets:,} to validate on")
+    if validation.floor_nats is not None:
+        display.floor = validation.floor_nats / validation.n_targets
+        display.say(f"floor: the validation text has {display.floor:.4f} nats a token, exactly; no model can do better")
+    epochs = config.steps * config.batch_size / train.n_samples
+    display.say(f"training: {config.steps:,} steps of {config.batch_size} rows, {epochs:.2f} times through the data")
+
+
+def finish(trainer: Trainer, path: Path, state: str, display: Display) -> None:
+    """Draw the report, and say what came out, where everything is, and what to try next."""
+    from gpt_from_scratch.training.report.page import write_report
+
+    step, steps = trainer.progress.step, trainer.config.steps
+    hurries = state == "interrupted" and trainer.stop.signal != signal.SIGINT  # a scheduler kills what takes long
+    report = None
+    if not hurries:
+        try:
+            report = retried(lambda: write_report([path]))
+        # Whatever it is: the run is done and saved, and a picture of it does not make it fail.
+        except Exception as error:
+            reason = "the disk is full" if is_disk_full(error) else f"{type(error).__name__}: {error}"
+            display.warn(f"{reason}: {path / 'report.html'} could not be written")
+    if state == "interrupted":
+        display.say(f"\nstopped after step {step} of {steps}; nothing is lost. Go on with:", style="bold")
+        display.say(f"  {gpt('train', '--resume', path)}")
+        if report is None:
+            display.say(f"Its report is not drawn yet: {gpt('report', path)}", style="dim")
+        if "TORCHELASTIC_RUN_ID" in os.environ and SAVED_RANKS not in os.environ:
+            display.say("What torchrun prints below is its own word on the signal.", style="dim")
+        return
+    display.say(f"\ndone: {steps:,} steps in {duration(trainer.folder.seconds)}", style="bold")
+    if (score := trainer.last_score) is not None:
+        text = f"validation: {score.loss:.4f} nats a token, {score.bits_per_byte:.4f} bits a byte"
+        if score.ratio is not None:
+            text += f"; {score.nats:,.0f} nats in all, {score.ratio:.3f} x the floor of {score.floor_nats:,.0f}"
+        display.say(text)
+    judged = [sample for sample in trainer.samples if sample.grammatical is not None]
+    if judged:
+        good = sum(bool(sample.grammatical and sample.novel) for sample in judged)
+        display.say(
+            f"samples: {good} of {len(judged)} ({good / len(judged):.0%}) are stories that the grammar could have written "
+            "and that the training text does not have"
+        )
+    display.say(
+        f"\nreport       {report or 'not drawn'}\n"
+        f"checkpoint   {trainer.store.path_of(step)}\n"
+        f"metrics      {path / 'metrics.jsonl'}\n\n"
+        "try next\n" + "\n".join(f"  {line}" for line in next_steps(trainer, path))
+    )
+
+
+def next_steps(trainer: Trainer, path: Path) -> list[str]:
+    """Commands that go on from a finished run, fitted to what it learned from; each works when pasted."""
+    config = trainer.config
+    if trainer.corpus.stories:
+        return [
+            gpt("generate", path, "--prompt", "Once upon a time"),
+            gpt("attention", path),
+            gpt("report", path),
+            gpt("train", "--help"),
+        ]
+    longer = gpt("train", "--config", path / "config.json", "--steps", str(2 * config.steps))
+    return [gpt("generate", path), gpt("attention", path), longer, gpt("train", "--help")]
+
+
+def print_estimate(e: Estimate, config: TrainConfig, n_ranks: int, device: torch.device, display: Display) -> None:
+    """The dry run."""
+    for name, text in {
+        "parameters": f"{e.parameters:,}",
+        "memory a rank": f"{_size(e.memory)}: weights {_size(e.weights)}, gradients {_size(e.gradients)}, optimizer "
+        f"{_size(e.optimizer)}, activations about {_size(e.activations)}",
+        "disk": f"{_size(e.disk)} for checkpoints of {_size(e.checkpoint)}",
+        "tokens": f"{e.tokens:,} in {config.steps:,} steps of {config.batch_size * config.model.block_size:,}",
+        "FLOPs": f"{e.flops_a_token / 1e6:,.1f} M a token, {e.flops:.3g} in all",
+        "expected time": f"about {duration(e.seconds)} on {n_ranks} x {device}, at half of the "
+        f"{e.gemm_rate / 1e9:,.0f} GFLOP/s "
+        "that its matrix products reach (measured now); evaluation and start not counted",
+    }.items():
+        display.say(f"{name:<14} {text}")
+    display.say("dry run: nothing was written.")
+
+
+def _size(n: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if n < 1000:
+            return f"{n:.3g} {unit}"
+        n /= 1000
+    return f"{n:.3g} TB"
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

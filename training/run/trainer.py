@@ -1,0 +1,340 @@
+"""The training loop: step, record, save, evaluate, sample, until the steps are done or someone asks to stop."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gpt_from_scratch.kernels.registry import Choice, load_ops, use_backend
+from gpt_from_scratch.models.generation.sampling import NonFiniteLogitsError
+from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.training.checkpoints import CheckpointStore, NonFiniteError
+from gpt_from_scratch.training.config import TrainConfig, as_json
+from gpt_from_scratch.training.data.corpus import Corpus
+from gpt_from_scratch.training.data.loader import NO_TARGET
+from gpt_from_scratch.training.data.sampler import rank_part, sample_ids
+from gpt_from_scratch.training.data.validation_set import Score, comparable, evaluate
+from gpt_from_scratch.training.evaluation.hellaswag import HellaSwag
+from gpt_from_scratch.training.evaluation.samples import Sample, draw_samples
+from gpt_from_scratch.training.metrics.records import GPT2_HELLASWAG, Eval, as_line
+from gpt_from_scratch.training.optim.optimizers import leading_group, optimizer_tensors
+from gpt_from_scratch.training.optim.schedule import rate
+from gpt_from_scratch.training.parallel.single import Strategy
+from gpt_from_scratch.training.ranks.heartbeat import TRAINING, Peers
+from gpt_from_scratch.training.report.model_card import model_card
+from gpt_from_scratch.training.report.run_data import Run
+from gpt_from_scratch.training.run.console import Display
+from gpt_from_scratch.training.run.flops import flops_a_token, peak_flops
+from gpt_from_scratch.training.run.folder import RunFolder
+from gpt_from_scratch.training.run.profiler import StepProfiler
+from gpt_from_scratch.training.run.stop_signals import StopRequest
+
+SKIP_BUDGET, SKIP_WINDOW = 3, 100  # so many bad steps in so many are skipped; one more ends the run
+
+
+class TooManySkippedStepsError(RuntimeError):
+    """The loss or gradient was not finite too often: the run would learn nothing more."""
+
+
+class Pending(NamedTuple):
+    """A step whose numbers are still on the device."""
+
+    step: int
+    loss: Float[Tensor, ""]
+    grad_norm: Float[Tensor, ""]
+    lr: float
+    n_targets: int
+
+
+@dataclass
+class Progress:
+    """What a checkpoint holds beside tensors, as JSON."""
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    skipped: list[int] = field(default_factory=list)
+    best_loss: float | None = None
+
+
+class Trainer:
+    """One run on one rank. `run` returns when the steps are done, or when a stop was asked for and the state is saved."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        corpus: Corpus,
+        parallel: Strategy,
+        optimizers: list[torch.optim.Optimizer],
+        choices: list[Choice],
+        *,
+        folder: RunFolder,
+        store: CheckpointStore,
+        display: Display,
+        stop: StopRequest,
+        peers: Peers,
+        progress: Progress | None = None,
+        hellaswag: HellaSwag | None = None,
+        evals: Sequence[Eval] = (),
+    ) -> None:
+        self.config, self.corpus, self.parallel, self.optimizers = config, corpus, parallel, optimizers
+        self.choices, self.folder, self.store, self.display, self.stop = choices, folder, store, display, stop
+        self.model, self.ranks, self.device, self.peers = parallel.model, parallel.ranks, parallel.device, peers
+        self.progress = progress or Progress()
+        self.first_step = self.progress.step
+        self.pending: list[Pending] = []
+        self.leading = leading_group(optimizers)
+        self.flops_a_token = flops_a_token(self.model.config)
+        self.peak_flops = peak_flops(self.device, parallel.dtype)
+        self.interval_start = time.perf_counter()
+        self.eval_choice = without_compiled(choices, self.device)
+        self.last_score: Score | None = None
+        self.hellaswag = hellaswag
+        profiled = config.run.profile_steps if self.ranks.is_first else None
+        self.profiler = StepProfiler(profiled, lambda: folder.path, self.device, display.say)
+        self.samples: list[Sample] = []
+        self.evals = list(evals)
+
+    def run(self) -> bool:
+        """Train to the last step; False if a stop was asked for before."""
+        config, run, first = self.config, self.config.run, self.first_step
+        self.stop.waits = True
+        while True:
+            step = self.progress.step
+            last = step == config.steps
+            if self._saves_at(step):
+                self.peers.at(step, "saving")
+                self.save(wait=last)
+            if last or (run.eval_every and step % run.eval_every == 0 and (step or run.eval_first)):
+                self.peers.at(step, "evaluating")
+                self.evaluate()
+            if last or (run.hellaswag_every and step and step % run.hellaswag_every == 0):
+                self.peers.at(step, "answering HellaSwag")
+                self.answer_hellaswag()
+            if last or (run.sample_every and step and step % run.sample_every == 0):
+                self.peers.at(step, "sampling")
+                self.sample(run.n_final_samples if last else run.n_samples)
+            if last:
+                self.store.finish()
+                return not self.stop.requested
+            self.peers.at(step, "its first step" if step == first else TRAINING)
+            with self.profiler.around(step + 1):
+                stops = self.train_step(step)
+            if stops:
+                self.peers.at(step, "saving")
+                self.flush()
+                self.save(wait=True)
+                return False
+
+    def train_step(self, step: int) -> bool:
+        """One optimizer step; True, without a step, if any rank was asked to stop."""
+        config = self.config
+        ids = sample_ids(config.data.seed, step, config.batch_size, self.corpus.train.n_samples)
+        mine = rank_part(ids, self.ranks.rank, self.ranks.size)
+        size = config.rows(self.ranks.size, self.device)
+        batches = [self.corpus.train.batch(mine[i : i + size]) for i in range(0, len(mine), size)]
+        counted = sum(int((targets != NO_TARGET).sum()) for _, targets in batches)
+        n_targets, stops = self.ranks.sum(counted, self.stop.requested)
+        if stops:
+            return True
+        with self.stop.ending_at_once() if step == self.first_step else nullcontext():  # which may compile for a minute
+            loss = self.parallel.accumulate(batches, n_targets)
+        grad_norm = self._clip()
+        factor = rate(config.schedule, step, config.steps)
+        bad = (~torch.isfinite(grad_norm)).float()
+        for optimizer in self.optimizers:
+            optimizer.found_inf = bad  # type: ignore[attr-defined]
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak_lr"] * factor
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        lr = self.leading[1]["lr"]
+        self.pending.append(Pending(step + 1, loss, grad_norm, lr, int(n_targets)))
+        self.progress.step = step + 1
+        self.progress.tokens += int(n_targets)
+        if (step + 1) % config.run.log_every == 0 or step + 1 == config.steps:
+            self.flush()
+        return False
+
+    def flush(self) -> None:
+        """Fetch the numbers of the steps since the last call, record and show them: the only time the device is waited for.
+
+        Raises:
+            TooManySkippedStepsError: more than SKIP_BUDGET of SKIP_WINDOW steps were not finite.
+        """
+        if not self.pending:
+            return
+        pending, self.pending = self.pending, []
+        losses = self.ranks.sum(*torch.stack([p.loss for p in pending]).double().tolist())
+        norms = torch.stack([p.grad_norm for p in pending]).tolist()
+        now = time.perf_counter()
+        tokens_per_s = sum(p.n_targets for p in pending) / max(now - self.interval_start, 1e-9)
+        self.interval_start = now
+        mfu = (
+            None if self.peak_flops is None else tokens_per_s * self.flops_a_token / (self.peak_flops * self.ranks.size)
+        )
+        for p, nats, norm in zip(pending, losses, norms, strict=True):
+            loss = nats / p.n_targets
+            if math.isfinite(norm):
+                self.folder.record(
+                    "train",
+                    p.step,
+                    loss=loss,
+                    lr=p.lr,
+                    lr_of=self.leading[0],
+                    grad_norm=norm,
+                    tokens_per_s=round(tokens_per_s, 1),
+                    mfu=mfu,
+                )
+            else:
+                self._note_skip(p.step, loss, norm)
+        mean = sum(losses) / sum(p.n_targets for p in pending)
+        self.display.train(pending[-1].step, mean, pending[-1].lr, norms[-1], tokens_per_s, mfu)
+
+    def save(self, *, wait: bool) -> None:
+        """Save this step: rank 0 writes, or every rank its part."""
+        self.flush()
+        if (saving := self.parallel.saving) is None:
+            return
+        self.progress.seconds = self.folder.seconds
+        tensors = {f"optimizer.{k}": v for k, v in optimizer_tensors(self.optimizers).items()}
+        tensors["rng.cpu"] = torch.get_rng_state()
+        state = {
+            "progress": vars(self.progress),
+            "config": as_json(self.config),
+            "backends": [[c.op, c.backend, c.reason] for c in self.choices],
+            "dtype": str(self.parallel.dtype).removeprefix("torch."),
+            "data": self.corpus.fingerprint,
+        }
+        about = Run(self.folder.path, as_json(self.config), self.folder.about, tuple(self.evals), ())
+        self.store.folder = self.folder.checkpoints  # wherever the run's folder is now
+        try:
+            self.store.save(
+                self.progress.step,
+                config=self.model.config,
+                weights=self.parallel.part(self.model.state_dict()),
+                tokenizer=self.corpus.tokenizer,
+                tensors=self.parallel.part(tensors),
+                state=state,
+                card=model_card(about, self.model.config, self.progress.step),
+                wait=wait,
+                ranks=saving,
+            )
+        except NonFiniteError as error:
+            self.folder.record("event", self.progress.step, message=f"not saved: {error}")
+            raise
+
+    def evaluate(self) -> None:
+        """Score the whole validation set, record and show it, and mark the best checkpoint."""
+        step = self.progress.step
+        with self._whole_model() as model:
+            score = evaluate(model, self.corpus.validation, self.ranks, should_stop=lambda: self.stop.requested)
+        if score is None:
+            return
+        self.last_score = score
+        made = Eval(
+            step, score.loss, score.nats, score.floor_nats, score.ratio, score.bits_per_byte, self.folder.seconds
+        )
+        self.evals.append(made)
+        kind, fields = as_line(made)
+        self.folder.record(kind, step, **fields)
+        is_best = comparable(score.loss) < comparable(self.progress.best_loss)
+        if is_best:
+            self.progress.best_loss = score.loss
+        self.display.evaluation(step, score, is_best)
+        if self.ranks.is_first and self._saves_at(step):  # the best of those that can be opened again
+            try:
+                saved = self.store.best()
+            except OSError as error:
+                self.display.warn(f"which checkpoint was the best cannot be read, and stays as it was: {error}")
+                return
+            if comparable(score.loss) < comparable(saved.loss if saved else None):
+                self.store.mark_best(step, score.loss)
+
+    def answer_hellaswag(self) -> None:
+        """Answer HellaSwag's questions, record and show how many are right."""
+        if self.hellaswag is None:
+            return
+        with self._whole_model() as model:
+            score = self.hellaswag.score(model, self.ranks, lambda: self.stop.requested)
+        if score is not None:
+            self.folder.record("hellaswag", self.progress.step, **score._asdict())
+            self.display.say(
+                f"step {self.progress.step}/{self.config.steps}  HellaSwag {score.acc_norm:.4f} of {score.n:,} "
+                f"(GPT-2 124M: {GPT2_HELLASWAG})",
+                style="bold",
+            )
+
+    def _saves_at(self, step: int) -> bool:
+        every = self.config.run.checkpoint_every
+        return step == self.config.steps or bool(step and every and step % every == 0)
+
+    def sample(self, count: int) -> None:
+        """Draw, record and show samples; the other ranks wait at the next step."""
+        if not count:
+            return
+        step, run = self.progress.step, self.config.run
+        with self._whole_model(needed=self.ranks.is_first) as model:
+            if not self.ranks.is_first:
+                return
+            try:
+                self.samples = draw_samples(
+                    model,
+                    self.corpus,
+                    count,
+                    max_tokens=run.sample_tokens,
+                    temperature=run.temperature,
+                    top_p=run.top_p,
+                    seed=step,
+                    should_stop=lambda: self.stop.requested,
+                )
+            except NonFiniteLogitsError as error:  # whether the run has to end, its steps and its next save decide
+                self.display.warn(f"no samples at step {step}: {error}")
+                return
+        for sample in self.samples:
+            self.folder.record("sample", step, **sample._asdict())
+        self.display.samples(step, self.samples)
+
+    @contextmanager
+    def _whole_model(self, needed: bool = True) -> Iterator[GPT]:
+        """The uncompiled model, with plain backends: for evaluation and sampling, whose time is not the training's."""
+        with self.parallel.whole(needed) as model, use_backend(self.eval_choice), self.parallel.autocast():
+            yield model
+        self.interval_start = time.perf_counter()
+
+    def _note_skip(self, step: int, loss: float, norm: float) -> None:
+        config = self.config
+        ids = sample_ids(config.data.seed, step - 1, config.batch_size, self.corpus.train.n_samples).tolist()
+        self.progress.skipped.append(step)
+        places = "; ".join(self.corpus.train.where(sample) for sample in ids[:8])
+        message = f"step {step} skipped: loss {loss}, gradient norm {norm}. Samples {ids}: {places}"
+        self.folder.record("event", step, message=message)
+        self.display.warn(message)
+        recent = [skipped for skipped in self.progress.skipped if skipped > step - SKIP_WINDOW]
+        if len(recent) > SKIP_BUDGET:
+            raise TooManySkippedStepsError(
+                f"{len(recent)} of the last {SKIP_WINDOW} steps had a loss or gradient that is not finite "
+                f"(steps {recent}); more than {SKIP_BUDGET} end the run. Lower the learning rate, or look at the samples."
+            )
+
+    def _clip(self) -> Float[Tensor, ""]:
+        return self.parallel.clip(self.config.optimizer.grad_clip)
+
+
+def without_compiled(choices: list[Choice], device: torch.device) -> dict[str, str]:
+    """The same choices for evaluation and sampling, whose many shapes would be compiled again and again."""
+    ops = load_ops()
+    plain = {}
+    for choice in choices:
+        backend = choice.backend
+        if backend == "compiled":
+            usable = "torch" in ops[choice.op].backends and ops[choice.op].why_not("torch", device) is None
+            backend = "torch" if usable else "reference"
+        plain[choice.op] = backend
+    return plain
