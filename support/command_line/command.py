@@ -52,6 +52,11 @@ def run_command(name: str, target: str) -> NoReturn:
     open_closed_streams()
     show_any_text()
     warnings.showwarning = say_warning
+    try:
+        os.getcwd()  # noqa: PTH109 (pathlib would take its time before Ctrl-C is caught)
+    except OSError:  # libraries would end in words of their own, some without an exception
+        complain("error: the current folder is no longer there: go to another one (cd), then try again")
+        sys.exit(MISTAKE)
     status = status_of(name, call)
     end_output()
     sys.exit(status)

@@ -128,6 +128,20 @@ def test_characters_that_the_terminal_lacks_are_escaped(command: list[str], tmp_
     assert (run.returncode, run.stdout, run.stderr) == (0, b"a robin \\U0001f426 sings\n", b"")
 
 
+def test_a_current_folder_that_is_gone_is_said(command: list[str], tmp_path: Path) -> None:
+    gone = 'd=$(mktemp -d) && cd $d && rmdir $d && exec "$@"'
+    run = subprocess.run(
+        ["sh", "-c", gone, "sh", *command, "emoji"],
+        capture_output=True,
+        text=True,
+        env=environment(tmp_path),
+        check=False,
+    )
+    assert (run.returncode, run.stdout) == (2, "") and run.stderr.startswith(
+        "error: the current folder is no longer there"
+    )
+
+
 def test_a_warning_is_words_without_a_line_of_code(command: list[str], tmp_path: Path) -> None:
     run = subprocess.run([*command, "warn"], capture_output=True, text=True, env=environment(tmp_path), check=False)
     assert (run.returncode, run.stdout) == (0, "")
