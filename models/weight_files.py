@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -106,14 +107,28 @@ def read_entries(found: Mapping[str, Entry]) -> dict[str, Tensor]:
     return tensors
 
 
+def require_utf8(path: Path) -> None:
+    """Refuse a path that safetensors can neither open nor write.
+
+    Raises:
+        ValueError: a name in it holds bytes that are not UTF-8.
+    """
+    try:
+        os.fsencode(path.absolute()).decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: the name holds bytes that are not UTF-8: rename that folder or file") from None
+
+
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Any]:
     """A safetensors file, open for reading.
 
     Raises:
         OSError: the system does not give it; safetensors would say of one that may not be read that there is none.
+        ValueError: its name is not UTF-8, which safetensors cannot open.
         SafetensorError: it is none.
     """
+    require_utf8(path)
     with path.open("rb"):
         pass
     with safe_open(path, framework="pt") as file:

@@ -13,6 +13,7 @@ from gpt_from_scratch.models.dictionary.sparse_autoencoder import SparseAutoenco
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.weight_files import opened
 from gpt_from_scratch.support.storage.files import write_bytes
+from gpt_from_scratch.support.visible import visible
 
 AUTOENCODER_FILE = "sae.safetensors"
 
@@ -42,7 +43,8 @@ def weights_sha256(model: GPT) -> str:
 def save_autoencoder(path: Path, sae: SparseAutoencoder, origin: Origin, **more: str) -> None:
     """Write the file, whole or not at all; `more` are further words for its metadata."""
     metadata = {**more, "kind": sae.config.kind, "config": json.dumps(asdict(sae.config))}
-    metadata |= {name: str(value) for name, value in asdict(origin).items()}
+    # A folder's name may hold bytes that are no text, which no metadata can.
+    metadata |= {name: visible(str(value)) for name, value in asdict(origin).items()}
     write_bytes(path, save({name: tensor.contiguous() for name, tensor in sae.state_dict().items()}, metadata))
 
 

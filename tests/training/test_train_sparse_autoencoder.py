@@ -3,9 +3,11 @@
 import html.parser
 import io
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,11 @@ from safetensors.torch import load_file
 from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.models.dictionary.gpt_sites import Collected
 from gpt_from_scratch.models.dictionary.sparse_autoencoder import SparseAutoencoder, SparseAutoencoderConfig
-from gpt_from_scratch.models.dictionary.sparse_autoencoder_files import load_autoencoder, weights_sha256
+from gpt_from_scratch.models.dictionary.sparse_autoencoder_files import (
+    load_autoencoder,
+    save_autoencoder,
+    weights_sha256,
+)
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.support.command_line.command import status_of
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
@@ -107,6 +113,12 @@ def test_a_figure_outside_of_its_range_is_said_to_mean_nothing(run: Path) -> Non
         "loss_recovered": "with zeros in its place the model is no worse: on this text there is nothing to recover"
     }
     assert "(meaningless: with zeros" in (run / "features.html").read_text(encoding="utf-8")
+
+
+def test_a_models_name_may_hold_bytes_that_are_no_text(run: Path, tmp_path: Path) -> None:
+    sae, origin = load_autoencoder(run)
+    save_autoencoder(tmp_path / "sae.safetensors", sae, replace(origin, model=os.fsdecode(b"caf\xe9")))
+    assert load_autoencoder(tmp_path)[1].model == r"caf\udce9"
 
 
 def test_an_autoencoder_is_loaded_again_for_the_model_it_is_of(

@@ -14,6 +14,7 @@ from gpt_from_scratch.kernels.own_backends import import_backends
 from gpt_from_scratch.kernels.registry import Choice
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.models.weight_files import require_utf8
 from gpt_from_scratch.support.command_line.described import shown
 from gpt_from_scratch.support.devices import choose_device
 from gpt_from_scratch.support.storage.private_folder import private_folder
@@ -159,6 +160,7 @@ def make_trainer(
         command = dataclasses.replace(command, train=read_config(path / "config.json"))
     config = command.train
     require_packages(config.run.loggers)
+    require_utf8(path)
     store = CheckpointStore(
         path / "checkpoints", keep_last=config.run.keep_last, keep_every=config.run.keep_every, warn=display.warn
     )

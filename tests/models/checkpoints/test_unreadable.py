@@ -67,3 +67,10 @@ def test_all_files_of_a_checkpoint_are_for_the_same_people(whole: Path) -> None:
     """Those of the umask; safetensors leaves its files to their owner alone."""
     files = [path for path in whole.rglob("*") if path.is_file()]
     assert len({path.stat().st_mode for path in files}) == 1 and len(files) > len(FILES)
+
+
+def test_a_name_that_safetensors_cannot_open_is_not_called_damage(whole: Path, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"caf\xe9")
+    shutil.copytree(whole / "checkpoints" / "step-00000010", odd)
+    with pytest.raises(ValueError, match="the name holds bytes that are not UTF-8: rename that folder or file"):
+        open_model(odd, device="cpu")

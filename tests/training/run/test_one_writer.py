@@ -130,6 +130,32 @@ def test_a_mistake_leaves_no_folder(arguments: list[str], tmp_path: Path) -> Non
     assert list((tmp_path / "runs").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        (["--run.name", "x" * 300], "file name too long"),
+        (["--run.name", os.fsdecode(b"caf\xe9")], "the name holds bytes that are not UTF-8: rename that folder"),
+        (["--run.folder", "a_file"], "a_file"),
+        (["--run.folder", "a_file/below"], "a_file/below: not a directory"),
+        (["--run.folder", "/proc/runs"], "/proc/runs: no such file or directory"),
+    ],
+)
+def test_a_place_that_no_run_can_have_is_told_before_data_are_made(
+    setting: list[str],
+    words: str,
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a_file").write_text("mine")
+    assert train_gpt2.main([*arguments, *setting]) == 2
+    printed = capsys.readouterr()
+    assert words in printed.err and len(printed.err.splitlines()) <= 3 and "data:" not in printed.out
+    assert Path("a_file").read_text() == "mine"
+
+
 def test_a_run_goes_on_in_its_folder_when_that_is_moved(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
