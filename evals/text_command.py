@@ -75,7 +75,11 @@ def _parser(name: str, function: Callable[..., Task]) -> argparse.ArgumentParser
     add("--max-concurrency", type=int, default=16, help="requests in flight, at most")
     add("--max-retries", type=int, default=6, help="of one request")
     add("--timeout", type=float, default=120.0, metavar="SECONDS", help="of one request to a --base-url")
-    add("--retry-all", action="store_true", help="ask again also what cannot be sent or is cut by a filter")
+    add(
+        "--retry-all",
+        action="store_true",
+        help="ask again also what no retry helps: refused as it is written (400, 413, 422), cut by a filter, not to be sent",
+    )
     add("--max-cost", type=float, metavar="DOLLARS", help="stop before the run costs more")
     add("--max-total-tokens", type=int, help="stop before the run reads and writes more")
     add("--max-seconds", type=float, help="begin no request after this time")

@@ -61,7 +61,7 @@ def run_samples(
         cache_dir: answers by their content's hash, shared by any number of runs
         resume_path: the run's record (JSONL). Where it exists the run goes on from it: rows that have an answer are not
             asked again, rows with an error are, where asking again can help
-        retry_all: ask again also where it cannot help (a question that cannot be sent, an answer that is cut)
+        retry_all: ask again also where it cannot help (a question that cannot be sent or is refused, an answer that is cut)
         seed: decides the order of choices and the jitter of waits
 
     Returns:
