@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gpt_from_scratch.kernels.ops.attention import attention as attention
     from gpt_from_scratch.kernels.ops.layer_norm import layer_norm as layer_norm
     from gpt_from_scratch.kernels.ops.linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
+    from gpt_from_scratch.kernels.ops.rms_norm import rms_norm as rms_norm
     from gpt_from_scratch.kernels.registry import op as op
     from gpt_from_scratch.kernels.registry import use_backend as use_backend
 else:
@@ -28,4 +29,4 @@ else:
         return public_name("gpt_from_scratch.kernels", name, modules)
 
 
-__all__ = ["add_layer_norm", "attention", "layer_norm", "linear_cross_entropy", "op", "use_backend"]
+__all__ = ["add_layer_norm", "attention", "layer_norm", "linear_cross_entropy", "op", "rms_norm", "use_backend"]

@@ -30,7 +30,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -42,7 +42,7 @@ from gpt_from_scratch.kernels.spec import Spec
 
 R = TypeVar("R")
 
-# After these the reference. mps is not measured yet: on a Mac `--backend fastest` shows what is quickest.
+# After these the reference; an op may declare others. mps is not measured yet: on a Mac `--backend fastest` shows it.
 PREFERENCE: dict[str, tuple[str, ...]] = {
     "cuda": ("triton", "torch"),
     "mps": ("torch", "compiled"),
@@ -81,11 +81,13 @@ class Op(Generic[R]):
         cases: Callable[[], Iterable[Case]],
         scale: Callable[..., Scale],
         check: Callable[..., None],
+        preferred: Mapping[str, tuple[str, ...]],
     ) -> None:
         self.name = reference.__name__
         self.__doc__ = reference.__doc__
         self.reference = reference
         self.declared_cases, self.scale, self.check = cases, scale, check
+        self.preferred = preferred
         self.parameters = _parameters(reference)
         self._layouts: list[Case] | None = None
         self.backends = {
@@ -194,7 +196,7 @@ class Op(Generic[R]):
                 raise RuntimeError(f"{self.name}: backend {wanted!r} cannot run here: {reason}")
             return Choice(self.name, wanted, "chosen")
         passed: list[str] = []
-        for candidate in PREFERENCE.get(device.type, ()):
+        for candidate in self._preference(device):
             if candidate in self.backends:
                 if (reason := self._reasons(device)[candidate]) is None:
                     return Choice(self.name, candidate, _because(f"preferred on {device.type}", passed))
@@ -218,12 +220,17 @@ class Op(Generic[R]):
             if reason is not None:
                 raise RuntimeError(f"{self.name}: backend {wanted!r} cannot take these arguments: {reason}")
             return function
-        for candidate in PREFERENCE.get(device.type, ()):
+        for candidate in self._preference(device):
             if candidate in self.backends and self._reasons(device)[candidate] is None:
                 function, reason = self._implementation(candidate, args, kwargs)
                 if reason is None:
                     return function
         return self.reference
+
+    def _preference(self, device: torch.device) -> tuple[str, ...]:
+        """Its own order of backends on this type of device, else the order of all ops."""
+        own = self.preferred.get(device.type)
+        return PREFERENCE.get(device.type, ()) if own is None else own
 
     def _wanted(self, name: str | None) -> str | None:
         """The explicit choice for this op: the argument, else the override; None where there is none."""
@@ -300,6 +307,7 @@ def op(
     cases: Callable[[], Iterable[Case]],
     scale: Callable[..., Scale],
     check: Callable[..., None] = _no_check,
+    preferred: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> Callable[[Callable[..., R]], Op[R]]:
     """Make the decorated reference function an op and register it under its own name.
 
@@ -309,10 +317,11 @@ def op(
             output ("output", "output 1", ...) and each gradient ("grad x"): the parity rule allows 4·eps·S beside a
             multiple of the reference's own error. A sum over rows gives a `SumScale`.
         check: takes the op's arguments and raises on what no backend may be given (shapes, dtypes, devices).
+        preferred: for a type of device the backends that a call without a choice takes, in place of `PREFERENCE`'s.
     """
 
     def make(reference: Callable[..., R]) -> Op[R]:
-        made = Op(reference, cases, scale, check)
+        made = Op(reference, cases, scale, check, preferred)
         if made.name in OPS and OPS[made.name].reference.__module__ != reference.__module__:
             raise ValueError(f"op {made.name!r} is already defined in {OPS[made.name].reference.__module__}")
         OPS[made.name] = made

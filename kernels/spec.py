@@ -34,6 +34,8 @@ class ModelShape(Protocol):
     def vocab_size(self) -> int: ...
     @property
     def bias(self) -> bool: ...
+    @property
+    def qk_norm(self) -> bool: ...
 
 
 class Draw:
@@ -100,7 +102,7 @@ class Spec:
 
     Attributes:
         example: the op's arguments in a training step of so many rows of so many tokens, as a model lays them out.
-        calls: how often a forward pass of a model calls the op.
+        calls: how often a forward pass of a model calls the op; where it does not, there is nothing to time.
         between_blocks: it is called outside a model's blocks only, which are what `--compile` compiles.
         work: FLOPs and bytes of one call in such a step, for elements of so many bytes.
         small: more work, for a CPU; `large` more for a GPU.

@@ -1,7 +1,7 @@
 """The GPT, top to bottom: GPT-2 exactly, and a few orthogonal switches that make it learn in far fewer steps.
 
 Parameter names are GPT-2's own (wte, wpe, h.0.attn.c_attn, ...), so that a checkpoint maps to Hugging Face's one to one.
-The model calls ops (attention, layer_norm, add_layer_norm, linear_cross_entropy), never a backend.
+The model calls ops (attention, layer_norm, add_layer_norm, rms_norm, linear_cross_entropy), never a backend.
 
 Shapes: b batch, t tokens, c n_embd, h heads, d head size, v vocabulary.
 """
@@ -21,11 +21,12 @@ from gpt_from_scratch.kernels.ops.add_layer_norm import add_layer_norm
 from gpt_from_scratch.kernels.ops.attention import attention
 from gpt_from_scratch.kernels.ops.layer_norm import layer_norm
 from gpt_from_scratch.kernels.ops.linear_cross_entropy import linear_cross_entropy
+from gpt_from_scratch.kernels.ops.rms_norm import rms_norm
 from gpt_from_scratch.kernels.padding import logits
 from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.models.layers.embedding import Embedding
 from gpt_from_scratch.models.layers.ngram_embedding import NgramEmbedding
-from gpt_from_scratch.models.layers.rotary_norm_relu2 import relu_squared, rms_norm, rotate
+from gpt_from_scratch.models.layers.rotary_relu2 import relu_squared, rotate
 from gpt_from_scratch.support.command_line.settings import Blocks, Many, check_settings
 from gpt_from_scratch.support.devices import accelerator
 

@@ -30,15 +30,21 @@ IN_PLACE = {
 }  # a product that the counter does not know
 
 
+def arguments_of(case: Case) -> dict[str, Any]:
+    return case.make(torch.Generator().manual_seed(0), torch.float32)
+
+
 def elements(case: Case) -> int:
-    made = case.make(torch.Generator().manual_seed(0), torch.float32)
-    return sum(x.numel() for x in made.values() if isinstance(x, Tensor))
+    return sum(x.numel() for x in arguments_of(case).values() if isinstance(x, Tensor))
 
 
 def combinations(compiled: bool = True) -> Iterator[Any]:
     """Each op and backend on its smallest case with something in it and, where that is cheap, on its largest."""
     for made in load_ops().values():
-        cases = sorted((case for case in made.declared_cases() if elements(case) > 1), key=elements)
+        whole = [
+            case for case in made.declared_cases() if elements(case) > 1 and len(leaves_of(arguments_of(case))) > 1
+        ]
+        cases = sorted(whole, key=elements)
         small, large = [case for case in cases if not case.large], [case for case in cases if case.large]
         for backend in compared(made) if compiled else [name for name in compared(made) if name != "compiled"]:
             chosen = [small[len(small) // 2]] + ([] if INTERPRETED or backend == "compiled" else [large[-1]])

@@ -12,11 +12,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FILES = {
     "__init__.py": '''
-"""The op `rms_norm`."""
+"""The op `scaled_norm`."""
 
-from gpt_from_scratch.kernels.ops.rms_norm.reference import rms_norm
+from gpt_from_scratch.kernels.ops.scaled_norm.reference import scaled_norm
 
-__all__ = ["rms_norm"]
+__all__ = ["scaled_norm"]
 ''',
     "reference.py": '''
 """RMSNorm with a weight, written out."""
@@ -25,18 +25,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gpt_from_scratch.kernels.ops.rms_norm.cases import rms_norm_cases, rms_norm_scale
+from gpt_from_scratch.kernels.ops.scaled_norm.cases import scaled_norm_cases, scaled_norm_scale
 from gpt_from_scratch.kernels.registry import op
 
 
-@op(cases=rms_norm_cases, scale=rms_norm_scale)
-def rms_norm(x: Float[Tensor, "*b d"], weight: Float[Tensor, " d"], eps: float = 1e-6) -> Float[Tensor, "*b d"]:
+@op(cases=scaled_norm_cases, scale=scaled_norm_scale)
+def scaled_norm(x: Float[Tensor, "*b d"], weight: Float[Tensor, " d"], eps: float = 1e-6) -> Float[Tensor, "*b d"]:
     """x / sqrt(mean(x²) + eps) · weight (Zhang and Sennrich 2019)."""
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps) * weight).to(x.dtype)
 ''',
     "cases.py": '''
-"""Parity cases of rms_norm."""
+"""Parity cases of scaled_norm."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -46,7 +46,7 @@ import torch
 from gpt_from_scratch.kernels.cases import Case, Scale, sum_scale
 
 
-def rms_norm_cases() -> Iterator[Case]:
+def scaled_norm_cases() -> Iterator[Case]:
     for shape in ((1, 1), (5, 97), (33, 64), (1025, 16), (3, 7, 96), (0, 8)):
         yield Case("x".join(map(str, shape)), partial(make, shape))
 
@@ -56,7 +56,7 @@ def make(shape, generator, dtype):
     return {"x": x.to(dtype), "weight": weight.to(dtype)}
 
 
-def rms_norm_scale(grads, x, weight, eps=1e-6) -> Scale:
+def scaled_norm_scale(grads, x, weight, eps=1e-6) -> Scale:
     if x.numel() == 0:
         return dict.fromkeys(("output", "grad x", "grad weight"), 0.0)
     r = torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
@@ -72,25 +72,25 @@ def rms_norm_scale(grads, x, weight, eps=1e-6) -> Scale:
 
 import torch.nn.functional as F
 
-from gpt_from_scratch.kernels.ops.rms_norm.reference import rms_norm
+from gpt_from_scratch.kernels.ops.scaled_norm.reference import scaled_norm
 
 
-@rms_norm.backend("torch")
-def rms_norm_torch(x, weight, eps=1e-6):
+@scaled_norm.backend("torch")
+def scaled_norm_torch(x, weight, eps=1e-6):
     return F.rms_norm(x, weight.shape, weight.to(x.dtype), eps)
 ''',
     "triton_like.py": '''
 """What the interpreter runs."""
 
-from gpt_from_scratch.kernels.ops.rms_norm.reference import rms_norm
+from gpt_from_scratch.kernels.ops.scaled_norm.reference import scaled_norm
 
 
-@rms_norm.backend("fused", toolchain="triton")
-def rms_norm_fused(x, weight, eps=1e-6):
-    return {factor} * rms_norm.reference(x, weight, eps)
+@scaled_norm.backend("fused", toolchain="triton")
+def scaled_norm_fused(x, weight, eps=1e-6):
+    return {factor} * scaled_norm.reference(x, weight, eps)
 ''',
     "spec.py": '''
-"""All about rms_norm but its definition, cases and backends."""
+"""All about scaled_norm but its definition, cases and backends."""
 
 from functools import partial
 
@@ -110,7 +110,7 @@ def inputs(rows, width, device, dtype):
 
 def work(rows, width, element):
     tensor = float(rows * width * element)
-    return Work("rms_norm", f"{rows}×{width}", 0, 0, 2 * tensor, 3 * tensor, partial(inputs, rows, width))
+    return Work("scaled_norm", f"{rows}×{width}", 0, 0, 2 * tensor, 3 * tensor, partial(inputs, rows, width))
 
 
 def outside(work, device, dtype):
@@ -131,7 +131,7 @@ import io, torch
 from rich.console import Console
 from gpt_from_scratch.benchmarks.gpu import kernel_work
 from gpt_from_scratch.benchmarks.gpu import roofline
-from gpt_from_scratch.kernels import rms_norm
+from gpt_from_scratch.kernels import scaled_norm
 from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.training.run import backends
 from gpt_from_scratch.training.ranks.process_group import Ranks
@@ -141,7 +141,7 @@ chosen = backends.decide(
     "fastest", small, 2, device=torch.device("cpu"), dtype=torch.float32, ranks=Ranks(), say=print, console=Console()
 )
 print([choice.op for choice in chosen])
-work = next(work for work in kernel_work.small() if work.op == "rms_norm")
+work = next(work for work in kernel_work.small() if work.op == "scaled_norm")
 print(sorted(kernel_work.contenders(work, "cpu", torch.float32)))
 print(roofline.page(None))
 """
@@ -157,7 +157,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., "subprocess.
     shutil.copytree(ROOT / "tests" / "kernels", root / "tests", ignore=ignore)
     shutil.copy(ROOT / "tests" / "conftest.py", root / "tests")
     shutil.copy(ROOT / "pyproject.toml", root)
-    folder = root / "gpt_from_scratch" / "kernels" / "ops" / "rms_norm"
+    folder = root / "gpt_from_scratch" / "kernels" / "ops" / "scaled_norm"
     folder.mkdir()
 
     def run(*command: str, factor: int = 1, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -176,12 +176,12 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 def test_it_is_listed_timed_and_benchmarked(tree: Run) -> None:
     listed = tree("-m", "gpt_from_scratch.kernels")
-    assert listed.returncode == 0 and "rms_norm" in listed.stdout, listed.stderr
+    assert listed.returncode == 0 and "scaled_norm" in listed.stdout, listed.stderr
     timed = tree("-c", TIMED)
     assert timed.returncode == 0, timed.stderr
-    assert "'linear_cross_entropy', 'rms_norm']" in timed.stdout
+    assert "'rms_norm', 'scaled_norm']" in timed.stdout
     assert "['outside eager', 'reference', 'torch']" in timed.stdout
-    assert "| rms_norm | 32768×768 | forward | 25 |" in timed.stdout
+    assert "| scaled_norm | 32768×768 | forward | 25 |" in timed.stdout
 
 
 @pytest.mark.parametrize("factor", [1, 2])
@@ -195,7 +195,7 @@ def test_parity_compares_it_also_under_the_interpreter(tree: Run, factor: int) -
         "-p",
         "no:cacheprovider",
         "-k",
-        "rms_norm and not compiled",
+        "scaled_norm and not compiled",
     )
     if factor == 1:
         plain = tree(*options)

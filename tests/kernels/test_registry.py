@@ -17,6 +17,7 @@ import torch
 from gpt_from_scratch.kernels import registry
 from gpt_from_scratch.kernels.ops.attention import attention
 from gpt_from_scratch.kernels.ops.layer_norm import layer_norm
+from gpt_from_scratch.kernels.ops.rms_norm import rms_norm
 from gpt_from_scratch.kernels.registry import resolve, use_backend
 from gpt_from_scratch.kernels.requirements import TOOLCHAINS, Needs, needs_of
 
@@ -45,6 +46,17 @@ def test_the_preference_of_the_cpu_is_the_reference(probe: list[str]) -> None:
     choice = layer_norm.choose("cpu")
     assert choice.backend == "reference"
     assert "default on cpu" in choice.reason
+
+
+def test_an_op_may_declare_its_own_preference() -> None:
+    """What is quickest on a CPU, where that is known; and no kernel of ours that no GPU has timed."""
+    assert rms_norm.choose("cpu").backend == "torch"
+    assert rms_norm.choose("cuda").backend == "torch"
+    with use_backend("reference"):
+        assert rms_norm.choose("cpu").backend == "reference"
+    x = torch.randn(3, 8, requires_grad=True)
+    assert "RMSNorm" in type(rms_norm(x).grad_fn).__name__  # the backend's own backward pass
+    assert "RMSNorm" not in type(rms_norm(x, backend="reference").grad_fn).__name__
 
 
 def test_argument_over_region_over_preference(probe: list[str]) -> None:

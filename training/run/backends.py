@@ -119,7 +119,7 @@ def _time_all(
 
     timings: list[Timing] = []
     for made in load_ops().values():
-        if made.spec.example is not None:  # else it follows the preference
+        if made.spec.example is not None and made.spec.calls(config):  # else it follows the preference
             arguments = made.spec.example(config, rows, config.block_size, Draw(device, dtype))
             timings += time_backends(made, arguments, device, on_start=on_start)
     return timings

@@ -7,13 +7,12 @@ import torch
 from torch import Tensor
 
 from gpt_from_scratch.models.gpt import rotary_table
-from gpt_from_scratch.models.layers import rotary_norm_relu2 as pointwise
-from gpt_from_scratch.models.layers.rotary_norm_relu2 import relu_squared, rms_norm, rotate
+from gpt_from_scratch.models.layers import rotary_relu2 as pointwise
+from gpt_from_scratch.models.layers.rotary_relu2 import relu_squared, rotate
 
 ROTARY = rotary_table(7, 8).double().unsqueeze(1).unsqueeze(1)
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu_squared": relu_squared,
-    "rms_norm": rms_norm,
     "rotate": lambda x: rotate(x, ROTARY.to(x.dtype)),
 }
 

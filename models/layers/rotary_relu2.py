@@ -19,15 +19,6 @@ def relu_squared(x: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
     return F.relu(x).square() if _by_formula(x) else _ReluSquared.apply(x)  # type: ignore[no-untyped-call]
 
 
-def rms_norm(x: Float[Tensor, "*b d"], eps: float = 1e-6) -> Float[Tensor, "*b d"]:
-    """x / sqrt(mean(x²) + eps) over the last dimension, in fp32 inside, without a weight."""
-    if _by_formula(x):
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)).to(x.dtype)
-    normed: Tensor = _RMSNorm.apply(x, eps)  # type: ignore[no-untyped-call]
-    return normed
-
-
 def rotate(x: Float[Tensor, "b h t d"], rotary: Float[Tensor, "2 #b 1 t half"]) -> Float[Tensor, "b h t d"]:
     """Rotate the pairs (x[i], x[i + d/2]) by their positions' angles (Su et al. 2021)."""
     if _by_formula(x) or rotary.requires_grad:
@@ -56,25 +47,6 @@ class _ReluSquared(torch.autograd.Function):
         positive, _ = ctx.saved_tensors
         out: Tensor = (grad * positive).mul_(2)
         return out
-
-
-class _RMSNorm(torch.autograd.Function):
-    """With y = x r and r = 1 / sqrt(mean(x²) + eps), the gradient is r (g - y mean(g y))."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Float[Tensor, "*b d"], eps: float) -> Float[Tensor, "*b d"]:
-        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-        inverse = length.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
-        normed: Tensor = x * inverse
-        ctx.save_for_backward(normed, inverse)
-        return normed
-
-    @staticmethod
-    @first_derivatives_only
-    def backward(ctx: Any, grad: Float[Tensor, "*b d"]) -> tuple[Float[Tensor, "*b d"], None]:
-        normed, inverse = ctx.saved_tensors
-        along = (grad * normed).mean(-1, keepdim=True)
-        return torch.addcmul(grad, normed, along, value=-1).mul_(inverse), None
 
 
 class _Rotation(torch.autograd.Function):

@@ -1,0 +1,55 @@
+"""The launch configurations of the op's Triton kernels; triton_tools/configs.py says what the columns count."""
+
+LINES = """
+family       op                    kernel       dtype  size   length  rows  columns  warps  stages  waves
+interpreter  rms_norm              forward      any    8192   0       16    0        4      1       1
+interpreter  rms_norm              backward     any    8192   0       8     0        8      1       1
+sm_80        rms_norm              forward      any    64     0       32    0        4      1       1
+sm_80        rms_norm              forward      any    128    0       16    0        4      1       1
+sm_80        rms_norm              forward      any    256    0       8     0        4      1       1
+sm_80        rms_norm              forward      any    1024   0       4     0        4      1       1
+sm_80        rms_norm              forward      any    4096   0       1     0        4      1       1
+sm_80        rms_norm              forward      any    8192   0       1     0        16     1       1
+sm_80        rms_norm              backward     any    64     0       32    0        4      1       2
+sm_80        rms_norm              backward     any    128    0       16    0        4      1       2
+sm_80        rms_norm              backward     any    256    0       8     0        4      1       2
+sm_80        rms_norm              backward     any    1024   0       4     0        8      1       2
+sm_80        rms_norm              backward     any    4096   0       1     0        8      1       2
+sm_80        rms_norm              backward     any    8192   0       1     0        16     1       1
+sm_90        rms_norm              forward      any    64     0       32    0        4      1       1
+sm_90        rms_norm              forward      any    128    0       16    0        4      1       1
+sm_90        rms_norm              forward      any    256    0       8     0        4      1       1
+sm_90        rms_norm              forward      any    1024   0       4     0        4      1       1
+sm_90        rms_norm              forward      any    4096   0       1     0        4      1       1
+sm_90        rms_norm              forward      any    8192   0       1     0        16     1       1
+sm_90        rms_norm              backward     any    64     0       32    0        4      1       2
+sm_90        rms_norm              backward     any    128    0       16    0        4      1       2
+sm_90        rms_norm              backward     any    256    0       8     0        4      1       2
+sm_90        rms_norm              backward     any    1024   0       4     0        8      1       2
+sm_90        rms_norm              backward     any    4096   0       1     0        8      1       2
+sm_90        rms_norm              backward     any    8192   0       1     0        16     1       1
+sm_100       rms_norm              forward      any    64     0       32    0        4      1       1
+sm_100       rms_norm              forward      any    128    0       16    0        4      1       1
+sm_100       rms_norm              forward      any    256    0       8     0        4      1       1
+sm_100       rms_norm              forward      any    1024   0       4     0        4      1       1
+sm_100       rms_norm              forward      any    4096   0       1     0        4      1       1
+sm_100       rms_norm              forward      any    8192   0       1     0        16     1       1
+sm_100       rms_norm              backward     any    64     0       32    0        4      1       2
+sm_100       rms_norm              backward     any    128    0       16    0        4      1       2
+sm_100       rms_norm              backward     any    256    0       8     0        4      1       2
+sm_100       rms_norm              backward     any    1024   0       4     0        8      1       2
+sm_100       rms_norm              backward     any    4096   0       1     0        8      1       2
+sm_100       rms_norm              backward     any    8192   0       1     0        16     1       1
+gfx942       rms_norm              forward      any    64     0       32    0        4      1       1
+gfx942       rms_norm              forward      any    128    0       16    0        4      1       1
+gfx942       rms_norm              forward      any    256    0       8     0        4      1       1
+gfx942       rms_norm              forward      any    1024   0       4     0        4      1       1
+gfx942       rms_norm              forward      any    4096   0       1     0        4      1       1
+gfx942       rms_norm              forward      any    8192   0       1     0        8      1       1
+gfx942       rms_norm              backward     any    64     0       32    0        4      1       2
+gfx942       rms_norm              backward     any    128    0       16    0        4      1       2
+gfx942       rms_norm              backward     any    256    0       8     0        4      1       2
+gfx942       rms_norm              backward     any    1024   0       4     0        4      1       2
+gfx942       rms_norm              backward     any    4096   0       1     0        4      1       2
+gfx942       rms_norm              backward     any    8192   0       1     0        8      1       1
+"""
