@@ -26,8 +26,8 @@ from gpt_from_scratch.kernels.registry import use_backend
 from gpt_from_scratch.models.bigram import ADDS, STAGES
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.training.bigram.loop import PRESETS, train
+from gpt_from_scratch.training.data.reading.texts import split_texts
 from gpt_from_scratch.training.data.sources.shakespeare import tiny_shakespeare
-from gpt_from_scratch.training.data.sources.text import split_texts
 
 torch.set_num_threads(1)
 config = PRESETS["small"] if not QUICK else replace(PRESETS["small"], steps=20, eval_every=10)

@@ -13,6 +13,7 @@ import tyro
 from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.support.command_line.described import build
 from gpt_from_scratch.support.command_line.settings import Many, OrNever, check_settings
+from gpt_from_scratch.training.data.config import DataConfig
 from gpt_from_scratch.training.metrics.loggers import names_in
 from gpt_from_scratch.training.optim.optimizers import OptimizerConfig
 from gpt_from_scratch.training.optim.schedule import ScheduleConfig
@@ -26,41 +27,6 @@ CPU_ACTIVATION_BYTES = 2**24
 
 WEIGHTS = "weights"
 """As data.tokenizer: the tokenizer that lies beside the weights of --init-from."""
-
-SOURCES = ("stories", "shakespeare", "text", "shards")
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """What is read, and how text becomes tokens."""
-
-    source: Literal["stories", "shakespeare", "text", "shards"] = "stories"
-    """"stories": made here, with a known entropy; "shakespeare": downloaded, or at `path`; "text": the UTF-8 file or folder
-    at `path` (*.txt, *.md); "shards": the folder at `path` that training.prepare wrote."""
-    path: Path | None = None
-    """A file or folder of your own; with the source "stories" it means "text"."""
-    tokenizer: str = "bpe"
-    """"bpe": byte pair encoding learned from the training text; "character": one token a character; "gpt2"; a tokenizer
-    file; or "weights", the one that --init-from's weights have learned with, which is the default there. Shards bring the
-    one that made them."""
-    vocab_size: Many = 1280
-    """Ids of a byte pair encoding to learn."""
-    n_stories: Many = 40_000
-    """Stories to train on (source "stories")."""
-    n_validation: Many = 500
-    """Stories to validate on; their exact entropy is the floor (source "stories")."""
-    validation_fraction: float = 0.1
-    """The last part of a text, kept for validation."""
-    seed: int = 0
-    """Seed of the order in which samples come."""
-
-    def __post_init__(self) -> None:
-        check_settings(self, "data.")
-        for name in ("vocab_size", "n_stories", "n_validation"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"data.{name} must be at least 1, it is {getattr(self, name)}")
-        if not 0 < self.validation_fraction < 1:
-            raise ValueError(f"data.validation_fraction must lie between 0 and 1, it is {self.validation_fraction}")
 
 
 @dataclass(frozen=True)
@@ -201,10 +167,7 @@ class TrainConfig:
             )
         if self.data.tokenizer == WEIGHTS and self.init_from is None:
             raise ValueError(f"--data.tokenizer {WEIGHTS} is the tokenizer of --init-from's weights: say --init-from")
-        if self.data.path is not None and self.data.source == "stories":
-            object.__setattr__(self, "data", dataclasses.replace(self.data, source="text"))
-        if self.data.path is None and self.data.source in ("text", "shards"):
-            raise ValueError(f"the source {self.data.source!r} needs --data.path")
+        object.__setattr__(self, "data", self.data.of_path())
 
     def rows(self, n_ranks: int, device: torch.device | None = None) -> int:
         """Rows that each of so many ranks computes at a time, on this device.

@@ -34,10 +34,9 @@ from gpt_from_scratch.support.command_line.settings import Many, check_settings
 from gpt_from_scratch.support.devices import choose_device
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
+from gpt_from_scratch.training.data.registry import LIVE
 
 CHECKPOINTS = "checkpoints"
-RUNNING_TEXT = ("shakespeare", "text")
-"""Sources of training data that are one long text, whose parts do not begin with an end-of-text token."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,8 @@ def learned_documents(folder: Path | None) -> bool:
         return True
     config = read_json(state).get("config")
     data = config.get("data") if isinstance(config, dict) else None
-    return not (isinstance(data, dict) and data.get("source") in RUNNING_TEXT)
+    source = LIVE.get(str(data.get("source"))) if isinstance(data, dict) else None
+    return source is None or not source.running_text
 
 
 def beginning(tokenizer: Tokenizer, prompt: str, documents: bool = True) -> tuple[list[int], tuple[int, ...]]:

@@ -3,8 +3,8 @@
     python -m gpt_from_scratch.training.prepare SOURCE
     python -m gpt_from_scratch.training.prepare verify FOLDER
 
-SOURCE is a text file, a folder of *.txt and *.md, *.jsonl or *.parquet files, "stories" (made here), or one of tinystories
-and fineweb-edu, which are streamed from the Hugging Face hub. Then train on it:
+SOURCE is {sources}.
+Then train on it:
 
     torchrun training/train_gpt2.py gpt2-124m --data.source shards --data.path data/NAME
 """
@@ -41,9 +41,10 @@ from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer, rea
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer, id_dtype
 from gpt_from_scratch.training.data.data_folder import data_folder
 from gpt_from_scratch.training.data.prepare_workers import RECORDS, Job, tokenize
+from gpt_from_scratch.training.data.reading.known_files import KnownFiles
+from gpt_from_scratch.training.data.registry import NAMED, open_source, prepared_sources
 from gpt_from_scratch.training.data.shards import INDEX_FILE, Index, damage, read_index, write_index
-from gpt_from_scratch.training.data.sources.documents import HUB, SPLITS, STORIES, Document, Source, open_source
-from gpt_from_scratch.training.data.sources.files import KnownFiles
+from gpt_from_scratch.training.data.source import SPLITS, Asked, Document, Source
 
 LEARN_FROM = 20_000_000  # characters that a byte pair encoding is learned from
 
@@ -53,7 +54,7 @@ class PrepareConfig:
     """What is tokenized, and how."""
 
     source: tyro.conf.Positional[str]
-    """A file, a folder, "stories", "tinystories" or "fineweb-edu"."""
+    """A file, a folder, or a name."""
     out: Path | None = None
     """Folder for the shards; default: the source's name in data/ (or in $GPT_DATA_DIR)."""
     tokenizer: str = "gpt2"
@@ -84,9 +85,14 @@ class PrepareConfig:
                 raise ValueError(f"{name} is {value}: at least 1 is needed")
 
     @property
+    def asked(self) -> Asked:
+        """What is to be read."""
+        return Asked(self.source, self.field, self.validation_fraction)
+
+    @property
     def folder(self) -> Path:
         """Where the shards go."""
-        name = self.source if self.source in (STORIES, *HUB) else Path(self.source).resolve().stem
+        name = self.source if self.source in NAMED else Path(self.source).resolve().stem
         return self.out or data_folder() / name
 
 
@@ -108,7 +114,7 @@ def prepare(config: PrepareConfig, console: Console) -> Index:
         FileNotFoundError, ValueError: the source cannot be used, or the folder holds something else.
         HeldError: another process prepares data there.
     """
-    source, folder = open_source(config.source, config.field, config.validation_fraction), config.folder
+    source, folder = open_source(config.asked), config.folder
     n_pieces = min(source.n_pieces, config.pieces or source.n_pieces)
     files = KnownFiles.of(source.files(n_pieces))
     key = _key(config, source, files, n_pieces)
@@ -284,7 +290,8 @@ def main(arguments: list[str] | None = None) -> int:
         lines = verify(folder, console)
         console.print("\n".join(lines) or f"{folder} is whole")
         return 1 if lines else 0
-    config: PrepareConfig = settings(PrepareConfig, arguments, prog=program, description=__doc__)
+    described = (__doc__ or "").format(sources=prepared_sources())
+    config: PrepareConfig = settings(PrepareConfig, arguments, prog=program, description=described)
     try:
         index = prepare(config, console)
     except KeyboardInterrupt:

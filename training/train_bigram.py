@@ -40,8 +40,8 @@ from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.training.bigram.figures import draw_curves, draw_ladder
 from gpt_from_scratch.training.bigram.loop import PRESETS, BigramTraining, Evaluation, Trained, train
+from gpt_from_scratch.training.data.reading.texts import read_texts, split_texts
 from gpt_from_scratch.training.data.sources.shakespeare import tiny_shakespeare
-from gpt_from_scratch.training.data.sources.text import read_texts, split_texts
 from gpt_from_scratch.training.results_folder import own_place, results_folder
 
 

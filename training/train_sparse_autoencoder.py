@@ -53,9 +53,9 @@ from gpt_from_scratch.support.command_line.settings import Many, Threads, check_
 from gpt_from_scratch.support.command_line.streams import surviving
 from gpt_from_scratch.support.storage.files import write_bytes, write_text
 from gpt_from_scratch.support.storage.json_text import json_text
+from gpt_from_scratch.training.data.reading.texts import read_texts
 from gpt_from_scratch.training.data.run_texts import Texts, split_sequences, texts_of_run
 from gpt_from_scratch.training.data.run_texts import sequences as sequences
-from gpt_from_scratch.training.data.sources.text import read_texts
 from gpt_from_scratch.training.features.curve import Point, as_json, curve, draw_curve
 from gpt_from_scratch.training.features.map import Method, require
 from gpt_from_scratch.training.features.page import feature_page

@@ -23,7 +23,7 @@ from gpt_from_scratch.support.storage.files import ensure_folder, write_text
 from gpt_from_scratch.tokenizer.files import load_tokenizer, read_json
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer, id_dtype
 from gpt_from_scratch.training.data.shards import Shard, write_shard
-from gpt_from_scratch.training.data.sources.documents import SPLITS, LeftOut, Source
+from gpt_from_scratch.training.data.source import SPLITS, LeftOut, Source
 
 RECORDS = ".pieces"
 LEFT_OUT = "left out"

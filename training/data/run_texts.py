@@ -1,6 +1,5 @@
 """The text that a trained model is measured on: that of its own run, the part for validation first."""
 
-import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +8,12 @@ from typing import Any
 from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER, STATE_FILE
 from gpt_from_scratch.models.weight_files import read_json
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
-from gpt_from_scratch.training.config import DataConfig, from_json
-from gpt_from_scratch.training.data.corpus import documents_of, read_split
+from gpt_from_scratch.training.config import from_json
+from gpt_from_scratch.training.data.config import DataConfig
+from gpt_from_scratch.training.data.corpus import documents_of
+from gpt_from_scratch.training.data.registry import LIVE
 from gpt_from_scratch.training.data.shards import read_index
-from gpt_from_scratch.training.data.stories import stories
-
-STORIES_SEED = 1_000
-"""Neither the training nor the validation stories' seed."""
+from gpt_from_scratch.training.data.source import Prepared
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def data_of(model_folder: Path) -> DataConfig | None:
 
 
 def texts_of_run(model_folder: Path, tokenizer: Tokenizer) -> Texts:
-    """The texts of the run that the model came from. Stories are made anew: no model has seen these.
+    """The texts of the run that the model came from. What can be made is made anew: no model has seen it.
 
     Raises:
         ValueError: the model is no run's, so that nothing says what it learned.
@@ -52,15 +50,16 @@ def texts_of_run(model_folder: Path, tokenizer: Tokenizer) -> Texts:
     data = data_of(model_folder)
     if data is None:
         raise ValueError(f"{model_folder} does not say what the model was trained on: name a text like it, --data FILE")
-    if data.source == "stories":
-        return Texts(made.text for made in stories(STORIES_SEED, itertools.count()))
+    source = LIVE[data.source]
+    if (fresh := source.fresh(data)) is not None:
+        return Texts(fresh)
     try:
-        if data.source == "shards":
-            assert data.path is not None
-            index = read_index(data.path)
+        found = source.read(data)
+        if isinstance(found, Prepared):
+            index = read_index(found.folder)
             if index.tokenizer != tokenizer.fingerprint:
                 raise ValueError(
-                    f"the shards in {data.path} are of another tokenizer than the model's: name a text, --data"
+                    f"the shards in {found.folder} are of another tokenizer than the model's: name a text, --data"
                 )
             unseen, seen = (
                 (
@@ -71,12 +70,11 @@ def texts_of_run(model_folder: Path, tokenizer: Tokenizer) -> Texts:
                 for split in ("validation", "train")
             )
             return Texts(unseen, seen)
-        train, validation = read_split(data)
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"the text that the model was trained on is gone ({error}): name a text, --data"
         ) from error
-    return Texts(validation, train)
+    return Texts(found.validation, found.train)
 
 
 def sequences(texts: Iterable[str], tokenizer: Tokenizer, block_size: int, n_tokens: int) -> list[list[int]]:

@@ -12,10 +12,8 @@ import tyro
 
 from gpt_from_scratch.models.weight_files import read_json
 from gpt_from_scratch.support.command_line.arguments import EMPTY_PATH, settings
-from gpt_from_scratch.training.config import SOURCES, WEIGHTS, TrainConfig, from_json
-from gpt_from_scratch.training.data.data_folder import data_folder
-from gpt_from_scratch.training.data.shards import INDEX_FILE
-from gpt_from_scratch.training.data.sources.documents import HUB
+from gpt_from_scratch.training.config import WEIGHTS, TrainConfig, from_json
+from gpt_from_scratch.training.data.registry import LIVE, NAMED, OF_PATHS, named_by
 from gpt_from_scratch.training.run.presets import DEFAULT, PRESETS
 
 PROFILED = ("10", "12")
@@ -80,7 +78,7 @@ def _with_the_weights_tokenizer(command: Command, arguments: list[str]) -> Comma
     if _value_of("--data.tokenizer", arguments) is not None:
         return command
     train = command.train
-    data = dataclasses.replace(train.data, tokenizer=WEIGHTS)
+    data = train.data.replaced(tokenizer=WEIGHTS)
     return dataclasses.replace(command, train=dataclasses.replace(train, data=data))
 
 
@@ -150,15 +148,12 @@ def _expand_data(arguments: list[str]) -> list[str]:
         if word == "--data":
             value = next(words, None)
             if value is None or value.startswith("--"):
-                raise ValueError(f"--data needs a value: a file, a folder, or one of {', '.join((*SOURCES[:2], *HUB))}")
+                names = [name for name in dict.fromkeys((*LIVE, *NAMED)) if name not in (OF_PATHS, "shards")]
+                raise ValueError(f"--data needs a value: a file, a folder, or one of {', '.join(names)}")
             if not value:
                 raise ValueError(f"--data: {EMPTY_PATH}")
-            if value in HUB:
-                result += ["--data.source", "shards", "--data.path", str(data_folder() / value)]
-            elif value not in SOURCES and (Path(value) / INDEX_FILE).is_file():  # what `prepare` made
-                result += ["--data.source", "shards", "--data.path", value]
-            else:
-                result += ["--data.source" if value in SOURCES else "--data.path", value]
+            for setting, meant in named_by(value).items():
+                result += [f"--data.{setting}", meant]
         else:
             result.append(word)
     return result

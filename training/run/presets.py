@@ -3,7 +3,8 @@
 import dataclasses
 
 from gpt_from_scratch.models.gpt import GPT2_SIZES, GPTConfig
-from gpt_from_scratch.training.config import DataConfig, RunConfig, TrainConfig
+from gpt_from_scratch.training.config import RunConfig, TrainConfig
+from gpt_from_scratch.training.data.config import DataConfig
 from gpt_from_scratch.training.data.data_folder import data_folder
 from gpt_from_scratch.training.optim.optimizers import OptimizerConfig
 from gpt_from_scratch.training.optim.schedule import ScheduleConfig

@@ -21,7 +21,9 @@ from gpt_from_scratch.support.storage.private_folder import private_folder
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 from gpt_from_scratch.training.checkpoints import Checkpoint, CheckpointStore, NonFiniteError, preflight
 from gpt_from_scratch.training.config import WEIGHTS, TrainConfig, as_json, flat
-from gpt_from_scratch.training.data.corpus import Corpus, build_corpus, vocabulary
+from gpt_from_scratch.training.data.building import build_corpus, vocabulary
+from gpt_from_scratch.training.data.corpus import Corpus
+from gpt_from_scratch.training.data.registry import LIVE
 from gpt_from_scratch.training.evaluation.hellaswag import HellaSwag
 from gpt_from_scratch.training.metrics.history import STARTED_AGAIN, history, resumed_at
 from gpt_from_scratch.training.metrics.loggers import Loggers, require_packages
@@ -234,7 +236,7 @@ def make_corpus(config: TrainConfig, tokenizer: Tokenizer | None, ranks: Ranks, 
     def build() -> Corpus:
         return build_corpus(config.data, config.model.block_size, tokenizer=tokenizer)
 
-    if config.data.source != "shakespeare" or ranks.size == 1:
+    if not LIVE[config.data.source].downloads or ranks.size == 1:
         return build()
     if ranks.is_first:
         corpus = build()

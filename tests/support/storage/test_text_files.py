@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from gpt_from_scratch.evals.scoring.bits_per_byte import read_documents
 from gpt_from_scratch.support.storage.text_files import files_below, is_plain, read_text, require_no_json, text_blocks
-from gpt_from_scratch.training.data.sources.text import text_files
+from gpt_from_scratch.training.data.reading.texts import text_files
 
 PACKERS = {"plain": bytes, "gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-32")

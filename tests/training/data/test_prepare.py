@@ -19,8 +19,8 @@ from gpt_from_scratch.support.command_line.command import status_of
 from gpt_from_scratch.support.storage.lock import locked
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.files import load_tokenizer
+from gpt_from_scratch.training.data.reading.known_files import KnownFiles
 from gpt_from_scratch.training.data.shards import read_index
-from gpt_from_scratch.training.data.sources.files import KnownFiles
 from gpt_from_scratch.training.data.stories import TRAIN_SEED, VALIDATION_SEED, story
 from gpt_from_scratch.training.prepare import PrepareConfig
 from gpt_from_scratch.training.prepare import main as command

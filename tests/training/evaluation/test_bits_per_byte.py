@@ -13,7 +13,8 @@ from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
 from gpt_from_scratch.training import prepare
 from gpt_from_scratch.training.config import from_json
-from gpt_from_scratch.training.data.corpus import documents_of, read_split, text_lengths
+from gpt_from_scratch.training.data.building import texts_of
+from gpt_from_scratch.training.data.corpus import documents_of, text_lengths
 from gpt_from_scratch.training.data.shards import read_index
 
 Run = Callable[..., Path]
@@ -29,7 +30,7 @@ def documents(folder: Path) -> list[str]:
     """The validation text of a run, as its config names it."""
     data = from_json(json.loads((folder / "config.json").read_text(encoding="utf-8"))).data
     if data.source != "shards":
-        return read_split(data)[1]
+        return list(texts_of(data).validation)
     assert data.path is not None
     tokenizer = load_checkpoint(folder, device="cpu").tokenizer
     stream = np.concatenate(read_index(data.path).open("validation"))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt_from_scratch.models.gpt import GPT, GPT2_SIZES, GPTConfig
-from gpt_from_scratch.training.data.corpus import vocabulary
+from gpt_from_scratch.training.data.building import vocabulary
 from gpt_from_scratch.training.optim.schedule import ScheduleConfig, rate
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run.command_line import parse

@@ -1,3 +1,5 @@
-"""Sources of documents: stories, Shakespeare, text files and data sets of the Hugging Face hub.
+"""The data sources, a file each: its name, its settings, what it answers to, whether a run reads it or `prepare` does.
 
-Each source is an iterator of documents; tokens, shards and batches are made above this folder."""
+A file declares `LIVE`, an instance of `LiveSource`, or `PREPARED`, one of `PreparedSource`, or both. All else that knows of
+it is made from that. Nothing here may import torch, config or corpus.
+"""

@@ -1,82 +1,89 @@
-"""Text to train on, from a file or a folder of the user's."""
+"""Text of your own: a file, or the *.txt and *.md files of a folder."""
 
-import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from gpt_from_scratch.support.storage.text_files import (
-    PLAIN_NAMES,
-    SUFFIXES,
-    files_below,
-    read_text,
-    require_file,
-    require_no_json,
+from gpt_from_scratch.support.storage.downloads import Progress
+from gpt_from_scratch.support.storage.text_files import not_decodable, require_no_json
+from gpt_from_scratch.training.data.reading.file_parts import (
+    PIECE_BYTES,
+    FilePart,
+    FilePartSource,
+    cut,
+    read_part,
+    text_size,
+)
+from gpt_from_scratch.training.data.reading.texts import FOLDER_NAMES, read_texts, split_for_a_run, text_files
+from gpt_from_scratch.training.data.source import (
+    Asked,
+    DataSettings,
+    Document,
+    LiveSource,
+    PreparedSource,
+    Source,
+    Texts,
 )
 
-FOLDER_NAMES = tuple(f"{plain}{packed}" for plain in PLAIN_NAMES for packed in ("", *SUFFIXES))
-"""Ends of the names that are taken from a folder. A file that is named itself may have any name."""
+
+class LiveText(LiveSource):
+    """The user's text, as one."""
+
+    name = "text"
+    about = "the UTF-8 file or folder at `path` (*.txt, *.md)"
+    path = "needed"
+    running_text = True
+
+    def read(self, settings: DataSettings, *, progress: Progress | None = None) -> Texts:
+        assert settings.path is not None
+        return split_for_a_run(read_texts(settings.path), settings.validation_fraction)
 
 
-def text_files(path: Path) -> list[Path]:
-    """The file itself, or the *.txt and *.md files of a folder and its subfolders (also *.txt.gz …), sorted by name.
+class TextSource(FilePartSource):
+    """Each file is a document, and the last part of all is for validation; a piece is about 32 MB."""
 
-    Hidden files and folders are left out, and so are links to folders and links that lead out of the folder.
+    kind = "text"
 
-    Raises:
-        FileNotFoundError: there is nothing at `path`, or no such file in the folder.
-    """
-    if path.is_file():
-        return [path]
-    if path.is_symlink() and not path.exists():
-        raise FileNotFoundError(f"{path} is a link to {path.readlink()}, which is not there")
-    if path.exists():
-        require_file(path)
-    if not path.is_dir():
-        near = difflib.get_close_matches(path.name, _names(path.parent), n=1)
-        hint = f" Did you mean {path.parent / near[0]}?" if near else ""
-        raise FileNotFoundError(f"no file or folder {path}.{hint}")
-    root = path.resolve()
-    named = (file for file in files_below(path) if file.name.lower().endswith(FOLDER_NAMES))
-    found = [file for file in named if file.is_file() and file.resolve().is_relative_to(root)]
-    if not found:
-        raise FileNotFoundError(
-            f"{path} holds no text: expected files named *.txt or *.md (hidden ones and links that lead out are left out). "
-            "Give the path of a file to train on one of another name."
-        )
-    return sorted(found, key=lambda file: file.relative_to(path).parts)
+    def __init__(self, path: Path, validation_fraction: float, piece_bytes: int = PIECE_BYTES) -> None:
+        self.path = path
+        self.parts: list[FilePart] = []
+        files = text_files(path)
+        for file in files:
+            require_no_json(file)
+        sizes = [text_size(file) for file in files]
+        if sum(sizes) == 0:
+            raise ValueError(f"{path} is empty: there is no text in it to train on")
+        left = int((1 - validation_fraction) * sum(sizes))
+        for file, size in zip(files, sizes, strict=True):
+            border = size if left >= size else cut(file, left, size) if left else 0
+            left = max(0, left - size)
+            for split, begin, end in (("train", 0, border), ("validation", border, size)):
+                while begin < end:
+                    stop = cut(file, begin + piece_bytes, end)
+                    self.parts.append(FilePart(file, begin, stop, split))
+                    begin = stop
 
+    def settings(self) -> dict[str, Any]:
+        return {"path": str(self.path)}
 
-def read_texts(path: Path) -> list[str]:
-    """The texts of `text_files(path)`, those without any letter left out.
-
-    Raises:
-        FileNotFoundError, ValueError: as `text_files` and `read_text`, and if all of them are empty.
-    """
-    texts = []
-    for file in text_files(path):
-        require_no_json(file)
-        if (text := read_text(file)).strip():
-            texts.append(text)
-    if not texts:
-        raise ValueError(f"{path} is empty: there is no text in it to train on")
-    return texts
+    def documents_of(self, part: FilePart) -> Iterator[Document]:
+        try:
+            text = read_part(part.path, part.start, part.stop).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(not_decodable(part.path, error, part.start)) from None
+        yield Document(part.split, text if part.start else text.removeprefix("\ufeff"), begins=part.start == 0)
 
 
-def split_texts(texts: Sequence[str], train_fraction: float = 0.9) -> tuple[list[str], list[str]]:
-    """(train, validation): the first part of all characters, in order, and the rest; a text may be cut between them."""
-    if not 0 < train_fraction < 1:
-        raise ValueError(
-            f"train_fraction is {train_fraction}: give a share between 0 and 1, so that both parts have text"
-        )
-    left = int(train_fraction * sum(map(len, texts)))
-    train, validation = [], []
-    for text in texts:
-        cut = min(left, len(text))
-        left -= cut
-        train.append(text[:cut])
-        validation.append(text[cut:])
-    return [text for text in train if text], [text for text in validation if text]
+class PreparedText(PreparedSource):
+    """A text file of any name, or a folder's *.txt and *.md."""
+
+    name = "text"
+    about = "a text file, a folder of *.txt and *.md"
+    suffixes = FOLDER_NAMES
+
+    def open(self, asked: Asked, files: Sequence[Path]) -> Source:
+        return TextSource(Path(asked.source), asked.validation_fraction)
 
 
-def _names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+LIVE = LiveText()
+PREPARED = PreparedText()

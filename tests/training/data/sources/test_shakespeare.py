@@ -9,9 +9,9 @@ import pytest
 
 from gpt_from_scratch.support.storage.downloads import DownloadError
 from gpt_from_scratch.training.data.data_folder import data_folder
+from gpt_from_scratch.training.data.reading.texts import read_texts, split_texts
 from gpt_from_scratch.training.data.sources import shakespeare
 from gpt_from_scratch.training.data.sources.shakespeare import tiny_shakespeare
-from gpt_from_scratch.training.data.sources.text import read_texts, split_texts
 
 SHARED = Path(__file__).parents[5] / "shared" / "data" / "tinyshakespeare.txt"
 

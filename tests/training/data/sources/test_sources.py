@@ -13,20 +13,21 @@ from hypothesis import strategies as st
 
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS
-from gpt_from_scratch.training.data.sources.documents import (
-    HUB,
-    HubName,
-    HubSource,
-    JsonlSource,
-    ParquetSource,
-    Source,
-    TextSource,
-    open_source,
-)
+from gpt_from_scratch.training.data import registry
+from gpt_from_scratch.training.data.reading.hub import HubDataSet, HubName, HubSource
+from gpt_from_scratch.training.data.source import Asked, Source
+from gpt_from_scratch.training.data.sources.jsonl import JsonlSource
+from gpt_from_scratch.training.data.sources.parquet import ParquetSource
+from gpt_from_scratch.training.data.sources.text import TextSource
 from gpt_from_scratch.training.data.stories import TRAIN_SEED, VALIDATION_SEED, story
 
+HUB = {name: source.hub for name, source in registry.PREPARED.items() if isinstance(source, HubDataSet)}
 files_in_tmp = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 lines = st.lists(st.text(st.sampled_from("ab é🙂\t.\r"), max_size=12)).map("\n".join)
+
+
+def open_source(source: str, field: str, validation_fraction: float) -> Source:
+    return registry.open_source(Asked(source, field, validation_fraction))
 
 
 def texts(source: Source, split: str | None = None) -> list[str]:
@@ -172,7 +173,7 @@ def test_an_unknown_source_says_what_would_be_understood(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match="Did you mean fineweb-edu?"):
         open_source("finewebedu", "text", 0.1)
-    with pytest.raises(FileNotFoundError, match=r"(?s)no file or folder nowhere.*or stories, tinystories, fineweb-edu"):
+    with pytest.raises(FileNotFoundError, match=r"(?s)no file or folder nowhere.*or fineweb-edu, stories, tinystories"):
         open_source("nowhere", "text", 0.1)
     (tmp_path / "empty.txt").write_text("")
     with pytest.raises(ValueError, match="is empty"):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt_from_scratch.support.storage.text_files import read_text
-from gpt_from_scratch.training.data.sources.text import read_texts, split_texts, text_files
+from gpt_from_scratch.training.data.reading.texts import read_texts, split_texts, text_files
 
 
 def write(folder: Path, *names: str) -> None:

@@ -1,0 +1,112 @@
+"""A run's data from its settings: the source is read, the tokenizer learned, the text tokenized."""
+
+import warnings
+from pathlib import Path
+
+from gpt_from_scratch.support.storage.downloads import Progress
+from gpt_from_scratch.tokenizer.files import load_tokenizer
+from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer
+from gpt_from_scratch.training.data.config import DataConfig
+from gpt_from_scratch.training.data.corpus import Corpus, of_documents, of_running_text, of_shards
+from gpt_from_scratch.training.data.registry import LIVE, PREPARED, how_to_prepare
+from gpt_from_scratch.training.data.shards import Index, read_index
+from gpt_from_scratch.training.data.source import GPT2_VOCABULARY, Prepared, Texts
+
+LEARN_FROM = 3_000_000
+"""Characters that a byte pair encoding is learned from; more text hardly changes a small vocabulary."""
+
+
+def build_corpus(
+    config: DataConfig,
+    block_size: int,
+    *,
+    tokenizer: Tokenizer | None = None,
+    progress: Progress | None = None,
+) -> Corpus:
+    """Read, make or download the text, learn the tokenizer unless one is given, and tokenize.
+
+    Raises:
+        FileNotFoundError, ValueError, DownloadError: data that is missing, empty, not UTF-8, or too short for the context.
+    """
+    source = LIVE[config.source]
+    data = source.read(config, progress=progress)
+    if isinstance(data, Prepared):
+        return of_shards(index_of(data.folder), block_size, tokenizer)
+    if tokenizer is None:
+        tokenizer = make_tokenizer(config, data)
+    return (of_running_text if source.running_text else of_documents)(data, block_size, tokenizer)
+
+
+def vocabulary(config: DataConfig) -> int:
+    """The ids that the tokenizer of a run on this data will have; it is learned here where that decides it.
+
+    What is not on this machine yet is known by what it will be: a download, and the shards of the presets.
+
+    Raises:
+        FileNotFoundError, ValueError: as `build_corpus`.
+    """
+    source = LIVE[config.source]
+    if source.brings_tokenizer:
+        assert config.path is not None
+        prepared = PREPARED.get(config.path.name)
+        if prepared is not None and prepared.recipe is not None and not config.path.exists():
+            return prepared.recipe.n_vocab
+        return index_of(config.path).n_vocab
+    if config.tokenizer == "gpt2":
+        return GPT2_VOCABULARY
+    if config.tokenizer not in ("bpe", "character"):
+        return make_tokenizer(config, Texts([], [])).n_vocab
+    if (known := source.n_vocab(config)) is not None:
+        return known
+    if config.tokenizer == "bpe" and (few := source.fewer(config)) != config:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of too few pairs: the whole text may have more
+            found = make_tokenizer(config, texts_of(few)).n_vocab
+        if found == config.vocab_size:  # more text has no fewer pairs to merge
+            return found
+    return make_tokenizer(config, texts_of(config)).n_vocab
+
+
+def texts_of(config: DataConfig) -> Texts:
+    """The texts to train on and those to validate on, made, downloaded or read; any source but shards.
+
+    Raises:
+        FileNotFoundError, ValueError, DownloadError: as `build_corpus`.
+    """
+    data = LIVE[config.source].read(config)
+    if isinstance(data, Prepared):
+        raise ValueError(f"{data.folder} holds tokens, not text")
+    return data
+
+
+def make_tokenizer(config: DataConfig, texts: Texts) -> Tokenizer:
+    """The tokenizer that the config asks for, learned from the texts (a byte pair encoding from those to train on)."""
+    if config.tokenizer == "character":
+        from gpt_from_scratch.tokenizer.character import CharacterTokenizer
+
+        return CharacterTokenizer.from_text("".join([*texts.train, *texts.validation]))
+    if config.tokenizer == "bpe":
+        from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
+
+        text = END_OF_TEXT.join(texts.train)[:LEARN_FROM]
+        pattern = LIVE[config.source].pattern
+        return BytePairEncodingTokenizer.from_text(text, config.vocab_size, pattern=pattern)
+    if config.tokenizer == "gpt2":
+        from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
+
+        return TiktokenTokenizer.from_name("gpt2")
+    if not Path(config.tokenizer).exists():
+        raise ValueError(
+            f"data.tokenizer is {config.tokenizer!r}: expected bpe, character, gpt2, or the path of a tokenizer file"
+        )
+    return load_tokenizer(config.tokenizer)
+
+
+def index_of(folder: Path) -> Index:
+    """The shards' index; where it is missing and a preset wants it, the error says how it is made."""
+    try:
+        return read_index(folder)
+    except FileNotFoundError as error:
+        if (command := how_to_prepare(folder)) is None:
+            raise
+        raise FileNotFoundError(f"{folder} holds no shards yet. Make them once:\n  {command}") from error

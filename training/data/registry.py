@@ -1,0 +1,105 @@
+"""The data sources there are: what the files of `training/data/sources` declare, found by reading that folder."""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from gpt_from_scratch.support.command_line.invocation import gpt
+from gpt_from_scratch.training.data import sources
+from gpt_from_scratch.training.data.data_folder import data_folder
+from gpt_from_scratch.training.data.shards import INDEX_FILE
+from gpt_from_scratch.training.data.source import Asked, LiveSource, PreparedSource, Source
+
+OF_PATHS = "text"
+"""The source, live and prepared, that takes a path that no other does."""
+
+
+def found_in(folders: Iterable[str], package: str) -> tuple[dict[str, LiveSource], dict[str, PreparedSource]]:
+    """The live and the prepared sources that the modules in `folders`, those of `package`, declare, by name.
+
+    Raises:
+        TypeError, ValueError: a file declares none, or a name that another has.
+    """
+    live: dict[str, LiveSource] = {}
+    prepared: dict[str, PreparedSource] = {}
+    for module_info in sorted(pkgutil.iter_modules(folders), key=lambda module: module.name):
+        module = importlib.import_module(f"{package}.{module_info.name}")
+        one, other = getattr(module, "LIVE", None), getattr(module, "PREPARED", None)
+        if one is None and other is None:
+            raise TypeError(f"{module.__file__} declares no data source: expected LIVE, PREPARED or both")
+        if one is not None:
+            if not isinstance(one, LiveSource):
+                raise TypeError(f"{module.__file__}: LIVE is {one!r}, expected an instance of LiveSource")
+            if one.name in live:
+                raise ValueError(f"{module.__file__}: another source has the name {one.name!r}")
+            live[one.name] = one
+        if other is not None:
+            if not isinstance(other, PreparedSource):
+                raise TypeError(f"{module.__file__}: PREPARED is {other!r}, expected an instance of PreparedSource")
+            if other.name in prepared:
+                raise ValueError(f"{module.__file__}: another source has the name {other.name!r}")
+            prepared[other.name] = other
+    return live, prepared
+
+
+LIVE, PREPARED = found_in(sources.__path__, sources.__name__)
+NAMED = tuple(name for name, source in PREPARED.items() if not source.suffixes)
+"""The prepared sources that are asked for by their name."""
+
+
+def prepared_sources() -> str:
+    """What `prepare` understands, in words."""
+    files = [source.about for source in PREPARED.values() if source.suffixes]
+    return f"{', '.join(files)}, or {', '.join(NAMED)}"
+
+
+def live_sources() -> str:
+    """What a run can read, in words, for --help."""
+    return "; ".join(f'"{name}": {source.about}' for name, source in LIVE.items()) + "."
+
+
+def named_by(word: str) -> dict[str, str]:
+    """The settings that `--data WORD` is short for: a live source, shards that were prepared, or a path."""
+    if word in LIVE:
+        return {"source": word}
+    if word in NAMED:
+        return {"source": "shards", "path": str(data_folder() / word)}
+    if (Path(word) / INDEX_FILE).is_file():  # what `prepare` made
+        return {"source": "shards", "path": word}
+    return {"path": word}
+
+
+def how_to_prepare(folder: Path) -> str | None:
+    """The command that makes the shards of a preset's folder; None for a folder of another name."""
+    source = PREPARED.get(folder.name)
+    if source is None or source.recipe is None:
+        return None
+    elsewhere = () if folder.parent == data_folder() else ("--out", folder)
+    return gpt("prepare", source.name, *source.recipe.options.split(), *elsewhere)
+
+
+def open_source(asked: Asked) -> Source:
+    """The source that a person asks for, in pieces: a name, a file, or a folder of files of one kind.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no such thing, or it holds no text; says what would be understood.
+    """
+    if asked.source in NAMED:
+        return PREPARED[asked.source].open(asked, ())
+    path = Path(asked.source)
+    if not path.exists() and (near := difflib.get_close_matches(asked.source, NAMED, n=1)):
+        raise FileNotFoundError(
+            f"no file or folder {asked.source!r}, and no data set of that name. Did you mean {near[0]}?"
+        )
+    for source in PREPARED.values():
+        if source.suffixes and source.name != OF_PATHS:
+            files = [path] if path.is_file() else sorted(path.iterdir()) if path.is_dir() else []
+            named = [file for file in files if file.name.lower().endswith(source.suffixes)]
+            if found := [file for file in named if file.is_file() and not file.name.startswith(".")]:
+                return source.open(asked, found)
+    try:
+        return PREPARED[OF_PATHS].open(asked, ())
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}\nA source is {prepared_sources()}.") from None
