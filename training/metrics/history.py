@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gpt_from_scratch.training.metrics.records import Eval, Event, HellaSwag, Record, Train
+from gpt_from_scratch.training.metrics.record import Record
+from gpt_from_scratch.training.metrics.records.event import Event
+from gpt_from_scratch.training.metrics.records.train import Train
 
 STARTED_AGAIN = "started again: there was no checkpoint yet"
 _RESUMED = re.compile(r"resumed at step (\d+)")
@@ -40,7 +42,7 @@ def history(records: Iterable[Record]) -> History:
     stretch, restarts, just_went_back, trained = 0, 0, False, -1
     for record in records:
         if (last := _last_that_counts(record, trained)) is not None:
-            left = [(at, one) for at, one in kept if isinstance(one, Event) or one.step <= last]
+            left = [(at, one) for at, one in kept if one.counts == "always" or one.step <= last]
             just_went_back = len(left) < len(kept)
             restarts += just_went_back
             kept, stretch, trained = left, stretch + 1, min(trained, last)
@@ -53,7 +55,7 @@ def history(records: Iterable[Record]) -> History:
     counted = tuple(
         record
         for place, (at, record) in enumerate(kept)
-        if isinstance(record, Event) or _counts(record, at, place, newest[type(record), record.step])
+        if _counts(record, at, place, newest[type(record), record.step])
     )
     return History(counted, restarts, just_went_back)
 
@@ -68,4 +70,6 @@ def _last_that_counts(record: Record, trained: int) -> int | None:
 
 
 def _counts(record: Record, stretch: int, place: int, newest: tuple[int, int]) -> bool:
-    return (stretch, place) == newest if isinstance(record, Train | Eval | HellaSwag) else stretch == newest[0]
+    if record.counts == "always":
+        return True
+    return (stretch, place) == newest if record.counts == "last" else stretch == newest[0]

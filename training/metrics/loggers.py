@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from gpt_from_scratch.support.command_line.invocation import how_to_install
 from gpt_from_scratch.training.metrics.history import History
-from gpt_from_scratch.training.metrics.records import as_line
+from gpt_from_scratch.training.metrics.record import Record, values
 
 PROJECT = "gpt_from_scratch"
 Warn = Callable[[str], None]
@@ -106,18 +106,13 @@ def name_of(folder: Path, earlier: History | None) -> str:
 def tell(logger: Logger, earlier: History | None) -> None:
     """Log what a run recorded before it was started this time."""
     for record in () if earlier is None else earlier.records:
-        kind, fields = as_line(record)
-        if values := numbers(kind, fields):
-            logger.log(record.step, values)
+        if figures := named(record):
+            logger.log(record.step, figures)
 
 
-def numbers(kind: str, fields: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of a line of metrics.jsonl, by names like "train/loss"."""
-    return {
-        f"{kind}/{name}": float(value)
-        for name, value in fields.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
+def named(record: Record) -> dict[str, float]:
+    """The figures of a record, by names like "train/loss"."""
+    return {f"{record.kind}/{name}": float(value) for name, value in values(record).items()}
 
 
 LOGGERS: dict[str, Callable[[Path, Mapping[str, Any], History | None], Logger]] = {
@@ -150,7 +145,7 @@ def require_packages(text: str | None) -> None:
 
 
 class Loggers:
-    """All of a run's loggers; `record` has the form of RunFolder's."""
+    """All of a run's loggers."""
 
     def __init__(
         self,
@@ -170,20 +165,18 @@ class Loggers:
         self.warn = warn
         self.active: dict[str, Logger] = {}
         # A run evaluates the step that it goes on from again, and would say it twice.
-        self.known = {
-            as_line(record)[0] for record in (earlier.records if earlier else ()) if record.step == first_step
-        }
+        self.known = {record.kind for record in (earlier.records if earlier else ()) if record.step == first_step}
         self.first_step = first_step
         for name in names_in(text):
             self._guarded(name, partial(self._start, name, folder, config, earlier))
 
-    def record(self, kind: str, step: int, fields: Mapping[str, Any]) -> None:
-        """Send the numbers of a line of metrics.jsonl."""
-        if step == self.first_step and kind in self.known:
+    def record(self, record: Record) -> None:
+        """Send the figures of a record."""
+        if record.step == self.first_step and record.kind in self.known:
             return
-        if values := numbers(kind, fields):
+        if figures := named(record):
             for name, logger in list(self.active.items()):
-                self._guarded(name, partial(logger.log, step, values))
+                self._guarded(name, partial(logger.log, record.step, figures))
 
     def close(self) -> None:
         """Bring everything to its place."""

@@ -2,8 +2,8 @@
 
 import io
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from gpt_from_scratch.support.pages.html_page import Markup
 from gpt_from_scratch.support.pages.svg import inline
 from gpt_from_scratch.training.drawing import COLORS, FLOOR, TRAINING, VALIDATION, logarithmic, plain_text
-from gpt_from_scratch.training.metrics.records import GPT2_HELLASWAG, Eval, HellaSwag, Record, Train
+from gpt_from_scratch.training.metrics.metric import Chart, Metric
+from gpt_from_scratch.training.metrics.record import Record, kinds, metrics
+from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.report.run_data import Run, flatten
 
 INK = "#123456"
@@ -48,23 +50,40 @@ STYLE = {
 }
 
 
-@dataclass(frozen=True)
-class Curve:
-    """What a figure shows of each run: records of one kind, and the value of one."""
+SPARSE = 60
+"""Points up to which a curve is drawn with a dot at each."""
+
+
+class Look(NamedTuple):
+    """A curve's colour where one run is drawn alone (several have a colour each), and how solid it is."""
+
+    color: str | None = None
+    alpha: float = 1.0
+
+
+LOOKS = {"train": Look(TRAINING, 0.45), "validation": Look(VALIDATION)}
+"""By the name of a curve."""
+
+
+class Curve(NamedTuple):
+    """What a panel shows of each run: a figure of the records of one kind."""
 
     kind: type[Record]
-    value: Callable[[Record], float | None]
-    marker: str | None = None
-    alpha: float = 1.0
-    label: str | None = None
-    color: str | None = None
-    """Where one run is drawn alone; several have a colour each."""
+    field: str
+    metric: Metric
+
+    @property
+    def chart(self) -> Chart:
+        """The figure's panel."""
+        return self.metric.chart or Chart()
 
 
-def series(records: Sequence[Record], value: Callable[[Record], float | None]) -> Float[np.ndarray, "2 n"]:
+def series(records: Sequence[Record], field: str) -> Float[np.ndarray, "2 n"]:
     """Steps and finite values, as means of at most POINTS stretches."""
     pairs = [
-        (record.step, number) for record in records if (number := value(record)) is not None and math.isfinite(number)
+        (record.step, number)
+        for record in records
+        if (number := getattr(record, field)) is not None and math.isfinite(number)
     ]
     points = np.array(pairs, dtype=np.float64).reshape(-1, 2)
     if len(points) > POINTS:
@@ -72,57 +91,46 @@ def series(records: Sequence[Record], value: Callable[[Record], float | None]) -
     return points.T
 
 
-def figure(
-    runs: Sequence[Run],
-    name: str,
-    label: str,
-    curves: Sequence[Curve],
-    *,
-    log: bool = False,
-    floor: float | None = None,
-    floor_label: str = "floor",
-) -> Markup | None:
+def figure(runs: Sequence[Run], name: str, curves: Sequence[Curve], mark: tuple[float, str] | None) -> Markup | None:
     """One panel over the step, a colour a run; None if there is nothing to draw.
 
     Args:
         runs: Any number; they take `COLORS` in turn.
         name: Distinguishes the drawing's ids from those of other drawings.
-        label: What the vertical axis shows, with its unit.
-        curves: What is drawn of each run.
-        log: A logarithmic axis, where all values are positive.
-        floor: A value that no curve can pass, drawn as a dashed line.
-        floor_label: What the dashed line is called.
+        curves: What is drawn of each run; the first says what the axes are.
+        mark: A value drawn as a dashed line, and what it is called.
     """
     drawn = [
         (index, curve, points)
         for index, run in enumerate(runs)
         for curve in curves
-        if (points := series(run.of(curve.kind), curve.value)).size
+        if (points := series(run.of(curve.kind), curve.field)).size
     ]
     if not drawn:
         return None
+    label = axis_label(runs, curves[0])
     with matplotlib.rc_context(STYLE), plain_text():
         panel = Figure(figsize=SIZE, layout="constrained")
         panel.patch.set_visible(False)
         axes = panel.add_subplot(facecolor="none")
         for index, curve, points in drawn:
-            alone = points.shape[1] == 1  # a line of one point would not be seen
+            look = LOOKS.get(curve.chart.curve or "", Look())
             axes.plot(
                 *points,
-                color=curve.color if len(runs) == 1 and curve.color else COLORS[index % len(COLORS)],
-                marker=curve.marker or ("o" if alone else None),
+                color=look.color if len(runs) == 1 and look.color else COLORS[index % len(COLORS)],
+                marker="o" if points.shape[1] <= SPARSE else None,
                 markersize=3.5,
                 linewidth=1.4,
-                alpha=curve.alpha,
-                label=curve.label if index == drawn[0][0] else None,
+                alpha=look.alpha,
+                label=curve.chart.curve if index == drawn[0][0] else None,
             )
-        if floor is not None:
-            axes.axhline(floor, color=FLOOR, linestyle="--", linewidth=1, label=floor_label)
+        if mark is not None:
+            axes.axhline(mark[0], color=FLOOR, linestyle="--", linewidth=1, label=mark[1])
         values = np.concatenate([points[1] for _, _, points in drawn])
-        if log and values.min() > 0:
-            low = min(values.min(), floor) if floor is not None and floor > 0 else values.min()
+        if curves[0].chart.log and values.min() > 0:
+            low = min(values.min(), mark[0]) if mark is not None and mark[0] > 0 else values.min()
             logarithmic(axes, float(low), float(values.max()))
-        elif not log:
+        elif not curves[0].chart.log:
             axes.set_ylim(bottom=min(0.0, values.min()))
         axes.set_xlabel("step")
         axes.set_ylabel(label)
@@ -146,92 +154,42 @@ def tokenizer_of(run: Run) -> str:
 
 def all_figures(runs: Sequence[Run]) -> list[tuple[str, Markup]]:
     """Every panel that has something to show, with its title."""
-    floors = [run.facts.get("floor_nats_per_token") for run in runs]
-    known = isinstance(floors[0], float) and floors[0] > 0 and all(other == floors[0] for other in floors)
-    floor = floors[0] if known else None
-    ratios = any(evaluation.ratio is not None for run in runs for evaluation in run.of(Eval))
-    alike = len({tokenizer_of(run) for run in runs}) == 1
-    panels = [
-        (
-            "Bits a byte: the runs' tokens differ, so their losses a token cannot be compared",
-            None
-            if alike
-            else figure(
-                runs,
-                "bits",
-                "validation, bits a byte",
-                [Curve(Eval, lambda r: r.bits_per_byte if isinstance(r, Eval) else None, marker="o")],
-                log=True,
-            ),
-        ),
-        (
-            "Loss against the floor" if floor else "Loss",
-            None
-            if not alike
-            else figure(
-                runs,
-                "loss",
-                "nats a token",
-                [
-                    Curve(
-                        Train,
-                        lambda r: r.loss if isinstance(r, Train) else None,
-                        alpha=0.45,
-                        label="train",
-                        color=TRAINING,
-                    ),
-                    Curve(
-                        Eval,
-                        lambda r: r.loss if isinstance(r, Eval) else None,
-                        "o",
-                        label="validation",
-                        color=VALIDATION,
-                    ),
-                ],
-                log=True,
-                floor=floor,
-            ),
-        ),
-        (
-            "Validation nats ÷ floor nats",
-            figure(
-                runs,
-                "ratio",
-                "total nats ÷ floor nats",
-                [Curve(Eval, lambda r: r.ratio if isinstance(r, Eval) else None, marker="o")],
-                log=True,
-                floor=1.0 if ratios else None,
-                floor_label="the floor: no model is better on average",
-            ),
-        ),
-        (
-            "HellaSwag",
-            figure(
-                runs,
-                "hellaswag",
-                "part that is right (acc_norm)",
-                [Curve(HellaSwag, lambda r: r.acc_norm if isinstance(r, HellaSwag) else None, marker="o")],
-                floor=GPT2_HELLASWAG,
-                floor_label="OpenAI's GPT-2 124M",
-            ),
-        ),
-        ("Learning rate", _of_train(runs, "lr", learning_rate(runs))),
-        ("Gradient norm", _of_train(runs, "grad_norm", "norm before clipping", log=True)),
-        ("Throughput", _of_train(runs, "tokens_per_s", "tokens/s")),
-        ("Model FLOPs utilisation", _of_train(runs, "mfu", "MFU")),
-    ]
-    return [(title, panel) for title, panel in panels if panel is not None]
+    same_tokens = len({tokenizer_of(run) for run in runs}) == 1
+    found = []
+    for name, curves in panels().items():
+        chart, mark = curves[0].chart, mark_of(runs, curves[0].metric)
+        if chart.tokens is not None and (chart.tokens == "alike") != same_tokens:
+            continue
+        if (drawn := figure(runs, name, curves, mark)) is not None:
+            title = chart.title or curves[0].metric.label
+            fact = curves[0].metric.mark is not None and isinstance(curves[0].metric.mark.value, str)
+            found.append((f"{title} against the {mark[1]}" if fact and mark else title, drawn))
+    return found
 
 
-def learning_rate(runs: Sequence[Run]) -> str:
-    """The label of the learning rate's axis: whose it is, where all runs say the same."""
-    names = {record.lr_of for run in runs for record in run.of(Train)}
-    return f"learning rate ({name})" if len(names) == 1 and (name := names.pop()) else "learning rate"
+def panels() -> dict[str, list[Curve]]:
+    """The curves of every panel, as the figures' descriptions have them; dense curves lie below sparse ones."""
+    found: dict[str, list[Curve]] = {}
+    for kind in kinds().values():
+        for field, metric in metrics(kind).items():
+            if metric.chart is not None:
+                found.setdefault(metric.chart.panel or f"{kind.kind}-{field}", []).append(Curve(kind, field, metric))
+    return {name: sorted(curves, key=lambda curve: curve.kind is not Train) for name, curves in found.items()}
 
 
-def _of_train(runs: Sequence[Run], field: str, label: str, *, log: bool = False) -> Markup | None:
-    def value(record: Record) -> float | None:
-        number: float | None = getattr(record, field)
-        return number
+def mark_of(runs: Sequence[Run], metric: Metric) -> tuple[float, str] | None:
+    """A figure's mark and what it is called, where all runs have the same one."""
+    if metric.mark is None:
+        return None
+    known = {metric.mark.of(run.facts) for run in runs}
+    value = known.pop() if len(known) == 1 else None
+    return None if value is None or value <= 0 else (value, metric.mark.label)
 
-    return figure(runs, field, label, [Curve(Train, value)], log=log)
+
+def axis_label(runs: Sequence[Run], curve: Curve) -> str:
+    """What a panel's axis shows; and whose that is, where all runs say the same."""
+    label = curve.chart.label or curve.metric.heading
+    if curve.metric.whose is None:
+        return label
+    names = {getattr(record, curve.metric.whose) for run in runs for record in run.of(curve.kind)}
+    return f"{label} ({name})" if len(names) == 1 and (name := names.pop()) else label

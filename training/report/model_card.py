@@ -10,7 +10,8 @@ from pathlib import PurePath
 from typing import Any
 
 from gpt_from_scratch.models.gpt import GPTConfig
-from gpt_from_scratch.training.metrics.records import Eval
+from gpt_from_scratch.training.metrics.record import metrics
+from gpt_from_scratch.training.metrics.records.eval import Eval
 from gpt_from_scratch.training.report.run_data import Run
 
 UNKNOWN = "unknown"
@@ -141,10 +142,16 @@ def _losses(run: Run, evals: list[Eval]) -> list[str]:
         ]
     if not evals:
         return [*lines, "It was not validated before it was saved."]
-    heads = ("step", "validation loss, nats a token", "bits a byte", "times the floor")
-    columns = 3 if all(one.ratio is None for one in evals) else 4
-    rows = [(f"{one.step:,}", *map(_figure, (one.loss, one.bits_per_byte, one.ratio))) for one in _thinned(evals)]
-    return [*lines, *_table(heads[:columns], (row[:columns] for row in rows))]
+    shown = {
+        name: metric
+        for name, metric in metrics(Eval).items()
+        if metric.result and any(getattr(one, name) is not None for one in evals)
+    }
+    rows = [
+        (f"{one.step:,}", *(metric.text(getattr(one, name)) for name, metric in shown.items()))
+        for one in _thinned(evals)
+    ]
+    return [*lines, *_table(("step", *(metric.heading for metric in shown.values())), rows)]
 
 
 def _thinned(evals: list[Eval]) -> list[Eval]:
@@ -157,10 +164,6 @@ def _thinned(evals: list[Eval]) -> list[Eval]:
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
     lines = [heads, tuple("---" for _ in heads), *rows]
     return [f"| {' | '.join(_plain(cell) for cell in line)} |" for line in lines]
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -22,8 +22,11 @@ from gpt_from_scratch.support.pages.html_page import Markup, element, join, page
 from gpt_from_scratch.support.storage.files import write_text
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.training.drawing import COLORS
-from gpt_from_scratch.training.metrics.records import Eval, Event, Sample, Train
+from gpt_from_scratch.training.metrics.records.event import Event
+from gpt_from_scratch.training.metrics.records.sample import Sample
+from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.report.figures import all_figures
+from gpt_from_scratch.training.report.results import judged, results
 from gpt_from_scratch.training.report.run_data import (
     CONFIG_FILE,
     METRICS_FILE,
@@ -86,14 +89,13 @@ def single(run: Run) -> str:
 def comparison(runs: list[Run]) -> str:
     """The page of several runs: their results, their curves in one drawing, and the settings in which they differ."""
     names = [join(swatch(index), run.name) for index, run in enumerate(runs)]
-    results = [(name, run.facts.get("state"), *_result(run)) for name, run in zip(names, runs, strict=True)]
     settings = [(name, *values) for name, values in differences(runs).items()]
     same = element("p", "The runs have the same configuration.")
     return page(
         f"{len(runs)} runs compared",
         element("header", element("h1", f"{len(runs)} runs compared")),
         warnings(runs),
-        section("Results", table(("run", "state", *RESULT), results)),
+        section("Results", compared(runs, names)),
         curves(runs, element("p", *[element("span", name, class_="key") for name in names])),
         section("Settings that differ", table(("setting", *names), settings) if settings else same),
         samples(runs, last_only=True),
@@ -157,21 +159,28 @@ def duration(seconds: object) -> str | None:
     return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s" if seconds >= 60 else f"{seconds:.1f} s"
 
 
-RESULT = ("step", "validation loss, nats a token", "total nats ÷ floor", "bits a byte", "after")
-
-
-def _result(run: Run) -> tuple[object, ...]:
-    """The last validation, in the order of RESULT."""
-    evaluations = run.of(Eval)
-    if not evaluations:
-        return (None,) * len(RESULT)
-    last = evaluations[-1]
-    return last.step, last.loss, last.ratio, last.bits_per_byte, duration(last.seconds)
+def compared(runs: Sequence[Run], names: Sequence[Markup]) -> Markup | None:
+    """The results of several runs, a row each; the best of a column is marked."""
+    columns, rows = results(runs), []
+    for place, (run, name) in enumerate(zip(runs, names, strict=True)):
+        last = judged(run)
+        figures = [
+            element("b", column.texts[place], class_="good") if place in column.best else column.texts[place]
+            for column in columns
+        ]
+        rows.append(
+            (name, run.facts.get("state"), last and last.step, *figures, duration(last.seconds) if last else None)
+        )
+    return table(("run", "state", "step", *(column.heading for column in columns), "after"), rows)
 
 
 def result(run: Run) -> Markup | None:
     """What the run reached, in large figures."""
-    tiles = [(name, value) for name, value in zip(RESULT, _result(run), strict=True) if value is not None]
+    last_record = judged(run)
+    tiles: list[tuple[str, object]] = []
+    if last_record is not None:
+        tiles += [("step", last_record.step), *((column.heading, column.texts[0]) for column in results([run]))]
+        tiles += [("after", duration(last_record.seconds))]
     sampled = run.of(Sample)
     last = [sample for sample in sampled if sample.step == sampled[-1].step]
     tiles += [
@@ -179,10 +188,7 @@ def result(run: Run) -> Markup | None:
     ]
     if not tiles:
         return None
-    figures = [
-        element("div", element("dt", name), element("dd", f"{value:.4g}" if isinstance(value, float) else value))
-        for name, value in tiles
-    ]
+    figures = [element("div", element("dt", name), element("dd", value)) for name, value in tiles if value is not None]
     return element("dl", *figures, class_="tiles")
 
 

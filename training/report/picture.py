@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_path
 from gpt_from_scratch.support.storage.files import ensure_folder, write_bytes
 from gpt_from_scratch.training.drawing import FLOOR, TRAINING, VALIDATION, bare, logarithmic, outside, plain_text, png
-from gpt_from_scratch.training.metrics.records import Eval, Train
+from gpt_from_scratch.training.metrics.records.eval import Eval
+from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.report.figures import series
 from gpt_from_scratch.training.report.run_data import Run, read_run
 from gpt_from_scratch.training.results_folder import check_place
@@ -38,8 +39,8 @@ def draw(run: Run) -> bytes:
 
 def figure(run: Run) -> Figure:
     """What `draw` writes, to be used within `plain_text`."""
-    train = series(run.of(Train), lambda record: record.loss if isinstance(record, Train) else None)
-    evals = series(run.of(Eval), lambda record: record.loss if isinstance(record, Eval) else None)
+    train = series(run.of(Train), "loss")
+    evals = series(run.of(Eval), "loss")
     values = [*train[1].tolist(), *evals[1].tolist()]
     if not values:
         raise ValueError(f"{run.folder} has recorded no loss yet: nothing can be drawn")

@@ -6,7 +6,7 @@ Nothing that goes wrong here ends a run: the display notes that it is lost, and 
 import functools
 import time
 from collections.abc import Callable, Sequence
-from typing import Concatenate, ParamSpec, TextIO, cast
+from typing import Any, Concatenate, ParamSpec, TextIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -15,8 +15,8 @@ from rich.table import Table
 from gpt_from_scratch.kernels.registry import Choice
 from gpt_from_scratch.support.command_line.streams import survivor
 from gpt_from_scratch.support.visible import visible
-from gpt_from_scratch.training.data.validation_set import Score
 from gpt_from_scratch.training.evaluation.samples import Sample
+from gpt_from_scratch.training.metrics.record import Record, metrics, values
 
 WIDE = 140  # columns from which a bar stands before the figures
 NARROW = 20  # columns below which a terminal does not know how wide it is
@@ -53,8 +53,8 @@ class Display:
         self.steps, self._step = steps, 0
         self.lost: str | None = None
         """Since when not everything was shown, and why: "at step 40: Broken pipe"."""
-        self.floor: float | None = None
-        """Nats a token that validation cannot go below, where it is known."""
+        self.facts: dict[str, Any] = {}
+        """Facts of run.json that figures are compared with, such as the floor."""
         self._progress: Progress | None = None
         self._last_plain = 0.0
         self._rates: list[tuple[int, float]] = []
@@ -103,21 +103,14 @@ class Display:
             self._progress = None
 
     @_guarded
-    def train(
-        self, step: int, loss: float, lr: float, grad_norm: float, tokens_per_s: float, mfu: float | None
-    ) -> None:
-        """The figures of the last few steps."""
-        self._step = step
+    def progress(self, record: Record) -> None:
+        """The figures of the last few steps, on the live line."""
+        self._step = step = record.step
         now = time.monotonic()
         self._rates.append((step, now))
-        floor = "" if self.floor is None else f" (floor {self.floor:.3f})"
-        place = f"step {step}/{self.steps}  loss {loss:.3f}"
-        figures = f"{place}{floor}  lr {lr:.2g}  |grad| {grad_norm:.2f}  {tokens_per_s:,.0f} tokens/s"
-        if mfu is not None:
-            figures += f"  MFU {mfu:.1%}"
-        figures += f"  {self._left(step)} left"
+        figures = f"{self._said(record)}  {self._left(step)} left"
         if self._progress is not None and self.console.width < len(figures):  # the least that is worth a line
-            figures = f"{place}  {tokens_per_s:,.0f} tokens/s  {self._left(step)} left"
+            figures = f"{self._said(record, narrow=True)}  {self._left(step)} left"
         if self._progress is not None:
             self._progress.update(self._progress.task_ids[0], completed=step, figures=figures)
         elif now - self._last_plain >= PLAIN_SECONDS or step == self.steps:
@@ -125,12 +118,10 @@ class Display:
             self.say(figures)
 
     @_guarded
-    def evaluation(self, step: int, score: Score, is_best: bool) -> None:
-        """The score on the whole validation set."""
-        text = f"step {step}/{self.steps}  validation loss {score.loss:.4f}  {score.bits_per_byte:.4f} bits a byte"
-        if score.ratio is not None:
-            text += f"  {score.ratio:.3f} x the floor"
-        self.say(text + ("  (best so far)" if is_best else ""), style="bold")
+    def record(self, record: Record, note: str = "") -> None:
+        """A line with the figures of a record, where it has any to show."""
+        if (text := self._said(record)) != self._place(record):
+            self.say(text + note, style="bold")
 
     @_guarded
     def samples(self, step: int, samples: Sequence[Sample], show: int = 2) -> None:
@@ -139,6 +130,17 @@ class Display:
             verdict = {True: "  [grammatical]", False: "  [not grammatical]", None: ""}[sample.grammatical]
             self.say(f"sample at step {step}{verdict}:", style="dim")
             self.console.print("  " + visible(sample.prompt + sample.text).replace("\n", "\n  "), markup=False)
+
+    def _place(self, record: Record) -> str:
+        return f"step {record.step}/{self.steps}"
+
+    def _said(self, record: Record, *, narrow: bool = False) -> str:
+        """The step, and each figure as its description says."""
+        described, words = metrics(type(record)), [self._place(record)]
+        for name, value in values(record).items():
+            if described[name].line and (described[name].narrow or not narrow):
+                words.append(described[name].said(value, self.facts, brief=narrow))
+        return "  ".join(words)
 
     def _note_loss(self, reason: str | None) -> None:
         if reason is not None and self.lost is None:

@@ -4,12 +4,13 @@ config.json     the resolved config
 run.json        what ran: device, backends, versions, how it ended
 launchers.json  the torchruns that ran it, one a host: what they start again goes on here
 .lock           there while a process writes here: who it is
-metrics.jsonl   one line an event: train, eval, sample, event
+metrics.jsonl   one record a line: their kinds are the files of training/metrics/records/
 checkpoints/    step-00000500/ …
 report.html     drawn from these
 """
 
 import contextlib
+import dataclasses
 import glob
 import json
 import logging
@@ -20,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gpt_from_scratch.support.storage.files import (
     FULL,
@@ -35,8 +36,10 @@ from gpt_from_scratch.support.storage.json_text import json_text
 from gpt_from_scratch.support.storage.lock import LOCK_FILE
 from gpt_from_scratch.training.config import TrainConfig, as_json
 from gpt_from_scratch.training.metrics.loggers import Loggers
+from gpt_from_scratch.training.metrics.record import Record, as_line
 
 _log = logging.getLogger(__name__)
+R = TypeVar("R", bound=Record)
 
 
 class RunFolder:
@@ -112,14 +115,15 @@ class RunFolder:
             with self._spared("run.json", then="the run goes on"):
                 write_text(self.path / "run.json", json_text({**self._about, "seconds": self.seconds}, indent=2) + "\n")
 
-    def record(self, kind: str, step: int, **fields: Any) -> None:
-        """Append a line to metrics.jsonl."""
+    def record(self, record: R) -> R:
+        """Append a record to metrics.jsonl, and tell the loggers; returns it with its time."""
+        record = dataclasses.replace(record, seconds=round(self.seconds, 3))
         if self._metrics is not None:
-            line = {"kind": kind, "step": step, **fields, "seconds": round(self.seconds, 3)}
-            self._waiting += json_text(line).encode() + b"\n"
+            self._waiting += json_text(as_line(record)).encode() + b"\n"
             self._write_waiting()
             if self.loggers is not None:
-                self.loggers.record(kind, step, fields)
+                self.loggers.record(record)
+        return record
 
     def close(self) -> None:
         """Bring the metrics to the disk; what could not be written by now is lost, and that is told."""

@@ -27,7 +27,8 @@ from gpt_from_scratch.training.data.registry import LIVE
 from gpt_from_scratch.training.evaluation.hellaswag import HellaSwag
 from gpt_from_scratch.training.metrics.history import STARTED_AGAIN, history, resumed_at
 from gpt_from_scratch.training.metrics.loggers import Loggers, require_packages
-from gpt_from_scratch.training.metrics.records import Eval
+from gpt_from_scratch.training.metrics.records.eval import Eval
+from gpt_from_scratch.training.metrics.records.event import Event
 from gpt_from_scratch.training.optim.optimizers import load_optimizer_tensors, make_optimizers
 from gpt_from_scratch.training.parallel.choose import check_ranks, make_strategy
 from gpt_from_scratch.training.ranks.heartbeat import Peers
@@ -85,9 +86,9 @@ class Session:
             lost = {} if trainer.display.lost is None else {"display": f"lost {trainer.display.lost}"}
             folder.describe(state=state, **lost)
             if lost:
-                folder.record("event", trainer.progress.step, message=f"display {lost['display']}")
+                folder.record(Event(trainer.progress.step, f"display {lost['display']}"))
             if state == "interrupted" and trainer.stop.signal is not None:
-                folder.record("event", trainer.progress.step, message=f"stopped by {trainer.stop.signal.name} {how}")
+                folder.record(Event(trainer.progress.step, f"stopped by {trainer.stop.signal.name} {how}"))
             folder.close()
         trainer.store.require_saved()
         if trainer.ranks.is_first:
@@ -192,9 +193,9 @@ def make_trainer(
         preflight(2 * checkpoint_bytes(model, config.optimizer), store.folder)
     introduce(config, corpus, model, display)
     if resumed:
-        folder.record("event", progress.step, message=resumed_at(progress.step))
+        folder.record(Event(progress.step, resumed_at(progress.step)))
     elif begun:
-        folder.record("event", 0, message=STARTED_AGAIN)
+        folder.record(Event(0, STARTED_AGAIN))
     names = config.run.loggers if ranks.is_first else None
     earlier = history(read_records(path / METRICS_FILE, [])) if ranks.is_first and begun else None
     folder.loggers = Loggers(names, path, flat(as_json(config)), progress.step, warn=display.warn, earlier=earlier)

@@ -63,8 +63,9 @@ def introduce(config: TrainConfig, corpus: Corpus, model: GPT, display: Display)
     )
     display.say(f"data: {train.n_targets:,} tokens to train on, {validation.n_targets:,} to validate on")
     if validation.floor_nats is not None:
-        display.floor = validation.floor_nats / validation.n_targets
-        display.say(f"floor: the validation text has {display.floor:.4f} nats a token, exactly; no model can do better")
+        floor = validation.floor_nats / validation.n_targets
+        display.facts["floor_nats_per_token"] = floor
+        display.say(f"floor: the validation text has {floor:.4f} nats a token, exactly; no model can do better")
     epochs = config.steps * config.batch_size / train.n_samples
     display.say(f"training: {config.steps:,} steps of {config.batch_size} rows, {epochs:.2f} times through the data")
 

@@ -1,11 +1,12 @@
 """The training loop: step, record, save, evaluate, sample, until the steps are done or someone asks to stop."""
 
+import dataclasses
 import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -22,7 +23,12 @@ from gpt_from_scratch.training.data.sampler import rank_part, sample_ids
 from gpt_from_scratch.training.data.validation_set import Score, comparable, evaluate
 from gpt_from_scratch.training.evaluation.hellaswag import HellaSwag
 from gpt_from_scratch.training.evaluation.samples import Sample, draw_samples
-from gpt_from_scratch.training.metrics.records import GPT2_HELLASWAG, Eval, as_line
+from gpt_from_scratch.training.metrics.record import Record
+from gpt_from_scratch.training.metrics.records.eval import Eval
+from gpt_from_scratch.training.metrics.records.event import Event
+from gpt_from_scratch.training.metrics.records.hellaswag import HellaSwag as HellaSwagRecord
+from gpt_from_scratch.training.metrics.records.sample import Sample as SampleRecord
+from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.optim.optimizers import leading_group, optimizer_tensors
 from gpt_from_scratch.training.optim.schedule import rate
 from gpt_from_scratch.training.parallel.single import Strategy
@@ -35,6 +41,7 @@ from gpt_from_scratch.training.run.folder import RunFolder
 from gpt_from_scratch.training.run.profiler import StepProfiler
 from gpt_from_scratch.training.run.stop_signals import StopRequest
 
+R = TypeVar("R", bound=Record)
 SKIP_BUDGET, SKIP_WINDOW = 3, 100  # so many bad steps in so many are skipped; one more ends the run
 
 
@@ -180,22 +187,20 @@ class Trainer:
             None if self.peak_flops is None else tokens_per_s * self.flops_a_token / (self.peak_flops * self.ranks.size)
         )
         for p, nats, norm in zip(pending, losses, norms, strict=True):
-            loss = nats / p.n_targets
+            train = Train(
+                p.step,
+                loss=nats / p.n_targets,
+                lr=p.lr,
+                lr_of=self.leading[0],
+                grad_norm=norm,
+                tokens_per_s=round(tokens_per_s, 1),
+                mfu=mfu,
+            )
             if math.isfinite(norm):
-                self.folder.record(
-                    "train",
-                    p.step,
-                    loss=loss,
-                    lr=p.lr,
-                    lr_of=self.leading[0],
-                    grad_norm=norm,
-                    tokens_per_s=round(tokens_per_s, 1),
-                    mfu=mfu,
-                )
+                self.folder.record(train)
             else:
-                self._note_skip(p.step, loss, norm)
-        mean = sum(losses) / sum(p.n_targets for p in pending)
-        self.display.train(pending[-1].step, mean, pending[-1].lr, norms[-1], tokens_per_s, mfu)
+                self._note_skip(p.step, nats / p.n_targets, norm)
+        self.display.progress(dataclasses.replace(train, loss=sum(losses) / sum(p.n_targets for p in pending)))
 
     def save(self, *, wait: bool) -> None:
         """Save this step: rank 0 writes, or every rank its part."""
@@ -227,7 +232,7 @@ class Trainer:
                 ranks=saving,
             )
         except NonFiniteError as error:
-            self.folder.record("event", self.progress.step, message=f"not saved: {error}")
+            self.folder.record(Event(self.progress.step, f"not saved: {error}"))
             raise
 
     def evaluate(self) -> None:
@@ -238,16 +243,11 @@ class Trainer:
         if score is None:
             return
         self.last_score = score
-        made = Eval(
-            step, score.loss, score.nats, score.floor_nats, score.ratio, score.bits_per_byte, self.folder.seconds
-        )
-        self.evals.append(made)
-        kind, fields = as_line(made)
-        self.folder.record(kind, step, **fields)
         is_best = comparable(score.loss) < comparable(self.progress.best_loss)
         if is_best:
             self.progress.best_loss = score.loss
-        self.display.evaluation(step, score, is_best)
+        made = Eval(step, score.loss, score.bits_per_byte, score.ratio, score.nats, score.floor_nats)
+        self.evals.append(self.record(made, "  (best so far)" if is_best else ""))
         if self.ranks.is_first and self._saves_at(step):  # the best of those that can be opened again
             try:
                 saved = self.store.best()
@@ -264,12 +264,13 @@ class Trainer:
         with self._whole_model() as model:
             score = self.hellaswag.score(model, self.ranks, lambda: self.stop.requested)
         if score is not None:
-            self.folder.record("hellaswag", self.progress.step, **score._asdict())
-            self.display.say(
-                f"step {self.progress.step}/{self.config.steps}  HellaSwag {score.acc_norm:.4f} of {score.n:,} "
-                f"(GPT-2 124M: {GPT2_HELLASWAG})",
-                style="bold",
-            )
+            self.record(HellaSwagRecord(self.progress.step, **score._asdict()))
+
+    def record(self, record: R, note: str = "") -> R:
+        """Write a record, send it to the loggers and show it; returns it with its time."""
+        made = self.folder.record(record)
+        self.display.record(made, note)
+        return made
 
     def _saves_at(self, step: int) -> bool:
         every = self.config.run.checkpoint_every
@@ -298,7 +299,7 @@ class Trainer:
                 self.display.warn(f"no samples at step {step}: {error}")
                 return
         for sample in self.samples:
-            self.folder.record("sample", step, **sample._asdict())
+            self.folder.record(SampleRecord(step, **sample._asdict()))
         self.display.samples(step, self.samples)
 
     @contextmanager
@@ -314,7 +315,7 @@ class Trainer:
         self.progress.skipped.append(step)
         places = "; ".join(self.corpus.train.where(sample) for sample in ids[:8])
         message = f"step {step} skipped: loss {loss}, gradient norm {norm}. Samples {ids}: {places}"
-        self.folder.record("event", step, message=message)
+        self.folder.record(Event(step, message))
         self.display.warn(message)
         recent = [skipped for skipped in self.progress.skipped if skipped > step - SKIP_WINDOW]
         if len(recent) > SKIP_BUDGET:

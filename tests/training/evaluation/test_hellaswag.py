@@ -11,7 +11,7 @@ from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.tokenizer.files import load_tokenizer
 from gpt_from_scratch.training import train_gpt2
 from gpt_from_scratch.training.evaluation import hellaswag
-from gpt_from_scratch.training.metrics.records import HellaSwag
+from gpt_from_scratch.training.metrics.records.hellaswag import HellaSwag
 from gpt_from_scratch.training.report.figures import all_figures
 from gpt_from_scratch.training.report.run_data import read_run
 
@@ -37,7 +37,7 @@ def test_a_run_answers_as_the_evals_command_does(
     assert (last.acc, last.n) == (alone["completion/acc"].value, 5)
     assert "HellaSwag" in [title for title, _ in all_figures([found])]
     assert "OpenAI's GPT-2 124M" in (folder / "report.html").read_text(encoding="utf-8").replace("&#x27;", "'")
-    assert f"HellaSwag {last.acc_norm:.4f} of 5" in capsys.readouterr().out
+    assert f"HellaSwag {last.acc_norm:.4f} (OpenAI's GPT-2 124M 0.2955)  5 questions" in capsys.readouterr().out
 
 
 def test_what_is_wrong_with_the_questions_is_said_before_the_first_step(

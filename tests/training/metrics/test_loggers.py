@@ -13,7 +13,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from gpt_from_scratch.training import train_gpt2
 from gpt_from_scratch.training.metrics import loggers
 from gpt_from_scratch.training.metrics.loggers import Loggers, names_in
-from gpt_from_scratch.training.metrics.records import Eval, Train
+from gpt_from_scratch.training.metrics.record import Record, values
+from gpt_from_scratch.training.metrics.records.eval import Eval
+from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.report.run_data import read_run
 from gpt_from_scratch.training.run.command_line import parse
@@ -79,6 +81,7 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, run: Run, step: int, *options: st
             run("again", *options)
 
 
+KINDS: tuple[tuple[str, type[Record]], ...] = (("train/loss", Train), ("eval/loss", Eval))
 EVERY_STEP = ["--run.log-every", "1", "--run.eval-every", "1"]
 
 
@@ -92,8 +95,8 @@ def test_tensorboard_and_the_report_see_one_history(
     folder = run("again", *options, "--resume", "auto")
     assert f"resumed at step {begins}" in (folder / "metrics.jsonl").read_text() or begins == 0
     found, seen = figures(folder), read_run(folder)
-    for tag, kind in (("train/loss", Train), ("eval/loss", Eval)):
-        assert found[tag] == [(record.step, pytest.approx(record.loss)) for record in seen.of(kind)]
+    for tag, kind in KINDS:
+        assert found[tag] == [(record.step, pytest.approx(values(record)["loss"])) for record in seen.of(kind)]
     assert [step for step, _ in found["train/loss"]] == list(range(1, 13))
     assert [step for step, _ in found["eval/loss"]] == list(range(13))
 
@@ -110,9 +113,9 @@ def test_a_service_that_takes_nothing_back_gets_a_run_of_its_own(
     folder = run("again", "--run.loggers", name, *EVERY_STEP, "--resume", "auto")
     (_, options), *calls, _ = sys.modules.pop(name).calls
     assert options["name"] == "again-2"
-    for tag, kind in (("train/loss", Train), ("eval/loss", Eval)):
-        told = [(step, values[tag]) for _, values, step in calls if tag in values]
-        assert told == [(record.step, record.loss) for record in read_run(folder).of(kind)]
+    for tag, kind in KINDS:
+        told = [(step, told_then[tag]) for _, told_then, step in calls if tag in told_then]
+        assert told == [(record.step, values(record)["loss"]) for record in read_run(folder).of(kind)]
 
 
 @pytest.mark.parametrize("name", ["wandb", "trackio"])
@@ -148,7 +151,7 @@ def test_a_logger_that_fails_is_left_out_once_and_the_run_goes_on(run: Run, monk
     monkeypatch.setitem(loggers.LOGGERS, "wandb", Unreachable)
     made = Loggers("wandb", Path("nowhere"), {}, 0, warn=said.append)
     for step in range(6):
-        made.record("train", step, {"loss": math.inf, "mfu": None, "text": "x", "good": True})
+        made.record(Train(step, loss=math.inf, lr=0.1, grad_norm=None, tokens_per_s=1.0, mfu=None))
     made.close()
     assert said == ["wandb failed and is left out from here on (ConnectionError: no network); metrics.jsonl has it all"]
 

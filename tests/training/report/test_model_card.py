@@ -13,7 +13,7 @@ from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.training import PRESETS, train
 from gpt_from_scratch.training.checkpoints import CheckpointStore
 from gpt_from_scratch.training.config import DataConfig, RunConfig, TrainConfig, as_json
-from gpt_from_scratch.training.metrics.records import Eval
+from gpt_from_scratch.training.metrics.records.eval import Eval
 from gpt_from_scratch.training.report.model_card import MOST_ROWS, model_card, without_paths
 from gpt_from_scratch.training.report.run_data import Run
 from gpt_from_scratch.training.run.command_line import read_config
@@ -33,7 +33,7 @@ def card(
 
 
 def validated(*steps: int) -> tuple[Eval, ...]:
-    return tuple(Eval(step, 5.0 - step / 1000, 1.0, None, None, 1.5, 1.0) for step in steps)
+    return tuple(Eval(step, 5.0 - step / 1000, 1.5, None, 1.0, None) for step in steps)
 
 
 def test_a_run_writes_its_card_into_each_checkpoint(tmp_path: Path) -> None:

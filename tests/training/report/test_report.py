@@ -13,7 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt_from_scratch.training.metrics.history import STARTED_AGAIN, history, resumed_at
-from gpt_from_scratch.training.metrics.records import Eval, Event, Sample, Train, parse
+from gpt_from_scratch.training.metrics.record import parse
+from gpt_from_scratch.training.metrics.records.eval import Eval
+from gpt_from_scratch.training.metrics.records.event import Event
+from gpt_from_scratch.training.metrics.records.sample import Sample
+from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.report.figures import POINTS, series
 from gpt_from_scratch.training.report.page import main, write_report
 from gpt_from_scratch.training.report.run_data import differences, read_run
@@ -170,7 +174,7 @@ def test_several_runs_are_compared(tmp_path: Path) -> None:
     page = write_report([one, two])
     assert page == one / "comparison.html"
     said = " ".join(text_of(page).split())
-    assert "one finished 40 0.4 1.21212 0.2 9.0 s two interrupted 40" in said
+    assert "one finished 40 0.4000 0.2000 1.212 9.0 s two interrupted 40" in said
     assert "setting one two model.n_layer 4 6 new – seed 1 2" in said.replace(
         "seed 1 2 model.n_layer 4 6 new –", "model.n_layer 4 6 new – seed 1 2"
     )
@@ -215,7 +219,7 @@ def test_damaged_lines_are_left_out_and_named(tmp_path: Path, capsys: pytest.Cap
                 "Unterminated string",
                 "utf-8",
                 "it holds a list, expected an object",
-                "its kind is 'validation', expected one of train, eval, sample, event",
+                "its kind is 'validation', expected one of eval, event, hellaswag, sample, train",
                 "step is -1",
                 "step is True, expected int",
                 "lr is 'fast', expected float",
@@ -343,7 +347,7 @@ def test_any_history_is_that_of_a_run_that_never_went_back(back: list[int], ever
 
 def test_long_curves_are_drawn_as_means() -> None:
     records = [parse(train(step, float(step))) for step in range(10 * POINTS)]
-    points = series(records, lambda record: record.loss if isinstance(record, Train) else None)
+    points = series(records, "loss")
     assert points.shape == (2, POINTS)
     assert (points[0] == points[1]).all()
     assert points[0, 0] == 4.5

@@ -7,19 +7,24 @@ import pytest
 from rich.console import Console
 
 from gpt_from_scratch.kernels.registry import Choice
-from gpt_from_scratch.training.data.validation_set import Score
 from gpt_from_scratch.training.evaluation.samples import Sample
+from gpt_from_scratch.training.metrics.records.eval import Eval
+from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.run.console import Display
 
-SCORE = Score(nats=10.0, n_targets=5, n_bytes=20, floor_nats=8.0)
+EVAL = Eval(3, loss=2.0, bits_per_byte=0.7, ratio=1.25, nats=10.0, floor_nats=8.0)
+
+
+def step(number: int, mfu: float | None = None) -> Train:
+    return Train(number, loss=1.0, lr=1e-3, grad_norm=0.5, tokens_per_s=1000.0, mfu=mfu)
 
 
 def show_everything(display: Display) -> None:
     display.say("🙂 words")
     display.backends([Choice("attention", "torch", "why")], "cpu", "fp32", ["compiled"])
     display.start(0)
-    display.train(3, 1.0, 1e-3, 0.5, 1000.0, 0.25)
-    display.evaluation(3, SCORE, True)
+    display.progress(step(3, 0.25))
+    display.record(EVAL, "  (best so far)")
     display.samples(3, [Sample("🙂\ud800 \x1b[2J", "é")])
     display.warn("🙂")
     display.close()
@@ -58,7 +63,7 @@ def test_the_step_at_which_it_was_lost_is_kept() -> None:
     display = Display(10, console=Console(file=stream))
     show_everything(display)
     assert display.lost is None
-    display.train(7, 1.0, 1e-3, 0.5, 1000.0, None)
+    display.progress(step(7))
     del stream.write  # type: ignore[attr-defined]
     show_everything(display)
     assert display.lost == "at step 7: [Errno 5] gone"

@@ -1,0 +1,37 @@
+"""Folders that are registries: every file in one is one more thing of its kind, found by being there."""
+
+import importlib
+import inspect
+import pkgutil
+from types import ModuleType
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def names_in(package: ModuleType) -> list[str]:
+    """The names of a package's files in the order of the alphabet, without importing any; none that begins with "_"."""
+    return sorted(found.name for found in pkgutil.iter_modules(package.__path__) if not found.name.startswith("_"))
+
+
+def class_in(package: ModuleType, name: str, base: type[T]) -> type[T]:
+    """The one subclass of `base` that the file `name` of a package defines.
+
+    Raises:
+        TypeError: it defines none, or several.
+    """
+    module = importlib.import_module(f"{package.__name__}.{name}")
+    found = [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value) and issubclass(value, base) and value.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        has = ", ".join(one.__name__ for one in found) or "none"
+        raise TypeError(f"{module.__file__} must define one subclass of {base.__name__}, it has {has}")
+    return found[0]
+
+
+def classes_in(package: ModuleType, base: type[T]) -> dict[str, type[T]]:
+    """The class of every file, by the file's name."""
+    return {name: class_in(package, name, base) for name in names_in(package)}
