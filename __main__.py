@@ -33,6 +33,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         "export": Command(
             "a model for transformers or llama.cpp, or its tokenizer for tiktoken", f"{_TRAINING}.export:main"
         ),
+        "import": Command("bring in a GPT-2 or a model of the Llama family", f"{_TRAINING}.import_model:main"),
         "serve": Command("serve a model by OpenAI's protocol", f"{_EVALS}.serve.__main__:main"),
         "tokenizer": Command(
             "train, show, compare and convert tokenizers", "gpt_from_scratch.tokenizer.command_line:main"

@@ -1,132 +1,36 @@
 """The GPT, top to bottom: GPT-2 exactly, and a few orthogonal switches that make it learn in far fewer steps.
 
 Parameter names are GPT-2's own (wte, wpe, h.0.attn.c_attn, ...), so that a checkpoint maps to Hugging Face's one to one.
-The model calls ops (attention, layer_norm, add_layer_norm, rms_norm, linear_cross_entropy), never a backend.
+The model calls ops (attention, rms_norm, linear_cross_entropy, and in its norms layer_norm, ...), never a backend.
 
 Shapes: b batch, t tokens, c n_embd, h heads, d head size, v vocabulary.
 """
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gpt_from_scratch.kernels.ops.add_layer_norm import add_layer_norm
 from gpt_from_scratch.kernels.ops.attention import attention
-from gpt_from_scratch.kernels.ops.layer_norm import layer_norm
 from gpt_from_scratch.kernels.ops.linear_cross_entropy import linear_cross_entropy
 from gpt_from_scratch.kernels.ops.rms_norm import rms_norm
 from gpt_from_scratch.kernels.padding import logits
 from gpt_from_scratch.kernels.registry import load_ops
+from gpt_from_scratch.models.config import GPT2_SIZES as GPT2_SIZES
+from gpt_from_scratch.models.config import GPTConfig as GPTConfig
 from gpt_from_scratch.models.layers.embedding import Embedding
 from gpt_from_scratch.models.layers.ngram_embedding import NgramEmbedding
+from gpt_from_scratch.models.layers.norm import HeadNorm, Norm
 from gpt_from_scratch.models.layers.rotary_relu2 import relu_squared, rotate
-from gpt_from_scratch.support.command_line.settings import Blocks, Many, check_settings
+from gpt_from_scratch.models.layers.rotary_table import rotary_table
 from gpt_from_scratch.support.devices import accelerator
 
 if TYPE_CHECKING:
     from gpt_from_scratch.models.generation.kv_cache import KVCache
-
-
-@dataclass(frozen=True)
-class GPTConfig:
-    """The architecture. The defaults are GPT-2 124M; `GPT2_SIZES` has the others."""
-
-    block_size: Many = 1024
-    """The context: the most tokens that a sequence may have."""
-    vocab_size: int = 50257
-    """Number of tokens. Training sets it from its tokenizer."""
-    n_layer: Blocks = 12
-    """Number of blocks."""
-    n_head: int = 12
-    """Number of query heads; it must divide n_embd."""
-    n_embd: Many = 768
-    """Width of the residual stream."""
-    n_kv_head: int | None = None
-    """Number of key-value heads, which must divide n_head (grouped queries); None is n_head."""
-    position: Literal["learned", "rotary"] = "learned"
-    """GPT-2's learned position embeddings, or rotary ones (Su et al. 2021)."""
-    qk_norm: bool = False
-    """RMS-normalise queries and keys per head before attention (Henry et al. 2020)."""
-    activation: Literal["gelu", "relu2"] = "gelu"
-    """The MLP's activation: GPT-2's tanh-approximated GELU, or the square of ReLU (So et al. 2021)."""
-    zero_init: bool = False
-    """Initialise the projections back into the residual stream (and an untied head) to zero."""
-    bias: bool = True
-    """Biases in linear layers and norms."""
-    tie_head: bool = True
-    """Share the output head's weight with the token embedding."""
-    ngram: Blocks = 1
-    """Also embed the last 2, 3, ... up to so many tokens together, looked up by hash (Pagnoni et al. 2024); 1: none."""
-    ngram_buckets: int = 8192
-    """Rows of the table of each length of n-gram."""
-
-    SIZES: ClassVar = ("block_size", "vocab_size", "n_layer", "n_head", "n_embd")
-
-    def __post_init__(self) -> None:
-        check_settings(self)
-        for name in (*self.SIZES, "ngram", "ngram_buckets", "kv_heads"):
-            if not 1 <= getattr(self, name) < 2**31:
-                shown = name.replace("kv_heads", "n_kv_head")
-                raise ValueError(f"{shown} must be at least 1 and below 2^31, it is {getattr(self, name)}")
-        if self.n_embd % self.n_head:
-            small = [n for n in range(1, math.isqrt(self.n_embd) + 1) if self.n_embd % n == 0]
-            best = min([*small, *(self.n_embd // n for n in small)], key=lambda n: (abs(n - self.n_head), n))
-            raise ValueError(f"n_head {self.n_head} must divide n_embd {self.n_embd}; the nearest that does is {best}")
-        if self.n_head % self.kv_heads:
-            raise ValueError(f"n_kv_head {self.n_kv_head} must divide n_head {self.n_head}")
-        if self.position == "rotary" and self.head_size % 2:
-            raise ValueError(f"rotary positions need an even head size, n_embd / n_head is {self.head_size}")
-
-    @property
-    def head_size(self) -> int:
-        """Width of one head."""
-        return self.n_embd // self.n_head
-
-    @property
-    def kv_heads(self) -> int:
-        """Number of key-value heads, n_head unless `n_kv_head` says otherwise."""
-        return self.n_head if self.n_kv_head is None else self.n_kv_head
-
-    def beyond_gpt2(self) -> list[str]:
-        """The switches, as "name=value", in which this differs from GPT-2's architecture; empty if it is exact."""
-        exact = GPTConfig()
-        names = ("position", "qk_norm", "activation", "bias", "tie_head", "ngram")
-        switches = [f"{name}={getattr(self, name)}" for name in names if getattr(self, name) != getattr(exact, name)]
-        return switches + ([f"n_kv_head={self.n_kv_head}"] if self.kv_heads != self.n_head else [])
-
-
-GPT2_SIZES: dict[str, GPTConfig] = {
-    "gpt2": GPTConfig(),
-    "gpt2-medium": GPTConfig(n_layer=24, n_head=16, n_embd=1024),
-    "gpt2-large": GPTConfig(n_layer=36, n_head=20, n_embd=1280),
-    "gpt2-xl": GPTConfig(n_layer=48, n_head=25, n_embd=1600),
-}
-
-
-class LayerNorm(nn.Module):
-    """The parameters of a norm; the arithmetic is the registry's."""
-
-    def __init__(self, config: GPTConfig) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(config.n_embd))
-        self.bias = nn.Parameter(torch.zeros(config.n_embd)) if config.bias else None
-
-    def forward(self, x: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c"]:
-        """The norm of x."""
-        return layer_norm(x, self.weight, self.bias)
-
-    def after(
-        self, branch: Float[Tensor, "b t c"], x: Float[Tensor, "b t c"]
-    ) -> tuple[Float[Tensor, "b t c"], Float[Tensor, "b t c"]]:
-        """Add a branch to the residual stream x; returns (norm of the sum, sum), in one pass where a kernel fuses them."""
-        return add_layer_norm(branch, x, self.weight, self.bias)
 
 
 class CausalSelfAttention(nn.Module):
@@ -136,8 +40,12 @@ class CausalSelfAttention(nn.Module):
         super().__init__()
         self.config = config
         width = (config.n_head + 2 * config.kv_heads) * config.head_size
-        self.c_attn = nn.Linear(config.n_embd, width, bias=config.bias)
-        self.c_proj = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
+        self.c_attn = nn.Linear(config.n_embd, width, bias=config.has_qkv_bias)
+        self.c_proj = nn.Linear(config.n_head * config.head_size, config.n_embd, bias=config.has_proj_bias)
+        # One norm without weights serves queries and keys at once, and needs no module.
+        norms = config.qk_norm and (config.qk_norm_weight or config.qk_norm_over == "heads")
+        self.ln_q = HeadNorm(config, config.n_head) if norms else None
+        self.ln_k = HeadNorm(config, config.kv_heads) if norms else None
 
     def forward(
         self,
@@ -162,8 +70,11 @@ class CausalSelfAttention(nn.Module):
         config = self.config
         heads = self.c_attn(x).view(*x.shape[:2], -1, config.head_size).transpose(1, 2)  # (b, h + 2 hkv, t, d)
         turned, v = heads.split([config.n_head + config.kv_heads, config.kv_heads], dim=1)
-        if config.qk_norm:
-            turned = rms_norm(turned)
+        if self.ln_q is not None and self.ln_k is not None:
+            q, k = turned.split([config.n_head, config.kv_heads], dim=1)
+            turned = torch.cat([self.ln_q(q), self.ln_k(k)], dim=1)
+        elif config.qk_norm:
+            turned = rms_norm(turned, eps=config.qk_norm_eps)
         if rotary is not None:
             turned = rotate(turned, rotary)
         q, k = turned.split([config.n_head, config.kv_heads], dim=1)
@@ -171,18 +82,23 @@ class CausalSelfAttention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two linear layers around the activation, four times as wide inside."""
+    """Two linear layers around the activation; with a gate the first makes the gate, then what passes through it."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.activation = config.activation
-        self.c_fc = nn.Linear(config.n_embd, 4 * config.n_embd, bias=config.bias)
-        self.c_proj = nn.Linear(4 * config.n_embd, config.n_embd, bias=config.bias)
+        rows = config.mlp_size * (2 if config.activation == "swiglu" else 1)
+        self.c_fc = nn.Linear(config.n_embd, rows, bias=config.has_mlp_bias)
+        self.c_proj = nn.Linear(config.mlp_size, config.n_embd, bias=config.has_mlp_bias)
 
     def forward(self, x: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c"]:
         """c_proj(activation(c_fc(x)))."""
         hidden = self.c_fc(x)
-        hidden = F.gelu(hidden, approximate="tanh") if self.activation == "gelu" else relu_squared(hidden)
+        if self.activation == "swiglu":
+            gate, passing = hidden.chunk(2, dim=-1)
+            hidden = F.silu(gate) * passing
+        else:
+            hidden = F.gelu(hidden, approximate="tanh") if self.activation == "gelu" else relu_squared(hidden)
         out: Tensor = self.c_proj(hidden)
         return out
 
@@ -192,26 +108,34 @@ class Block(nn.Module):
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        self.ln_1 = LayerNorm(config)
+        self.norm_place = config.norm_place
+        self.ln_1 = Norm(config)
         self.attn = CausalSelfAttention(config)
-        self.ln_2 = LayerNorm(config)
+        self.ln_2 = Norm(config)
         self.mlp = MLP(config)
 
     def forward(
         self,
         normed: Float[Tensor, "b t c"],
         x: Float[Tensor, "b t c"],
-        following: LayerNorm,
+        following: Norm | None,
         rotary: Float[Tensor, "2 #b 1 t half"] | None,
         cache: "KVCache | None" = None,
         layer: int = 0,
     ) -> tuple[Float[Tensor, "b t c"], Float[Tensor, "b t c"]]:
-        """(the `following` norm of the stream, the stream) after this block; `normed` is ln_1 of the stream x.
+        """(the `following` norm of the stream, the stream) after this block; `normed` is what attention reads.
 
-        `following` is the next block's ln_1, or the model's ln_f; `rotary`, `cache` and `layer` go to the attention.
+        `following` is the next block's ln_1, or the model's ln_f. Where the blocks norm what they add instead, `normed` is
+        the stream x itself, and only ln_f follows. `rotary`, `cache` and `layer` go to the attention.
         """
-        normed, x = self.ln_2.after(self.attn(normed, rotary, cache, layer), x)
-        return following.after(self.mlp(normed), x)
+        branch = self.attn(normed, rotary, cache, layer)
+        if self.norm_place == "before":
+            assert following is not None
+            normed, x = self.ln_2.after(branch, x)
+            return following.after(self.mlp(normed), x)
+        x = x + self.ln_1(branch)
+        x = x + self.ln_2(self.mlp(x))
+        return (x if following is None else following(x)), x
 
 
 class GPT(nn.Module):
@@ -230,11 +154,13 @@ class GPT(nn.Module):
             else None
         )
         self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
-        self.ln_f = LayerNorm(config)
+        self.ln_f = Norm(config)
         self.lm_head = None if config.tie_head else nn.Linear(config.n_embd, config.vocab_size, bias=False)
         if config.position == "rotary":
             self.register_buffer(
-                "cosines_and_sines", rotary_table(config.block_size, config.head_size), persistent=False
+                "cosines_and_sines",
+                rotary_table(config.block_size, config.head_size, config.rope_base, config.rope_scaling),
+                persistent=False,
             )
         self.initialize()
         for made in load_ops().values():  # Dynamo cannot trace an import
@@ -303,8 +229,9 @@ class GPT(nn.Module):
         if rotary is not None:
             rotary = rotary.to(x.dtype)
         blocks: list[Block] = list(self.h)  # type: ignore[arg-type]
-        normed: Tensor = blocks[0].ln_1(x)
-        norms = [block.ln_1 for block in blocks[1:]] + [self.ln_f]
+        before = self.config.norm_place == "before"
+        normed: Tensor = blocks[0].ln_1(x) if before else x
+        norms = [block.ln_1 if before else None for block in blocks[1:]] + [self.ln_f]
         for layer, (block, following) in enumerate(zip(blocks, norms, strict=True)):
             # Without a cache the number says nothing, and a compiled block that sees it would be made once a layer.
             normed, x = block(normed, x, following, rotary, cache, layer if cache is not None else 0)
@@ -346,10 +273,3 @@ class GPT(nn.Module):
         from gpt_from_scratch.models.interchange import pretrained
 
         pretrained.save(self, Path(folder))
-
-
-def rotary_table(length: int, head_size: int, base: float = 10_000.0) -> Float[Tensor, "2 t half"]:
-    """Cosines and sines of position · base^(-2i/d); made by numpy, which knows nothing of torch's meta device."""
-    frequency = base ** (-np.arange(0, head_size, 2) / head_size)
-    angle = np.outer(np.arange(length), frequency)
-    return torch.tensor(np.stack([np.cos(angle), np.sin(angle)]), dtype=torch.float32)

@@ -68,18 +68,33 @@ def entries(folder: Path) -> dict[str, Entry]:
             else ""
         )
         raise FileNotFoundError(f"{folder} has no {WEIGHTS_FILE}{hint}")
-    weight_map = read_json(index).get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise ValueError(f"{index}: weight_map is {shown(weight_map)}, expected an object: a file for each tensor")
+    weight_map = _weight_map(index)
     for name, file in weight_map.items():
-        if not isinstance(file, str) or not re.fullmatch(r"(?!\.)[\w.-]+\.safetensors", file, re.ASCII):
-            raise ValueError(f"{index}: weight_map names a file that is no plain safetensors name: {shown(file)}")
         if not (folder / file).is_file():
             raise FileNotFoundError(f"{folder / file} is missing, which {INDEX_FILE} names for {shown(name)}")
     headers = {file: _header(folder / file) for file in sorted(set(weight_map.values()))}
     if missing := [name for name, file in weight_map.items() if name not in headers[file]]:
         raise ValueError(f"{index}: weight_map names {shown(missing[0])}, which {weight_map[missing[0]]} does not hold")
     return {name: headers[file][name] for name, file in weight_map.items()}
+
+
+def indexed_files(index: Path) -> list[str]:
+    """The safetensors files that an index names, each once.
+
+    Raises:
+        ValueError: it is no index, or names what is no plain file.
+    """
+    return sorted(set(_weight_map(index).values()))
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    weight_map = read_json(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise ValueError(f"{index}: weight_map is {shown(weight_map)}, expected an object: a file for each tensor")
+    for file in weight_map.values():
+        if not isinstance(file, str) or not re.fullmatch(r"(?!\.)[\w.-]+\.safetensors", file, re.ASCII):
+            raise ValueError(f"{index}: weight_map names a file that is no plain safetensors name: {shown(file)}")
+    return weight_map
 
 
 def read_entries(found: Mapping[str, Entry]) -> dict[str, Tensor]:

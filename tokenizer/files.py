@@ -108,6 +108,11 @@ def load_tokenizer(path: Path | str) -> Tokenizer:
         from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
 
         return TiktokenTokenizer.from_content(content, path)
+    if kind == "hugging_face":
+        from gpt_from_scratch.tokenizer.hugging_face_wrapper import HuggingFaceTokenizer
+
+        return HuggingFaceTokenizer.from_content(content, path)
     raise ValueError(
-        f"{path} holds a tokenizer of unknown kind {kind!r}; this release knows character, byte_pair_encoding, tiktoken"
+        f"{path} holds a tokenizer of unknown kind {kind!r}; this release knows character, byte_pair_encoding, "
+        "tiktoken, hugging_face"
     )

@@ -180,7 +180,8 @@ class TrainConfig:
         part = -(-self.batch_size // n_ranks)
         if device is None or device.type != "cpu":
             return self.micro_batch or part
-        widest = 4 * self.model.n_embd * self.model.block_size * torch.float32.itemsize
+        inside = self.model.mlp_size * (2 if self.model.activation == "swiglu" else 1)
+        widest = inside * self.model.block_size * torch.float32.itemsize
         most = min(part, self.micro_batch or part, max(1, CPU_ACTIVATION_BYTES // widest))
         return -(-part // -(-part // most))
 

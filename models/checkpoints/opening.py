@@ -9,8 +9,10 @@ from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER
 from gpt_from_scratch.models.checkpoints.finding import CHECKPOINTS, LOOKS, find_model
 from gpt_from_scratch.models.gpt import GPT, GPT2_SIZES
 from gpt_from_scratch.models.interchange import pretrained
+from gpt_from_scratch.models.interchange.hub import from_hub
 from gpt_from_scratch.support.devices import choose_device
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
+from gpt_from_scratch.tokenizer.formats.hugging_face_import import has_tokenizer, import_tokenizer
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
 GPT2 = "gpt2"
@@ -79,21 +81,21 @@ def _read(
     source: str | Path, folder: Path | None, tokenizer: str | Path | Tokenizer | None, warn: Callable[[str], None]
 ) -> tuple[GPT, Tokenizer]:
     """The model in `folder`, or the hub's of the name `source`, and the tokenizer that it has or is given."""
-    by_name = folder is None
-    theirs = _given(GPT2) if by_name and _is_gpt2(str(source)) and tokenizer is None else _beside(folder)
+    if folder is not None:
+        theirs, place = _beside(folder), folder
+    elif _is_gpt2(str(source)):
+        theirs, place = (_given(GPT2) if tokenizer is None else None), None
+    else:
+        place = from_hub(str(source), whole=True)
+        theirs = _beside(place)
     given = tokenizer if tokenizer is None or isinstance(tokenizer, Tokenizer) else _given(tokenizer)
     chosen = theirs if given is None else given
-    if chosen is None and by_name:
-        raise FileNotFoundError(
-            f"there is no folder {source}: give a run's, a checkpoint's or a model's. For a model of that name on the "
-            f"Hugging Face hub, name its tokenizer as well: {GPT2}, or the file of one"
-        )
     if chosen is None:
         raise FileNotFoundError(
             f"{folder or source} has no {TOKENIZER_FILE}: save the model's tokenizer there (tokenizer.save), or name it: "
             "--tokenizer gpt2, or --tokenizer FILE"
         )
-    model = pretrained.load(str(source) if folder is None else folder, warn)
+    model = pretrained.load(str(source) if place is None else place, warn)
     if chosen.n_vocab > (rows := model.config.vocab_size):
         raise ValueError(
             f"the tokenizer {chosen!r} has {chosen.n_vocab} tokens, the model {rows}: they do not belong together, "
@@ -127,9 +129,11 @@ def _is_gpt2(name: str) -> bool:
     return name.removeprefix("openai-community/") in GPT2_SIZES
 
 
-def _beside(folder: Path | None) -> Tokenizer | None:
-    """The tokenizer that lies beside a model; None if there is none."""
-    return None if folder is None or not (folder / TOKENIZER_FILE).exists() else load_tokenizer(folder)
+def _beside(folder: Path) -> Tokenizer | None:
+    """The tokenizer that lies beside a model, in our form or Hugging Face's; None if there is none."""
+    if (folder / TOKENIZER_FILE).exists():
+        return load_tokenizer(folder)
+    return import_tokenizer(folder) if has_tokenizer(folder) else None
 
 
 def _given(tokenizer: str | Path) -> Tokenizer:

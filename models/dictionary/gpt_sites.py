@@ -12,13 +12,15 @@ import difflib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
-from gpt_from_scratch.models.gpt import GPT, Block, LayerNorm
+from gpt_from_scratch.models.gpt import GPT, Block
+from gpt_from_scratch.models.layers.norm import Norm
 
 Edit = Callable[[Float[Tensor, "b t c"]], Float[Tensor, "b t c"]]
 """Given a site's activations, returns what the model goes on with."""
@@ -50,28 +52,26 @@ def edited(model: GPT, site: str, edit: Edit) -> Iterator[None]:
     block = model.h[int(layer)]
     assert isinstance(block, Block)
     if part:
-        handle = getattr(block, part[0]).register_forward_hook(lambda module, inputs, output: edit(output))
-        try:
-            yield
-        finally:
-            handle.remove()
-        return
-    # The stream is no module's output: the norm that follows adds the block's last branch to it.
-    following = model.h[int(layer) + 1] if int(layer) + 1 < len(model.h) else model
-    norm = following.ln_1 if isinstance(following, Block) else model.ln_f
-    assert isinstance(norm, LayerNorm)
+        handle = _branch(block, part[0]).register_forward_hook(lambda module, inputs, output: edit(output))
+    else:
 
-    def after(
-        branch: Float[Tensor, "b t c"], x: Float[Tensor, "b t c"]
-    ) -> tuple[Float[Tensor, "b t c"], Float[Tensor, "b t c"]]:
-        stream = edit(x + branch)
-        return norm(stream), stream
+        def after(module: Block, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            following: Norm | None = inputs[2]
+            stream = edit(output[1])
+            return stream if following is None else following(stream), stream
 
-    norm.after = after  # type: ignore[method-assign]
+        handle = block.register_forward_hook(after)
     try:
         yield
     finally:
-        del norm.after
+        handle.remove()
+
+
+def _branch(block: Block, part: str) -> nn.Module:
+    """The module whose output the block adds to the stream: the branch, or the norm behind it."""
+    if block.norm_place == "before":
+        return block.attn if part == "attn" else block.mlp
+    return block.ln_1 if part == "attn" else block.ln_2
 
 
 def batches(sequences: Sequence[Sequence[int]], rows: int) -> Iterator[Int[Tensor, "b t"]]:

@@ -1,75 +1,60 @@
 """The GPT that these weights belong to, for `AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True)`.
 
-This file lies beside the weights and needs torch and transformers 5 only. The model is GPT-2 with switches, each of which
-`config.json` names: rotary positions, normalised queries and keys, squared ReLU, grouped queries, no biases, an output head
-of its own, and embeddings of the last tokens together.
+This file and that of the settings lie beside the weights, and need torch and transformers 5 only. The model is GPT-2 with
+switches, each of which `config.json` names: rotary positions and their scaling, RMSNorm, norms of queries and keys, squared
+ReLU or SwiGLU, grouped queries, biases here and there, an output head of its own, and embeddings of the last tokens together.
 
 Shapes: b batch, t tokens, k tokens with those in the cache, c n_embd, h heads, d head size, v vocabulary.
 """
 
-import functools
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import DynamicCache, GenerationMixin, PreTrainedConfig, PreTrainedModel
+from transformers import DynamicCache, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from .configuration_gpt_from_scratch import CACHE, GPTFromScratchConfig, rotary_table  # noqa: TID252 (as transformers wants it)
 
 GOLDEN = -7046029254386353131  # 2^64 / φ as a signed number: Fibonacci hashing (Knuth, vol. 3, section 6.4)
 BYTES = 4  # in which a token's number is kept beside the values of layer 0: each is exact in every type
-# The field of the outputs that holds the cache, which transformers has renamed.
-CACHE = "cache" if "cache" in CausalLMOutputWithPast.__dataclass_fields__ else "past_key_values"
 
 
-class GPTFromScratchConfig(PreTrainedConfig):
-    """The architecture; the defaults are GPT-2's."""
+class Norm(nn.Module):
+    """LayerNorm or RMSNorm over the stream's width."""
 
-    model_type = "gpt_from_scratch"
-    attribute_map = {  # noqa: RUF012 (as transformers declares it)
-        "hidden_size": "n_embd",
-        "num_hidden_layers": "n_layer",
-        "num_attention_heads": "n_head",
-        "max_position_embeddings": "block_size",
-    }
-    keys_to_ignore_at_inference = [CACHE]  # noqa: RUF012
+    def __init__(self, config: GPTFromScratchConfig) -> None:
+        super().__init__()
+        self.kind, self.eps, self.width = config.norm, config.norm_eps, config.n_embd
+        has_bias = config.bias and config.norm_weight and config.norm == "layer"
+        self.weight = nn.Parameter(torch.ones(config.n_embd)) if config.norm_weight else None
+        self.bias = nn.Parameter(torch.zeros(config.n_embd)) if has_bias else None
 
-    def __init__(
-        self,
-        block_size: int = 1024,
-        vocab_size: int = 50257,
-        n_layer: int = 12,
-        n_head: int = 12,
-        n_embd: int = 768,
-        n_kv_head: int | None = None,
-        position: str = "learned",
-        qk_norm: bool = False,
-        activation: str = "gelu",
-        zero_init: bool = False,
-        bias: bool = True,
-        tie_head: bool = True,
-        ngram: int = 1,
-        ngram_buckets: int = 8192,
-        use_cache: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**{**kwargs, "tie_word_embeddings": tie_head})
-        self.block_size, self.vocab_size = block_size, vocab_size
-        self.n_layer, self.n_head, self.n_embd, self.n_kv_head = n_layer, n_head, n_embd, n_kv_head
-        self.position, self.qk_norm, self.activation = position, qk_norm, activation
-        self.zero_init, self.bias, self.tie_head = zero_init, bias, tie_head
-        self.ngram, self.ngram_buckets = ngram, ngram_buckets
-        self.use_cache = use_cache
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, t, c) of (b, t, c)."""
+        if self.kind == "rms":
+            return rms_norm(x, self.eps, self.weight)
+        out: Tensor = F.layer_norm(x, (self.width,), self.weight, self.bias, self.eps)
+        return out
 
-    @property
-    def head_dim(self) -> int:
-        """Width of one head."""
-        return self.n_embd // self.n_head
 
-    @property
-    def num_key_value_heads(self) -> int:
-        """Number of key-value heads."""
-        return self.n_head if self.n_kv_head is None else self.n_kv_head
+class HeadNorm(nn.Module):
+    """RMSNorm of queries or keys: of each head by itself, or of all together."""
+
+    def __init__(self, config: GPTFromScratchConfig, heads: int) -> None:
+        super().__init__()
+        self.eps, self.together = config.qk_norm_eps, config.qk_norm_over == "heads"
+        width = config.head_size * (heads if self.together else 1)
+        self.weight = nn.Parameter(torch.ones(width)) if config.qk_norm_weight else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, h, t, d) of (b, h, t, d)."""
+        if not self.together:
+            return rms_norm(x, self.eps, self.weight)
+        flat = rms_norm(x.transpose(1, 2).flatten(2), self.eps, self.weight)
+        out: Tensor = flat.view(x.shape[0], -1, x.shape[1], x.shape[3]).transpose(1, 2)
+        return out
 
 
 class NgramEmbedding(nn.Module):
@@ -106,11 +91,13 @@ class Attention(nn.Module):
 
     def __init__(self, config: GPTFromScratchConfig, layer: int) -> None:
         super().__init__()
-        self.layer, self.qk_norm = layer, config.qk_norm
-        self.heads, self.kv_heads, self.head_size = config.n_head, config.num_key_value_heads, config.head_dim
+        self.layer = layer
+        self.heads, self.kv_heads, self.head_size = config.n_head, config.num_key_value_heads, config.head_size
         width = (self.heads + 2 * self.kv_heads) * self.head_size
-        self.c_attn = nn.Linear(config.n_embd, width, bias=config.bias)
-        self.c_proj = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
+        self.c_attn = nn.Linear(config.n_embd, width, bias=config.has_bias("qkv"))
+        self.c_proj = nn.Linear(self.heads * self.head_size, config.n_embd, bias=config.has_bias("proj"))
+        self.ln_q = HeadNorm(config, self.heads) if config.qk_norm else None
+        self.ln_k = HeadNorm(config, self.kv_heads) if config.qk_norm else None
 
     def forward(
         self, x: Tensor, rotary: Tensor | None, visible: Tensor | None, cache: Any, spelled: Tensor | None
@@ -118,8 +105,8 @@ class Attention(nn.Module):
         """`visible` (b, 1, t, k) says which keys each query sees, None: all before it; `spelled` is kept in the cache."""
         parts = self.c_attn(x).view(*x.shape[:2], -1, self.head_size).transpose(1, 2)  # (b, h + 2 hkv, t, d)
         q, k, v = parts.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
-        if self.qk_norm:
-            q, k = rms_norm(q), rms_norm(k)
+        if self.ln_q is not None and self.ln_k is not None:
+            q, k = self.ln_q(q), self.ln_k(k)
         if rotary is not None:
             q, k = rotate(q, rotary), rotate(k, rotary)
         if cache is not None:
@@ -139,18 +126,23 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two linear layers around the activation, four times as wide inside."""
+    """Two linear layers around the activation; with a gate the first makes the gate, then what passes through it."""
 
     def __init__(self, config: GPTFromScratchConfig) -> None:
         super().__init__()
-        self.activation = config.activation
-        self.c_fc = nn.Linear(config.n_embd, 4 * config.n_embd, bias=config.bias)
-        self.c_proj = nn.Linear(4 * config.n_embd, config.n_embd, bias=config.bias)
+        self.activation, width = config.activation, config.intermediate_size
+        rows = 2 * width if config.activation == "swiglu" else width
+        self.c_fc = nn.Linear(config.n_embd, rows, bias=config.has_bias("mlp"))
+        self.c_proj = nn.Linear(width, config.n_embd, bias=config.has_bias("mlp"))
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, t, c) of (b, t, c)."""
         hidden = self.c_fc(x)
-        hidden = F.gelu(hidden, approximate="tanh") if self.activation == "gelu" else F.relu(hidden).square()
+        if self.activation == "swiglu":
+            gate, passing = hidden.chunk(2, dim=-1)
+            hidden = F.silu(gate) * passing
+        else:
+            hidden = F.gelu(hidden, approximate="tanh") if self.activation == "gelu" else F.relu(hidden).square()
         out: Tensor = self.c_proj(hidden)
         return out
 
@@ -160,18 +152,19 @@ class Block(nn.Module):
 
     def __init__(self, config: GPTFromScratchConfig, layer: int) -> None:
         super().__init__()
-        self.ln_1 = nn.LayerNorm(config.n_embd, bias=config.bias)
-        self.attn = Attention(config, layer)
-        self.ln_2 = nn.LayerNorm(config.n_embd, bias=config.bias)
-        self.mlp = MLP(config)
+        self.norm_place = config.norm_place
+        self.ln_1, self.ln_2 = Norm(config), Norm(config)
+        self.attn, self.mlp = Attention(config, layer), MLP(config)
 
     def forward(
         self, x: Tensor, rotary: Tensor | None, visible: Tensor | None, cache: Any, spelled: Tensor | None
     ) -> Tensor:
         """The stream (b, t, c) after this block; the others go to the attention."""
+        if self.norm_place == "after":
+            x = x + self.ln_1(self.attn(x, rotary, visible, cache, spelled))
+            return x + self.ln_2(self.mlp(x))  # type: ignore[no-any-return]
         x = x + self.attn(self.ln_1(x), rotary, visible, cache, spelled)
-        out: Tensor = x + self.mlp(self.ln_2(x))
-        return out
+        return x + self.mlp(self.ln_2(x))  # type: ignore[no-any-return]
 
 
 class GPTFromScratchForCausalLM(PreTrainedModel, GenerationMixin):
@@ -188,7 +181,7 @@ class GPTFromScratchForCausalLM(PreTrainedModel, GenerationMixin):
         self.wpe = nn.Embedding(config.block_size, config.n_embd) if config.position == "learned" else None
         self.ngrams = NgramEmbedding(config) if config.ngram > 1 else None
         self.h = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
-        self.ln_f = nn.LayerNorm(config.n_embd, bias=config.bias)
+        self.ln_f = Norm(config)
         self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
         self.post_init()
 
@@ -263,7 +256,10 @@ class GPTFromScratchForCausalLM(PreTrainedModel, GenerationMixin):
         if self.wpe is not None:
             x = x + self.wpe(position_ids)
         else:
-            rotary = rotary_table(self.config.block_size, self.config.head_dim, x.device)
+            scaling = tuple(sorted((self.config.rotary_scaling or {"kind": "none"}).items()))
+            rotary = rotary_table(
+                self.config.block_size, self.config.head_size, x.device, self.config.rope_base, scaling
+            )
             rotary = rotary[:, position_ids].unsqueeze(2).to(x.dtype)
         visible = visible_keys(t, past, attention_mask, x.device)
         streams: list[Tensor] = []
@@ -297,11 +293,11 @@ class GPTFromScratchForCausalLM(PreTrainedModel, GenerationMixin):
         if not past:
             return known.new_zeros(known.shape[0], count)
         values = cache.layers[0].values
-        if values.dim() != 4 or values.shape[2] < past or values.shape[3] != self.config.head_dim + BYTES:
+        if values.dim() != 4 or values.shape[2] < past or values.shape[3] != self.config.head_size + BYTES:
             raise ValueError(
                 f"a {type(cache).__name__} cannot keep what this model needs of earlier tokens: use another"
             )
-        last = values[:, 0, max(0, past - count) : past, self.config.head_dim :].to(known.device, torch.int64)
+        last = values[:, 0, max(0, past - count) : past, self.config.head_size :].to(known.device, torch.int64)
         return F.pad((last << 8 * torch.arange(BYTES, device=known.device)).sum(-1), (count - last.shape[1], 0))
 
 
@@ -323,10 +319,11 @@ def visible_keys(t: int, past: int, attention_mask: Tensor | None, device: torch
     return (visible & attention_mask.unsqueeze(1) | (keys == queries)).unsqueeze(1)
 
 
-def rms_norm(x: Tensor, eps: float = 1e-6) -> Tensor:
-    """x / sqrt(mean(x²) + eps) over the last dimension, in fp32 inside, without a weight."""
+def rms_norm(x: Tensor, eps: float, weight: Tensor | None) -> Tensor:
+    """x / sqrt(mean(x²) + eps) over the last dimension, in fp32 inside, times the weight."""
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)).to(x.dtype)
+    normed = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)
+    return (normed if weight is None else normed * weight).to(x.dtype)
 
 
 def rotate(x: Tensor, rotary: Tensor) -> Tensor:
@@ -334,12 +331,3 @@ def rotate(x: Tensor, rotary: Tensor) -> Tensor:
     first, second = x.chunk(2, dim=-1)
     cosine, sine = rotary
     return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
-
-
-@functools.lru_cache(maxsize=4)
-def rotary_table(length: int, head_size: int, device: torch.device, base: float = 10_000.0) -> Tensor:
-    """Cosines and sines (2, length, d/2) of position · base^(-2i/d); no buffer, since those of a model are read with it."""
-    with torch.inference_mode(False), torch.device("cpu"):  # it is kept, and training may come later
-        frequency = base ** (-torch.arange(0, head_size, 2, dtype=torch.float64) / head_size)
-        angle = torch.outer(torch.arange(length, dtype=torch.float64), frequency)
-        return torch.stack([angle.cos(), angle.sin()]).float().to(device)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
+from gpt_from_scratch.tokenizer.hugging_face_wrapper import HuggingFaceTokenizer
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, NoEndOfTextError, Tokenizer
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ def tokenizer_json(tokenizer: Tokenizer) -> str:
     Raises:
         ValueError: Hugging Face's library cannot do what this tokenizer does; says what.
     """
+    if isinstance(tokenizer, HuggingFaceTokenizer):
+        return tokenizer.document
     if isinstance(tokenizer, CharacterTokenizer):
         return json.dumps(_of_characters(tokenizer), ensure_ascii=False, indent=1)
     from gpt_from_scratch.tokenizer.formats.hugging_face import document_of  # which a character model need not load
@@ -49,8 +52,8 @@ def tokenizer_config(tokenizer: Tokenizer, context: int) -> str:
     Without it `AutoTokenizer` takes a folder with a GPT-2 and no tokenizer.json for one with an empty vocabulary.
     """
     try:
-        tokenizer.eot_token  # noqa: B018
-        special = dict.fromkeys(("bos_token", "eos_token", "pad_token"), END_OF_TEXT)
+        name = tokenizer.decode([tokenizer.eot_token])
+        special = dict.fromkeys(("bos_token", "eos_token", "pad_token"), name)
     except NoEndOfTextError:
         special = {}
     described = {
@@ -61,6 +64,8 @@ def tokenizer_config(tokenizer: Tokenizer, context: int) -> str:
         "padding_side": "left",  # as generation needs it
         **special,
     }
+    if isinstance(tokenizer, HuggingFaceTokenizer) and tokenizer.chat_template is not None:
+        described["chat_template"] = tokenizer.chat_template
     return json.dumps(described, indent=2) + "\n"
 
 

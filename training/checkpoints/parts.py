@@ -63,8 +63,7 @@ def write_part(
 ) -> None:
     """This rank's files, then the note that they are whole."""
     number = f"{ranks.rank + 1:05d}-of-{ranks.size:05d}"
-    if not config.beyond_gpt2():
-        weights = {f"transformer.{name}": pretrained.transposed(name, tensor) for name, tensor in weights.items()}
+    weights = pretrained.as_written(config, weights)
     groups = {f"model/model-{number}.safetensors": weights, f"optimizer-{number}.safetensors": tensors}
     ensure_folder(folder / "model")
     for name, group in groups.items():

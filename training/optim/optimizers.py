@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gpt_from_scratch.models.gpt import MLP
 from gpt_from_scratch.support.command_line.settings import OrNever, check_settings
 from gpt_from_scratch.training.optim.adamw import AdamW
 from gpt_from_scratch.training.optim.muon import Muon, is_sharded
@@ -85,7 +86,7 @@ def make_optimizers(model: nn.Module, config: OptimizerConfig, ranks: Ranks = ON
         group = {
             "params": [p for _, p in hidden],
             "names": [name for name, _ in hidden],
-            "parts": [packed_parts(p) if name.endswith("c_attn.weight") else 1 for name, p in hidden],
+            "parts": [packed_parts(name, p, model) for name, p in hidden],
         }
         optimizers.append(Muon([group], config.muon_lr, config.momentum, config.weight_decay, ranks))
     for optimizer in optimizers:
@@ -115,9 +116,16 @@ def is_hidden_matrix(name: str, parameter: Float[Tensor, "..."]) -> bool:
     return parameter.ndim == 2 and name.startswith("h.")
 
 
-def packed_parts(weight: Float[Tensor, "rows columns"]) -> int:
-    """3 where queries, keys and values of one width lie in one matrix; 1 where grouped queries make them differ."""
-    return 3 if weight.shape[0] == 3 * weight.shape[1] else 1
+def packed_parts(name: str, weight: Float[Tensor, "rows columns"], model: nn.Module) -> int:
+    """How many matrices of one height a weight packs.
+
+    Queries, keys and values are three, but where grouped queries make their heights differ; the MLP's gate and what passes
+    through it are two.
+    """
+    if name.endswith("c_attn.weight"):
+        return 3 if weight.shape[0] == 3 * weight.shape[1] else 1
+    owner = model.get_submodule(name.rsplit(".", 2)[0])
+    return 2 if name.endswith("c_fc.weight") and isinstance(owner, MLP) and owner.activation == "swiglu" else 1
 
 
 def optimizer_tensors(optimizers: Iterable[torch.optim.Optimizer]) -> dict[str, Tensor]:

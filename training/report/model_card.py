@@ -89,7 +89,7 @@ def _usage(model: GPTConfig) -> list[str]:
         f"model = AutoModelForCausalLM.from_pretrained(folder{trust})",
         "```",
         "",
-        "`trust_remote_code` runs `modeling_gpt_from_scratch.py` of this folder: read it first."
+        "`trust_remote_code` runs the two Python files of this folder: read them first."
         if own
         else "The architecture is exactly GPT-2's, so transformers' own class opens it.",
     ]

@@ -10,7 +10,11 @@ from typing import Annotated
 
 import tyro
 
-from gpt_from_scratch.models.weight_files import read_json
+from gpt_from_scratch.models.checkpoints.finding import find_model
+from gpt_from_scratch.models.gpt import GPT2_SIZES, GPTConfig
+from gpt_from_scratch.models.interchange import pretrained
+from gpt_from_scratch.models.interchange.hub import from_hub
+from gpt_from_scratch.models.weight_files import CONFIG_FILE, read_json
 from gpt_from_scratch.support.command_line.arguments import EMPTY_PATH, settings
 from gpt_from_scratch.training.config import WEIGHTS, TrainConfig, from_json
 from gpt_from_scratch.training.data.registry import LIVE, NAMED, OF_PATHS, named_by
@@ -61,6 +65,8 @@ def parse(argv: Sequence[str]) -> Command:
         start = read_config(Path(folder) / "config.json")
     elif file := _value_of("--config", arguments):
         start = read_config(Path(file))
+    elif weights := _value_of("--init-from", arguments):
+        start = dataclasses.replace(start, model=_architecture(weights), keep_vocab_size=True)
     command = _parsed(arguments, start)
     if command.resume == AUTO:
         run = command.train.run
@@ -71,6 +77,14 @@ def parse(argv: Sequence[str]) -> Command:
     if command.resume in (None, AUTO) and command.train.init_from is not None:
         return _with_the_weights_tokenizer(command, arguments)
     return command
+
+
+def _architecture(weights: str) -> GPTConfig:
+    """The settings of the model that --init-from names, which a run takes unless told otherwise."""
+    if not Path(weights).exists():
+        known = GPT2_SIZES.get(weights.removeprefix("openai-community/"))
+        return known or pretrained.read_config(from_hub(weights) / CONFIG_FILE)
+    return pretrained.read_config(find_model(Path(weights), lambda warning: None) / CONFIG_FILE)
 
 
 def _with_the_weights_tokenizer(command: Command, arguments: list[str]) -> Command:

@@ -89,18 +89,20 @@ def activation_bytes(config: GPTConfig, rows: int, dtype: torch.dtype) -> int:
     """What the backward pass keeps of one micro-batch with fused attention and loss, counted by tensor.
 
     A block keeps its two norms' inputs and outputs (4 c), queries, keys, values and the attention's output (4 c), the
-    MLP's inner activations before and after (8 c) and the branches' outputs (2 c); the head keeps one chunk of logits.
+    branches' outputs (2 c), and the MLP's inner activations before and after (8 c, or the width that it has inside, with a
+    gate three times and once after); the head keeps one chunk of logits.
     """
     tokens = rows * config.block_size
     width = dtype.itemsize
     logits = min(tokens, 8192) * config.vocab_size * (4 + width)
-    return tokens * config.n_layer * 18 * config.n_embd * width + logits
+    inside = (4 if config.activation == "swiglu" else 2) * config.mlp_size
+    return tokens * config.n_layer * (10 * config.n_embd + inside) * width + logits
 
 
 def gemm_rate(config: GPTConfig, device: torch.device, dtype: torch.dtype, seconds: float = 0.3) -> float:
     """FLOP/s of this device on the MLP's matrix product with 4096 tokens, measured for `seconds`."""
     x = torch.randn(4096, config.n_embd, device=device, dtype=dtype)
-    w = torch.randn(config.n_embd, 4 * config.n_embd, device=device, dtype=dtype)
+    w = torch.randn(config.n_embd, config.mlp_size, device=device, dtype=dtype)
     x @ w
     done = 0
     _wait(device)
@@ -109,7 +111,7 @@ def gemm_rate(config: GPTConfig, device: torch.device, dtype: torch.dtype, secon
         x @ w
         _wait(device)
         done += 1
-    return 2.0 * 4096 * 4 * config.n_embd**2 * done / taken
+    return 2.0 * 4096 * config.mlp_size * config.n_embd * done / taken
 
 
 def _wait(device: torch.device) -> None:

@@ -23,18 +23,19 @@ PEAK_BF16 = {
 def matrix_parameters(config: GPTConfig) -> int:
     """Weights that every token is multiplied with: all but embeddings looked up, norms and biases; a tied head counts once."""
     c, d = config.n_embd, config.head_size
-    attention = c * (config.n_head + 2 * config.kv_heads) * d + c * c
-    return config.n_layer * (attention + 8 * c * c) + config.vocab_size * c
+    attention = c * (config.n_head + 2 * config.kv_heads) * d + config.n_head * d * c
+    mlp = (3 if config.activation == "swiglu" else 2) * c * config.mlp_size
+    return config.n_layer * (attention + mlp) + config.vocab_size * c
 
 
 def flops_a_token(config: GPTConfig, length: int | None = None) -> float:
-    """6 N + 12 · n_layer · n_embd · T: forward and backward, the full square of attention counted (PaLM's appendix B).
+    """6 N + 12 · n_layer · n_head · head size · T: forward and backward, with the full square of attention (PaLM's appendix B).
 
     N is `matrix_parameters`; T is `length`, by default the whole context. GPT-2 124M at 1024: 855 M with nanoGPT's N,
     which also counts norms and biases.
     """
     length = length or config.block_size
-    return 6 * matrix_parameters(config) + 12 * config.n_layer * config.n_embd * length
+    return 6 * matrix_parameters(config) + 12 * config.n_layer * config.n_head * config.head_size * length
 
 
 def peak_flops(device: torch.device, dtype: torch.dtype) -> float | None:

@@ -14,6 +14,7 @@ from gpt_from_scratch.kernels.own_backends import import_backends
 from gpt_from_scratch.kernels.registry import Choice
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.models.interchange import pretrained
 from gpt_from_scratch.models.weight_files import require_utf8
 from gpt_from_scratch.support.command_line.described import shown
 from gpt_from_scratch.support.devices import choose_device
@@ -272,14 +273,14 @@ def make_model(
         model = resumed.model()
     elif weights is not None:
         model = weights.model.train()
-        expected, found = dataclasses.asdict(config.model), dataclasses.asdict(model.config)
-        different = [
-            f"{k} {found[k]} (asked for: {v})" for k, v in expected.items() if k != "zero_init" and found[k] != v
-        ]
+        if config.model.block_size < weights.context:
+            model = pretrained.with_context(model, config.model.block_size)
+        expected, found = (dataclasses.asdict(one.canonical()) for one in (config.model, model.config))
+        different = [f"{k} {found[k]} (asked for: {v})" for k, v in expected.items() if found[k] != v]
         if different:
             raise ValueError(
-                f"--init-from {config.init_from} is a model of another shape: {', '.join(different)}. Give the same "
-                f"--model settings (and --data.tokenizer {WEIGHTS}, which is theirs)."
+                f"--init-from {config.init_from} is a model of another shape: {', '.join(different)}. Leave the --model "
+                f"settings out (and --data.tokenizer, or give {WEIGHTS}): a run takes those of the weights."
             )
     else:
         torch.manual_seed(config.seed)

@@ -178,6 +178,25 @@ def test_the_stream_is_the_sum_of_all_that_was_added(gpt):
         torch.testing.assert_close(parts[f"h.{layer}"].activations, stream, atol=1e-4, rtol=1e-4)
 
 
+def test_where_branches_are_normed_last_a_site_is_what_is_added():
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(16, 20, 2, 2, 16, norm="rms", norm_place="after", position="rotary", bias=False)).eval()
+    tokens = torch.randint(20, (2, 9))
+    added = []
+    for part in ("attn", "mlp"):
+        with edited(model, f"h.1.{part}", lambda x: added.append(x) or x):
+            whole = model(tokens)
+    with edited(model, "h.1", lambda x: added.append(x) or x), edited(model, "h.0", lambda x: added.append(x) or x):
+        torch.testing.assert_close(model(tokens), whole)
+    attention, mlp, before, after = added
+    torch.testing.assert_close(before + attention + mlp, after)
+    with edited(model, "h.1.mlp", torch.zeros_like):
+        without = model(tokens)
+    with torch.no_grad():
+        model.h[1].ln_2.weight.zero_()
+    torch.testing.assert_close(without, model(tokens))
+
+
 def test_an_error_inside_leaves_the_model_as_it_was(gpt):
     tokens = torch.tensor([SEQUENCES[3]])
     expected = gpt(tokens)

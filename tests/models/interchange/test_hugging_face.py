@@ -14,6 +14,7 @@ import torch
 from hypothesis import given
 from safetensors.torch import save_file
 
+from gpt_from_scratch.models.config import RopeScaling
 from gpt_from_scratch.models.generation.engine import generate
 from gpt_from_scratch.models.generation.sampling import Sampling
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
@@ -37,6 +38,12 @@ TOKENIZERS: dict[str, Tokenizer] = {
     "characters": CharacterTokenizer.from_text(LEARNED),
     "tiktoken": TiktokenTokenizer(to_tiktoken(BYTE_PAIRS, "small")),
 }
+SCALINGS = (
+    RopeScaling("linear", 2.0),
+    RopeScaling("llama3", 4.0, learned_context=16),
+    RopeScaling("yarn", 4.0, learned_context=10, slow_turns=0.2, fast_turns=2.0, amplitude=1.3),
+    RopeScaling("yarn", 3.0, learned_context=10, slow_turns=0.2, fast_turns=1.0, whole_dimensions=False),
+)
 SWITCHES: tuple[dict[str, Any], ...] = (
     {"position": "rotary"},
     {"qk_norm": True},
@@ -46,6 +53,22 @@ SWITCHES: tuple[dict[str, Any], ...] = (
     {"bias": False},
     {"tie_head": False},
     {"zero_init": True, "tie_head": False},
+    {"head_dim": 6},
+    {"mlp_width": 50},
+    {"position": "rotary", "rope_base": 500.0},
+    *({"position": "rotary", "rope_base": 500.0, "rope_scaling": scaling} for scaling in SCALINGS),
+    {"norm": "rms"},
+    {"norm_eps": 0.1},
+    {"norm": "rms", "norm_weight": False, "norm_eps": 0.1},
+    {"norm_weight": False},
+    {"norm_place": "after"},
+    {"qk_norm": True, "qk_norm_weight": True, "qk_norm_eps": 0.1},
+    {"qk_norm": True, "qk_norm_over": "heads", "n_kv_head": 2},
+    {"qk_norm": True, "qk_norm_over": "heads", "qk_norm_weight": True},
+    {"activation": "swiglu"},
+    {"qkv_bias": False},
+    {"bias": False, "proj_bias": True},
+    {"bias": False, "mlp_bias": True},
     {"ngram": 2},
     {"ngram": 3, "ngram_buckets": 97},
     {"ngram": 5, "ngram_buckets": 100_000},
@@ -60,7 +83,18 @@ def combination(rng: random.Random) -> GPTConfig:
     switches: dict[str, Any] = {
         "position": rng.choice(["learned", "rotary"]),
         "qk_norm": rng.random() < 0.5,
-        "activation": rng.choice(["gelu", "relu2"]),
+        "rope_base": rng.choice([100.0, 10_000.0]),
+        "rope_scaling": rng.choice([RopeScaling(), *SCALINGS]),
+        "norm": rng.choice(["layer", "rms"]),
+        "norm_weight": rng.random() < 0.7,
+        "norm_eps": rng.choice([1e-6, 0.01]),
+        "norm_place": rng.choice(["before", "after"]),
+        "qk_norm_over": rng.choice(["head", "heads"]),
+        "qk_norm_weight": rng.random() < 0.5,
+        "head_dim": rng.choice([None, 8, 10]),
+        "mlp_width": rng.choice([None, 40]),
+        **{f"{part}_bias": rng.choice([None, True, False]) for part in ("qkv", "proj", "mlp")},
+        "activation": rng.choice(["gelu", "relu2", "swiglu"]),
         "n_kv_head": rng.choice([None, 1, 2, 4]),
         "bias": rng.random() < 0.5,
         "tie_head": rng.random() < 0.5,
@@ -142,7 +176,14 @@ def test_every_architecture_opens_without_this_package(tmp_path: Path) -> None:
         assert found["longest"] == config.block_size, name
 
 
-@pytest.mark.parametrize("config", [sized(GPTConfig()), sized(GPTConfig(), ngram=3, tie_head=False, n_kv_head=2)])
+@pytest.mark.parametrize(
+    "config",
+    [
+        sized(GPTConfig()),
+        sized(GPTConfig(), ngram=3, tie_head=False, n_kv_head=2),
+        sized(GPTConfig(), position="rotary", rope_base=500.0, rope_scaling=SCALINGS[2], norm="rms", head_dim=10),
+    ],
+)
 def test_there_and_back_is_bit_equal(config: GPTConfig, tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM
 

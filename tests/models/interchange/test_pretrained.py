@@ -105,7 +105,7 @@ def test_a_modern_model_is_not_exported_as_gpt2(tmp_path: Path) -> None:
         ("activation_function", "relu", "activation_function is 'relu'"),
         ("scale_attn_by_inverse_layer_idx", True, "scale_attn_by_inverse_layer_idx"),
         ("n_inner", 99, "n_inner is 99"),
-        ("model_type", "llama", "model_type is 'llama'"),
+        ("model_type", "mamba", "model_type is 'mamba'"),
         ("n_head", 5, "must divide"),
         ("n_embd", 64, "names or shapes differ"),
     ],
@@ -235,7 +235,9 @@ def test_weights_that_are_no_floats_are_refused_by_name(tmp_path: Path, dtype: t
     tensors = weight_files.read_file(tmp_path / "model.safetensors")
     name = "transformer.h.1.mlp.c_fc.weight"
     weight_files.save_tensors(tmp_path / "model.safetensors", {**tensors, name: tensors[name].to(dtype)})
-    with pytest.raises(ValueError, match=r"model\.safetensors: h\.1\.mlp\.c_fc\.weight is of type .*quantized"):
+    with pytest.raises(
+        ValueError, match=r"model\.safetensors: transformer\.h\.1\.mlp\.c_fc\.weight is of type .*quantized"
+    ):
         GPT.from_pretrained(tmp_path)
 
 

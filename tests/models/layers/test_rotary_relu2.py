@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from gpt_from_scratch.models.gpt import rotary_table
 from gpt_from_scratch.models.layers import rotary_relu2 as pointwise
 from gpt_from_scratch.models.layers.rotary_relu2 import relu_squared, rotate
+from gpt_from_scratch.models.layers.rotary_table import rotary_table
 
 ROTARY = rotary_table(7, 8).double().unsqueeze(1).unsqueeze(1)
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {

@@ -76,6 +76,7 @@ def test_parts_make_one_checkpoint(tmp_path: Path, config: GPTConfig, wait: bool
     names = sorted(path.name for path in store.path_of(2).rglob("*") if path.is_file())
     assert names == [
         "config.json",
+        *(["configuration_gpt_from_scratch.py"] if config.beyond_gpt2() else []),
         "generation_config.json",
         "gpt_tokenizer.json",
         "manifest.json",

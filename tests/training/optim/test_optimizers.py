@@ -1,6 +1,7 @@
 """Muon against its definition, and the optimizers' state."""
 
 import math
+from typing import Literal
 
 import pytest
 import torch
@@ -103,6 +104,19 @@ def test_packed_queries_keys_and_values_are_three_matrices() -> None:
     Muon([{"params": [packed], "parts": [3]}], lr=1.0, momentum=0.0, weight_decay=0.0).step()
     for block, gradient in zip(packed.detach().chunk(3), packed.grad.chunk(3), strict=True):
         torch.testing.assert_close(block, -orthogonalized([gradient.contiguous()])[0])
+
+
+@pytest.mark.parametrize(("activation", "parts"), [("swiglu", 2), ("gelu", 1)])
+def test_a_gate_and_what_passes_through_it_are_two_matrices(activation: Literal["swiglu", "gelu"], parts: int) -> None:
+    model = GPT(GPTConfig(16, 20, 1, 2, 32, activation=activation))
+    (muon,) = [one for one in make_optimizers(model, OptimizerConfig(name="muon")) if isinstance(one, Muon)]
+    (group,) = muon.param_groups
+    assert dict(zip(group["names"], group["parts"], strict=True)) == {
+        "h.0.attn.c_attn.weight": 3,
+        "h.0.attn.c_proj.weight": 1,
+        "h.0.mlp.c_fc.weight": parts,
+        "h.0.mlp.c_proj.weight": 1,
+    }
 
 
 @pytest.mark.parametrize("name", ["adamw", "muon"])

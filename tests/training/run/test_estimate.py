@@ -30,7 +30,12 @@ def test_gpt2_needs_855_mflop_a_token() -> None:
 
 
 @pytest.mark.parametrize(
-    "config", [GPTConfig(n_layer=2), GPTConfig(n_layer=2, n_kv_head=4, tie_head=False, bias=False)]
+    "config",
+    [
+        GPTConfig(n_layer=2),
+        GPTConfig(n_layer=2, n_kv_head=4, tie_head=False, bias=False),
+        GPTConfig(n_layer=2, activation="swiglu", mlp_width=1000, head_dim=40, position="rotary"),
+    ],
 )
 def test_matrix_parameters_are_the_matrices(config: GPTConfig) -> None:
     with torch.device("meta"):
