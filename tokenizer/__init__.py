@@ -1,4 +1,7 @@
-"""Tokenizers: byte pair encoding from scratch, characters, and the views that show what a tokenizer does."""
+"""Tokenizers: byte pair encoding from scratch, characters, and the views that show what a tokenizer does.
+
+May import `support/`.
+"""
 
 from typing import TYPE_CHECKING, Any
 

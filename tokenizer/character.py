@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt
 
 from gpt_from_scratch.tokenizer.fields import Node, named
-from gpt_from_scratch.tokenizer.files import fingerprint, read_content, write_tokenizer
+from gpt_from_scratch.tokenizer.file_format import fingerprint, read_content, write_tokenizer
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer, UnknownTokenError, id_dtype, well_formed
 
 KIND = "character"

@@ -1,4 +1,4 @@
-"""From token ids back to text, where a character may be spread over several tokens."""
+"""Decoding of token ids, where a character may be spread over several tokens."""
 
 import codecs
 from collections.abc import Iterable, Iterator, Sequence

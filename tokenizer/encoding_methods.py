@@ -1,4 +1,4 @@
-"""What tiktoken's `Encoding` offers besides encoding: the tokenizer can stand where one is expected."""
+"""Methods of tiktoken's `Encoding` beside encoding, so that a tokenizer can stand where one is expected."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What training, the evals and the server ask of a tokenizer, whichever it is."""
+"""The interface of a tokenizer: what training, the evals and the server ask of it."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -2,8 +2,7 @@
 
 import base64
 import binascii
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import UInt
 
-from gpt_from_scratch.support.command_line.invocation import how_to_install
 from gpt_from_scratch.support.storage.downloads import reason
 from gpt_from_scratch.tokenizer.encoding_methods import EncodingMethods
 from gpt_from_scratch.tokenizer.fields import Node, named
-from gpt_from_scratch.tokenizer.files import fingerprint, read_content, write_tokenizer
+from gpt_from_scratch.tokenizer.file_format import fingerprint, read_content, write_tokenizer
 from gpt_from_scratch.tokenizer.protocol import (
     END_OF_TEXT,
     NoEndOfTextError,
@@ -27,6 +25,7 @@ from gpt_from_scratch.tokenizer.protocol import (
 from gpt_from_scratch.tokenizer.special_tokens import Choice
 from gpt_from_scratch.tokenizer.splitting.coverage import covers_every_text
 from gpt_from_scratch.tokenizer.splitting.pattern_parser import UnsupportedPatternError, parse
+from gpt_from_scratch.tokenizer.tiktoken_package import import_tiktoken, without_panics
 
 if TYPE_CHECKING:
     import tiktoken
@@ -209,23 +208,3 @@ class TiktokenTokenizer(EncodingMethods, Tokenizer):
 
     def __repr__(self) -> str:
         return f"TiktokenTokenizer({self.encoding.name!r}, n_vocab={self.n_vocab})"
-
-
-def import_tiktoken() -> Any:
-    """The tiktoken package; RuntimeError says how to install it where it is missing."""
-    try:
-        import tiktoken
-    except ImportError as error:
-        raise RuntimeError(f"this tokenizer needs the tiktoken package: {how_to_install('tiktoken')}") from error
-    return tiktoken
-
-
-@contextlib.contextmanager
-def without_panics() -> Iterator[None]:
-    """Turn a panic of tiktoken's Rust code, which is no Exception and would pass every handler, into a ValueError."""
-    try:
-        yield
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":
-            raise
-        raise ValueError(f"tiktoken failed: {error}") from None

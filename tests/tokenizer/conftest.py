@@ -7,7 +7,8 @@ import pytest
 import tiktoken
 from tiktoken_ext.openai_public import r50k_pat_str
 
-from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer, byte_symbols
+from gpt_from_scratch.tokenizer.bpe.byte_order import byte_symbols
+from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.formats.gpt2_files import read_gpt2
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"

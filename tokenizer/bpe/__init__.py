@@ -1,4 +1,5 @@
 """Byte pair encoding: learning the merges, and encoding and decoding with them.
 
-`reference` is the definition in plain Python; the quick paths are proven equal to it.
-It uses `splitting/` and `numba_kernels/`, and knows nothing of the formats of other libraries."""
+`reference` is the definition in plain Python; the quick paths are proven equal to it. May import `tokenizer/*.py`,
+`tokenizer/splitting/`, `tokenizer/numba_kernels/` and `support/`.
+"""

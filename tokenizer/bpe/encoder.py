@@ -1,4 +1,4 @@
-"""From texts to token ids: in Python word by word, or by the kernels a piece at a time, with the same result."""
+"""The encoder: texts into token ids, in Python word by word or by the kernels in pieces, with the same result."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property

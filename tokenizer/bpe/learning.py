@@ -1,4 +1,4 @@
-"""From texts to merges: words are counted piece by piece, then `reference.learn_merges` or its compiled twin merges them.
+"""Learning of merges: words are counted piece by piece, then `reference.learn_merges` or its compiled twin merges them.
 
 The words' order of first appearance is kept, over pieces and threads, since the tie break "first" depends on it.
 """

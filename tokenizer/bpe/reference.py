@@ -16,7 +16,7 @@ TieBreak = Literal["lowest-ids", "lexicographic", "first"]
 TIE_BREAKS: tuple[TieBreak, ...] = get_args(TieBreak)
 
 
-def learn_merges(
+def learn_merges(  # noqa: C901  (the definition, to be read in one piece)
     words: Mapping[bytes, int], num_merges: int, byte_symbols: Sequence[int], tie_break: TieBreak = "lowest-ids"
 ) -> list[Pair]:
     """The first `num_merges` merges (fewer if no pair is left); merge number k makes symbol 256 + k.

@@ -1,32 +1,33 @@
-"""`BytePairEncodingTokenizer`: trained from text, exact, and able to encode any text or bytes."""
+"""The byte pair encoding tokenizer: trained from text, exact, and able to encode any text or bytes."""
 
 import operator
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import UInt
 
+from gpt_from_scratch.tokenizer.bpe.byte_order import byte_symbols
 from gpt_from_scratch.tokenizer.bpe.content import options_of
 from gpt_from_scratch.tokenizer.bpe.encoder import Encoder
 from gpt_from_scratch.tokenizer.bpe.large_files import read_texts, write_shards
-from gpt_from_scratch.tokenizer.bpe.learning import Progress, Recipe, learn
+from gpt_from_scratch.tokenizer.bpe.learning import Recipe
 from gpt_from_scratch.tokenizer.bpe.merges import Merges
 from gpt_from_scratch.tokenizer.bpe.ordered_map import grouped, ordered_map, threads
 from gpt_from_scratch.tokenizer.bpe.reference import TIE_BREAKS, Pair, TieBreak
+from gpt_from_scratch.tokenizer.bpe.training import TrainingMethods
 from gpt_from_scratch.tokenizer.encoding_methods import EncodingMethods
 from gpt_from_scratch.tokenizer.fields import named
-from gpt_from_scratch.tokenizer.files import fingerprint, read_content, write_tokenizer
+from gpt_from_scratch.tokenizer.file_format import fingerprint, read_content, write_tokenizer
 from gpt_from_scratch.tokenizer.numba_kernels.loading import BACKENDS, Backend, kernels_for
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, NoEndOfTextError, Tokenizer, UnknownTokenError, id_dtype
 from gpt_from_scratch.tokenizer.special_tokens import Choice, SpecialTokens
 from gpt_from_scratch.tokenizer.splitting.chunks import PIECE, Cutter
 from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS, is_pinned, pattern_text
 from gpt_from_scratch.tokenizer.splitting.unicode_table import UNICODE_VERSION
+from gpt_from_scratch.tokenizer.tiktoken_package import encoding_of, ranks_of
 
 if TYPE_CHECKING:
     import tiktoken
@@ -35,19 +36,7 @@ KIND = "byte_pair_encoding"
 SHARD_TOKENS = 100_000_000
 
 
-class TrainingOptions(TypedDict, total=False):
-    """The options of `BytePairEncodingTokenizer.from_text`."""
-
-    pattern: str
-    special_tokens: Iterable[str]
-    tie_break: TieBreak
-    byte_order: str
-    num_threads: int | None
-    progress: Progress | None
-    backend: Backend
-
-
-class BytePairEncodingTokenizer(EncodingMethods, Tokenizer):
+class BytePairEncodingTokenizer(TrainingMethods, EncodingMethods, Tokenizer):
     """Ids: the 256 bytes, then one a merge, then the special tokens (a tokenizer read from elsewhere may number otherwise).
 
     It can stand where a `tiktoken.Encoding` is expected (`EncodingMethods`), but for `encode_to_numpy`, in which by default
@@ -118,6 +107,9 @@ class BytePairEncodingTokenizer(EncodingMethods, Tokenizer):
             dtype=id_dtype(self.n_vocab),
         )
 
+    def _recipe(self, raw: bool) -> Recipe:
+        return Recipe(self.pattern, self._specials, self._byte_symbols, self.tie_break, raw)
+
     def _spell(self) -> list[bytes]:
         """The bytes of every symbol."""
         symbols = [bytes([self._byte_symbols.index(symbol)]) for symbol in range(256)]
@@ -127,128 +119,6 @@ class BytePairEncodingTokenizer(EncodingMethods, Tokenizer):
                 raise ValueError(f"merge {size - 256} joins ({left}, {right}), but only ids below {size} exist by then")
             symbols.append(symbols[left] + symbols[right])
         return symbols
-
-    @classmethod
-    def from_text(
-        cls,
-        text: str,
-        vocab_size: int,
-        *,
-        pattern: str = "gpt2",
-        special_tokens: Iterable[str] = (END_OF_TEXT,),
-        tie_break: TieBreak = "lowest-ids",
-        byte_order: str = "raw",
-        num_threads: int | None = None,
-        progress: Progress | None = None,
-        backend: Backend = "auto",
-    ) -> "BytePairEncodingTokenizer":
-        """Learn `vocab_size` ids (256 bytes, the merges, the special tokens) from `text`.
-
-        `pattern` splits the text into words (`patterns.PATTERNS`, or a regular expression); special tokens that occur in
-        it separate it and are not learnt from. `tie_break` decides among equally frequent pairs and `byte_order` numbers
-        the bytes: with "lowest-ids" and "raw" the merges are rustbpe's, with "gpt2" Hugging Face's. `progress` is called
-        with a stage and a number: characters counted, merges made. None of the rest changes the result.
-        Raises ValueError on an empty text or a vocabulary too small; warns if the text has fewer pairs to merge than
-        asked for.
-        """
-        return cls._train(
-            [[text]],
-            len(text),
-            vocab_size,
-            pattern=pattern,
-            special_tokens=special_tokens,
-            tie_break=tie_break,
-            byte_order=byte_order,
-            num_threads=num_threads,
-            progress=progress,
-            backend=backend,
-        )
-
-    @classmethod
-    def from_files(
-        cls, paths: Iterable[Path | str], vocab_size: int, **options: Unpack[TrainingOptions]
-    ) -> "BytePairEncodingTokenizer":
-        """As `from_text`, from UTF-8 files, each read in blocks; no word reaches from one file into the next.
-
-        Raises FileNotFoundError, and ValueError where a file is not UTF-8.
-        """
-        files = [Path(path) for path in paths]
-        return cls._train(
-            (read_texts(file) for file in files), sum(file.stat().st_size for file in files), vocab_size, **options
-        )
-
-    @classmethod
-    def from_input_bytes(
-        cls, input_bytes: bytes, vocab_size: int, **options: Unpack[TrainingOptions]
-    ) -> "BytePairEncodingTokenizer":
-        """From bytes that need not be UTF-8: plain byte pair encoding, as it is usually taught.
-
-        By default nothing splits the bytes, of equally frequent pairs the one that comes first is merged, and there are no
-        special tokens; the options are those of `from_text`.
-        """
-        options = {"pattern": "none", "tie_break": "first", "special_tokens": ()} | options
-        text = _all_bytes(input_bytes).decode("utf-8", "surrogateescape")
-        return cls._train([[text]], len(text), vocab_size, raw=True, **options)
-
-    @classmethod
-    def from_merges(cls, merges: Sequence[Pair], **options: Any) -> "BytePairEncodingTokenizer":
-        """The tokenizer of these merges: the constructor by another name."""
-        return cls(merges, **options)
-
-    @classmethod
-    def _train(
-        cls,
-        documents: Iterable[Iterable[str]],
-        size: int,
-        vocab_size: int,
-        *,
-        raw: bool = False,
-        pattern: str = "gpt2",
-        special_tokens: Iterable[str] = (END_OF_TEXT,),
-        tie_break: TieBreak = "lowest-ids",
-        byte_order: str = "raw",
-        num_threads: int | None = None,
-        progress: Progress | None = None,
-        backend: Backend = "auto",
-    ) -> "BytePairEncodingTokenizer":
-        # Made first without merges, so that every option is checked before the work.
-        untrained = cls(
-            [],
-            pattern=pattern,
-            special_tokens=special_tokens,
-            byte_order=byte_order,
-            tie_break=tie_break,
-            backend=backend,
-        )
-        names = list(untrained.special_tokens)
-        if not isinstance(vocab_size, Integral) or isinstance(vocab_size, bool):
-            raise ValueError(f"vocab_size must be a whole number, got {vocab_size!r}")
-        vocab_size = int(vocab_size)
-        num_merges = vocab_size - 256 - len(names)
-        if num_merges < 0:
-            raise ValueError(
-                f"vocab_size {vocab_size} is too small: 256 bytes and {len(names)} special tokens need at least "
-                f"{256 + len(names)}"
-            )
-        recipe = Recipe(pattern, untrained._specials, untrained._byte_symbols, untrained.tie_break, raw)
-        cutter = Cutter(pattern, names)
-        merges = learn(
-            (piece for document in documents for piece in cutter.pieces(document)),
-            num_merges,
-            recipe,
-            num_threads=threads(num_threads),
-            kernels=kernels_for(backend, size),
-            progress=progress,
-        )
-        if len(merges) < num_merges:
-            warnings.warn(
-                f"the text has only {len(merges)} pairs to merge, {num_merges} were asked for: the vocabulary has "
-                f"{256 + len(merges) + len(names)} ids, not {vocab_size}. Give more text for more.",
-                stacklevel=3,
-            )
-        return cls(
-            merges, pattern=pattern, special_tokens=names, byte_order=byte_order, tie_break=tie_break, backend=backend
-        )
 
     @property
     def special_tokens(self) -> dict[str, int]:
@@ -407,10 +277,20 @@ class BytePairEncodingTokenizer(EncodingMethods, Tokenizer):
             ) from None
 
     def to_tiktoken(self, name: str | None = None) -> "tiktoken.Encoding":
-        """A `tiktoken.Encoding` that gives every text the same ids; for files and other formats see `formats`."""
-        from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import to_tiktoken
+        """A `tiktoken.Encoding` that gives every text the same ids; for files and other formats see `formats`.
 
-        return to_tiktoken(self, name or self.name)
+        Raises ValueError where tiktoken cannot do so.
+        """
+        if self.added_tokens:
+            raise ValueError(
+                f"tiktoken has no added tokens, such as {next(iter(self.added_tokens))!r} of this tokenizer"
+            )
+        return encoding_of(name or self.name, self.pattern, self.ranks(), self.special_tokens)
+
+    def ranks(self) -> dict[bytes, int]:
+        """The id of each byte and merge, as tiktoken's files list them; ValueError if tiktoken could not merge by them."""
+        ids = self.token_ids or list(range(len(self.symbols)))
+        return ranks_of(ids, self.symbols)
 
     # The file
 
@@ -461,25 +341,8 @@ def _restore(content: dict[str, Any], backend: Backend) -> BytePairEncodingToken
     return tokenizer
 
 
-def _all_bytes(data: bytes) -> bytes:
-    if not isinstance(data, bytes | bytearray | memoryview):
-        raise ValueError(f"expected bytes, got {type(data).__name__} (for a text: text.encode())")
-    return bytes(data)
-
-
 def _whole_numbers(field: str, numbers: Iterable[Any]) -> list[int]:
     try:
         return list(map(operator.index, numbers))
     except TypeError as error:
         raise ValueError(f"{field} must be whole numbers: {error}") from None
-
-
-def byte_symbols(byte_order: str) -> list[int]:
-    """The id of each byte: its value ("raw"), or its place in GPT-2's table ("gpt2": printable bytes come first)."""
-    if byte_order == "raw":
-        return list(range(256))
-    if byte_order != "gpt2":
-        raise ValueError(f"unknown byte_order {byte_order!r}: known are raw, gpt2")
-    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    order = printable + [byte for byte in range(256) if byte not in set(printable)]
-    return [order.index(byte) for byte in range(256)]

@@ -8,7 +8,7 @@ from typing import Any
 from gpt_from_scratch.support.storage.files import write_text
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.fields import Node, named
-from gpt_from_scratch.tokenizer.files import read_json
+from gpt_from_scratch.tokenizer.file_format import read_json
 from gpt_from_scratch.tokenizer.formats.added_tokens import added_tokens
 from gpt_from_scratch.tokenizer.formats.gpt2_files import checked_ids, from_tables, printable_ids, printable_merges
 from gpt_from_scratch.tokenizer.formats.printable import from_printable

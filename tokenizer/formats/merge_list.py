@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from gpt_from_scratch.tokenizer.bpe.byte_order import byte_symbols
 from gpt_from_scratch.tokenizer.bpe.reference import Pair, encode_word
-from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer, byte_symbols
+from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS
 
 

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gpt_from_scratch.support.storage.text_files import require_file
-from gpt_from_scratch.tokenizer.files import FORMAT, TOKENIZER_FILE, load_tokenizer, read_json
+from gpt_from_scratch.tokenizer.file_format import FORMAT, TOKENIZER_FILE, read_json
+from gpt_from_scratch.tokenizer.files import load_tokenizer
 from gpt_from_scratch.tokenizer.formats.gpt2_files import read_gpt2
 from gpt_from_scratch.tokenizer.formats.hugging_face import read_hugging_face
 from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import free_ranks, read_ranks
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 from gpt_from_scratch.tokenizer.splitting.patterns import pattern_text
+from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
 
 
 def open_tokenizer(path: Path | str, *, pattern: str = "gpt2", special_tokens: Sequence[str] = ()) -> Tokenizer:
@@ -31,8 +33,6 @@ def open_tokenizer(path: Path | str, *, pattern: str = "gpt2", special_tokens: S
         require_file(path)
     if not path.exists():
         if (known := _tiktoken_names()) and str(path) in known:
-            from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
-
             return TiktokenTokenizer.from_name(str(path))
         named = f"one of tiktoken's names ({', '.join(known)})" if known else "gpt2, with the package tiktoken"
         raise FileNotFoundError(f"no tokenizer at {path}: give a tokenizer's file, a folder with one, or {named}")

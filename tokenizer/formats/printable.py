@@ -1,6 +1,6 @@
 """GPT-2's way to write bytes as printable characters, in which Hugging Face's and OpenAI's files spell tokens."""
 
-from gpt_from_scratch.tokenizer.bpe.tokenizer import byte_symbols
+from gpt_from_scratch.tokenizer.bpe.byte_order import byte_symbols
 
 
 def _characters() -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gpt_from_scratch.support.storage.files import sha256, write_text
 from gpt_from_scratch.tokenizer.formats.hugging_face_folder import as_byte_pairs
-from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import to_tiktoken, write_ranks
+from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import write_ranks
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
 RANKS_FILE, ENCODING_FILE, README_FILE = "ranks.tiktoken", "encoding.json", "README.md"
@@ -35,7 +35,7 @@ def write_tiktoken_folder(tokenizer: Tokenizer, folder: Path, name: str) -> None
         RuntimeError: tiktoken is not installed.
     """
     byte_pairs = as_byte_pairs(tokenizer)
-    encoding = to_tiktoken(byte_pairs, name)
+    encoding = byte_pairs.to_tiktoken(name)
     write_ranks(byte_pairs, folder / RANKS_FILE)
     about = {
         "name": name,

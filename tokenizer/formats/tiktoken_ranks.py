@@ -1,4 +1,4 @@
-"""tiktoken's files (one line a token: its bytes in base64, a space, its rank) and its `Encoding`, both ways."""
+"""tiktoken's files (one line a token: its bytes in base64, a space, its rank), read and written, and its `Encoding`, read."""
 
 import base64
 import binascii
@@ -11,9 +11,8 @@ from gpt_from_scratch.support.storage.files import write_bytes
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.fields import named
 from gpt_from_scratch.tokenizer.formats.merge_list import assembled, merges_of_tokens
-from gpt_from_scratch.tokenizer.splitting.engines import TIKTOKEN, for_engine, from_engine
+from gpt_from_scratch.tokenizer.splitting.engines import TIKTOKEN, from_engine
 from gpt_from_scratch.tokenizer.splitting.patterns import pattern_text
-from gpt_from_scratch.tokenizer.tiktoken_wrapper import import_tiktoken, without_panics
 
 if TYPE_CHECKING:
     import tiktoken
@@ -49,34 +48,9 @@ def from_tiktoken(encoding: "tiktoken.Encoding") -> BytePairEncodingTokenizer:
     return tokenizer
 
 
-def to_tiktoken(tokenizer: BytePairEncodingTokenizer, name: str) -> "tiktoken.Encoding":
-    """A `tiktoken.Encoding` that gives every text the same ids. Raises ValueError where tiktoken cannot do so."""
-    if tokenizer.added_tokens:
-        raise ValueError(
-            f"tiktoken has no added tokens, such as {next(iter(tokenizer.added_tokens))!r} of this tokenizer"
-        )
-    pattern, ranks = for_engine(tokenizer.pattern, TIKTOKEN), ranks_of(tokenizer)
-    with without_panics():
-        return import_tiktoken().Encoding(
-            name, pat_str=pattern, mergeable_ranks=ranks, special_tokens=tokenizer.special_tokens
-        )
-
-
-def ranks_of(tokenizer: BytePairEncodingTokenizer) -> dict[bytes, int]:
-    """The table of ranks. Raises ValueError if the ids are not in the order of the merges, or two tokens are the same."""
-    ids = tokenizer.token_ids or list(range(256 + len(tokenizer.merges)))
-    if ids[256:] != sorted(ids[256:]):
-        raise ValueError("tiktoken merges in the order of the ids, and this tokenizer's merges have another order")
-    tokens = tokenizer.decode_tokens_bytes(ids)
-    ranks = dict(zip(tokens, ids, strict=True))
-    if len(ranks) != len(ids):
-        raise ValueError("tiktoken cannot have two tokens with the same bytes, and this tokenizer has some")
-    return ranks
-
-
 def write_ranks(tokenizer: BytePairEncodingTokenizer, path: Path | str) -> None:
     """Write tiktoken's file. It holds no pattern and no special tokens: who reads it must know them."""
-    ranks = sorted(ranks_of(tokenizer).items(), key=lambda item: item[1])
+    ranks = sorted(tokenizer.ranks().items(), key=lambda item: item[1])
     write_bytes(Path(path), b"".join(base64.b64encode(token) + b" %d\n" % rank for token, rank in ranks))
 
 

@@ -1,4 +1,11 @@
-"""How a kernel is compiled, and the types that the signatures are made of."""
+"""Compilation of kernels, and the types that their signatures are made of.
+
+For whoever edits a kernel (`loading.kernels_for` gives them, with a folder for numba's cache):
+
+- Every kernel has one explicit signature: a read-only or strided array would compile another version in mid-run.
+- int64 with uint64 silently becomes float64: hashes and their shifts are np.uint64 throughout.
+- A text is followed by `PADDING` bytes that may be read but are never part of a word.
+"""
 
 from collections.abc import Callable
 from typing import Any

@@ -198,7 +198,9 @@ def empty_cache(cache):
 
 @kernel(types.void(u8, i64, i64, automaton_type, i32, merges_type, cache_type, u32, i64))
 @no_type_check
-def encode(data, segments, specials, automaton, boundaries, merges, cache, out, ends):
+def encode(  # noqa: C901  (one loop, which numba compiles whole)
+    data, segments, specials, automaton, boundaries, merges, cache, out, ends
+):
     """Write to `out` the tokens of the segments [segments[2k], segments[2k + 1]) of `data`, each followed by the special
     token specials[k] unless that is negative; ends[k] is where they end. `out` has room for a token a byte and segment.
     """

@@ -250,7 +250,9 @@ def merge_everywhere(slot, new, chain, counts, slots, num_slots, arena, slot_bef
 
 @kernel(i32(i32, i64, i32, integer, integer))
 @no_type_check
-def learn_merges(chain, counts, byte_symbols, num_merges, tie_break):
+def learn_merges(  # noqa: C901  (one loop, which numba compiles whole)
+    chain, counts, byte_symbols, num_merges, tie_break
+):
     """The merges as left, right, left, right, … in order. `counts` are the words'; the chain is used up."""
     size = chain.size // FIELDS
     slot_before = np.full(256 + num_merges, -1, np.int32)

@@ -1,4 +1,4 @@
-"""Whether a split pattern matches every text, so that nothing is ever skipped."""
+"""Coverage of a split pattern: whether it matches every text, so that nothing is ever skipped."""
 
 from gpt_from_scratch.tokenizer.splitting.alphabet import Symbols
 from gpt_from_scratch.tokenizer.splitting.pattern_parser import Parsed, Tree, nullable

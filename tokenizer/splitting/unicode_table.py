@@ -1,4 +1,4 @@
-"""What kind of character each code point is: Unicode 16.0, pinned.
+"""The kind of each code point: Unicode 16.0, pinned.
 
 Every regular expression engine has its own release of these tables (Python 3.11's knows 131,756 letters, tiktoken's
 141,028, today's `regex` 158,172), so merges learnt through an engine's ``\\p{L}`` depend on what is installed. Here the

@@ -1,1 +1,4 @@
-"""What a tokenizer does to a text, shown: as data, in the terminal, and as a page."""
+"""Views of a tokenization: as data, in the terminal, and as a page.
+
+May import `tokenizer/*.py`, `tokenizer/bpe/` and `support/`.
+"""

@@ -1,4 +1,4 @@
-"""How each token of a text came to be: the two tokens that a merge joined, theirs in turn, down to the bytes."""
+"""Merge trees: the two tokens that a merge joined, theirs in turn, down to the bytes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

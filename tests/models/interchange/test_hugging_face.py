@@ -21,7 +21,6 @@ from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.tokenizer.formats.hugging_face_folder import tokenizer_json
-from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import to_tiktoken
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS
 from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
@@ -36,7 +35,7 @@ BYTE_PAIRS = BytePairEncodingTokenizer.from_text(LEARNED, 300, pattern="gpt2")
 TOKENIZERS: dict[str, Tokenizer] = {
     "bytes": BYTE_PAIRS,
     "characters": CharacterTokenizer.from_text(LEARNED),
-    "tiktoken": TiktokenTokenizer(to_tiktoken(BYTE_PAIRS, "small")),
+    "tiktoken": TiktokenTokenizer(BYTE_PAIRS.to_tiktoken("small")),
 }
 SCALINGS = (
     RopeScaling("linear", 2.0),

@@ -10,8 +10,9 @@ import tiktoken
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpt_from_scratch.tokenizer.bpe.byte_order import byte_symbols
 from gpt_from_scratch.tokenizer.bpe.reference import TIE_BREAKS, TieBreak
-from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer, byte_symbols
+from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.protocol import well_formed
 from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS, splitter
 from tests.tokenizer.texts import SCRIPTS, few, fuzz, overlapping, texts

@@ -298,4 +298,4 @@ def test_fewer_merges_than_asked_for(backend: str) -> None:
 )
 def test_merges_that_cannot_be(merges: list[tuple[int, int]], options: dict[str, object], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
-        BytePairEncodingTokenizer.from_merges(merges, **options)
+        BytePairEncodingTokenizer(merges, **options)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
-from gpt_from_scratch.tokenizer.files import load_tokenizer, write_tokenizer
+from gpt_from_scratch.tokenizer.file_format import write_tokenizer
+from gpt_from_scratch.tokenizer.files import load_tokenizer
 from gpt_from_scratch.tokenizer.formats.gpt2_files import read_gpt2, write_gpt2
 from gpt_from_scratch.tokenizer.formats.hugging_face import read_hugging_face, write_hugging_face
 from gpt_from_scratch.tokenizer.formats.opening import open_tokenizer

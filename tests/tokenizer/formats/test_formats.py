@@ -193,7 +193,7 @@ def test_the_printable_alphabet() -> None:
 
 @pytest.mark.parametrize("change", [{"merges": [[97, 999]]}, {"merges": 5}, {"pattern": None}, {"unicode": "17.0"}])
 def test_a_damaged_tokenizer_file_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
-    from gpt_from_scratch.tokenizer.files import write_tokenizer
+    from gpt_from_scratch.tokenizer.file_format import write_tokenizer
 
     tokenizer = BytePairEncodingTokenizer.from_text("ab ab", 258)
     write_tokenizer(tmp_path / "t.json", "byte_pair_encoding", tokenizer._content() | change)

@@ -1,4 +1,4 @@
-"""When the kernels are used, where they are kept, and what happens without numba. In processes of their own."""
+"""Loading of the kernels: when they are used, their cache, and life without numba. In processes of their own."""
 
 import importlib
 import os

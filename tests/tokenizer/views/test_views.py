@@ -1,4 +1,4 @@
-"""What is shown of a tokenization: the data, the terminal, and the page in a browser."""
+"""Views of a tokenization: the data, the terminal, and the page in a browser."""
 
 import base64
 import hashlib

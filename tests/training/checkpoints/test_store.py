@@ -1,4 +1,4 @@
-"""What a store promises: exact state, rotation, and nothing saved that is not finite."""
+"""Promises of a store: exact state, rotation, and nothing saved that is not finite."""
 
 import errno
 import json
@@ -245,7 +245,7 @@ def test_no_thread_lives_on_after_a_save(tmp_path: Path) -> None:
 
 def test_a_gpt2_ends_texts_with_its_tokenizers_token(tmp_path: Path) -> None:
     """Of a vocabulary rounded up the last id is no token: transformers' generate would never end."""
-    tokenizer = BytePairEncodingTokenizer.from_merges([], special_tokens=["<|endoftext|>"])
+    tokenizer = BytePairEncodingTokenizer([], special_tokens=["<|endoftext|>"])
     config = replace(CONFIG, vocab_size=tokenizer.n_vocab + 7)
     store = CheckpointStore(tmp_path)
     store.save(1, **{**state_at(1, config), "tokenizer": tokenizer})
