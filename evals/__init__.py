@@ -1,4 +1,7 @@
-"""Evals: providers, function calling, the runner, and the scoring of our own models."""
+"""Evals: providers, function calling, the runner, and the scoring of our own models.
+
+May import `support/`, `kernels/`, `tokenizer/` and `models/`.
+"""
 
 from typing import TYPE_CHECKING, Any
 

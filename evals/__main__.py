@@ -13,10 +13,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from gpt_from_scratch.evals import tasks
 from gpt_from_scratch.support.command_line.command import ending_at_once
 from gpt_from_scratch.support.command_line.streams import surviving
-
-TASKS = Path(__file__).parent / "tasks"
 
 
 class Command(NamedTuple):
@@ -42,7 +41,8 @@ COMMANDS = {
 def text_evals() -> dict[str, str]:
     """Each text eval with the first sentence of its function's docstring, read without importing anything."""
     found = {}
-    for path in sorted(TASKS.glob("[a-z]*.py")):
+    paths = (path for folder in tasks.__path__ for path in Path(folder).glob("[a-z]*.py"))
+    for path in sorted(paths, key=lambda path: path.stem):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef) and node.name == path.stem:
                 found[path.stem] = (ast.get_docstring(node) or "").partition("\n")[0]

@@ -1,14 +1,10 @@
 """A text eval as data: its samples, how they are asked and judged, and the pictures of its report."""
 
 import dataclasses
-import importlib
-import inspect
-import pkgutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gpt_from_scratch.evals import tasks
 from gpt_from_scratch.evals.answers.scorers import Scorer
 from gpt_from_scratch.evals.protocol.prompts import PromptStyle
 from gpt_from_scratch.evals.protocol.provider import Provider
@@ -71,22 +67,3 @@ def folder_of(name: str, task: Task, model: str) -> Path:
     """Where the command keeps a run: the same place for the same run, so that it is gone on with."""
     safe = "".join(character if character.isalnum() or character in "-._" else "_" for character in model)
     return Path("runs") / "evals" / "-".join(part for part in (name, safe, task.label) if part)
-
-
-def task_names() -> list[str]:
-    """The evals of the folder tasks/, by the names of their files."""
-    return sorted(module.name for module in pkgutil.iter_modules(tasks.__path__))
-
-
-def task_function(name: str) -> Callable[..., Task]:
-    """The function of an eval, which has the name of its file.
-
-    Raises:
-        TypeError: the file has no such function, or the function does not say that it returns a `Task`.
-    """
-    module = importlib.import_module(f"{tasks.__name__}.{name}")
-    function = getattr(module, name, None)
-    if not callable(function) or inspect.signature(function).return_annotation is not Task:
-        raise TypeError(f"{module.__file__} must define `def {name}(...) -> Task`")
-    made: Callable[..., Task] = function
-    return made

@@ -1,6 +1,7 @@
 """The command line of every text eval: shared options, and those that the eval's own function declares."""
 
 import argparse
+import importlib
 import inspect
 import sys
 import typing
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 import docstring_parser
 
+from gpt_from_scratch.evals import tasks
 from gpt_from_scratch.evals.protocol.limits import Limits
 from gpt_from_scratch.evals.protocol.pricing import Price
 from gpt_from_scratch.evals.protocol.provider import Provider
@@ -17,7 +19,7 @@ from gpt_from_scratch.evals.protocol.samples import EvalResult
 from gpt_from_scratch.evals.providers.openai_provider import OpenAIProvider
 from gpt_from_scratch.evals.results import results
 from gpt_from_scratch.evals.results.report import write_report
-from gpt_from_scratch.evals.task import Task, folder_of, run_task, task_function
+from gpt_from_scratch.evals.task import Task, folder_of, run_task
 from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_path
 from gpt_from_scratch.support.storage import files
 
@@ -50,6 +52,20 @@ def main(name: str, argv: list[str]) -> int:
     _write(name, task, result, folder)
     _print(result, folder)
     return int(result.stopped is not None or bool(result.errors))
+
+
+def task_function(name: str) -> Callable[..., Task]:
+    """The function of an eval, which has the name of its file.
+
+    Raises:
+        TypeError: the file has no such function, or the function does not say that it returns a `Task`.
+    """
+    module = importlib.import_module(f"{tasks.__name__}.{name}")
+    function = getattr(module, name, None)
+    if not callable(function) or inspect.signature(function).return_annotation is not Task:
+        raise TypeError(f"{module.__file__} must define `def {name}(...) -> Task`")
+    made: Callable[..., Task] = function
+    return made
 
 
 def _parser(name: str, function: Callable[..., Task]) -> argparse.ArgumentParser:

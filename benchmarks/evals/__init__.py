@@ -1,1 +1,4 @@
-"""Benchmarks of the evals: questions a second, and the coverage of confidence intervals."""
+"""Benchmarks of the evals: questions a second, and the coverage of confidence intervals.
+
+May import `benchmarks/common/` and `evals/`.
+"""

@@ -1,4 +1,4 @@
-"""How often the evals' 95 % intervals hold the truth, and how wide they are beside the normal interval.
+"""Coverage of the evals' 95 % intervals, and their width beside the normal interval's.
 
     python -m gpt_from_scratch.benchmarks.evals.interval_coverage [--draws 4000] [--out benchmarks/results/interval_coverage.md]
 

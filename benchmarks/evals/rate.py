@@ -1,4 +1,4 @@
-"""What the evals cost beside the model: problems made and scored, and a whole run through a real client.
+"""The evals' own cost beside the model's: problems made and scored, and a whole run through a real client.
 
     python -m gpt_from_scratch.benchmarks.evals.rate [--samples 10000] [--in-flight 64] [--delay 0.25]
 
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from gpt_from_scratch.evals.answers.scorers import get_scorer
-from gpt_from_scratch.evals.arithmetic_eval.sample_generation import create_samples
+from gpt_from_scratch.evals.arithmetic.sample_generation import create_samples
 from gpt_from_scratch.evals.protocol.prompts import PromptStyle, ask
 from gpt_from_scratch.evals.protocol.samples import QA
 from gpt_from_scratch.evals.providers.offline import EchoProvider

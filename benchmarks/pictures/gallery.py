@@ -22,8 +22,8 @@ from gpt_from_scratch.benchmarks.pictures.terminal import (
     draw_tinystories_mapping,
     draw_token_mapping,
 )
+from gpt_from_scratch.evals.arithmetic.sample_generation import create_samples
 from gpt_from_scratch.evals.arithmetic_eval import arithmetic_eval, visualization
-from gpt_from_scratch.evals.arithmetic_eval.sample_generation import create_samples
 from gpt_from_scratch.evals.protocol.samples import AnySample
 from gpt_from_scratch.evals.providers.offline import OracleProvider
 from gpt_from_scratch.evals.results.results import to_dataframe

@@ -1,4 +1,4 @@
-"""How an answer is judged. A scorer takes the text and the question, and returns a `Score`."""
+"""Scorers of answers. A scorer takes the text and the question, and returns a `Score`."""
 
 import dataclasses
 import difflib

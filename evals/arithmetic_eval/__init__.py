@@ -1,1 +1,5 @@
-"""Arithmetic of growing depth and length: problems from a generator, solved exactly, and accuracy as a heatmap."""
+"""The arithmetic eval by its documented names: `arithmetic_eval` runs it, and `visualization` draws it.
+
+May import `evals/arithmetic/`, `evals/tasks/`, `evals/answers/`, `evals/protocol/`, `evals/results/` and
+`evals/*.py`.
+"""

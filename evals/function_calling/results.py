@@ -1,4 +1,4 @@
-"""What a model is sent for a call of a function: the result as text, or the failure as JSON, each bounded in size."""
+"""Results of function calls as a model is sent them: text, or a failure as JSON, each bounded in size."""
 
 import collections
 import dataclasses

@@ -17,10 +17,9 @@ from lm_eval.api.registry import register_model  # type: ignore[import-not-found
 from lm_eval.models.utils import normalize_gen_kwargs  # type: ignore[import-not-found, unused-ignore]
 
 from gpt_from_scratch.evals.scoring.bits_per_byte import rolling
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.scoring.completion import complete
 from gpt_from_scratch.evals.scoring.loglikelihood import BATCH_TOKENS, Continuation, encode_pair, loglikelihoods
-from gpt_from_scratch.models.checkpoints.opening import open_model
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
 from gpt_from_scratch.models.generation.sampling import RequestSeeds, Sampling
 
 CERTAIN = 0.0, True
@@ -66,7 +65,7 @@ class GPTFromScratchLM(TemplateLM):  # type: ignore[misc, unused-ignore]
 
     def __init__(
         self,
-        checkpoint: str | Checkpoint,
+        checkpoint: str | OpenedModel,
         *,
         device: str | None = None,
         tokenizer: str | None = None,

@@ -1,3 +1,4 @@
 """The eval protocol: samples, messages, providers, prompts, limits, prices and statistics.
 
-Every other folder of `evals/` speaks in these types. Nothing of `evals/` outside this folder may be imported."""
+Every other folder of `evals/` speaks in these types. May import nothing of ours.
+"""

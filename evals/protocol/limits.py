@@ -1,4 +1,4 @@
-"""What a run may use, and the account that holds it to that."""
+"""Limits of a run, and the account that holds it to them."""
 
 import dataclasses
 import math

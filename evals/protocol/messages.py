@@ -1,4 +1,4 @@
-"""What is asked of a model and what comes back: the dataclasses of `evalugator.api.requests`, field by field.
+"""Requests to a model and its responses: the dataclasses of `evalugator.api.requests`, field by field.
 
 `Call` is the one addition: evalugator keeps no account of what was sent and what it cost. It is last and has a default,
 so code written for evalugator's shapes works with these.

@@ -1,4 +1,4 @@
-"""What a token costs, so that a run can say so before it spends anything, and stop at a limit."""
+"""Prices of tokens, so that a run can name its cost before it begins, and stop at a limit."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""From a sample to the messages that ask it."""
+"""Prompts: the messages that ask a sample."""
 
 import dataclasses
 import random

@@ -1,4 +1,4 @@
-"""What a provider of models is, and how it says that a call failed."""
+"""The interface of a provider of models, and its errors for calls that failed."""
 
 from typing import Protocol, runtime_checkable
 

@@ -1,4 +1,4 @@
-"""When to try again: exponential backoff with jitter, bounded, and never sooner than the server asked."""
+"""Retry policy: exponential backoff with jitter, bounded, and never sooner than the server asked."""
 
 import dataclasses
 import email.utils

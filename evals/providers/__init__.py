@@ -1,1 +1,4 @@
-"""Providers: the vendors, servers that speak their protocol, and the offline ones."""
+"""Providers of models: the vendors, servers that speak their protocol, and the offline ones.
+
+May import `evals/protocol/`, `evals/scoring/`, `models/` and `support/`.
+"""

@@ -1,4 +1,4 @@
-"""Which provider has a model: the list, and the look-up that accepts exactly one."""
+"""The list of providers, and the look-up that finds exactly one for a model."""
 
 from gpt_from_scratch.evals.protocol.messages import Request, Response
 from gpt_from_scratch.evals.protocol.provider import Provider

@@ -21,7 +21,7 @@ from gpt_from_scratch.evals.protocol.provider import ProviderError
 
 if TYPE_CHECKING:
     from gpt_from_scratch.evals.providers.shared_engine import SharedEngine
-    from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
+    from gpt_from_scratch.models.checkpoints.opening import OpenedModel
     from gpt_from_scratch.models.generation.sampling import RequestSeeds
 
 PREFIX = "local/"
@@ -37,7 +37,7 @@ class LocalCheckpointProvider:
         gets another answer
     """
 
-    def __init__(self, path: "str | Path | Checkpoint", *, device: str = "auto", seed: int = 0) -> None:
+    def __init__(self, path: "str | Path | OpenedModel", *, device: str = "auto", seed: int = 0) -> None:
         self._path, self._device, self._seed = path, device, seed
         name = path if isinstance(path, str | Path) else path.name
         self.model_id = f"{PREFIX}{name}"
@@ -47,7 +47,7 @@ class LocalCheckpointProvider:
         return model_id == self.model_id
 
     @functools.cached_property
-    def checkpoint(self) -> "Checkpoint":
+    def checkpoint(self) -> "OpenedModel":
         """The model and its tokenizer. Raises what `open_model` does."""
         from gpt_from_scratch.models.checkpoints.opening import open_model
 

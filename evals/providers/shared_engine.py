@@ -5,9 +5,11 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.scoring.completion import Completion, TextStream
-from gpt_from_scratch.models.generation.engine import Engine, Generated, Sampling
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
+from gpt_from_scratch.models.generation.engine import Engine
+from gpt_from_scratch.models.generation.sampling import Sampling
+from gpt_from_scratch.models.generation.scored import Generated
 
 
 @dataclass(eq=False)
@@ -21,7 +23,7 @@ class _Waiting:
 class SharedEngine:
     """Every thread that waits for its row makes the next step for all, whoever comes first: no thread of its own is needed."""
 
-    def __init__(self, checkpoint: Checkpoint, max_rows: int = 64) -> None:
+    def __init__(self, checkpoint: OpenedModel, max_rows: int = 64) -> None:
         self._checkpoint, self._max_rows = checkpoint, max_rows
         self._lock = threading.Lock()
         self._engine = self._fresh()

@@ -1,4 +1,4 @@
-"""What OpenAI's and Anthropic's SDKs have in common: a client made when first needed, and errors in one form."""
+"""The common part of OpenAI's and Anthropic's providers: a client made when first needed, and errors in one form."""
 
 import dataclasses
 import functools

@@ -1,3 +1,4 @@
-"""Eval runs: each question is asked, retried, scored and recorded once.
+"""Eval runs: each question is asked, retried, scored and recorded once; `run_samples` is the entry.
 
-`run_samples` is the entry. It uses `protocol/`, `results/`, `answers/` and `providers/`."""
+May import `evals/protocol/`, `evals/results/`, `evals/answers/`, `evals/providers/` and `support/`.
+"""

@@ -1,4 +1,4 @@
-"""How far a run is, on one line of a terminal, or a line now and then of a log."""
+"""Progress of a run: one line of a terminal, or a line now and then of a log."""
 
 import dataclasses
 import shutil

@@ -13,11 +13,10 @@ from typing import Any
 import torch
 
 from gpt_from_scratch.evals.scoring.bits_per_byte import evaluate_bits_per_byte, read_documents
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.scoring.core import Core, evaluate_core
 from gpt_from_scratch.evals.scoring.hellaswag import STYLES, HellaSwag, ItemScores, evaluate_hellaswag
 from gpt_from_scratch.evals.scoring.loglikelihood import BATCH_TOKENS
-from gpt_from_scratch.models.checkpoints.opening import open_model
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
 from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_path
 from gpt_from_scratch.support.command_line.invocation import how_to_install
 from gpt_from_scratch.support.process_groups import ranks
@@ -190,7 +189,7 @@ class _Run:
     """What the commands share: the checkpoint, the progress line, and the files at the end."""
 
     args: argparse.Namespace
-    checkpoint: Checkpoint
+    checkpoint: OpenedModel
     reports: bool
     command: str
     started: float = dataclasses.field(default_factory=time.monotonic)

@@ -4,7 +4,7 @@ import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 from gpt_from_scratch.models.generation.engine import Engine
 from gpt_from_scratch.models.generation.sampling import Sampling, row_settings
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
@@ -20,7 +20,7 @@ class Completion:
 
 
 def complete(
-    checkpoint: Checkpoint,
+    checkpoint: OpenedModel,
     prompts: Sequence[Sequence[int]],
     *,
     max_tokens: int | Sequence[int],

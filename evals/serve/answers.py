@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.scoring.completion import TextStream
 from gpt_from_scratch.evals.serve.errors import RequestError
 from gpt_from_scratch.evals.serve.logprobs import chat_logprobs, completion_logprobs
 from gpt_from_scratch.evals.serve.parameters import Parameters
 from gpt_from_scratch.evals.serve.worker import Row, Worker
-from gpt_from_scratch.models.generation.engine import Sampling, Scored
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
+from gpt_from_scratch.models.generation.sampling import Sampling
+from gpt_from_scratch.models.generation.scored import Scored
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
 
@@ -57,7 +58,7 @@ class Usage:
         return {"prompt_tokens": self.prompt, "completion_tokens": self.completion, "total_tokens": total}
 
 
-def check_tokens(tokens: Sequence[int], checkpoint: Checkpoint, param: str) -> None:
+def check_tokens(tokens: Sequence[int], checkpoint: OpenedModel, param: str) -> None:
     """Raise RequestError on an id that the tokenizer lacks."""
     size = checkpoint.tokenizer.n_vocab
     if (bad := next((token for token in tokens if not 0 <= token < size), None)) is not None:
@@ -77,7 +78,7 @@ def text_tokens(tokenizer: Tokenizer, text: str) -> list[int]:
         raise RequestError(f"the prompt cannot be encoded: {error}", param="prompt") from error
 
 
-def encode(checkpoint: Checkpoint, parameters: Parameters, longest_token: int) -> list[tuple[int, ...]]:
+def encode(checkpoint: OpenedModel, parameters: Parameters, longest_token: int) -> list[tuple[int, ...]]:
     """The prompts' tokens; an empty text is the end-of-text token.
 
     longest_token: in bytes; a text that cannot fit the context is refused before the work of encoding it
@@ -220,7 +221,7 @@ class Answer:
     """One request's answer, in the making."""
 
     worker: Worker
-    checkpoint: Checkpoint
+    checkpoint: OpenedModel
     parameters: Parameters
     prompts: list[tuple[int, ...]]
     form: Form

@@ -12,7 +12,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.scoring.completion import token_bytes
 from gpt_from_scratch.evals.serve import parameters as parse
 from gpt_from_scratch.evals.serve.answers import (
@@ -32,6 +31,7 @@ from gpt_from_scratch.evals.serve.guard import Guard
 from gpt_from_scratch.evals.serve.limits import Limits
 from gpt_from_scratch.evals.serve.page_files import page_routes
 from gpt_from_scratch.evals.serve.worker import Worker
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
@@ -39,7 +39,7 @@ LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 class Server:
     """The endpoints of one checkpoint."""
 
-    def __init__(self, checkpoint: Checkpoint, worker: Worker, limits: Limits) -> None:
+    def __init__(self, checkpoint: OpenedModel, worker: Worker, limits: Limits) -> None:
         """Raises ValueError where the tokenizer has no end-of-text token, without which no text ends."""
         self.checkpoint, self.worker, self.limits = checkpoint, worker, limits
         tokenizer = checkpoint.tokenizer

@@ -1,11 +1,10 @@
-"""Where one head looks, on a client's tokens: the endpoint behind the page's attention."""
+"""The endpoint behind the page's attention view: the weights of one head on a client's tokens."""
 
 import asyncio
 import dataclasses
 import json
 from typing import Any
 
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.serve.answers import check_tokens
 from gpt_from_scratch.evals.serve.errors import RequestError
 from gpt_from_scratch.evals.serve.fields import Fields
@@ -13,6 +12,7 @@ from gpt_from_scratch.evals.serve.limits import Limits
 from gpt_from_scratch.evals.serve.parameters import check_model
 from gpt_from_scratch.evals.serve.worker import Worker
 from gpt_from_scratch.models.attention_maps import attention_maps
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 
 DECIMALS = 4
 """Decimal places of a weight: a map is long, and a picture shows less."""
@@ -23,7 +23,7 @@ class Look:
     """A request for one head's weights; row i of the answer is how token i divides its attention among tokens 0 to i."""
 
     worker: Worker
-    checkpoint: Checkpoint
+    checkpoint: OpenedModel
     tokens: tuple[int, ...]
     layer: int
     head: int
@@ -31,7 +31,7 @@ class Look:
 
     @classmethod
     def of(
-        cls, values: dict[str, Any], worker: Worker, checkpoint: Checkpoint, limits: Limits, client: str = ""
+        cls, values: dict[str, Any], worker: Worker, checkpoint: OpenedModel, limits: Limits, client: str = ""
     ) -> "Look":
         """The request in a body. Raises RequestError."""
         fields = Fields(values)

@@ -1,4 +1,4 @@
-"""What went wrong, in the form OpenAI's clients understand."""
+"""Errors in the form that OpenAI's clients understand."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What stands before every route: who may ask at all."""
+"""The guard before every route: who may ask at all."""
 
 import hmac
 import ipaddress

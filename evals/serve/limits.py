@@ -1,4 +1,4 @@
-"""What the server accepts, so that no client can take all of it."""
+"""Limits of what the server accepts, so that no client can take all of it."""
 
 import dataclasses
 

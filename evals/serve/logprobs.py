@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpt_from_scratch.evals.scoring.completion import token_bytes
-from gpt_from_scratch.models.generation.engine import Scored
+from gpt_from_scratch.models.generation.scored import Scored
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
 

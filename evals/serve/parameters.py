@@ -1,4 +1,4 @@
-"""What a request asks for: the bodies of /v1/completions and /v1/chat/completions, checked and in one form."""
+"""Parameters of a request: the bodies of /v1/completions and /v1/chat/completions, checked and in one form."""
 
 import dataclasses
 import secrets

@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 
 import torch
 
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.serve.errors import RequestError, overloaded
 from gpt_from_scratch.evals.serve.limits import Limits
-from gpt_from_scratch.models.generation.engine import Engine, Generated, Sampling
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
+from gpt_from_scratch.models.generation.engine import Engine
+from gpt_from_scratch.models.generation.sampling import Sampling
+from gpt_from_scratch.models.generation.scored import Generated
 from gpt_from_scratch.models.generation.turns import Line
 
 Result = TypeVar("Result")
@@ -89,7 +91,7 @@ class Worker:
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
+        checkpoint: OpenedModel,
         *,
         max_rows: int = 64,
         max_queue: int = Limits.queue,

@@ -3,7 +3,7 @@
 import io
 from typing import Literal
 
-from gpt_from_scratch.evals.arithmetic_eval.sample_generation import create_samples
+from gpt_from_scratch.evals.arithmetic.sample_generation import create_samples
 from gpt_from_scratch.evals.protocol.prompts import PromptStyle
 from gpt_from_scratch.evals.protocol.samples import EvalResult
 from gpt_from_scratch.evals.results import results
@@ -48,7 +48,7 @@ def heatmap(result: EvalResult) -> list[Figure]:
     """The picture for the report: mean accuracy by depth and length."""
     if result.accuracy is None:
         return []
-    from gpt_from_scratch.evals.arithmetic_eval.visualization import plot_heatmap
+    from gpt_from_scratch.evals.arithmetic.heatmap import plot_heatmap
 
     image = io.BytesIO()
     plot_heatmap(results.to_dataframe(result), annotate_counts=True, show=False).savefig(image, format="png", dpi=110)

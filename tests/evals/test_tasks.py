@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from gpt_from_scratch.evals import __main__, tasks
 from gpt_from_scratch.evals.protocol.samples import QA, MCQuestion
-from gpt_from_scratch.evals.task import task_function, task_names
 from gpt_from_scratch.evals.tasks.run import run, sample_of
+from gpt_from_scratch.evals.text_command import task_function
 
 OWN = '''
 """Capitals of the world."""
@@ -60,9 +60,8 @@ def test_a_function_is_an_eval(tmp_path: Path, capsys: Any, monkeypatch: pytest.
     assert len(OWN.strip().splitlines()) <= 30
     (tmp_path / "capitals.py").write_text(OWN)
     monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(tmp_path)])
-    assert task_names() == ["arithmetic", "capitals", "run"]
+    assert list(__main__.text_evals()) == ["arithmetic", "capitals", "run"]
     options = ["--model", "oracle", "--out", str(tmp_path / "out"), "--continent", "the world", "--polite"]
-    monkeypatch.setattr(__main__, "text_evals", lambda: dict.fromkeys(task_names(), ""))
     assert __main__.main(["capitals", *options]) == 0
     assert "score 1.0000" in capsys.readouterr().out
     record = (tmp_path / "out" / "record.jsonl").read_text()
@@ -151,7 +150,7 @@ def test_settings_that_cannot_be(tmp_path: Path) -> None:
         run(tmp_path / "none.jsonl")
 
 
-@pytest.mark.parametrize("name", task_names())
+@pytest.mark.parametrize("name", __main__.text_evals())
 def test_each_eval_tells_its_options(name: str, capsys: Any) -> None:
     with pytest.raises(SystemExit) as ended:
         __main__.main([name, "--help"])

@@ -1,1 +1,4 @@
-"""Function calling for Anthropic's messages protocol."""
+"""Function calling for Anthropic's messages protocol.
+
+May import `evals/function_calling/*.py`, `evals/protocol/` and `evals/providers/`.
+"""

@@ -1,1 +1,4 @@
-"""Function calling for OpenAI's chat completions protocol."""
+"""Function calling for OpenAI's chat completions protocol.
+
+May import `evals/function_calling/*.py`, `evals/protocol/` and `evals/providers/`.
+"""

@@ -1,3 +1,5 @@
+"""Numbers are found in text as a reader would find them."""
+
 import math
 import re
 import time

@@ -1,3 +1,5 @@
+"""Scorers judge answers as a person would."""
+
 from typing import Any
 
 import pytest

@@ -1,3 +1,5 @@
+"""The arithmetic eval from its problems to its table."""
+
 import random
 from pathlib import Path
 from typing import Any
@@ -7,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gpt_from_scratch.evals.arithmetic.sample_generation import create_samples
 from gpt_from_scratch.evals.arithmetic_eval import arithmetic_eval, visualization
-from gpt_from_scratch.evals.arithmetic_eval.sample_generation import create_samples
 from gpt_from_scratch.evals.protocol.samples import QA
 from gpt_from_scratch.evals.providers.offline import EchoProvider, OracleProvider
 

@@ -1,4 +1,4 @@
-"""From a signature to a schema to a call, for every type a function may take."""
+"""A function's signature, its schema and its calls, for every type a function may take."""
 
 import dataclasses
 import datetime

@@ -1,4 +1,4 @@
-"""These tests need lm-eval and inspect, so they run under `make harness` (pytest -m harness) and nowhere else."""
+"""Settings of tests that need lm-eval and inspect: they run under `make harness` (pytest -m harness) and nowhere else."""
 
 from pathlib import Path
 

@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt_from_scratch.evals.harness.lm_eval_adapter import GPTFromScratchLM
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.scoring.hellaswag import evaluate_hellaswag
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.interchange.hugging_face import write_beside
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
@@ -40,7 +40,7 @@ TASKS = {
 
 
 @pytest.fixture(scope="session")
-def checkpoint() -> Checkpoint:
+def checkpoint() -> OpenedModel:
     """An exact GPT-2, so that transformers can run it too."""
     tokenizer = BytePairEncodingTokenizer.from_text(TEXT * 20, 299)
     torch.manual_seed(0)
@@ -48,11 +48,11 @@ def checkpoint() -> Checkpoint:
     for parameter in model.parameters():
         if parameter.ndim == 2:
             torch.nn.init.normal_(parameter, std=0.15)
-    return Checkpoint(model.eval(), tokenizer, "tiny")
+    return OpenedModel(model.eval(), tokenizer, "tiny")
 
 
 @pytest.fixture(scope="session")
-def folder(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(checkpoint: OpenedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
     checkpoint.model.save_pretrained(folder)
     write_beside(folder, checkpoint.model.config, checkpoint.tokenizer, card=None)
@@ -127,7 +127,7 @@ def _offline() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def ours(checkpoint: Checkpoint, tasks: Path) -> dict[str, Any]:
+def ours(checkpoint: OpenedModel, tasks: Path) -> dict[str, Any]:
     return evaluate(GPTFromScratchLM(checkpoint), tasks)
 
 
@@ -162,7 +162,7 @@ def test_transformers_gives_what_the_adapter_gives(ours: dict[str, Any], folder:
 
 
 def test_transformers_gives_the_same_of_an_architecture_of_our_own(
-    checkpoint: Checkpoint, tasks: Path, tmp_path: Path
+    checkpoint: OpenedModel, tasks: Path, tmp_path: Path
 ) -> None:
     """By the modelling file that lies in the folder; the batches are padded on the left and on the right."""
     torch.manual_seed(1)
@@ -172,12 +172,12 @@ def test_transformers_gives_the_same_of_an_architecture_of_our_own(
         torch.nn.init.normal_(parameter, std=0.15)
     model.save_pretrained(tmp_path)
     write_beside(tmp_path, model.config, checkpoint.tokenizer, card=None)
-    mine = evaluate(GPTFromScratchLM(Checkpoint(model, checkpoint.tokenizer, "modern")), tasks)
+    mine = evaluate(GPTFromScratchLM(OpenedModel(model, checkpoint.tokenizer, "modern")), tasks)
     theirs = {"pretrained": str(tmp_path), "device": "cpu", "trust_remote_code": True}
     assert_same(mine, evaluate("hf", tasks, model_args=theirs, batch_size=3))
 
 
-def test_our_hellaswag_equals_theirs(ours: dict[str, Any], checkpoint: Checkpoint, tasks: Path) -> None:
+def test_our_hellaswag_equals_theirs(ours: dict[str, Any], checkpoint: OpenedModel, tasks: Path) -> None:
     result = evaluate_hellaswag(checkpoint.model, checkpoint.tokenizer, tasks / "hellaswag_local.jsonl")
     accuracies = result.accuracies()
     figures = ours["results"]["hellaswag_local"]
@@ -196,7 +196,7 @@ def test_the_results_are_not_all_the_same(ours: dict[str, Any]) -> None:
     assert len(set(texts)) > 1 and any(texts)
 
 
-def test_a_text_longer_than_the_context(checkpoint: Checkpoint, folder: Path) -> None:
+def test_a_text_longer_than_the_context(checkpoint: OpenedModel, folder: Path) -> None:
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
 
@@ -235,7 +235,7 @@ words = st.text(st.sampled_from("thermanwlis .é\n"), max_size=12) | st.sampled_
 @settings(max_examples=60, deadline=None)
 @given(pairs=st.lists(st.tuples(words, words), min_size=1, max_size=6))
 def test_pairs_are_encoded_and_scored_as_lm_evals_own_model_does(
-    checkpoint: Checkpoint, theirs: Any, pairs: list[tuple[str, str]]
+    checkpoint: OpenedModel, theirs: Any, pairs: list[tuple[str, str]]
 ) -> None:
     """Wherever lm-eval's own model does not end: it refuses a pair of which no token is left for the continuation."""
     ours = GPTFromScratchLM(checkpoint)
@@ -253,7 +253,7 @@ def test_pairs_are_encoded_and_scored_as_lm_evals_own_model_does(
         assert value == pytest.approx(their_value, abs=2e-3) and greedy == their_greedy
 
 
-def test_a_token_across_the_join_ends_no_run(tasks: Path, checkpoint: Checkpoint) -> None:
+def test_a_token_across_the_join_ends_no_run(tasks: Path, checkpoint: OpenedModel) -> None:
     """A `target_delimiter` of "" is enough for one."""
     tokenizer = checkpoint.tokenizer
     assert len(tokenizer.encode_ordinary("The riv")) >= len(tokenizer.encode_ordinary("The river"))
@@ -275,7 +275,7 @@ def test_a_token_across_the_join_ends_no_run(tasks: Path, checkpoint: Checkpoint
     assert all(value < 0 for value, _ in sample["filtered_resps"])
 
 
-def test_empty_sides(checkpoint: Checkpoint, theirs: Any) -> None:
+def test_empty_sides(checkpoint: OpenedModel, theirs: Any) -> None:
     ours = GPTFromScratchLM(checkpoint)
     both = instances("loglikelihood", ("", "A man"), ("", ""), ("A man", ""), ("  ", "A man"))
     answers = ours.loglikelihood(both)
@@ -296,7 +296,7 @@ def test_empty_sides(checkpoint: Checkpoint, theirs: Any) -> None:
         {"length_penalty": 1.0, "early_stopping": False, "num_return_sequences": 1, "min_p": 0.0},
     ],
 )
-def test_settings_that_change_nothing_end_no_run(checkpoint: Checkpoint, harmless: dict[str, Any]) -> None:
+def test_settings_that_change_nothing_end_no_run(checkpoint: OpenedModel, harmless: dict[str, Any]) -> None:
     model = GPTFromScratchLM(checkpoint)
     plain = model.generate_until(instances("generate_until", ("The river", {"until": ["."], "max_gen_toks": 8})))
     for until in (["."], ".", [".", ""]):
@@ -319,7 +319,7 @@ def test_settings_that_change_nothing_end_no_run(checkpoint: Checkpoint, harmles
         {"logit_bias": {5: 1.0}},
     ],
 )
-def test_settings_that_cannot_be_honoured_are_refused(checkpoint: Checkpoint, asked: dict[str, Any]) -> None:
+def test_settings_that_cannot_be_honoured_are_refused(checkpoint: OpenedModel, asked: dict[str, Any]) -> None:
     model = GPTFromScratchLM(checkpoint)
     ((name, value),) = asked.items()
     with pytest.raises(ValueError, match=re.escape(f"asks for {name}={value!r}, which generation here does not have")):
@@ -328,7 +328,7 @@ def test_settings_that_cannot_be_honoured_are_refused(checkpoint: Checkpoint, as
     assert len(model.generate_until(instances("generate_until", ("A", sampled)))[0]) > 0
 
 
-def test_a_stop_that_is_no_text_is_named(checkpoint: Checkpoint) -> None:
+def test_a_stop_that_is_no_text_is_named(checkpoint: OpenedModel) -> None:
     with pytest.raises(ValueError, match=r"the task's until is \[5\], expected texts"):
         GPTFromScratchLM(checkpoint).generate_until(
             instances("generate_until", ("A", {"until": [5], "max_gen_toks": 4}))
@@ -341,10 +341,11 @@ def test_inspect_runs_a_task_on_our_checkpoint(folder: Path, tmp_path: Path) -> 
     from inspect_ai.scorer import includes
 
     import gpt_from_scratch.evals.harness.inspect_adapter  # noqa: F401  (registers the provider)
-    from gpt_from_scratch.evals.scoring.checkpoint import load_checkpoint
-    from gpt_from_scratch.models.generation.engine import Sampling, generate
+    from gpt_from_scratch.models.checkpoints.opening import open_model
+    from gpt_from_scratch.models.generation.engine import generate
+    from gpt_from_scratch.models.generation.sampling import Sampling
 
-    checkpoint = load_checkpoint(folder, device="cpu")
+    checkpoint = open_model(folder, device="cpu")
     prompts = ["The river", "A man", "The wall"]
     expected = []
     for prompt in prompts:
@@ -370,7 +371,7 @@ def test_inspect_runs_a_task_on_our_checkpoint(folder: Path, tmp_path: Path) -> 
     assert [sample.output.completion for sample in log.samples] == expected
 
 
-def test_repeats_of_a_sampled_request_are_texts_of_their_own(checkpoint: Checkpoint) -> None:
+def test_repeats_of_a_sampled_request_are_texts_of_their_own(checkpoint: OpenedModel) -> None:
     """As lm-eval clones the instances of a task with `repeats`; the others beside them, and their order, do not matter."""
     model = GPTFromScratchLM(checkpoint)
     sampled = {"until": ["q"], "do_sample": True, "temperature": 1.0, "max_gen_toks": 16}
@@ -421,7 +422,7 @@ def ask_inspect(folder: Path, prompt: str, **settings: Any) -> Any:
 
 
 def test_inspect_keeps_room_for_the_answer_and_says_what_it_cuts(
-    folder: Path, checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
+    folder: Path, checkpoint: OpenedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     long = TEXT * 5
     count = len(checkpoint.tokenizer.encode_ordinary(long))

@@ -1,4 +1,4 @@
-"""No key, password or token is written or shown: a canary in each place where one can be given is looked for everywhere."""
+"""Credentials are never written or shown: a canary in each place that takes one is looked for everywhere."""
 
 import base64
 import json

@@ -1,3 +1,5 @@
+"""Prompts hold what their style says, in its order."""
+
 from gpt_from_scratch.evals.protocol.messages import Message
 from gpt_from_scratch.evals.protocol.prompts import PromptStyle, ask
 from gpt_from_scratch.evals.protocol.samples import QA, MCQuestion

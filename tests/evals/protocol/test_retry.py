@@ -1,3 +1,5 @@
+"""Retries wait as long as they must, and no longer."""
+
 import datetime
 import email.utils
 import math

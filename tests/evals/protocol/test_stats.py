@@ -1,3 +1,5 @@
+"""Statistics agree with their closed forms and with other libraries."""
+
 import math
 import statistics
 

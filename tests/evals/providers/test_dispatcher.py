@@ -1,3 +1,5 @@
+"""The dispatcher finds exactly one provider for a model."""
+
 import subprocess
 import sys
 

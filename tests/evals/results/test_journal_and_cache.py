@@ -1,3 +1,5 @@
+"""The record of a run and the cache of answers survive interruption and damage."""
+
 import json
 import re
 import tempfile

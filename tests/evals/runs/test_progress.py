@@ -1,3 +1,5 @@
+"""Progress is shown on a terminal and in a log, and a stream that fails ends no run."""
+
 import io
 
 from gpt_from_scratch.evals.runs.progress import Progress, Status

@@ -18,11 +18,12 @@ import uvicorn
 
 from gpt_from_scratch.evals import sad
 from gpt_from_scratch.evals.__main__ import main
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.serve.app import Server
 from gpt_from_scratch.evals.serve.limits import Limits
 from gpt_from_scratch.evals.serve.worker import Worker
-from gpt_from_scratch.models.generation.engine import Sampling, generate
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
+from gpt_from_scratch.models.generation.engine import generate
+from gpt_from_scratch.models.generation.sampling import Sampling
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 
@@ -86,16 +87,16 @@ json.dump(found, open("answers.json", "w"))
 
 
 @pytest.fixture(scope="module")
-def checkpoint() -> Checkpoint:
+def checkpoint() -> OpenedModel:
     tokenizer = CharacterTokenizer("\n" + "".join(map(chr, range(32, 127))))
     torch.manual_seed(0)
     model = GPT(GPTConfig(block_size=32, vocab_size=tokenizer.n_vocab, n_layer=1, n_head=2, n_embd=16))
     torch.nn.init.normal_(model.wte.weight, std=1.0)
-    return Checkpoint(model.eval(), tokenizer, "tiny")
+    return OpenedModel(model.eval(), tokenizer, "tiny")
 
 
 @pytest.fixture(scope="module")
-def url(checkpoint: Checkpoint) -> Iterator[str]:
+def url(checkpoint: OpenedModel) -> Iterator[str]:
     app = Server(checkpoint, Worker(checkpoint), Limits()).app()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
@@ -135,7 +136,7 @@ def call(action: str, clone: Path, url: str, *more: str) -> int:
 
 
 def test_a_run_answers_in_its_own_environment(
-    clone: Path, url: str, checkpoint: Checkpoint, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    clone: Path, url: str, checkpoint: OpenedModel, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     assert call("check", clone, url) == 0

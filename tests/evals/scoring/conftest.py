@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
@@ -23,13 +23,13 @@ def make_model(vocab_size: int, block_size: int = 48) -> GPT:
 
 
 @pytest.fixture(scope="session")
-def checkpoint() -> Checkpoint:
+def checkpoint() -> OpenedModel:
     tokenizer = CharacterTokenizer("".join(sorted(CHARACTERS)))
-    return Checkpoint(make_model(tokenizer.n_vocab), tokenizer, "tiny")
+    return OpenedModel(make_model(tokenizer.n_vocab), tokenizer, "tiny")
 
 
 @pytest.fixture(scope="session")
-def folder(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(checkpoint: OpenedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run, of which only the last checkpoint is whole."""
     run = tmp_path_factory.mktemp("runs") / "tiny-run"
     folder = run / "checkpoints" / "step-00000020" / "model"

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt_from_scratch.evals.scoring.bits_per_byte import evaluate_bits_per_byte, read_documents, rolling
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 
 TEXT = "é好 is not ASCII, and the text is longer than what the model reads at once.\n"
 
 
-def test_a_model_that_knows_nothing_needs_log2_of_the_vocabulary_a_token(checkpoint: Checkpoint) -> None:
+def test_a_model_that_knows_nothing_needs_log2_of_the_vocabulary_a_token(checkpoint: OpenedModel) -> None:
     model = GPT(GPTConfig(block_size=16, vocab_size=checkpoint.tokenizer.n_vocab, n_layer=1, n_head=1, n_embd=8))
     torch.nn.init.zeros_(model.wte.weight)  # the head too: all logits are 0
     result = evaluate_bits_per_byte(model, checkpoint.tokenizer, [TEXT, "x"])
@@ -27,7 +27,7 @@ def test_a_model_that_knows_nothing_needs_log2_of_the_vocabulary_a_token(checkpo
 
 
 @pytest.mark.parametrize("stride", [1, 7, 48, None])
-def test_equal_to_a_loop_over_tokens(checkpoint: Checkpoint, stride: int | None) -> None:
+def test_equal_to_a_loop_over_tokens(checkpoint: OpenedModel, stride: int | None) -> None:
     model, tokenizer, size = checkpoint.model, checkpoint.tokenizer, checkpoint.context
     tokens = [tokenizer.eot_token, *tokenizer.encode_ordinary(TEXT)]
     nats, step = 0.0, stride or size
@@ -74,7 +74,7 @@ def test_what_may_be_read(tmp_path: Path) -> None:
         read_documents(tmp_path / "a.txt")
 
 
-def test_what_cannot_be_scored_is_refused(checkpoint: Checkpoint) -> None:
+def test_what_cannot_be_scored_is_refused(checkpoint: OpenedModel) -> None:
     with pytest.raises(ValueError, match="no text to score"):
         evaluate_bits_per_byte(checkpoint.model, checkpoint.tokenizer, ["", ""])
     with pytest.raises(ValueError, match="stride must be from 1 to the model's context of 48, it is 49"):

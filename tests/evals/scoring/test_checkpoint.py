@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint, load_checkpoint
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
 
@@ -14,8 +14,8 @@ STEP = "checkpoints/step-00000020"
 
 
 @pytest.mark.parametrize("below", ["", "checkpoints", STEP, f"{STEP}/model"])
-def test_a_run_its_checkpoint_and_its_model_are_the_same(folder: Path, checkpoint: Checkpoint, below: str) -> None:
-    loaded = load_checkpoint(folder / below, device="cpu")
+def test_a_run_its_checkpoint_and_its_model_are_the_same(folder: Path, checkpoint: OpenedModel, below: str) -> None:
+    loaded = open_model(folder / below, device="cpu")
     assert loaded.name == "tiny-run-step-00000020"
     assert loaded.tokenizer.fingerprint == checkpoint.tokenizer.fingerprint
     assert torch.equal(loaded.model.wte.weight, checkpoint.model.wte.weight)
@@ -24,24 +24,24 @@ def test_a_run_its_checkpoint_and_its_model_are_the_same(folder: Path, checkpoin
 
 def test_what_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no model at .*config.json"):
-        load_checkpoint(tmp_path)
+        open_model(tmp_path)
     with pytest.raises(FileNotFoundError, match="no model at .*runs/typo"):
-        load_checkpoint("runs/typo")
+        open_model("runs/typo")
     shutil.copytree(folder / STEP / "model", tmp_path / "m")
     (tmp_path / "m" / TOKENIZER_FILE).unlink()
     with pytest.raises(FileNotFoundError, match="--tokenizer"):
-        load_checkpoint(tmp_path / "m")
-    assert load_checkpoint(tmp_path / "m", device="cpu", tokenizer=folder / STEP / "model").name == "m"
+        open_model(tmp_path / "m")
+    assert open_model(tmp_path / "m", device="cpu", tokenizer=folder / STEP / "model").name == "m"
 
 
 def test_a_tokenizer_of_another_model_is_refused(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.json"
     CharacterTokenizer("".join(map(chr, range(500)))).save(other)
     with pytest.raises(ValueError, match="501 tokens, the model .* only 100"):
-        load_checkpoint(folder, device="cpu", tokenizer=other)
+        open_model(folder, device="cpu", tokenizer=other)
 
 
 @pytest.mark.parametrize("name", ["cpuu", "cuda:99"])
 def test_an_unknown_device_is_refused(folder: Path, name: str) -> None:
     with pytest.raises(ValueError, match=f"no device '{name}' here"):
-        load_checkpoint(folder, device=name)
+        open_model(folder, device=name)

@@ -3,9 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.scoring.completion import TextStream, complete
-from gpt_from_scratch.models.generation.engine import Sampling, generate
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
+from gpt_from_scratch.models.generation.engine import generate
+from gpt_from_scratch.models.generation.sampling import Sampling
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 
 BYTES = BytePairEncodingTokenizer([])
@@ -48,7 +49,7 @@ def test_offsets_are_where_each_token_begins() -> None:
     assert stream.offsets == [0, 0, 1, 2]
 
 
-def test_completions_end_at_a_stop_the_end_of_text_or_their_length(checkpoint: Checkpoint) -> None:
+def test_completions_end_at_a_stop_the_end_of_text_or_their_length(checkpoint: OpenedModel) -> None:
     prompts = [[1, 2, 3], [4], [5, 6]]
     whole = generate(
         checkpoint.model, prompts, 20, Sampling(temperature=0, stop_tokens=(checkpoint.tokenizer.eot_token,))

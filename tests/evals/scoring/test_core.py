@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.scoring.core import evaluate_core, open_bundle, read_prompts, read_tasks
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 from gpt_from_scratch.models.gpt import GPTConfig
 
 CHOICES = [{"query": f"{a} then", "choices": ["a", f"{a}b", a], "gold": 2} for a in "xyz"]
@@ -41,7 +41,7 @@ icl_tasks:
 class Repeater:
     """Says the last letter but blanks once more; every other token is equally unlikely."""
 
-    def __init__(self, checkpoint: Checkpoint, block_size: int = 200) -> None:
+    def __init__(self, checkpoint: OpenedModel, block_size: int = 200) -> None:
         size = checkpoint.tokenizer.n_vocab
         self.config = GPTConfig(block_size=block_size, vocab_size=size, n_layer=1, n_head=1, n_embd=8)
         self.head_weight: Float[Tensor, "v c"] = torch.eye(size) * 10
@@ -67,7 +67,7 @@ def bundle(tmp_path: Path) -> Path:
     return root
 
 
-def test_a_model_with_known_answers(checkpoint: Checkpoint, bundle: Path) -> None:
+def test_a_model_with_known_answers(checkpoint: OpenedModel, bundle: Path) -> None:
     result = evaluate_core(Repeater(checkpoint), checkpoint.tokenizer, bundle)
     by_task = {task.task.label: task for task in result.tasks}
     assert by_task["choose"].accuracy == 0  # "x then" ends in n, and no choice begins with it: the shortest wins ties
@@ -78,7 +78,7 @@ def test_a_model_with_known_answers(checkpoint: Checkpoint, bundle: Path) -> Non
     assert result.value == pytest.approx((-1 / 3 + 0.5 + 2 / 3) / 3)
 
 
-def test_prompts_are_the_public_ones(checkpoint: Checkpoint, bundle: Path) -> None:
+def test_prompts_are_the_public_ones(checkpoint: OpenedModel, bundle: Path) -> None:
     decode = checkpoint.tokenizer.decode
     choose, schemas, say = read_tasks(open_bundle(bundle))
 
@@ -102,7 +102,7 @@ def test_prompts_are_the_public_ones(checkpoint: Checkpoint, bundle: Path) -> No
 
 
 @pytest.mark.parametrize("block_size", [8, 30])
-def test_long_prompts_lose_their_beginning(checkpoint: Checkpoint, bundle: Path, block_size: int) -> None:
+def test_long_prompts_lose_their_beginning(checkpoint: OpenedModel, bundle: Path, block_size: int) -> None:
     for task in read_tasks(bundle):
         whole = read_prompts(task, checkpoint.tokenizer, 1000)
         for prompt, full in zip(read_prompts(task, checkpoint.tokenizer, block_size), whole, strict=True):
@@ -112,14 +112,14 @@ def test_long_prompts_lose_their_beginning(checkpoint: Checkpoint, bundle: Path,
                 assert cut.context + cut.continuation == both[-max(block_size, len(cut.continuation) + 1) :]
 
 
-def test_a_choice_that_begins_like_another_still_has_a_token_to_score(checkpoint: Checkpoint, bundle: Path) -> None:
+def test_a_choice_that_begins_like_another_still_has_a_token_to_score(checkpoint: OpenedModel, bundle: Path) -> None:
     row = {"query": "x", "choices": ["a", "ab"], "gold": 0}
     (bundle / "eval_data" / "a" / "choose.jsonl").write_text(json.dumps(row))
     (prompt,) = read_prompts(read_tasks(bundle)[0], checkpoint.tokenizer, 100)
     assert [checkpoint.tokenizer.decode(r.continuation) for r in prompt.requests] == ["a", "b"]
 
 
-def test_the_same_for_any_batch_from_a_zip_and_for_some_tasks(checkpoint: Checkpoint, bundle: Path) -> None:
+def test_the_same_for_any_batch_from_a_zip_and_for_some_tasks(checkpoint: OpenedModel, bundle: Path) -> None:
     archive = bundle.parent / "bundle.zip"
     with zipfile.ZipFile(archive, "w") as file:
         for path in bundle.rglob("*"):
@@ -147,13 +147,13 @@ def test_the_same_for_any_batch_from_a_zip_and_for_some_tasks(checkpoint: Checkp
         ("eval_data/say.jsonl", "", "say.jsonl has no items"),
     ],
 )
-def test_a_damaged_bundle_says_where(checkpoint: Checkpoint, bundle: Path, file: str, text: str, message: str) -> None:
+def test_a_damaged_bundle_says_where(checkpoint: OpenedModel, bundle: Path, file: str, text: str, message: str) -> None:
     (bundle / file).write_text(text)
     with pytest.raises(ValueError, match=message):
         evaluate_core(Repeater(checkpoint), checkpoint.tokenizer, bundle)
 
 
-def test_what_is_missing_says_how_to_get_it(checkpoint: Checkpoint, bundle: Path, tmp_path: Path) -> None:
+def test_what_is_missing_says_how_to_get_it(checkpoint: OpenedModel, bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"eval_bundle.zip"):
         open_bundle(tmp_path / "nothing")
     (bundle / "eval_data" / "say.jsonl").unlink()

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.scoring.hellaswag import (
     Item,
     ItemScores,
@@ -16,6 +15,7 @@ from gpt_from_scratch.evals.scoring.hellaswag import (
     read_items,
 )
 from gpt_from_scratch.evals.scoring.loglikelihood import loglikelihoods
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 
 ROWS: list[dict[str, Any]] = [
     {
@@ -55,7 +55,7 @@ def data(tmp_path: Path) -> Path:
     return path
 
 
-def test_both_styles_and_all_norms_equal_a_slow_reference(checkpoint: Checkpoint, data: Path) -> None:
+def test_both_styles_and_all_norms_equal_a_slow_reference(checkpoint: OpenedModel, data: Path) -> None:
     """Each ending by itself, from the log-probabilities of one uncut forward pass a window."""
     result = evaluate_hellaswag(checkpoint.model, checkpoint.tokenizer, data)
     for style, rows in result.scores.items():
@@ -78,7 +78,7 @@ def test_both_styles_and_all_norms_equal_a_slow_reference(checkpoint: Checkpoint
         assert accuracy.interval[0] <= accuracy.value <= accuracy.interval[1]
 
 
-def test_the_same_for_any_batch(checkpoint: Checkpoint, data: Path) -> None:
+def test_the_same_for_any_batch(checkpoint: OpenedModel, data: Path) -> None:
     results = [
         evaluate_hellaswag(checkpoint.model, checkpoint.tokenizer, data, batch_tokens=size) for size in (1, 100, 8192)
     ]
@@ -89,7 +89,7 @@ def test_the_same_for_any_batch(checkpoint: Checkpoint, data: Path) -> None:
                 assert row.logprobs == pytest.approx(first.logprobs, abs=1e-4)
 
 
-def test_styles_can_be_chosen_and_items_limited(checkpoint: Checkpoint, data: Path) -> None:
+def test_styles_can_be_chosen_and_items_limited(checkpoint: OpenedModel, data: Path) -> None:
     result = evaluate_hellaswag(checkpoint.model, checkpoint.tokenizer, data, styles=["completion"], limit=2)
     assert list(result.accuracies()) == [
         f"completion/{name}" for name in ("acc", "acc_norm_token", "acc_norm_char", "acc_norm_byte")
@@ -114,7 +114,7 @@ def test_each_norm_divides_by_its_own_size() -> None:
     assert tied.choice("sum") == 1
 
 
-def test_the_two_styles_ask_differently(checkpoint: Checkpoint, data: Path) -> None:
+def test_the_two_styles_ask_differently(checkpoint: OpenedModel, data: Path) -> None:
     tokenizer = checkpoint.tokenizer
     first, second, third = read_items(data)
 
@@ -139,7 +139,7 @@ def test_cleaning(text: str, expected: str) -> None:
     assert cleaned(text) == expected
 
 
-def test_a_missing_file_says_how_to_get_it(checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_a_missing_file_says_how_to_get_it(checkpoint: OpenedModel, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no data at .*nothing.jsonl.*hellaswag_val.jsonl"):
         evaluate_hellaswag(checkpoint.model, checkpoint.tokenizer, tmp_path / "nothing.jsonl")
 

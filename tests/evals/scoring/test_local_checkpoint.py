@@ -24,8 +24,9 @@ from gpt_from_scratch.evals.protocol.samples import QA
 from gpt_from_scratch.evals.providers.local_checkpoint import LocalCheckpointProvider
 from gpt_from_scratch.evals.providers.shared_engine import SharedEngine
 from gpt_from_scratch.evals.runs.run_samples import run_samples
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
-from gpt_from_scratch.models.generation.engine import Sampling, generate
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
+from gpt_from_scratch.models.generation.engine import generate
+from gpt_from_scratch.models.generation.sampling import Sampling
 
 PROMPT = [Message("system", "Add."), Message("user", "1 + 1 = ")]
 TOKENS_OF = "Add.\n\n1 + 1 = "
@@ -40,7 +41,7 @@ def ask(provider: LocalCheckpointProvider, temperature: float = 0.0, text: str =
     return response.txt
 
 
-def test_text_is_what_the_model_generates(checkpoint: Checkpoint) -> None:
+def test_text_is_what_the_model_generates(checkpoint: OpenedModel) -> None:
     provider = LocalCheckpointProvider(checkpoint)
     assert isinstance(provider, Provider)
     assert provider.provides_model("local/tiny") and not provider.provides_model("local/other")
@@ -59,7 +60,7 @@ def test_text_is_what_the_model_generates(checkpoint: Checkpoint) -> None:
     assert isinstance(bare, GetTextResponse)
 
 
-def test_probabilities_are_the_models(checkpoint: Checkpoint) -> None:
+def test_probabilities_are_the_models(checkpoint: OpenedModel) -> None:
     provider = LocalCheckpointProvider(checkpoint)
     response = provider.execute("local/tiny", GetProbsRequest(context=None, prompt=PROMPT, min_top_n=100))
     assert isinstance(response, GetProbsResponse)
@@ -74,7 +75,7 @@ def test_probabilities_are_the_models(checkpoint: Checkpoint) -> None:
     assert list(few.probs.values()) == pytest.approx(expected.topk(3).values.tolist(), abs=1e-5)
 
 
-def test_sampling_is_repeatable_and_a_second_answer_differs(checkpoint: Checkpoint) -> None:
+def test_sampling_is_repeatable_and_a_second_answer_differs(checkpoint: OpenedModel) -> None:
     first, again = LocalCheckpointProvider(checkpoint), LocalCheckpointProvider(checkpoint)
     answers = [ask(first, 1.0) for _ in range(4)]
     assert len(set(answers)) > 1
@@ -83,7 +84,7 @@ def test_sampling_is_repeatable_and_a_second_answer_differs(checkpoint: Checkpoi
     assert [ask(LocalCheckpointProvider(checkpoint, seed=1), 1.0) for _ in range(4)] != answers
 
 
-def test_threads_share_forward_passes(checkpoint: Checkpoint) -> None:
+def test_threads_share_forward_passes(checkpoint: OpenedModel) -> None:
     engine, count = SharedEngine(checkpoint), 8
     together = threading.Barrier(count)
 
@@ -98,7 +99,7 @@ def test_threads_share_forward_passes(checkpoint: Checkpoint) -> None:
     assert texts == [alone.complete([1, 2, seed], 20, Sampling(seed=seed)).text for seed in range(count)]
 
 
-def test_a_stop_sequence_ends_a_row_of_the_shared_engine(checkpoint: Checkpoint) -> None:
+def test_a_stop_sequence_ends_a_row_of_the_shared_engine(checkpoint: OpenedModel) -> None:
     engine = SharedEngine(checkpoint)
     whole = engine.complete([1, 2, 3], 20, Sampling(temperature=0))
     stop = whole.text[4:6]
@@ -107,7 +108,7 @@ def test_a_stop_sequence_ends_a_row_of_the_shared_engine(checkpoint: Checkpoint)
     assert (cut.text, cut.tokens, cut.finish) == (whole.text[:place], place + 2, "stop")
 
 
-def test_an_engine_that_fails_says_so_to_all_and_recovers(checkpoint: Checkpoint) -> None:
+def test_an_engine_that_fails_says_so_to_all_and_recovers(checkpoint: OpenedModel) -> None:
     engine = SharedEngine(checkpoint)
     expected = engine.complete([1], 3, Sampling(temperature=0))
     weight = checkpoint.model.wte.weight.data
@@ -129,7 +130,7 @@ def test_a_run_over_samples_counts_what_cannot_be_asked(folder: Path) -> None:
     assert result.cost == 0
 
 
-def test_the_fingerprint_is_of_the_weights(checkpoint: Checkpoint) -> None:
+def test_the_fingerprint_is_of_the_weights(checkpoint: OpenedModel) -> None:
     provider = LocalCheckpointProvider(checkpoint)
     before = provider.fingerprint()
     assert before == LocalCheckpointProvider(checkpoint).fingerprint()
@@ -142,7 +143,7 @@ def test_the_fingerprint_is_of_the_weights(checkpoint: Checkpoint) -> None:
         bias[0] -= 1
 
 
-def test_a_prompt_that_cannot_be_encoded_is_the_providers_error(checkpoint: Checkpoint) -> None:
+def test_a_prompt_that_cannot_be_encoded_is_the_providers_error(checkpoint: OpenedModel) -> None:
     with pytest.raises(ProviderError, match="cannot be encoded"):
         ask(LocalCheckpointProvider(checkpoint), text="·")
 

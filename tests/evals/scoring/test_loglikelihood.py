@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.scoring.loglikelihood import Continuation, Score, encode_pair, loglikelihoods
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 
@@ -34,7 +34,7 @@ tokens = st.lists(st.integers(0, 99), min_size=1, max_size=70).map(tuple)
 @given(pairs=st.lists(st.tuples(tokens, tokens), max_size=5), batch_tokens=st.sampled_from([1, 60, 9999]))
 @settings(max_examples=12, deadline=None)
 def test_equal_to_one_token_at_a_time(
-    checkpoint: Checkpoint, pairs: list[tuple[tuple[int, ...], tuple[int, ...]]], batch_tokens: int
+    checkpoint: OpenedModel, pairs: list[tuple[tuple[int, ...], tuple[int, ...]]], batch_tokens: int
 ) -> None:
     requests = [Continuation(*pair) for pair in pairs]
     scores = loglikelihoods(checkpoint.model, requests + requests[:1], batch_tokens=batch_tokens)
@@ -45,7 +45,7 @@ def test_equal_to_one_token_at_a_time(
         assert (score.greedy, score.tokens) == (expected.greedy, expected.tokens)
 
 
-def test_greedy_is_what_the_model_would_say(checkpoint: Checkpoint) -> None:
+def test_greedy_is_what_the_model_would_say(checkpoint: OpenedModel) -> None:
     said: list[int] = []
     for _ in range(5):
         with torch.no_grad():
@@ -55,7 +55,7 @@ def test_greedy_is_what_the_model_would_say(checkpoint: Checkpoint) -> None:
     assert [score.greedy for score in scores] == [True, False]
 
 
-def test_the_vocabulary_never_meets_a_whole_batch(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_vocabulary_never_meets_a_whole_batch(checkpoint: OpenedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     requests = [Continuation((i, 1), tuple(range(30))) for i in range(8)]
     whole = loglikelihoods(checkpoint.model, requests)
     monkeypatch.setattr("gpt_from_scratch.evals.scoring.loglikelihood.LOGITS_AT_ONCE", 700)
@@ -80,7 +80,7 @@ def test_an_empty_side_is_refused(request_: tuple) -> None:
 
 
 @pytest.mark.parametrize("bad", [-1, 100])
-def test_tokens_outside_the_vocabulary_are_refused(checkpoint: Checkpoint, bad: int) -> None:
+def test_tokens_outside_the_vocabulary_are_refused(checkpoint: OpenedModel, bad: int) -> None:
     with pytest.raises(ValueError, match=f"token {bad} is not among the model's 100"):
         loglikelihoods(checkpoint.model, [Continuation((1, bad), (2,))])
 

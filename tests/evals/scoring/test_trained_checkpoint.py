@@ -13,11 +13,11 @@ import uvicorn
 
 from gpt_from_scratch.evals.__main__ import main
 from gpt_from_scratch.evals.arithmetic_eval import arithmetic_eval
-from gpt_from_scratch.evals.scoring.checkpoint import load_checkpoint
 from gpt_from_scratch.evals.serve.app import Server
 from gpt_from_scratch.evals.serve.limits import Limits
 from gpt_from_scratch.evals.serve.worker import Worker
 from gpt_from_scratch.kernels import registry
+from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run.command_line import parse
 from gpt_from_scratch.training.run.session import train
@@ -61,7 +61,7 @@ def test_it_answers_the_arithmetic_eval(run: Path) -> None:
 
 
 def test_the_real_client_reads_what_it_writes(run: Path) -> None:
-    checkpoint = load_checkpoint(run, device="cpu")
+    checkpoint = open_model(run, device="cpu")
     app = Server(checkpoint, Worker(checkpoint), Limits()).app()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error"))

@@ -14,17 +14,17 @@ import openai
 import pytest
 import torch
 
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.serve.app import Server
 from gpt_from_scratch.evals.serve.limits import Limits
 from gpt_from_scratch.evals.serve.worker import Worker
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
 
 
 @pytest.fixture(scope="session")
-def checkpoint() -> Checkpoint:
+def checkpoint() -> OpenedModel:
     """Its tokens are bytes and a few merges, so that a character may be several tokens."""
     tokenizer = BytePairEncodingTokenizer.from_text("the cat sat on the mat, the hat. " * 9, 264)
     torch.manual_seed(0)
@@ -33,11 +33,11 @@ def checkpoint() -> Checkpoint:
     for parameter in model.parameters():
         if parameter.ndim == 2:
             torch.nn.init.normal_(parameter, std=0.2)
-    return Checkpoint(model.eval(), tokenizer, "tiny")
+    return OpenedModel(model.eval(), tokenizer, "tiny")
 
 
 @pytest.fixture(scope="session")
-def folder(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(checkpoint: OpenedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
     checkpoint.model.save_pretrained(folder)
     checkpoint.tokenizer.save(folder / TOKENIZER_FILE)
@@ -116,11 +116,11 @@ class InProcess:
 
 
 @pytest.fixture(scope="session")
-def in_process(checkpoint: Checkpoint) -> Any:
+def in_process(checkpoint: OpenedModel) -> Any:
     """Makes an application; its options are those of `Limits`, `Worker` and `Server.app`."""
 
     def make(
-        *, served: Checkpoint = checkpoint, max_rows: int = 8, limits: Limits | None = None, **options: Any
+        *, served: OpenedModel = checkpoint, max_rows: int = 8, limits: Limits | None = None, **options: Any
     ) -> InProcess:
         limits = limits or Limits()
         worker = Worker(served, max_rows=max_rows, max_queue=limits.queue)

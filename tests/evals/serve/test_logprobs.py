@@ -2,16 +2,16 @@
 
 import pytest
 
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.serve.logprobs import chat_logprobs, completion_logprobs, token_text
-from gpt_from_scratch.models.generation.engine import Scored
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
+from gpt_from_scratch.models.generation.scored import Scored
 
 
-def test_tokens_that_are_no_characters_are_written_as_bytes(checkpoint: Checkpoint) -> None:
+def test_tokens_that_are_no_characters_are_written_as_bytes(checkpoint: OpenedModel) -> None:
     assert [token_text(checkpoint.tokenizer, token) for token in (0x61, 0xC3)] == ["a", "bytes:\\xc3"]
 
 
-def test_logprobs_in_both_forms(checkpoint: Checkpoint) -> None:
+def test_logprobs_in_both_forms(checkpoint: OpenedModel) -> None:
     scored = [Scored(0x61, -1.0, ((0x62, -0.5), (0x61, -1.0))), Scored(0xC3, -3.0, ((0x62, -0.25),))]
     assert completion_logprobs(checkpoint.tokenizer, [0x7A, *scored], [0, 1, 2]) == {
         "tokens": ["z", "a", "bytes:\\xc3"],
@@ -26,7 +26,7 @@ def test_logprobs_in_both_forms(checkpoint: Checkpoint) -> None:
 
 
 @pytest.mark.parametrize("likelier_first", [True, False])
-def test_tokens_with_one_text_keep_the_likelier_value(checkpoint: Checkpoint, likelier_first: bool) -> None:
+def test_tokens_with_one_text_keep_the_likelier_value(checkpoint: OpenedModel, likelier_first: bool) -> None:
     """lm-eval takes the largest value for that of the most likely token."""
     tokens = [token for token in range(264) if token_text(checkpoint.tokenizer, token) == "a"]
     top = ((tokens[0], -0.5), (tokens[0], -2.0))

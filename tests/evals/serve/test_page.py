@@ -19,13 +19,14 @@ import pytest
 import torch
 
 from gpt_from_scratch.evals.__main__ import main
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.serve.errors import RequestError
 from gpt_from_scratch.evals.serve.limits import Limits
 from gpt_from_scratch.evals.serve.page_files import FILES, FOLDER
 from gpt_from_scratch.evals.serve.worker import Row, Worker
 from gpt_from_scratch.models.attention_maps import attention_maps
-from gpt_from_scratch.models.generation.engine import Sampling, generate
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
+from gpt_from_scratch.models.generation.engine import generate
+from gpt_from_scratch.models.generation.sampling import Sampling
 from tests.evals.serve.chromium import Tab, browsing, find_chromium
 
 TOKENS = [1, 2, 3, 4, 5, 6, 7, 8]
@@ -116,7 +117,7 @@ def ask(in_process: Callable[..., Any], *bodies: Any, **options: Any) -> list[tu
     return asyncio.run(run())
 
 
-def test_the_attention_is_the_models(in_process: Callable[..., Any], checkpoint: Checkpoint) -> None:
+def test_the_attention_is_the_models(in_process: Callable[..., Any], checkpoint: OpenedModel) -> None:
     expected = attention_maps(checkpoint.model, TOKENS)
     places = [(layer, head) for layer in range(2) for head in range(2)]
     answers = ask(in_process, *({**LOOK, "layer": layer, "head": head} for layer, head in places))
@@ -163,7 +164,7 @@ def test_a_look_is_bounded(in_process: Callable[..., Any]) -> None:
     assert (status, answer["error"]["code"]) == (429, "rate_limit_exceeded")
 
 
-def test_looks_and_texts_do_not_disturb_each_other(checkpoint: Checkpoint) -> None:
+def test_looks_and_texts_do_not_disturb_each_other(checkpoint: OpenedModel) -> None:
     """Both run in one thread: the notes of a look never hold another's tokens, and a failed one fails alone."""
 
     def broken() -> None:
@@ -205,7 +206,7 @@ def test_looks_and_texts_do_not_disturb_each_other(checkpoint: Checkpoint) -> No
 
 @pytest.mark.parametrize("echo", [False, True])
 def test_a_completion_names_its_tokens_where_it_is_asked(
-    in_process: Callable[..., Any], checkpoint: Checkpoint, echo: bool
+    in_process: Callable[..., Any], checkpoint: OpenedModel, echo: bool
 ) -> None:
     body = {
         "model": "tiny",
@@ -323,7 +324,7 @@ def complaints(tab: Tab) -> list[Any]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1280])
-def test_in_a_browser(tab: Tab, url: str, checkpoint: Checkpoint, width: int, scheme: str) -> None:
+def test_in_a_browser(tab: Tab, url: str, checkpoint: OpenedModel, width: int, scheme: str) -> None:
     tab.heard.clear()
     tab.show(width, scheme)
     tab.go(f"{url}/")

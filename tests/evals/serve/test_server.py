@@ -10,9 +10,10 @@ import openai
 import pytest
 
 from gpt_from_scratch.evals.__main__ import main
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.scoring.loglikelihood import Continuation, loglikelihoods
-from gpt_from_scratch.models.generation.engine import Sampling, generate
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
+from gpt_from_scratch.models.generation.engine import generate
+from gpt_from_scratch.models.generation.sampling import Sampling
 
 TEXT = "the cat sat on é"
 
@@ -27,7 +28,7 @@ def post(url: str, body: Any) -> tuple[int, Any]:
             return error.code, json.load(error)
 
 
-def test_a_completion_is_what_the_model_generates(client: openai.OpenAI, checkpoint: Checkpoint) -> None:
+def test_a_completion_is_what_the_model_generates(client: openai.OpenAI, checkpoint: OpenedModel) -> None:
     assert [model.id for model in client.models.list()] == ["tiny"]
     assert client.models.retrieve("tiny").owned_by == "gpt_from_scratch"
     tokens = checkpoint.tokenizer.encode_ordinary(TEXT)
@@ -79,7 +80,7 @@ def test_a_stop_sequence_ends_the_text_before_it(client: openai.OpenAI) -> None:
     assert cut.finish_reason == "stop"
 
 
-def test_choices_come_in_the_order_of_their_prompts(client: openai.OpenAI, checkpoint: Checkpoint) -> None:
+def test_choices_come_in_the_order_of_their_prompts(client: openai.OpenAI, checkpoint: OpenedModel) -> None:
     prompts = [[1, 2], [3], [4, 5, 6]]
     answer = client.completions.create(model="tiny", prompt=prompts, max_tokens=6, n=2, seed=9)
     expected = [
@@ -91,7 +92,7 @@ def test_choices_come_in_the_order_of_their_prompts(client: openai.OpenAI, check
     assert [choice.text for choice in answer.choices] == expected
 
 
-def test_a_prompt_that_comes_again_gets_another_text(client: openai.OpenAI, checkpoint: Checkpoint) -> None:
+def test_a_prompt_that_comes_again_gets_another_text(client: openai.OpenAI, checkpoint: OpenedModel) -> None:
     answer = client.completions.create(model="tiny", prompt=[TEXT, "a", TEXT, TEXT], max_tokens=12, n=2, seed=9)
     texts = [choice.text for choice in answer.choices]
     tokens = checkpoint.tokenizer.encode_ordinary(TEXT)
@@ -104,7 +105,7 @@ def test_a_prompt_that_comes_again_gets_another_text(client: openai.OpenAI, chec
     assert texts[2:4] == [choice.text for choice in alone.choices]
 
 
-def test_echo_scores_the_prompt_as_lm_eval_wants_it(client: openai.OpenAI, checkpoint: Checkpoint) -> None:
+def test_echo_scores_the_prompt_as_lm_eval_wants_it(client: openai.OpenAI, checkpoint: OpenedModel) -> None:
     tokenizer = checkpoint.tokenizer
     prompts = [tokenizer.encode_ordinary(text) for text in (TEXT, "the hat")]
     answer = client.completions.create(
@@ -132,7 +133,7 @@ def test_echo_alone_makes_no_token(client: openai.OpenAI) -> None:
     assert client.completions.create(model="tiny", prompt=TEXT, max_tokens=2, echo=True).choices[0].logprobs is None
 
 
-def test_the_end_of_text_ends_a_choice_and_is_scored(client: openai.OpenAI, checkpoint: Checkpoint) -> None:
+def test_the_end_of_text_ends_a_choice_and_is_scored(client: openai.OpenAI, checkpoint: OpenedModel) -> None:
     """lm-eval counts on a token after the prompt, even if it is this one."""
     end = checkpoint.tokenizer.eot_token
     ending = next(
@@ -150,7 +151,7 @@ def test_the_end_of_text_ends_a_choice_and_is_scored(client: openai.OpenAI, chec
     assert answer.logprobs.tokens[2:] == ["<|endoftext|>"]
 
 
-def test_an_empty_prompt_is_the_beginning_of_a_text(client: openai.OpenAI, checkpoint: Checkpoint) -> None:
+def test_an_empty_prompt_is_the_beginning_of_a_text(client: openai.OpenAI, checkpoint: OpenedModel) -> None:
     answer = client.completions.create(model="tiny", prompt="", max_tokens=5, temperature=0).choices[0].text
     expected = generate(checkpoint.model, [[checkpoint.tokenizer.eot_token]], 5, Sampling(temperature=0))[0]
     assert answer == checkpoint.tokenizer.decode(expected)
@@ -169,7 +170,7 @@ def test_many_at_once_are_each_as_if_alone(client: openai.OpenAI) -> None:
         assert list(pool.map(ask, range(12))) == alone
 
 
-def test_errors_have_openais_form(client: openai.OpenAI, checkpoint: Checkpoint) -> None:
+def test_errors_have_openais_form(client: openai.OpenAI, checkpoint: OpenedModel) -> None:
     with pytest.raises(openai.NotFoundError, match="this server has 'tiny'"):
         client.completions.create(model="gpt-4o", prompt="a")
     with pytest.raises(
@@ -187,7 +188,7 @@ def test_errors_have_openais_form(client: openai.OpenAI, checkpoint: Checkpoint)
         client.embeddings.create(model="tiny", input="a")
 
 
-def test_tokens_by_vllms_endpoints(url: str, checkpoint: Checkpoint) -> None:
+def test_tokens_by_vllms_endpoints(url: str, checkpoint: OpenedModel) -> None:
     tokens = checkpoint.tokenizer.encode_ordinary(TEXT)
     assert post(f"{url}/tokenize", {"prompt": TEXT, "add_special_tokens": False}) == (
         200,

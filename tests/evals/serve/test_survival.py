@@ -1,4 +1,4 @@
-"""What hostile and unlucky clients do to the server. Throughout, a health check is answered within a second."""
+"""Hostile and unlucky clients, and the server that survives them: a health check is answered within a second."""
 
 import contextlib
 import http.client
@@ -14,11 +14,11 @@ import openai
 import pytest
 import uvicorn
 
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.serve.app import Server
 from gpt_from_scratch.evals.serve.connection import PatientConnection
 from gpt_from_scratch.evals.serve.limits import Limits
 from gpt_from_scratch.evals.serve.worker import Worker
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 
 CONNECTIONS = 1000
 
@@ -155,7 +155,7 @@ def test_clients_that_hang_up_leave_nothing_behind(url: str) -> None:
 
 
 @pytest.fixture
-def impatient(checkpoint: Checkpoint) -> Iterator[str]:
+def impatient(checkpoint: OpenedModel) -> Iterator[str]:
     """The server in this process, with clocks that run out soon."""
 
     class Impatient(PatientConnection):

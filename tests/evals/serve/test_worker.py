@@ -9,12 +9,14 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-from gpt_from_scratch.evals.scoring.checkpoint import Checkpoint
 from gpt_from_scratch.evals.serve import worker
 from gpt_from_scratch.evals.serve.errors import RequestError
 from gpt_from_scratch.evals.serve.limits import Limits
 from gpt_from_scratch.evals.serve.worker import Row, Worker
-from gpt_from_scratch.models.generation.engine import TURN, Engine, Generated, Sampling, generate
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel
+from gpt_from_scratch.models.generation.engine import TURN, Engine, generate
+from gpt_from_scratch.models.generation.sampling import Sampling
+from gpt_from_scratch.models.generation.scored import Generated
 from gpt_from_scratch.models.gpt import GPT
 
 PROMPT = {"model": "tiny", "prompt": "the cat"}
@@ -51,7 +53,7 @@ class Watched(Engine):
 
 
 @pytest.fixture
-def watched(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def watched(checkpoint: OpenedModel, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The steps that rows with PROMPT took."""
     took: dict[tuple[int, ...], list[int]] = {}
     monkeypatch.setattr(Watched, "took", took)
@@ -68,7 +70,7 @@ async def tokens_of(worker: Worker, one: Row) -> list[int]:
         return [new.token async for _, new in batch.tokens()]
 
 
-def test_requests_at_once_share_forward_passes_and_are_as_if_alone(checkpoint: Checkpoint) -> None:
+def test_requests_at_once_share_forward_passes_and_are_as_if_alone(checkpoint: OpenedModel) -> None:
     async def run() -> tuple[list[list[int]], int]:
         worker = Worker(checkpoint, max_rows=8)
         worker.start()
@@ -83,7 +85,7 @@ def test_requests_at_once_share_forward_passes_and_are_as_if_alone(checkpoint: C
 
 
 def test_a_failure_ends_the_requests_and_not_the_server(
-    checkpoint: Checkpoint, capsys: pytest.CaptureFixture[str]
+    checkpoint: OpenedModel, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def run() -> None:
         worker = Worker(checkpoint)
@@ -105,7 +107,7 @@ def test_a_failure_ends_the_requests_and_not_the_server(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_defect_is_shown_and_nobody_waits_for_ever(checkpoint: Checkpoint, in_process: Callable[..., Any]) -> None:
+def test_a_defect_is_shown_and_nobody_waits_for_ever(checkpoint: OpenedModel, in_process: Callable[..., Any]) -> None:
     async def run() -> None:
         server = in_process()
         async with server.running():
@@ -271,7 +273,7 @@ def test_pages_of_other_sites_are_refused(in_process: Callable[..., Any], header
     asyncio.run(run())
 
 
-def test_a_model_with_more_ids_than_its_tokenizer(checkpoint: Checkpoint, in_process: Any) -> None:
+def test_a_model_with_more_ids_than_its_tokenizer(checkpoint: OpenedModel, in_process: Any) -> None:
     """An id that only the model has is refused, never made, and does not end the generation thread."""
     size = checkpoint.tokenizer.n_vocab
     model = GPT(replace(checkpoint.model.config, vocab_size=size + 27, tie_head=False))

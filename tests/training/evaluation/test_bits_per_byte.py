@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gpt_from_scratch.evals.scoring.bits_per_byte import evaluate_bits_per_byte
-from gpt_from_scratch.evals.scoring.checkpoint import load_checkpoint
+from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
 from gpt_from_scratch.training import prepare
@@ -32,13 +32,13 @@ def documents(folder: Path) -> list[str]:
     if data.source != "shards":
         return list(texts_of(data).validation)
     assert data.path is not None
-    tokenizer = load_checkpoint(folder, device="cpu").tokenizer
+    tokenizer = open_model(folder, device="cpu").tokenizer
     stream = np.concatenate(read_index(data.path).open("validation"))
     return [tokenizer.decode(part.tolist()) for part in documents_of(stream, tokenizer)]
 
 
 def agrees(folder: Path) -> None:
-    opened = load_checkpoint(folder, device="cpu")
+    opened = open_model(folder, device="cpu")
     found = evaluate_bits_per_byte(opened.model, opened.tokenizer, documents(folder))
     assert told(folder) == pytest.approx(found.value, rel=1e-5)
 

@@ -1,3 +1,5 @@
+"""Expressions have exact values, and what is no expression is refused."""
+
 import ast
 import contextlib
 import operator
@@ -7,7 +9,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from gpt_from_scratch.evals.arithmetic_eval.expressions import MAX_BITS, ExpressionError, evaluate
+from gpt_from_scratch.evals.arithmetic.expressions import MAX_BITS, ExpressionError, evaluate
 
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 

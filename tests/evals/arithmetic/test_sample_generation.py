@@ -1,3 +1,5 @@
+"""Problems of the arithmetic eval: reproducible, distinct and exact."""
+
 import collections
 import itertools
 import random
@@ -8,8 +10,8 @@ import sys
 import pytest
 
 from gpt_from_scratch.evals.answers.scorers import get_scorer
-from gpt_from_scratch.evals.arithmetic_eval.expressions import evaluate
-from gpt_from_scratch.evals.arithmetic_eval.sample_generation import (
+from gpt_from_scratch.evals.arithmetic.expressions import evaluate
+from gpt_from_scratch.evals.arithmetic.sample_generation import (
     SolvedProblem,
     convert_solved_problem_to_sample,
     generate_problems,
@@ -54,7 +56,7 @@ def test_bounds() -> None:
 def test_more_problems_than_there_are() -> None:
     """In a process of its own, where the tests' shape checks do not slow the many draws down."""
     code = (
-        "from gpt_from_scratch.evals.arithmetic_eval.sample_generation import generate_problems\n"
+        "from gpt_from_scratch.evals.arithmetic.sample_generation import generate_problems\n"
         "list(generate_problems(1, 450, seed=0))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -6,7 +6,7 @@ import logging
 import random
 from collections.abc import Iterator
 
-from gpt_from_scratch.evals.arithmetic_eval.expressions import ExpressionError, evaluate
+from gpt_from_scratch.evals.arithmetic.expressions import ExpressionError, evaluate
 from gpt_from_scratch.evals.protocol.messages import Message
 from gpt_from_scratch.evals.protocol.samples import QA
 
