@@ -1,8 +1,7 @@
-"""Operations with one plain definition each and several implementations proven equal to it.
+"""Operations with one plain definition each, in `ops/`, and several implementations proven equal to it.
 
-Each op in kernels/ops is a name of this package, imported when it is first asked for.
-This file may not raise when it is imported, nor have a ``__version__``: `transformers` probes for a package named ``kernels``
-and finds this one when the working folder is on sys.path.
+`transformers` probes for a package named ``kernels`` and finds this one when the working folder is on sys.path: so this file
+may not raise when it is imported, nor have a ``__version__``. May import `support/`.
 """
 
 from typing import TYPE_CHECKING

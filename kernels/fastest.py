@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gpt_from_scratch.kernels.registry import Choice, Op
+from gpt_from_scratch.kernels.backends import Choice
+from gpt_from_scratch.kernels.registry import Op
 
 ROUNDS = 7
 ENOUGH_SECONDS = 0.3  # a backend's rounds end when they have taken so long, but not before the third

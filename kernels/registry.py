@@ -18,17 +18,13 @@ The override is a plain module global because Dynamo cannot trace a ContextVar, 
 call because that costs a recompile (both measured).
 """
 
-import ast
 import contextlib
-import difflib
 import functools
 import importlib
-import inspect
 import os
 import sys
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, Generic, TypeVar
@@ -36,6 +32,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
+from gpt_from_scratch.kernels.backends import Backend, Choice, compiled, declared_in, parameters, shown, unknown
 from gpt_from_scratch.kernels.cases import Case, Scale, in_other_layouts
 from gpt_from_scratch.kernels.requirements import Needs, needs_of
 from gpt_from_scratch.kernels.spec import Spec
@@ -50,26 +47,6 @@ PREFERENCE: dict[str, tuple[str, ...]] = {
 }
 EVERY_OP = "*"
 OPS: "dict[str, Op[Any]]" = {}
-
-
-@dataclass
-class Backend:
-    """One implementation of an op. `function` is None until `module` has been imported."""
-
-    name: str
-    needs: Needs
-    module: str
-    function: Callable[..., Any] | None = None
-    limits: Callable[..., str | None] | None = None
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A decision together with its reason."""
-
-    op: str
-    backend: str
-    reason: str
 
 
 class Op(Generic[R]):
@@ -88,11 +65,11 @@ class Op(Generic[R]):
         self.reference = reference
         self.declared_cases, self.scale, self.check = cases, scale, check
         self.preferred = preferred
-        self.parameters = _parameters(reference)
+        self.parameters = parameters(reference)
         self._layouts: list[Case] | None = None
         self.backends = {
             "reference": Backend("reference", Needs(), reference.__module__, reference),
-            "compiled": Backend("compiled", Needs(compiler=True), reference.__module__, _compiled(reference)),
+            "compiled": Backend("compiled", Needs(compiler=True), reference.__module__, compiled(reference)),
         }
         # device type, and index of a GPU -> backend -> why it cannot run there
         self._missing: dict[tuple[str, int | None], dict[str, str | None]] = {}
@@ -100,7 +77,7 @@ class Op(Generic[R]):
         file = sys.modules[reference.__module__].__file__
         self._folder = Path(file).parent if file is not None and Path(file).name == "reference.py" else None
         if self._folder is not None:
-            for backend in _declared_in(self._folder, self.name, reference.__module__):
+            for backend in declared_in(self._folder, self.name, reference.__module__):
                 self._add(backend)
 
     def part(self, name: str) -> ModuleType | None:
@@ -155,10 +132,10 @@ class Op(Generic[R]):
         limits = declared.also_of_arguments(limits)
 
         def register(function: Callable[..., R]) -> Callable[..., R]:
-            if _parameters(function) != self.parameters:
+            if parameters(function) != self.parameters:
                 raise TypeError(
-                    f"{self.name}: backend {name!r} takes ({_show(_parameters(function))}), "
-                    f"but the reference takes ({_show(self.parameters)}); parameters and defaults must be the same"
+                    f"{self.name}: backend {name!r} takes ({shown(parameters(function))}), "
+                    f"but the reference takes ({shown(self.parameters)}); parameters and defaults must be the same"
                 )
             known = self.backends.get(name)
             if known is None or known.module != function.__module__ or known.function is not None:
@@ -176,7 +153,7 @@ class Op(Generic[R]):
             ValueError: there is no such backend.
         """
         if name not in self.backends:
-            raise ValueError(f"{self.name} has {_unknown(name, self.backends)}")
+            raise ValueError(f"{self.name} has {unknown(name, self.backends)}")
         reason = self._reasons(torch.device(device))[name]
         if reason is not None or (not args and not kwargs):
             return reason
@@ -241,7 +218,7 @@ class Op(Generic[R]):
             if everywhere in self.backends:
                 return everywhere
             if everywhere not in known_backends():
-                raise ValueError(_unknown(everywhere, known_backends()))
+                raise ValueError(unknown(everywhere, known_backends()))
         return name
 
     def _implementation(
@@ -281,21 +258,6 @@ def _device(op_name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torc
         if isinstance(value, Tensor):
             return value.device
     raise TypeError(f"{op_name}: none of its arguments is a tensor")
-
-
-def _compiled(reference: Callable[..., R]) -> Callable[..., R]:
-    """torch.compile(reference), made at the first call: it imports Dynamo, which would cost every start a second."""
-    made: Callable[..., R] | None = None
-
-    def call(*args: Any, **kwargs: Any) -> R:
-        nonlocal made
-        if torch.compiler.is_compiling():  # part of a larger graph
-            return reference(*args, **kwargs)
-        if made is None:
-            made = torch.compile(reference, fullgraph=True)
-        return made(*args, **kwargs)
-
-    return call
 
 
 def _no_check(*args: Any, **kwargs: Any) -> None:
@@ -367,10 +329,10 @@ def parse_choice(choice: "str | Mapping[str, str]") -> dict[str, str]:
     wanted = _split(choice) if isinstance(choice, str) else dict(choice)
     for name, backend in wanted.items():
         if name != EVERY_OP and name not in OPS:
-            raise ValueError(f"unknown op {_unknown(name, OPS, 'op')}")
+            raise ValueError(f"unknown op {unknown(name, OPS, 'op')}")
         known = known_backends() if name == EVERY_OP else OPS[name].backends
         if backend not in known:
-            raise ValueError(("" if name == EVERY_OP else f"{name} has ") + _unknown(backend, known))
+            raise ValueError(("" if name == EVERY_OP else f"{name} has ") + unknown(backend, known))
     return wanted
 
 
@@ -417,46 +379,8 @@ def known_backends() -> list[str]:
     return sorted({name for made in load_ops().values() for name in made.backends})
 
 
-def _declared_in(folder: Path, op_name: str, reference_module: str) -> Iterator[Backend]:
-    """The backends that the files of an op's folder declare, read from their source without importing them."""
-    for path in sorted(folder.glob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-        for function in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
-            for call in function.decorator_list:
-                if isinstance(call, ast.Call) and ast.unparse(call.func) == f"{op_name}.backend":
-                    module = f"{reference_module.rpartition('.')[0]}.{path.stem}"
-                    try:
-                        name = ast.literal_eval(call.args[0])
-                        literals = {
-                            k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg and k.arg != "limits"
-                        }
-                    except (ValueError, IndexError) as error:
-                        raise ValueError(
-                            f"{path}:{call.lineno}: the arguments of @{op_name}.backend(...) must be literals: they are read "
-                            f"before the file is imported ({error})"
-                        ) from error
-                    yield Backend(name, needs_of(**literals), module)
-
-
-def _parameters(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
-    return [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
-
-
-def _show(parameters: list[tuple[str, Any, Any]]) -> str:
-    return ", ".join(
-        name if default is inspect.Parameter.empty else f"{name}={default!r}" for name, _, default in parameters
-    )
-
-
 def _because(reason: str, passed: list[str]) -> str:
     return f"{reason} ({'; '.join(passed)})" if passed else reason
-
-
-def _unknown(name: str, known: Iterable[str], kind: str = "backend") -> str:
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"no {kind} {name!r}; known: {', '.join(known)}{hint}"
 
 
 def _split(choice: str) -> dict[str, str]:

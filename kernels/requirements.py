@@ -1,4 +1,4 @@
-"""What a backend needs of the machine, answerable before the backend is imported."""
+"""Requirements of a backend on the machine, checked before the backend is imported."""
 
 import importlib.metadata
 import importlib.util

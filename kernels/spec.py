@@ -1,4 +1,4 @@
-"""What an op's folder says of the op beside its definition: one `SPEC` in its spec.py, from which all else is generated.
+"""The spec of an op: what its folder declares beside the definition, as one `SPEC` in its spec.py.
 
 Timing before a run (`--backend fastest`), benchmarks, the report for a GPU, the search for configurations and the seeded faults
 read it; parity reads the op's cases. An op without a spec.py is compared and listed, and takes part in nothing else.

@@ -1,4 +1,7 @@
-"""Models: the GPT, generation, and the other models of the course."""
+"""Models: the GPT, generation, and the other models of the course.
+
+May import `support/`, `kernels/` and `tokenizer/`.
+"""
 
 from typing import TYPE_CHECKING, Any
 

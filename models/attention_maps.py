@@ -1,4 +1,4 @@
-"""Where each head of a GPT looks: the attention weights, which no kernel ever writes down."""
+"""Attention maps of a GPT: the weights of each head, which no kernel ever writes down."""
 
 import math
 from collections.abc import Sequence

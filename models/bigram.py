@@ -1,4 +1,4 @@
-"""From a bigram table to a transformer, one step at a time: a single model that grows by stages.
+"""The bigram course's model: it grows by stages from a table of bigrams to a transformer.
 
 The ladder of Karpathy's lecture "Let's build GPT: from scratch, in code, spelled out" (2023). Each stage keeps what the
 stages before it have and adds one thing, so that the difference of two losses is what that thing is worth.

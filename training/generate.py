@@ -26,7 +26,8 @@ import tyro
 from gpt_from_scratch.kernels.registry import resolve, use_backend
 from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER, STATE_FILE
 from gpt_from_scratch.models.checkpoints.opening import open_model
-from gpt_from_scratch.models.generation.engine import Sampling, stream
+from gpt_from_scratch.models.generation.engine import stream
+from gpt_from_scratch.models.generation.sampling import Sampling
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.weight_files import read_json
 from gpt_from_scratch.support.command_line.arguments import settings

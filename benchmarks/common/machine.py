@@ -1,4 +1,4 @@
-"""What a figure depends on: the machine, its versions, and the rate at which it multiplies matrices."""
+"""The conditions of a figure: the machine, its versions, and the rate at which it multiplies matrices."""
 
 import importlib.metadata
 import json

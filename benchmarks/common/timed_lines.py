@@ -1,4 +1,4 @@
-"""What a command prints, line by line, with the seconds since its start."""
+"""A command's output, line by line, with the seconds since its start."""
 
 import os
 import signal

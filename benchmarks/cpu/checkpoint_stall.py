@@ -1,4 +1,4 @@
-"""How long a save holds up training: asynchronous and not, beside the copies in memory that it cannot do without.
+"""Time that a save holds up training: asynchronous and not, beside the least copies in memory that it needs.
 
     python -m gpt_from_scratch.benchmarks.cpu.checkpoint_stall [--parameters 30e6] [--rounds 7] [--interval 100]
 

@@ -1,4 +1,4 @@
-"""What was measured on a CPU as tables, from what the benchmarks of the same names wrote into their results files."""
+"""Tables of the CPU benchmarks, from the results files of the same names."""
 
 from typing import Any
 

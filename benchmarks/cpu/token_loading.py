@@ -1,4 +1,4 @@
-"""How quickly training gets its samples: opening the data, finding a step's samples wherever the run is, and reading them.
+"""Times of the data loader: opening the data, finding a step's samples anywhere in a run, and reading them.
 
     python -m gpt_from_scratch.benchmarks.cpu.token_loading [--tokens 200e6] [--shards 20]
 

@@ -1,4 +1,4 @@
-"""What the kernels should reach on an H200 in bf16, op by op, and the training step with all of them."""
+"""Goals of the kernels on an H200 in bf16, op by op, and of the training step with all of them."""
 
 from gpt_from_scratch.benchmarks.common.measured import NOT_MEASURED
 from gpt_from_scratch.kernels.benchmarking import Goal, Report

@@ -1,4 +1,4 @@
-"""How low the validation loss on Tiny Shakespeare's characters gets in a quarter of an hour:
+"""The lowest validation loss on Tiny Shakespeare's characters within a quarter of an hour:
 
     python -m gpt_from_scratch.benchmarks.learning.best_loss tinyshakespeare.txt --out benchmarks/results     # 45 minutes
 

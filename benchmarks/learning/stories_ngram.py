@@ -1,4 +1,4 @@
-"""How far the best n-gram model stays above the floor of the stories: what only a model with a longer memory can learn.
+"""N-gram models of the stories: the best one's distance to the floor is left to models with a longer memory.
 
     python -m gpt_from_scratch.benchmarks.learning.stories_ngram [--megabytes 20] [--validation 1000]
 

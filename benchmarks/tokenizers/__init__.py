@@ -1,1 +1,4 @@
-"""Benchmarks of the tokenizer: their texts, adversarial inputs and tables."""
+"""Benchmarks of the tokenizer: their texts, adversarial inputs and tables.
+
+May import `benchmarks/common/`, `support/` and `tokenizer/`.
+"""

@@ -1,1 +1,4 @@
-"""The ops, a folder each: the definition in reference.py, all that is known of it, and its backends in the files beside it."""
+"""The ops, a folder each: the definition in reference.py, its spec, and its backends in the files beside it.
+
+May import nothing of ours.
+"""

@@ -1,1 +1,4 @@
-"""How backends are proven: the parity rule, guards of NaN, and what the compiler makes of the kernels. Imports the registry."""
+"""Proof of backends: the parity rule, guards of NaN, and inspection of the compiled kernels.
+
+May import `kernels/*.py`, `kernels/triton_tools/` and `support/`.
+"""

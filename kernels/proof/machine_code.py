@@ -1,4 +1,4 @@
-"""What the compiler makes of a kernel, without a GPU: registers, spills, shared memory, occupancy, instructions a tile.
+"""Machine code of a kernel, without a GPU: registers, spills, shared memory, occupancy, instructions a tile.
 
 A recorded launch is compiled for a target with the argument types that the launch itself would give, and the machine
 code is read by the disassemblers in triton's own wheel. Until a GPU measures, these figures say what a change gains.

@@ -1,1 +1,4 @@
-"""What Triton kernels share: their launch, and the table of block sizes. Imports no triton: the machine may have none."""
+"""Tools of Triton kernels: their launch, and the table of block sizes.
+
+Nothing here imports triton, which the machine may lack. May import `kernels/*.py`.
+"""

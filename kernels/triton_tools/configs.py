@@ -1,4 +1,4 @@
-"""Which block sizes, warps and pipeline stages each kernel is launched with: one fixed table, of lines that each op declares.
+"""Launch configurations: one fixed table of block sizes, warps and pipeline stages, of lines that each op declares.
 
 Fixed, because ranks that tune apart sum in different orders and diverge (Megatron-LM#6966), and because a search costs
 minutes at every start. `python -m gpt_from_scratch.benchmarks.gpu.tune_kernels` searches on a GPU and prints lines in this

@@ -1,4 +1,4 @@
-"""What the inspector compiles: a launch, the chip family it is for, and the name of what it was launched for."""
+"""Subjects of the inspector: a launch, the chip family it is for, and the name of what it was launched for."""
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass

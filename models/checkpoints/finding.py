@@ -1,4 +1,4 @@
-"""Where a trained model lies, and whether it is what was saved: a run's newest whole checkpoint, a checkpoint, a folder."""
+"""The finding and checking of a trained model: a run's newest whole checkpoint, a checkpoint, or a folder."""
 
 from collections.abc import Callable
 from pathlib import Path

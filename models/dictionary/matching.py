@@ -1,4 +1,4 @@
-"""How well a learned dictionary agrees with the true one: the one-to-one match of their atoms, and the figures on it.
+"""Agreement of a learned dictionary with the true one: the one-to-one match of their atoms, and its figures.
 
 Atoms are learned in any order and with either sign, so they are compared by |cosine|. Three figures belong together,
 since 0.98 of the variance can be explained with one atom in five recovered: mean max cosine similarity, atoms

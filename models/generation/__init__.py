@@ -1,4 +1,4 @@
 """Generation of text: the engine, its key-value cache, and the choice of the next token.
 
-`generate` and `Sampling` are its public names, imported from `gpt_from_scratch.models`.
-The engine knows the model; the model's file does not know the engine."""
+`generate` and `Sampling` are its public names, imported from `gpt_from_scratch.models`. May import `models/*.py`.
+"""

@@ -1,7 +1,7 @@
 """Generation: one batched engine with a KV cache, used by the samples in training, the command line and the server."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -10,40 +10,15 @@ from torch import Tensor
 
 from gpt_from_scratch.models.generation.kv_cache import KVCache
 from gpt_from_scratch.models.generation.onednn_weights import FEWEST_ROWS, FEWEST_TOKENS, PackedGPT, can_pack
-from gpt_from_scratch.models.generation.sampling import Sampling, filtered, row_settings, sample, sample_rows
+from gpt_from_scratch.models.generation.sampling import Sampling, row_settings, sample_rows
+from gpt_from_scratch.models.generation.scored import Generated, Scored, most_likely, scored
 from gpt_from_scratch.models.generation.turns import Line, Owner
 from gpt_from_scratch.models.gpt import GPT
-
-__all__ = ["Engine", "Generated", "Sampling", "Scored", "check_prompts", "filtered", "generate", "sample", "stream"]
 
 DEFAULT = Sampling()
 PREFILL_TOKENS = 8192  # prompts are computed this many tokens at a time, so that many long ones need no more memory
 TURN = 16  # tokens that a row makes before it may have to give its place to another owner's
 ROOM = 128  # the cache has room for a multiple of this many tokens, so that it seldom grows
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A token with its log-probability under the unmodified model, and the most likely ones in its place, best first."""
-
-    token: int
-    logprob: float
-    top: tuple[tuple[int, float], ...] = ()
-
-
-@dataclass(frozen=True)
-class Generated(Scored):
-    """One new token of a row.
-
-    Attributes:
-        row: the prompt's place in its batch, or the number that `Engine.add` gave.
-        finish: on a row's last token why it ended, at a stop token or at its length; None before.
-        prompt: on a row's first token the scores of its prompt's tokens from the second on, where they were asked for.
-    """
-
-    row: int = field(kw_only=True)
-    finish: Literal["stop", "length"] | None = field(default=None, kw_only=True)
-    prompt: tuple[Scored, ...] | None = field(default=None, kw_only=True)
 
 
 def generate(
@@ -254,7 +229,7 @@ class Engine:
         for index, row in enumerate(rows):
             if row.score_prompt:
                 logits = torch.nn.functional.linear(hidden[index, : lengths[index] - 1], self._head).float()
-                scores[row.number] = tuple(_scored(logits, row.tokens[1:], row.top))
+                scores[row.number] = tuple(scored(logits, row.tokens[1:], row.top))
                 row.score_prompt = False
         last = hidden[torch.arange(len(rows), device=device), cache.lengths - 1]
         return torch.nn.functional.linear(last, self._head).float()
@@ -291,7 +266,7 @@ class Engine:
         tokens, logprobs = sample_rows(logits, [row.sampling for row in rows], [row.generator for row in rows])
         tops: list[tuple[tuple[int, float], ...]] = [()] * len(rows)
         if (most := max(row.top for row in rows)) > 0:
-            best = _most_likely(torch.log_softmax(logits, dim=-1), most)
+            best = most_likely(torch.log_softmax(logits, dim=-1), most)
             tops = [top[: row.top] for top, row in zip(best, rows, strict=True)]
         made, going = [], []
         for row, token, logprob, top in zip(rows, tokens, logprobs, tops, strict=True):
@@ -336,21 +311,6 @@ def _groups(rows: list[_Row]) -> Iterator[list[_Row]]:
         group.append(row)
     if group:
         yield group
-
-
-def _scored(logits: Float[Tensor, "t v"], tokens: list[int], top: int) -> list[Scored]:
-    """Each token's log-probability, and the `top` most likely ones in its place."""
-    logprobs = torch.log_softmax(logits, dim=-1)
-    own = logprobs.gather(1, torch.tensor(tokens, device=logits.device, dtype=torch.int64).unsqueeze(1)).squeeze(1)
-    tops = _most_likely(logprobs, top) if top else [()] * len(tokens)
-    return [Scored(token, logprob, best) for token, logprob, best in zip(tokens, own.tolist(), tops, strict=True)]
-
-
-def _most_likely(logprobs: Float[Tensor, "b v"], count: int) -> list[tuple[tuple[int, float], ...]]:
-    """Each row's most likely tokens with their log-probabilities, best first."""
-    best = logprobs.topk(min(count, logprobs.shape[-1]))
-    pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    return [tuple(zip(tokens, logprobs, strict=True)) for tokens, logprobs in pairs]
 
 
 def check_prompts(model: GPT, prompts: Sequence[Sequence[int]], n_vocab: int | None = None) -> None:

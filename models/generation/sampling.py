@@ -1,4 +1,4 @@
-"""How the next token is chosen from its logits, for a whole batch at once, each row by its own rules and its own seed."""
+"""Sampling: the choice of the next token for a whole batch at once, each row by its own rules and its own seed."""
 
 import hashlib
 import math

@@ -1,4 +1,5 @@
-"""Interchange with other libraries: Hugging Face's folders, GPT-2's weights and GGUF files.
+"""Interchange with other libraries, which are extras: Hugging Face's folders, GPT-2's weights and GGUF files.
 
-A rule of another library that ours cannot follow exactly is refused by name.
-Heavy libraries are extras, imported inside the function that needs them."""
+A rule of another library that ours cannot follow exactly is refused by name. May import `models/*.py`, `tokenizer/`
+and `support/`.
+"""

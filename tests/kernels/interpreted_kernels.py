@@ -1,4 +1,4 @@
-"""What only runs under Triton's interpreter: test_interpreted.py starts this file in a process with TRITON_INTERPRET=1."""
+"""Checks that run under Triton's interpreter: test_interpreted.py starts this file with TRITON_INTERPRET=1."""
 
 import dataclasses
 import importlib

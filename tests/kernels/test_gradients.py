@@ -1,4 +1,4 @@
-"""What a backward pass owes beyond its values: no second derivative that is wrong, and nothing computed for what is frozen.
+"""Duties of a backward pass beyond its values: no second derivative that is wrong, and no work for frozen tensors.
 
 Generated from the registry; test_interpreted.py runs this file for the backends that an interpreter can run.
 """

@@ -1,4 +1,4 @@
-"""What the parity rule does not ask of the loss."""
+"""Properties of the loss that the parity rule does not ask for."""
 
 import pytest
 import torch

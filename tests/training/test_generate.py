@@ -11,7 +11,8 @@ import torch
 
 from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.models.checkpoints.finding import find_model
-from gpt_from_scratch.models.generation.engine import Sampling, generate
+from gpt_from_scratch.models.generation.engine import generate
+from gpt_from_scratch.models.generation.sampling import Sampling
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gpt_from_scratch.models.generation.engine import Sampling, stream
+from gpt_from_scratch.models.generation.engine import stream
+from gpt_from_scratch.models.generation.sampling import Sampling
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError
 from gpt_from_scratch.training.data.corpus import Corpus

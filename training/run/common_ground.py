@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from gpt_from_scratch.kernels.registry import Choice
+from gpt_from_scratch.kernels.backends import Choice
 from gpt_from_scratch.training.config import as_json, flat
 from gpt_from_scratch.training.data.corpus import Corpus
 from gpt_from_scratch.training.evaluation.hellaswag import HellaSwag

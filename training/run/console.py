@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from gpt_from_scratch.kernels.registry import Choice
+from gpt_from_scratch.kernels.backends import Choice
 from gpt_from_scratch.support.command_line.streams import survivor
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.training.evaluation.samples import Sample

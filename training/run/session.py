@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
+from gpt_from_scratch.kernels.backends import Choice
 from gpt_from_scratch.kernels.own_backends import import_backends
-from gpt_from_scratch.kernels.registry import Choice
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.interchange import pretrained

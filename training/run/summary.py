@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from gpt_from_scratch.kernels.registry import Choice
+from gpt_from_scratch.kernels.backends import Choice
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.support.command_line.invocation import gpt
 from gpt_from_scratch.support.storage.files import retried

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gpt_from_scratch.kernels.registry import Choice, load_ops, use_backend
+from gpt_from_scratch.kernels.backends import Choice
+from gpt_from_scratch.kernels.registry import load_ops, use_backend
 from gpt_from_scratch.models.generation.sampling import NonFiniteLogitsError
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.training.checkpoints import CheckpointStore, NonFiniteError

@@ -1,4 +1,4 @@
-"""What add_layer_norm is compared on and with, and its goals on a GPU."""
+"""Benchmark of add_layer_norm: its sizes, rivals and goals on a GPU."""
 
 from collections.abc import Callable, Iterator
 from functools import partial

@@ -1,4 +1,4 @@
-"""Which keys each query may see."""
+"""The mask: the keys that each query may see."""
 
 import torch
 from jaxtyping import Bool, Int

@@ -1,4 +1,4 @@
-"""What layer_norm is compared on and with, its goals on a GPU, and which of its configurations are searched."""
+"""Benchmark of layer_norm: its sizes, rivals and goals on a GPU, and the configurations that are searched."""
 
 import itertools
 from collections.abc import Callable, Iterator

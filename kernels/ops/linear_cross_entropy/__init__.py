@@ -1,4 +1,7 @@
-"""The op `linear_cross_entropy`: reference.py is its definition, the files beside it are its backends."""
+"""The op `linear_cross_entropy`: reference.py is its definition, the files beside it are its backends.
+
+May import `kernels/*.py` and `kernels/triton_tools/`.
+"""
 
 from gpt_from_scratch.kernels.ops.linear_cross_entropy.reference import linear_cross_entropy
 

@@ -1,4 +1,4 @@
-"""What linear_cross_entropy is compared on and with, its goals on a GPU, and which of its configurations are searched."""
+"""Benchmark of linear_cross_entropy: its sizes, rivals and goals on a GPU, and the configurations that are searched."""
 
 import itertools
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What the backends do with gradients that the forward pass has formed: multiply them by the factor that comes in."""
+"""Gradients that the forward pass has formed, multiplied in the backward pass by the factor that comes in."""
 
 import torch
 from jaxtyping import Float

@@ -1,4 +1,4 @@
-"""What somebody sees who has transformers and not this package: run as a process of its own, with the file of the cases.
+"""A reader who has transformers and not this package: a process of its own, with the file of the cases.
 
 It prints, for each of the folders, the logits' largest distance from those expected, the ids and texts of its tokenizer, and
 what `generate` writes.

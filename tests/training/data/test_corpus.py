@@ -1,4 +1,4 @@
-"""What a run reads."""
+"""The corpora of a run."""
 
 import numpy as np
 

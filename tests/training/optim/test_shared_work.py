@@ -1,4 +1,4 @@
-"""How the work on matrices is divided."""
+"""Division of Muon's work on matrices between ranks."""
 
 from hypothesis import given
 from hypothesis import strategies as st

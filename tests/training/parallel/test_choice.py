@@ -1,4 +1,4 @@
-"""What each way of sharing needs of the batch and the ranks."""
+"""Requirements of each strategy on the batch and the ranks."""
 
 import dataclasses
 

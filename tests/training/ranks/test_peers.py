@@ -1,4 +1,4 @@
-"""Who is gone, as the signs of life in the store tell it."""
+"""Heartbeats in the store tell which rank is gone."""
 
 import gc
 import threading

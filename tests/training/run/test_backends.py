@@ -7,9 +7,10 @@ import pytest
 import torch
 from rich.console import Console
 
+from gpt_from_scratch.kernels.backends import Choice
 from gpt_from_scratch.kernels.fastest import Timing, time_backends, winners
 from gpt_from_scratch.kernels.ops.attention import attention
-from gpt_from_scratch.kernels.registry import Choice, load_ops
+from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.kernels.spec import Draw
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.training.run.backends import quicker, timing_table

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from gpt_from_scratch.kernels.registry import Choice
+from gpt_from_scratch.kernels.backends import Choice
 from gpt_from_scratch.training.evaluation.samples import Sample
 from gpt_from_scratch.training.metrics.records.eval import Eval
 from gpt_from_scratch.training.metrics.records.train import Train

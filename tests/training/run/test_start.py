@@ -1,4 +1,4 @@
-"""What a process is like while it trains."""
+"""The state of a process while it trains."""
 
 import torch
 

@@ -1,0 +1,88 @@
+"""Backends of an op: their declarations, read from a file's source before it is imported, and the choice of one."""
+
+import ast
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from gpt_from_scratch.kernels.requirements import Needs, needs_of
+
+R = TypeVar("R")
+
+
+@dataclass
+class Backend:
+    """One implementation of an op. `function` is None until `module` has been imported."""
+
+    name: str
+    needs: Needs
+    module: str
+    function: Callable[..., Any] | None = None
+    limits: Callable[..., str | None] | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A decision together with its reason."""
+
+    op: str
+    backend: str
+    reason: str
+
+
+def declared_in(folder: Path, op_name: str, reference_module: str) -> Iterator[Backend]:
+    """The backends that the files of an op's folder declare, read from their source without importing them."""
+    for path in sorted(folder.glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+        for function in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
+            for call in function.decorator_list:
+                if isinstance(call, ast.Call) and ast.unparse(call.func) == f"{op_name}.backend":
+                    module = f"{reference_module.rpartition('.')[0]}.{path.stem}"
+                    try:
+                        name = ast.literal_eval(call.args[0])
+                        literals = {
+                            k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg and k.arg != "limits"
+                        }
+                    except (ValueError, IndexError) as error:
+                        raise ValueError(
+                            f"{path}:{call.lineno}: the arguments of @{op_name}.backend(...) must be literals: they are read "
+                            f"before the file is imported ({error})"
+                        ) from error
+                    yield Backend(name, needs_of(**literals), module)
+
+
+def parameters(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
+    return [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
+
+
+def shown(parameters: list[tuple[str, Any, Any]]) -> str:
+    return ", ".join(
+        name if default is inspect.Parameter.empty else f"{name}={default!r}" for name, _, default in parameters
+    )
+
+
+def compiled(reference: Callable[..., R]) -> Callable[..., R]:
+    """torch.compile(reference), made at the first call: it imports Dynamo, which would cost every start a second."""
+    made: Callable[..., R] | None = None
+
+    def call(*args: Any, **kwargs: Any) -> R:
+        nonlocal made
+        if torch.compiler.is_compiling():  # part of a larger graph
+            return reference(*args, **kwargs)
+        if made is None:
+            made = torch.compile(reference, fullgraph=True)
+        return made(*args, **kwargs)
+
+    return call
+
+
+def unknown(name: str, known: Iterable[str], kind: str = "backend") -> str:
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"no {kind} {name!r}; known: {', '.join(known)}{hint}"
