@@ -1,1 +1,4 @@
-"""The leaf: helpers on the standard library alone. Everything may import it; it imports nothing of ours."""
+"""Helpers that everything may use, on the standard library and torch.
+
+May import nothing of ours.
+"""

@@ -1,4 +1,4 @@
-"""What torchrun tells the processes that it starts, read from the environment, and what they tell it."""
+"""The environment that torchrun gives to its processes, and the files through which they answer."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""What every test shares: the switch for compiled tests, and the rule about which skips are allowed."""
+"""Fixtures of every test: the switch for compiled tests, and the rule about which skips are allowed."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,5 @@
 """Command lines of this project: arguments, messages, exit statuses and console output.
 
-Every command starts through `command.run_command`, so that a mistake ends with status 2 and at most three lines.
-The standard library, torch and tyro may be imported here, and the rest of `support/`."""
+Every command starts through `command.run_command`, so that a mistake ends with status 2 and at most three lines. May
+import `support/*.py`.
+"""

@@ -1,3 +1,4 @@
-"""HTML and SVG pages, built with every text escaped.
+"""HTML and SVG pages, built with every text escaped: reports, token pages and eval pages.
 
-Reports, token pages and eval pages use them. Only the standard library and `support.visible` may be imported."""
+May import `support/*.py`.
+"""

@@ -1,4 +1,4 @@
-"""What torchrun says to its processes: read or refused in words, and a name that all restarts of one torchrun share."""
+"""Torchrun's environment: read or refused in words, with one name for all restarts of one torchrun."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""How commands end: words and an exit status, whatever the end was."""
+"""Commands end with words and an exit status, whatever the end was."""
 
 import os
 import signal
