@@ -83,7 +83,7 @@ class TrainingMethods:
         )
 
     @classmethod
-    def from_files(cls, paths: Iterable[Path | str], vocab_size: int, **options: Unpack[TrainingOptions]) -> T:
+    def from_files(cls: type[T], paths: Iterable[Path | str], vocab_size: int, **options: Unpack[TrainingOptions]) -> T:
         """As `from_text`, from UTF-8 files, each read in blocks; no word reaches from one file into the next.
 
         Raises FileNotFoundError, and ValueError where a file is not UTF-8.
@@ -94,7 +94,7 @@ class TrainingMethods:
         )
 
     @classmethod
-    def from_input_bytes(cls, input_bytes: bytes, vocab_size: int, **options: Unpack[TrainingOptions]) -> T:
+    def from_input_bytes(cls: type[T], input_bytes: bytes, vocab_size: int, **options: Unpack[TrainingOptions]) -> T:
         """From bytes that need not be UTF-8: plain byte pair encoding, as it is usually taught.
 
         By default nothing splits the bytes, of equally frequent pairs the one that comes first is merged, and there are no

@@ -1,4 +1,4 @@
-"""What rms_norm is compared on and with, its goal on a GPU, and which of its configurations are searched."""
+"""Benchmark of rms_norm: its sizes, rivals and goal on a GPU, and the configurations that are searched."""
 
 import itertools
 from collections.abc import Callable, Iterator
