@@ -28,8 +28,8 @@ from rich.table import Table
 
 from gpt_from_scratch.benchmarks.tokenizers.texts import SEPARATOR, SHAKESPEARE, corpus
 from gpt_from_scratch.support.storage.files import write_text
+from gpt_from_scratch.tokenizer.bpe.printable import to_printable
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
-from gpt_from_scratch.tokenizer.formats.printable import to_printable
 from gpt_from_scratch.tokenizer.numba_kernels import loading as acceleration
 from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS
 

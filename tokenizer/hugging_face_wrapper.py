@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import UInt
 
 from gpt_from_scratch.support.command_line.invocation import how_to_install
+from gpt_from_scratch.tokenizer.bpe.printable import from_printable
 from gpt_from_scratch.tokenizer.fields import Node, named
-from gpt_from_scratch.tokenizer.files import fingerprint, read_content, write_tokenizer
-from gpt_from_scratch.tokenizer.formats.printable import from_printable
+from gpt_from_scratch.tokenizer.file_format import fingerprint, read_content, write_tokenizer
 from gpt_from_scratch.tokenizer.protocol import (
     NoEndOfTextError,
     Tokenizer,

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from gpt_from_scratch.tokenizer.bpe.printable import from_printable
 from gpt_from_scratch.tokenizer.fields import Node
-from gpt_from_scratch.tokenizer.formats.printable import from_printable
 
 _FIELDS = ("id", "content", "single_word", "lstrip", "rstrip", "normalized", "special")
 

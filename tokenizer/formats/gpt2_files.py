@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gpt_from_scratch.support.storage.files import write_text
+from gpt_from_scratch.tokenizer.bpe.printable import from_printable, to_printable
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.fields import Node, named
 from gpt_from_scratch.tokenizer.file_format import read_json
 from gpt_from_scratch.tokenizer.formats.merge_list import assembled, merges_of_pairs
-from gpt_from_scratch.tokenizer.formats.printable import from_printable, to_printable
 from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS
 
 _HEADER = "#version: 0.2"

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from gpt_from_scratch.support.storage.files import write_text
+from gpt_from_scratch.tokenizer.bpe.printable import from_printable
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.fields import Node, named
 from gpt_from_scratch.tokenizer.file_format import read_json
 from gpt_from_scratch.tokenizer.formats.added_tokens import added_tokens
 from gpt_from_scratch.tokenizer.formats.gpt2_files import checked_ids, from_tables, printable_ids, printable_merges
-from gpt_from_scratch.tokenizer.formats.printable import from_printable
 from gpt_from_scratch.tokenizer.splitting.engines import ONIGURUMA, for_engine, from_engine
 from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS
 

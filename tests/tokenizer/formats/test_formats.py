@@ -10,11 +10,11 @@ import tiktoken
 import tokenizers
 from hypothesis import given
 
+from gpt_from_scratch.tokenizer.bpe.printable import CHARACTERS, from_printable, to_printable
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.formats.gpt2_files import read_gpt2, write_gpt2
 from gpt_from_scratch.tokenizer.formats.hugging_face import read_hugging_face, write_hugging_face
 from gpt_from_scratch.tokenizer.formats.opening import open_tokenizer
-from gpt_from_scratch.tokenizer.formats.printable import CHARACTERS, from_printable, to_printable
 from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import from_tiktoken, read_ranks, write_ranks
 from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS
 from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
