@@ -12,11 +12,11 @@ ARGS ?=
 BOOTSTRAP := support/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check harness torture bench gallery setup clean
+.PHONY: help train test check harness torture bench gallery docs setup clean
 # One target at a time also under -j: they would wait for each other's set-up, then mix their output.
 .NOTPARALLEL:
 
 # exec, so that Ctrl-C and kill reach the target itself.
-help train test check harness torture bench gallery setup clean:
+help train test check harness torture bench gallery docs setup clean:
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON): install Python 3.11 or newer first." >&2; exit 1; }
 	@exec $(PYTHON) $(BOOTSTRAP) $@ $(ARGS)

@@ -63,7 +63,7 @@ TARGETS = {
     "harness": Target(
         "lm-evaluation-harness and inspect on our checkpoints: python -m pytest -m harness",
         "test,harness",
-        ("python", "-m", "pytest", "-m", "harness"),
+        (*PYTEST[:-1], "loadfile", "-m", "harness"),  # a file's tests share what they set up
     ),
     "torture": Target(
         "every fault at full count, with times (an hour): python -m pytest -m torture",
@@ -77,6 +77,11 @@ TARGETS = {
     ),
     "gallery": Target(
         "draw the README's pictures again, from real runs", "test", ("python", "benchmarks/pictures/gallery.py")
+    ),
+    "docs": Target(
+        "build the documentation into site/, without a network: mkdocs build --strict",
+        "docs",
+        ("python", "-m", "mkdocs", "build", "--strict"),
     ),
     "setup": Target("only make .venv, with all that the tests need too", "test"),
     "run": Target("any command inside .venv: run -- python -m gpt_from_scratch.kernels", ""),
