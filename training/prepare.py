@@ -18,6 +18,7 @@ if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is i
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -40,9 +41,12 @@ from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer, read_json
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer, id_dtype
 from gpt_from_scratch.training.data.data_folder import data_folder
+from gpt_from_scratch.training.data.left_out import LeftOutRows
+from gpt_from_scratch.training.data.opening import open_source
 from gpt_from_scratch.training.data.prepare_workers import RECORDS, Job, tokenize
 from gpt_from_scratch.training.data.reading.known_files import KnownFiles
-from gpt_from_scratch.training.data.registry import NAMED, open_source, prepared_sources
+from gpt_from_scratch.training.data.reading.remote import is_remote
+from gpt_from_scratch.training.data.registry import NAMED, prepared_sources
 from gpt_from_scratch.training.data.shards import INDEX_FILE, Index, damage, read_index, write_index
 from gpt_from_scratch.training.data.source import SPLITS, Asked, Document, Source
 
@@ -63,8 +67,16 @@ class PrepareConfig:
     """Ids of a byte pair encoding that is learned."""
     pattern: str = "gpt2"
     """What splits a text into words before it is learned: gpt2, gpt4, o200k, tinystories, none, or a regular expression."""
-    field: str = "text"
-    """The field (JSONL) or column (Parquet, hub) with the text."""
+    field: str | None = None
+    """The field or column with the text; default: "text", or another usual name, or the only one that holds text."""
+    map: str | None = None
+    """A function of yours that makes the text of a row (a dict), or None: module:function, or file.py:function."""
+    filter: str | None = None
+    """A function of yours that says whether a text is kept."""
+    max_bad_rows: int = 0
+    """Rows that may be broken (no JSON, no such field, no text in it): so many are counted and passed over."""
+    subset: str | None = None
+    """The configuration of a data set of the hub; OWNER/NAME@REVISION pins a revision (default: the newest, which is kept)."""
     validation_fraction: float = 0.01
     """Part kept for validation: the end of a text; of documents, those that their own hash selects."""
     shard_tokens: int = 1 << 26
@@ -83,17 +95,24 @@ class PrepareConfig:
         for name in ("vocab_size", "shard_tokens", "pieces", "workers"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"{name} is {value}: at least 1 is needed")
+        if self.max_bad_rows < 0:
+            raise ValueError(f"max_bad_rows is {self.max_bad_rows}: give a number of rows, 0 or more")
 
     @property
     def asked(self) -> Asked:
         """What is to be read."""
-        return Asked(self.source, self.field, self.validation_fraction)
+        return Asked(self.source, self.field, self.validation_fraction, self.map, self.filter, self.subset)
 
     @property
     def folder(self) -> Path:
         """Where the shards go."""
-        name = self.source if self.source in NAMED else Path(self.source).resolve().stem
-        return self.out or data_folder() / name
+        if self.out is not None:
+            return self.out
+        if self.source in NAMED:
+            return data_folder() / self.source
+        word = self.source.partition("#")[0].partition("@")[0].rstrip("/*")
+        name = word.rpartition("/")[2] if is_remote(word) else Path(word).resolve().stem
+        return data_folder() / (re.sub(r"[^\w.-]", "_", name.partition("?")[0]) or "data")
 
 
 @dataclass(frozen=True)
@@ -128,7 +147,7 @@ def prepare(config: PrepareConfig, console: Console) -> Index:
         for leftover in folder.glob(".*.tmp"):
             remove(leftover)
         tokenizer = _tokenizer_of(config, source, n_pieces, key)
-        job = Job(source, folder, config.shard_tokens)
+        job = Job(source, folder, config.shard_tokens, config.max_bad_rows)
         todo = [piece for piece in range(n_pieces) if not job.record(piece).exists()]
         with Progress(*COLUMNS, console=console) as bar:
             task = bar.add_task("tokenizing", total=n_pieces, completed=n_pieces - len(todo), tokens=0)
@@ -141,10 +160,10 @@ def prepare(config: PrepareConfig, console: Console) -> Index:
         splits = {split: [shard for piece in made for shard in piece[split]] for split in SPLITS}
         if empty := [split for split in SPLITS if not splits[split]]:
             raise ValueError(f"{_nothing_for(empty[0], config, source.n_pieces)}\nRemove {folder} first")
-        left_out = [job.left_out(piece) for piece in range(n_pieces)]
-        if count := sum(rows for rows, _ in left_out):
-            first = next(where for rows, where in left_out if rows)
-            console.print(visible(f"left out: {count:,} rows whose {config.field!r} is null; the first: {first}"))
+        left_out = LeftOutRows.of(job.left_out(piece) for piece in range(n_pieces))
+        left_out.require_few_broken(config.max_bad_rows)
+        for line in left_out.lines():
+            console.print(visible(line))
         index = Index(
             folder=folder,
             dtype=np.dtype(id_dtype(tokenizer.n_vocab)).name,
@@ -193,7 +212,7 @@ def _key(config: PrepareConfig, source: Source, files: KnownFiles, n_pieces: int
     return hashlib.sha256(json.dumps(everything).encode()).hexdigest()
 
 
-KEY_VERSION = 2
+KEY_VERSION = 3
 """Of what a key is made from; the first release's, which took files by name and size, has no number."""
 
 

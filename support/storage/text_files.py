@@ -11,18 +11,19 @@ import os
 import shlex
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gpt_from_scratch.support.command_line.invocation import gpt
+from gpt_from_scratch.support.storage.zstandard_files import open_zstandard
 
 BLOCK = 17 << 16
 """Bytes that are read at a time."""
 HEAD = 4096
 """Bytes at a file's beginning that tell its kind."""
 
-PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
-SUFFIXES = (".gz", ".bz2", ".xz")
+PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "Zstandard"}
+SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 MARKS = (  # UTF-32's little-endian mark begins with UTF-16's
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -31,7 +32,6 @@ MARKS = (  # UTF-32's little-endian mark begins with UTF-16's
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 NO_TEXT = {
-    b"\x28\xb5\x2f\xfd": ("compressed by Zstandard", "unpack it first: zstd -d {name}"),
     b"\x04\x22\x4d\x18": ("compressed by LZ4", "unpack it first: lz4 -d {name}"),
     b"PK\x03\x04": ("a ZIP archive", "unpack it first: unzip {name}"),
     b"7z\xbc\xaf\x27\x1c": ("a 7-Zip archive", "unpack it first: 7z x {name}"),
@@ -55,7 +55,7 @@ PLAIN_NAMES = (".txt", ".md")
 
 
 def open_text_bytes(path: Path) -> io.BufferedIOBase:
-    """A file opened for reading, unpacked where it is compressed by gzip, bzip2 or xz.
+    """A file opened for reading, unpacked where it is compressed by gzip, bzip2, xz or Zstandard.
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: as `open`.
@@ -68,7 +68,13 @@ def open_text_bytes(path: Path) -> io.BufferedIOBase:
     if packed is None:
         require_text(path, head)
         return path.open("rb")
-    opened: io.BufferedIOBase = {"gzip": gzip.GzipFile, "bzip2": bz2.BZ2File, "xz": lzma.LZMAFile}[packed](path)
+    openers: dict[str, Callable[[Path], io.BufferedIOBase]] = {
+        "gzip": gzip.GzipFile,
+        "bzip2": bz2.BZ2File,
+        "xz": lzma.LZMAFile,
+        "Zstandard": open_zstandard,
+    }
+    opened: io.BufferedIOBase = openers[packed](path)
     with named_damage(path, packed):
         require_text(path, opened.read(HEAD))
         opened.seek(0)

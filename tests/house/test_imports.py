@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "training": {"support", "kernels", "models", "tokenizer", "evals"},
     "benchmarks": {"support", "kernels", "models", "tokenizer", "evals", "training"},
 }
-IN_SUPPORT = ("torch", "tyro")
+IN_SUPPORT = ("torch", "tyro", "zstandard")
 """What support/ may import beside the standard library, lazily where those that use it are light (test below)."""
 BOOTSTRAP = ROOT / "support" / "bootstrap.py"
 SOURCES = [path for folder in MAY_IMPORT for path in sorted((ROOT / folder).rglob("*.py"))]

@@ -22,6 +22,7 @@ from gpt_from_scratch.support.command_line.described import value_of
 from gpt_from_scratch.support.storage.files import ensure_folder, write_text
 from gpt_from_scratch.tokenizer.files import load_tokenizer, read_json
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer, id_dtype
+from gpt_from_scratch.training.data.left_out import LeftOutRows
 from gpt_from_scratch.training.data.shards import Shard, write_shard
 from gpt_from_scratch.training.data.source import SPLITS, LeftOut, Source
 
@@ -37,6 +38,7 @@ class Job:
     source: Source
     folder: Path
     shard_tokens: int
+    max_bad_rows: int = 0
 
     def record(self, piece: int) -> Path:
         """The file that lists a piece's shards; it is written when they are whole, so its presence says it is done."""
@@ -52,10 +54,10 @@ class Job:
                 f"{self.record(piece)} is damaged: {error}. Remove it, and prepare the data again"
             ) from error
 
-    def left_out(self, piece: int) -> tuple[int, str]:
-        """How many rows of a piece that is done held no text, and where the first was."""
-        count, first = read_json(self.record(piece)).get(LEFT_OUT, (0, ""))
-        return int(count), str(first)
+    def left_out(self, piece: int) -> LeftOutRows:
+        """The rows of a piece that is done which gave no document."""
+        kinds = read_json(self.record(piece)).get(LEFT_OUT, {})
+        return LeftOutRows({str(kind): (int(count), str(first)) for kind, (count, first) in kinds.items()})
 
 
 def tokenize(job: Job, pieces: list[int], workers: int, progress: Callable[[int, int], None]) -> None:
@@ -134,7 +136,7 @@ def _do_piece(piece: int) -> None:
         waiting[split], counts[split] = [], 0
 
     unsaid = 0
-    without: list[LeftOut] = []
+    without = LeftOutRows()
     for split, tokens in _tokens(piece, without):
         for start in range(0, len(tokens), _job.shard_tokens):
             part = tokens[start : start + _job.shard_tokens]
@@ -150,16 +152,16 @@ def _do_piece(piece: int) -> None:
         if counts[split]:
             write(split)
     record: dict[str, Any] = {split: [asdict(shard) for shard in shards] for split, shards in done.items()}
-    if without:
-        record[LEFT_OUT] = len(without), without[0].where
+    if without.kinds:
+        record[LEFT_OUT] = without.kinds
     write_text(_job.record(piece), json.dumps(record) + "\n")
     _said.put(unsaid)
 
 
-def _tokens(piece: int, left_out: list[LeftOut]) -> Iterator[tuple[str, UInt[np.ndarray, " _"]]]:
+def _tokens(piece: int, left_out: LeftOutRows) -> Iterator[tuple[str, UInt[np.ndarray, " _"]]]:
     """The tokens of a piece's documents, each behind an end-of-text token: it tells the model that a new one begins.
 
-    Rows without a text are added to `left_out`.
+    Rows without a document are added to `left_out`. Raises ValueError where more are broken than may be.
     """
     dtype = id_dtype(_tokenizer.n_vocab)
     try:
@@ -168,7 +170,8 @@ def _tokens(piece: int, left_out: list[LeftOut]) -> Iterator[tuple[str, UInt[np.
         end_of_text = np.array([], dtype=dtype)
     for document in _job.source.documents(piece):
         if isinstance(document, LeftOut):
-            left_out.append(document)
+            left_out.add(document)
+            left_out.require_few_broken(_job.max_bad_rows)
             continue
         tokens = _tokenizer.encode_to_numpy(document.text)
         yield document.split, np.concatenate([end_of_text, tokens]) if document.begins else tokens

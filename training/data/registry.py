@@ -1,6 +1,5 @@
 """The data sources there are: what the files of `training/data/sources` declare, found by reading that folder."""
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterable
@@ -10,7 +9,7 @@ from gpt_from_scratch.support.command_line.invocation import gpt
 from gpt_from_scratch.training.data import sources
 from gpt_from_scratch.training.data.data_folder import data_folder
 from gpt_from_scratch.training.data.shards import INDEX_FILE
-from gpt_from_scratch.training.data.source import Asked, LiveSource, PreparedSource, Source
+from gpt_from_scratch.training.data.source import LiveSource, PreparedSource
 
 OF_PATHS = "text"
 """The source, live and prepared, that takes a path that no other does."""
@@ -52,7 +51,8 @@ NAMED = tuple(name for name, source in PREPARED.items() if not source.suffixes)
 def prepared_sources() -> str:
     """What `prepare` understands, in words."""
     files = [source.about for source in PREPARED.values() if source.suffixes]
-    return f"{', '.join(files)}, or {', '.join(NAMED)}"
+    others = "an address of such files (https://, s3://, hf://), OWNER/NAME of the Hugging Face hub"
+    return f"{', '.join(files)}, {others}, or {', '.join(NAMED)}"
 
 
 def live_sources() -> str:
@@ -78,28 +78,3 @@ def how_to_prepare(folder: Path) -> str | None:
         return None
     elsewhere = () if folder.parent == data_folder() else ("--out", folder)
     return gpt("prepare", source.name, *source.recipe.options.split(), *elsewhere)
-
-
-def open_source(asked: Asked) -> Source:
-    """The source that a person asks for, in pieces: a name, a file, or a folder of files of one kind.
-
-    Raises:
-        FileNotFoundError, ValueError: there is no such thing, or it holds no text; says what would be understood.
-    """
-    if asked.source in NAMED:
-        return PREPARED[asked.source].open(asked, ())
-    path = Path(asked.source)
-    if not path.exists() and (near := difflib.get_close_matches(asked.source, NAMED, n=1)):
-        raise FileNotFoundError(
-            f"no file or folder {asked.source!r}, and no data set of that name. Did you mean {near[0]}?"
-        )
-    for source in PREPARED.values():
-        if source.suffixes and source.name != OF_PATHS:
-            files = [path] if path.is_file() else sorted(path.iterdir()) if path.is_dir() else []
-            named = [file for file in files if file.name.lower().endswith(source.suffixes)]
-            if found := [file for file in named if file.is_file() and not file.name.startswith(".")]:
-                return source.open(asked, found)
-    try:
-        return PREPARED[OF_PATHS].open(asked, ())
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{error}\nA source is {prepared_sources()}.") from None

@@ -115,9 +115,13 @@ class Document:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A row that holds no text."""
+    """A row that gives no document."""
 
     where: str
+    why: str
+    """A clause behind "rows", where `broken` is false; else the whole message."""
+    broken: bool = False
+    """The row is not what it should be, and not merely without a text or unwanted."""
 
 
 class Source(ABC):
@@ -142,7 +146,11 @@ class Source(ABC):
 
     @abstractmethod
     def documents(self, piece: int) -> Iterator[Document | LeftOut]:
-        """The documents of one piece, in order, and rows without one. Raises ValueError that names a wrong file and place."""
+        """The documents of one piece, in order, and rows without one.
+
+        Raises:
+            ValueError: a file is damaged or was changed; names it and the place. A broken row is left out, not raised.
+        """
 
 
 @dataclass(frozen=True)
@@ -151,9 +159,15 @@ class Asked:
 
     source: str
     """A name, a file or a folder."""
-    field: str = "text"
-    """The field or column with the text."""
+    field: str | None = None
+    """The field or column with the text; None: it is found."""
     validation_fraction: float = 0.01
+    map: str | None = None
+    """A function of the user's, "module:function" or "file.py:function", that makes a text of a row, or None."""
+    filter: str | None = None
+    """A function of the user's that says whether a text is kept."""
+    subset: str | None = None
+    """The configuration of a data set of the hub."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from gpt_from_scratch.evals.scoring.bits_per_byte import read_documents
 from gpt_from_scratch.support.storage.text_files import files_below, is_plain, read_text, require_no_json, text_blocks
 from gpt_from_scratch.training.data.reading.texts import text_files
 
-PACKERS = {"plain": bytes, "gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
+PACKERS = {"plain": bytes, "gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress, "zst": zstandard.compress}
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-32")
 TEXT = st.text(
     st.characters(exclude_categories=["Cs"]).filter(lambda c: c not in "\ufeff\x00"), min_size=0, max_size=60
@@ -41,7 +42,8 @@ def test_every_form_gives_the_same_text(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"\x28\xb5\x2f\xfd rest", "compressed by Zstandard"),
+        (b"\x28\xb5\x2f\xfd rest", "damaged or cut off (Zstandard)"),
+        (zstandard.compress(b"hello " * 1000)[:-3], "damaged or cut off (Zstandard)"),
         (b"PK\x03\x04 rest", "a ZIP archive"),
         (b"PAR1 rest", "a Parquet file"),
         (b"GPTTOKEN rest", "a shard of prepared tokens"),

@@ -1,5 +1,6 @@
-"""Data sets of the Hugging Face hub, read as a stream: nothing is kept but the tokens."""
+"""Data sets of the Hugging Face hub, read as a stream at a pinned revision: nothing is kept but the tokens."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -8,11 +9,13 @@ from typing import Any
 
 from gpt_from_scratch.support.command_line.invocation import how_to_install
 from gpt_from_scratch.support.storage.downloads import reason
-from gpt_from_scratch.training.data.reading.rows import document
+from gpt_from_scratch.training.data.reading.rows import Rows
 from gpt_from_scratch.training.data.source import Asked, Document, LeftOut, PreparedSource, Source
 
 HUB_SECONDS = 10.0
 """How long the hub may take to say whether it has a data set."""
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
+"""OWNER/NAME, or OWNER/NAME@REVISION."""
 
 
 @dataclass(frozen=True)
@@ -23,26 +26,30 @@ class HubName:
     config: str | None = None
     validation: str | None = None
     """The hub's split for validation; None: a part of the training split."""
+    revision: str | None = None
+    """A commit, a branch or a tag; None: the newest commit when it is first asked for."""
 
 
 class HubSource(Source):
     """A data set read as a stream with `datasets`. A piece is one of its files."""
 
-    def __init__(self, name: HubName, field: str, validation_fraction: float, **options: Any) -> None:
+    def __init__(self, name: HubName, asked: Asked, **options: Any) -> None:
         """`options` go to `datasets.load_dataset`."""
-        self.name, self.field, self.validation_fraction, self.options = name, field, validation_fraction, options
+        self.name, self.rows, self.options = name, Rows(asked), options
         splits = ["train"] if name.validation is None else ["train", name.validation]
         self.pieces = [
             (split, n, index) for split in splits for n in [self._stream(split).num_shards] for index in range(n)
         ]
+        self.field = self._found_field()
 
     def describe(self) -> dict[str, Any]:
         return {
             "kind": "hub",
             "path": self.name.path,
             "config": self.name.config,
-            "field": self.field,
+            **self.rows.describe(self.field),
             "pieces": self.pieces,
+            "revision": self.name.revision,
         }
 
     @property
@@ -54,15 +61,24 @@ class HubSource(Source):
         where = f"{self.name.path}, split {split}, file {index} of {n}"
         with from_hub(where):
             rows = iter(self._stream(split).shard(num_shards=n, index=index))
+        place = 0
         while True:
             with from_hub(where):
                 row = next(rows, None)
             if row is None:
                 return
-            made = document(row, self.field, where, self.validation_fraction)
+            made = self.rows.document(row, self.field, f"{where}, row {place}")
             if self.name.validation is not None and isinstance(made, Document):
                 made = replace(made, split="train" if split == "train" else "validation")
             yield made
+            place += 1
+
+    def _found_field(self) -> str:
+        if self.rows.field is not None or self.rows.map is not None:
+            return self.rows.field or "text"
+        with from_hub(self.name.path):
+            row = next(iter(self._stream("train")), {"text": ""})
+        return self.rows.field_among(list(row), [k for k, v in row.items() if isinstance(v, str)], self.name.path)
 
     def _stream(self, split: str) -> Any:
         try:
@@ -72,7 +88,14 @@ class HubSource(Source):
                 f"{self.name.path} is streamed with the package datasets: {how_to_install('data')}"
             ) from error
         with from_hub(self.name.path):
-            return load_dataset(self.name.path, self.name.config, split=split, streaming=True, **self.options)
+            return load_dataset(
+                self.name.path,
+                self.name.config,
+                split=split,
+                streaming=True,
+                revision=self.name.revision,
+                **self.options,
+            )
 
 
 class HubDataSet(PreparedSource):
@@ -81,12 +104,28 @@ class HubDataSet(PreparedSource):
     hub: HubName
 
     def open(self, asked: Asked, files: Sequence[Path]) -> Source:
-        require_hub(self.hub)
-        return HubSource(self.hub, asked.field, asked.validation_fraction)
+        return open_hub(self.hub, asked)
 
 
-def require_hub(name: HubName) -> None:
-    """Ask the hub for a data set once, before `datasets` asks for half a minute and prints each try.
+def open_hub(name: HubName, asked: Asked) -> Source:
+    """A data set of the hub, pinned to the commit that it has now, or to the revision that was asked for.
+
+    Raises:
+        RuntimeError: the hub cannot be reached, or does not give it; or the package that asks is missing.
+    """
+    return HubSource(replace(name, revision=pinned(name), config=asked.subset or name.config), asked)
+
+
+def hub_name(word: str) -> HubName | None:
+    """OWNER/NAME or OWNER/NAME@REVISION as a data set's name; None for another word."""
+    if not NAME.fullmatch(word):
+        return None
+    path, _, revision = word.partition("@")
+    return HubName(path, revision=revision or None)
+
+
+def pinned(name: HubName) -> str | None:
+    """The commit of a data set's revision. The hub is asked once, before `datasets` asks for half a minute.
 
     Raises:
         RuntimeError: the hub cannot be reached, or does not give it; or the package that asks is missing.
@@ -96,7 +135,8 @@ def require_hub(name: HubName) -> None:
     except ImportError as error:
         raise RuntimeError(f"{name.path} is on the Hugging Face hub: {how_to_install('data')}") from error
     with from_hub(name.path):
-        HfApi().dataset_info(name.path, timeout=HUB_SECONDS)
+        commit: str | None = HfApi().dataset_info(name.path, revision=name.revision, timeout=HUB_SECONDS).sha
+    return commit
 
 
 @contextmanager

@@ -6,34 +6,84 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gpt_from_scratch.training.data.source import Document, LeftOut
+from gpt_from_scratch.training.data.reading.user_functions import UserFunction
+from gpt_from_scratch.training.data.source import Asked, Document, LeftOut
+
+USUAL_FIELDS = ("text", "content", "body", "document", "raw_content", "story", "article", "code")
+"""Names of the field with the text, the most usual first."""
 
 
-def json_row(line: bytes, where: str) -> dict[str, Any]:
-    """The object of a line of JSON. Raises ValueError, which says where, for anything else."""
+class Rows:
+    """What is made of rows: which field holds the text, which rows are kept, and which split each belongs to."""
+
+    def __init__(self, asked: Asked) -> None:
+        """
+        Raises:
+            FileNotFoundError, ValueError: a function of the user's cannot be found.
+        """
+        self.field, self.validation_fraction = asked.field, asked.validation_fraction
+        self.map = UserFunction(asked.map, "--map") if asked.map else None
+        self.filter = UserFunction(asked.filter, "--filter") if asked.filter else None
+
+    def describe(self, field: str | None) -> dict[str, Any]:
+        """What decides what is made of a row, as JSON."""
+        functions = {"map": self.map, "filter": self.filter}
+        return {"field": field, **{name: made.described for name, made in functions.items() if made is not None}}
+
+    def field_among(self, names: Sequence[str], texts: Sequence[str], where: str) -> str:
+        """The field with the text, given or found.
+
+        Args:
+            names: the fields that there are.
+            texts: those of them that hold text, in a first row or by their type.
+
+        Raises:
+            ValueError: the one that was asked for is not there, or it is not plain which is meant.
+        """
+        if self.field is not None:
+            if self.field not in names:
+                raise ValueError(f"{where} has no field {self.field!r}. {_known(self.field, names)}")
+            return self.field
+        usual = [name for name in USUAL_FIELDS if name in texts]
+        others = [name for name in USUAL_FIELDS if name in names]  # of a first row that is null
+        if found := usual[:1] or (list(texts) if len(texts) == 1 else others[:1]):
+            return found[0]
+        raise ValueError(f"{where} has no field 'text'. {_known('text', names)}")
+
+    def document(self, row: Mapping[str, Any], field: str, where: str) -> Document | LeftOut:
+        """The document of a row; a row without a text, or whose text is not wanted, is left out.
+
+        Raises:
+            ValueError: a function of the user's raised, or gave what is no text.
+        """
+        if self.map is not None:
+            text = self.map(row, where)
+            if text is None:
+                return LeftOut(where, f"that {self.map.name} leaves out")
+            if not isinstance(text, str):
+                raise ValueError(f"{where}: --map {self.map.name} gave {type(text).__name__}, expected text or None")
+        elif field not in row:
+            return LeftOut(where, f"{where} has no field {field!r}. {_known(field, list(row))}", broken=True)
+        elif (text := row[field]) is None:
+            return LeftOut(where, f"whose {field!r} is null")
+        elif not isinstance(text, str):
+            message = f"{where}: the field {field!r} holds {type(text).__name__}, expected text"
+            return LeftOut(where, message, broken=True)
+        if self.filter is not None and not self.filter(text, where):
+            return LeftOut(where, f"that {self.filter.name} refuses")
+        return of_split(text, self.validation_fraction)
+
+
+def json_row(line: bytes, where: str) -> dict[str, Any] | LeftOut:
+    """The object of a line of JSON; anything else is left out as broken."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where} is not JSON: {error}") from None
+        return LeftOut(where, f"{where} is not JSON: {error}", broken=True)
     if not isinstance(value, dict):
-        raise ValueError(f"{where} holds a {type(value).__name__}, expected an object with a text")
+        kind = type(value).__name__
+        return LeftOut(where, f"{where} holds a {kind}, expected an object with a text", broken=True)
     return value
-
-
-def document(row: Mapping[str, Any], field: str, where: str, validation_fraction: float) -> Document | LeftOut:
-    """The text of a row; a row whose text is null has none.
-
-    Raises:
-        ValueError: the field is missing, or holds no text.
-    """
-    if field not in row:
-        raise ValueError(f"{where} has no field {field!r}. {known_fields(field, list(row))}")
-    text = row[field]
-    if text is None:
-        return LeftOut(where)
-    if not isinstance(text, str):
-        raise ValueError(f"{where}: the field {field!r} holds {type(text).__name__}, expected text")
-    return of_split(text, validation_fraction)
 
 
 def of_split(text: str, validation_fraction: float) -> Document:
@@ -42,7 +92,7 @@ def of_split(text: str, validation_fraction: float) -> Document:
     return Document("validation" if int.from_bytes(digest) < validation_fraction * 2**64 else "train", text)
 
 
-def known_fields(field: str, names: Sequence[str]) -> str:
+def _known(field: str, names: Sequence[str]) -> str:
     """The end of a message about a field that is not there: which are, and which was meant."""
     near = difflib.get_close_matches(field, names, n=1)
     guess = f" Did you mean --field {near[0]}?" if near else ""

@@ -7,7 +7,7 @@ from typing import Any
 
 from gpt_from_scratch.support.storage.text_files import SUFFIXES, encoding_of, is_plain, named_damage, open_text_bytes
 from gpt_from_scratch.training.data.reading.file_parts import PIECE_BYTES, FilePart, FilePartSource
-from gpt_from_scratch.training.data.reading.rows import document, json_row
+from gpt_from_scratch.training.data.reading.rows import Rows, json_row
 from gpt_from_scratch.training.data.source import Asked, Document, LeftOut, PreparedSource, Source
 
 
@@ -16,10 +16,8 @@ class JsonlSource(FilePartSource):
 
     kind = "jsonl"
 
-    def __init__(
-        self, files: Sequence[Path], field: str, validation_fraction: float, piece_bytes: int = PIECE_BYTES
-    ) -> None:
-        self.field, self.validation_fraction = field, validation_fraction
+    def __init__(self, files: Sequence[Path], asked: Asked, piece_bytes: int = PIECE_BYTES) -> None:
+        self.rows = Rows(asked)
         self.parts: list[FilePart] = []
         for file in files:
             with open_text_bytes(file) as opened:
@@ -32,9 +30,10 @@ class JsonlSource(FilePartSource):
                 ]
             else:
                 self.parts.append(FilePart(file, 0, sys.maxsize))  # packed: only its beginning can be found quickly
+        self.field = self.rows.field or self._found_field()
 
     def settings(self) -> dict[str, Any]:
-        return {"field": self.field}
+        return self.rows.describe(self.field)
 
     def documents_of(self, part: FilePart) -> Iterator[Document | LeftOut]:
         """The lines that begin in this part; the last of them may end in the next."""
@@ -45,7 +44,19 @@ class JsonlSource(FilePartSource):
             while (offset := file.tell()) < part.stop and (line := file.readline()):
                 if line.strip():
                     where = f"{part.path}, the line at byte {offset:,}"
-                    yield document(json_row(line, where), self.field, where, self.validation_fraction)
+                    row = json_row(line, where)
+                    yield row if isinstance(row, LeftOut) else self.rows.document(row, self.field, where)
+
+    def _found_field(self) -> str:
+        """The field with the text, by the first line that is an object."""
+        for part in self.parts:
+            with named_damage(part.path), open_text_bytes(part.path) as file:
+                for number, line in enumerate(file, 1):
+                    where = f"{part.path}, line {number}"
+                    if line.strip() and not isinstance(row := json_row(line, where), LeftOut):
+                        texts = [name for name, value in row.items() if isinstance(value, str)]
+                        return "text" if self.rows.map else self.rows.field_among(list(row), texts, where)
+        return "text"
 
 
 class JsonLines(PreparedSource):
@@ -56,7 +67,7 @@ class JsonLines(PreparedSource):
     suffixes = tuple(f"{plain}{packed}" for plain in (".jsonl", ".ndjson") for packed in ("", *SUFFIXES))
 
     def open(self, asked: Asked, files: Sequence[Path]) -> Source:
-        return JsonlSource(files, asked.field, asked.validation_fraction)
+        return JsonlSource(files, asked)
 
 
 PREPARED = JsonLines()

@@ -44,10 +44,17 @@ class TextSource(FilePartSource):
 
     kind = "text"
 
-    def __init__(self, path: Path, validation_fraction: float, piece_bytes: int = PIECE_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        validation_fraction: float,
+        piece_bytes: int = PIECE_BYTES,
+        files: Sequence[Path] | None = None,
+    ) -> None:
+        """`files`: those to read; default: all of `path`."""
         self.path = path
         self.parts: list[FilePart] = []
-        files = text_files(path)
+        files = text_files(path) if files is None else files
         for file in files:
             require_no_json(file)
         sizes = [text_size(file) for file in files]
@@ -82,7 +89,8 @@ class PreparedText(PreparedSource):
     suffixes = FOLDER_NAMES
 
     def open(self, asked: Asked, files: Sequence[Path]) -> Source:
-        return TextSource(Path(asked.source), asked.validation_fraction)
+        path = Path(asked.source)  # a pattern of names, or an address, is no path: its files are those that were found
+        return TextSource(path, asked.validation_fraction, files=None if path.exists() or not files else files)
 
 
 LIVE = LiveText()

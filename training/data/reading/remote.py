@@ -1,0 +1,183 @@
+"""Files at an fsspec address: s3://, hf://, https://, memory:// and whatever else fsspec or a package beside it reads.
+
+A piece is a file. The process that does the piece copies the file into a folder of its own, reads it as a local one, and
+removes it, so that every kind of file is read from everywhere and a broken connection costs no more than that piece.
+"""
+
+import re
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gpt_from_scratch.support.command_line.invocation import how_to_install
+from gpt_from_scratch.support.storage.downloads import reason
+from gpt_from_scratch.support.storage.files import sha256
+from gpt_from_scratch.training.data.source import Document, LeftOut, Source
+
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://.*", re.DOTALL)
+CHECKSUM = "#sha256="
+"""Behind an address: the SHA-256 that the file must have."""
+MARKS = (
+    "size",
+    "ETag",
+    "etag",
+    "LastModified",
+    "last_modified",
+    "created",
+    "mtime",
+    "sha256",
+    "blob_id",
+    "commit_hash",
+)
+"""What file systems say of a file that changes with what it holds."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file, as it was found."""
+
+    address: str
+    mark: dict[str, str]
+    checksum: str | None = None
+
+
+class OpenLocal(ABC):
+    """Makes the source of a file that was copied here."""
+
+    @abstractmethod
+    def __call__(self, path: Path) -> Source:
+        """The source of the copy."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """What decides what is made of a file, as JSON."""
+
+
+class RemoteSource(Source):
+    """Remote files, a piece each."""
+
+    def __init__(self, files: Sequence[RemoteFile], open_local: OpenLocal) -> None:
+        self.remote, self.open_local = list(files), open_local
+
+    def describe(self) -> dict[str, Any]:
+        files = [[file.address, file.mark, file.checksum] for file in self.remote]
+        return {"files": files, **self.open_local.describe()}
+
+    @property
+    def n_pieces(self) -> int:
+        return len(self.remote)
+
+    def documents(self, piece: int) -> Iterator[Document | LeftOut]:
+        file = self.remote[piece]
+        with copied(file) as path:
+            try:
+                source = self.open_local(path)
+                for part in range(source.n_pieces):
+                    for made in source.documents(part):
+                        yield _of_address(made, path, file) if isinstance(made, LeftOut) else made
+            except ValueError as error:
+                raise ValueError(str(error).replace(str(path), file.address)) from error
+
+
+def _of_address(row: LeftOut, path: Path, file: RemoteFile) -> LeftOut:
+    here, there = str(path), file.address
+    return replace(row, where=row.where.replace(here, there), why=row.why.replace(here, there))
+
+
+def is_remote(word: str) -> bool:
+    """Whether a word is an address and no path."""
+    return ADDRESS.fullmatch(word) is not None
+
+
+def find(address: str) -> list[RemoteFile]:
+    """The files that an address names: itself, those that match it, or those in the folder and the folders in it.
+
+    Raises:
+        FileNotFoundError: there is none; RuntimeError: they cannot be asked for.
+    """
+    address, _, checksum = address.partition(CHECKSUM)
+    if checksum and not re.fullmatch(r"[0-9a-f]{64}", checksum):
+        raise ValueError(f"{address}{CHECKSUM}{checksum}: a SHA-256 is 64 digits 0-9 and a-f")
+    with _asking(address):
+        system, path = _system(address)
+        if any(mark in path for mark in "*[") or ("?" in path and not address.startswith("http")):
+            names = sorted(system.glob(path))
+        elif not address.startswith("http") and system.isdir(path):
+            names = sorted(system.find(path))
+        else:
+            names = [path]
+        visible = [name for name in names if not any(part.startswith(".") for part in name.split("/")[1:])]
+        infos = [(name, system.info(name)) for name in visible or names]
+    files = [(name, info) for name, info in infos if info.get("type", "file") == "file"]
+    if not files:
+        raise FileNotFoundError(f"there is no file at {address}")
+    if checksum and len(files) > 1:
+        raise ValueError(f"{address} names {len(files)} files: a SHA-256 can be given for one")
+    found = []
+    for name, info in files:
+        mark = {key: str(info[key]) for key in MARKS if info.get(key) is not None}
+        found.append(RemoteFile(system.unstrip_protocol(name), mark, checksum or None))
+    return found
+
+
+@contextmanager
+def copied(file: RemoteFile) -> Iterator[Path]:
+    """A copy of a remote file, while the block runs; it has the file's name.
+
+    Raises:
+        ValueError: it is not the file that was found, or has another checksum.
+        RuntimeError: it cannot be copied.
+    """
+    with tempfile.TemporaryDirectory(prefix="gpt-prepare-") as folder:
+        path = Path(folder) / (file.address.rpartition("/")[2].partition("?")[0] or "file")
+        with _asking(file.address):
+            system, name = _system(file.address)
+            before = system.info(name)
+            system.get_file(name, str(path))
+        now = {key: str(before[key]) for key in MARKS if before.get(key) is not None}
+        if now != file.mark:
+            changed = ", ".join(key for key in {**now, **file.mark} if now.get(key) != file.mark.get(key))
+            raise ValueError(
+                f"{file.address} has changed since this work began ({changed}): bring the old one back, or remove what was "
+                "made and prepare it again"
+            )
+        if "size" in file.mark and path.stat().st_size != int(file.mark["size"]):
+            raise RuntimeError(
+                f"{file.address} was cut off: {path.stat().st_size:,} of {int(file.mark['size']):,} bytes came. "
+                "The same command tries again; what has been made is kept"
+            )
+        if file.checksum is not None and (digest := sha256(path)) != file.checksum:
+            raise ValueError(f"{file.address} has the SHA-256 {digest}, expected {file.checksum}: it is another file")
+        yield path
+
+
+def _system(address: str) -> tuple[Any, str]:
+    """The file system of an address, and the path in it. Nothing that it said before is believed again."""
+    try:
+        import fsspec  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise RuntimeError(f"{address} is read with the package fsspec: {how_to_install('data')}") from error
+    system, path = fsspec.core.url_to_fs(address)
+    system.invalidate_cache()
+    return system, path
+
+
+@contextmanager
+def _asking(address: str) -> Iterator[None]:
+    """Errors of a file system as a RuntimeError that says what was asked for."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no file at {address}") from error
+    except ImportError as error:  # fsspec says which package reads such addresses
+        raise RuntimeError(f"{address} needs another package: {error}") from error
+    except RuntimeError:
+        raise
+    except Exception as error:  # of whichever package the address needs
+        raise RuntimeError(
+            f"{address} cannot be read: {reason(error)}.\nThe same command tries again; what has been made is kept"
+        ) from error
