@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from gpt_from_scratch.support.command_line.settings import Blocks, Many, check_settings
 
@@ -163,12 +163,11 @@ class GPTConfig:
 
         Two models compute the same function of the same weights where these are equal. `zero_init` is left out, too.
         """
-        plain = {
-            "n_kv_head": self.n_head,
-            "head_dim": self.n_embd / self.n_head,
-            "mlp_width": 4 * self.n_embd,
-            **dict.fromkeys(("qkv_bias", "proj_bias", "mlp_bias"), self.bias),
-        }
+        # Norms without biases leave `bias` to the parts, which may all have one.
+        parts = {name: getattr(self, f"has_{name}") for name in ("qkv_bias", "proj_bias", "mlp_bias")}
+        bias = self.bias if self.norm_weight and self.norm == "layer" else all(parts.values())
+        short: dict[str, Any] = {"bias": bias, **{name: None if has == bias else has for name, has in parts.items()}}
+        plain = {"n_kv_head": self.n_head, "head_dim": self.n_embd / self.n_head, "mlp_width": 4 * self.n_embd}
         unread = {"zero_init", *(name for name, value in plain.items() if getattr(self, name) == value)}
         if self.position != "rotary":
             unread |= {"rope_base", "rope_scaling"}
@@ -176,7 +175,7 @@ class GPTConfig:
             unread |= {"qk_norm_over", "qk_norm_weight", "qk_norm_eps"}
         if self.ngram == 1:
             unread |= {"ngram_buckets"}
-        return replace(self, **{name: getattr(GPTConfig, name) for name in unread})
+        return replace(self, **short, **{name: getattr(GPTConfig, name) for name in unread})
 
     def beyond_gpt2(self) -> list[str]:
         """The switches, as "name=value", in which this differs from GPT-2's architecture; empty if it is exact."""

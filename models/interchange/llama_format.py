@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gpt_from_scratch.models.config import GPTConfig
 from gpt_from_scratch.models.interchange.fields import Fields
-from gpt_from_scratch.models.interchange.rope_fields import read_rope
+from gpt_from_scratch.models.interchange.rope_fields import describe_rope, read_rope
 from gpt_from_scratch.models.interchange.stored import Stored
 from gpt_from_scratch.models.weight_files import Entry
 
@@ -181,3 +181,70 @@ def _ours(name: str, config: GPTConfig) -> tuple[str, int]:
         if module in parts:
             return f"h.{layer}.{ours}.{kind}", parts.index(module)
     return name, 0
+
+
+def kind_of(config: GPTConfig) -> str | None:
+    """The model type that computes exactly this architecture; None: none of the family does."""
+    own = config.canonical()
+    same_eps = not own.qk_norm or own.qk_norm_eps == own.norm_eps
+    even_biases = config.has_qkv_bias == config.has_proj_bias
+    if (
+        own.position != "rotary"
+        or own.activation != "swiglu"
+        or own.ngram > 1
+        or config.has_norm_bias
+        or config.norm_weight != (config.norm == "rms")
+        or not same_eps
+    ):
+        return None
+    queries = own.qk_norm and (own.qk_norm_over, own.qk_norm_weight)
+    shape = (own.norm, own.norm_place, queries)
+    if shape == ("rms", "before", False):
+        if even_biases:
+            return "llama"
+        # Of the class of Qwen 2 no other head size is documented.
+        qwen2 = config.has_qkv_bias and not config.has_mlp_bias and own.head_dim is None
+        return "qwen2" if qwen2 else None
+    if config.has_mlp_bias or not even_biases:
+        return None
+    if shape == ("rms", "before", ("head", True)):
+        return "qwen3"
+    if shape == ("rms", "after", ("heads", True)) and own.head_dim is None:
+        return "olmo2"
+    if shape == ("layer", "before", False) and own.norm_eps == 1e-5 and own.head_dim is None:
+        return "olmo"
+    return None
+
+
+CLASSES = {"llama": "Llama", "qwen3": "Qwen3", "olmo": "Olmo", "olmo2": "Olmo2"}
+"""The model types that are written, and how their classes' names begin.
+
+Qwen 2's is not: for it transformers splits text as Qwen 2 does, whatever tokenizer lies beside the model.
+"""
+
+
+def describe(config: GPTConfig, kind: str) -> dict[str, Any]:
+    """config.json of an architecture that `kind_of` knows, as transformers reads it."""
+    described = {
+        "model_type": kind,
+        "architectures": [f"{CLASSES[kind]}ForCausalLM"],
+        "max_position_embeddings": config.block_size,
+        "vocab_size": config.vocab_size,
+        "num_hidden_layers": config.n_layer,
+        "num_attention_heads": config.n_head,
+        "num_key_value_heads": config.kv_heads,
+        "hidden_size": config.n_embd,
+        "intermediate_size": config.mlp_size,
+        "hidden_act": "silu",
+        "tie_word_embeddings": config.tie_head,
+        "attention_bias": config.has_qkv_bias,
+        "rope_parameters": describe_rope(config),
+        **dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id")),
+    }
+    if kind in ("llama", "qwen3"):
+        described["head_dim"] = config.head_size
+    if kind == "llama":
+        described["mlp_bias"] = config.has_mlp_bias
+    if config.norm == "rms":
+        described["rms_norm_eps"] = config.norm_eps
+    return described

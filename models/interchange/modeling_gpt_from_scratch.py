@@ -52,7 +52,7 @@ class HeadNorm(nn.Module):
         """(b, h, t, d) of (b, h, t, d)."""
         if not self.together:
             return rms_norm(x, self.eps, self.weight)
-        flat = rms_norm(x.transpose(1, 2).flatten(2), self.eps, self.weight)
+        flat: Tensor = rms_norm(x.transpose(1, 2).flatten(2), self.eps, self.weight)
         out: Tensor = flat.view(x.shape[0], -1, x.shape[1], x.shape[3]).transpose(1, 2)
         return out
 
@@ -62,7 +62,7 @@ class NgramEmbedding(nn.Module):
 
     def __init__(self, config: GPTFromScratchConfig) -> None:
         super().__init__()
-        self.radix, self.buckets = config.vocab_size + 1, config.ngram_buckets
+        self.radix, self.buckets = int(config.vocab_size) + 1, int(config.ngram_buckets)
         self.tables = nn.ModuleList(
             nn.Embedding(config.ngram_buckets, config.n_embd) for _ in range(2, config.ngram + 1)
         )

@@ -1,7 +1,7 @@
 """Weights on disk in Hugging Face's format: config.json and model.safetensors. Safetensors only, never a pickle.
 
-An exact GPT-2 is written as transformers writes it; any other architecture carries our own model type, so that nobody takes
-it for GPT-2, and the files with which transformers opens it. GPT-2s and models of the Llama family are read as well.
+What is exactly a GPT-2, or one of the Llama family, is written as transformers writes it. Any other architecture carries our
+own model type, so that nobody takes it for another, and the files with which transformers opens it.
 """
 
 import dataclasses
@@ -47,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 
 def save(model: GPT, folder: Path) -> None:
-    """Write the model into `folder`, each file atomically; an exact GPT-2 in GPT-2's own format."""
+    """Write the model into `folder`, each file atomically; in the format of transformers' own class where there is one."""
     ensure_folder(folder)
     describe(model.config, folder)
     save_tensors(folder / WEIGHTS_FILE, as_written(model.config, model.state_dict()))
@@ -56,16 +56,28 @@ def save(model: GPT, folder: Path) -> None:
 def as_written(config: GPTConfig, weights: Mapping[str, Float[Tensor, "..."]]) -> dict[str, Float[Tensor, "..."]]:
     """A model's tensors, or some of them, under the names and in the shapes that its format has."""
     weights = {name: tensor.detach().cpu() for name, tensor in weights.items()}
-    if config.beyond_gpt2():
+    kind = model_type(config)
+    if kind == OWN_MODEL_TYPE:
         return weights
-    return {
-        theirs: one for name, tensor in weights.items() for theirs, one in gpt2_format.as_theirs(name, tensor).items()
-    }
+    written: dict[str, Float[Tensor, "..."]] = {}
+    for name, tensor in weights.items():
+        gpt2 = kind == gpt2_format.GPT2
+        written |= gpt2_format.as_theirs(name, tensor) if gpt2 else llama_format.as_theirs(name, tensor, config)
+    return written
+
+
+def model_type(config: GPTConfig) -> str:
+    """The model type under which an architecture is written: one of transformers' own where that is exactly it, else ours."""
+    if not config.beyond_gpt2():
+        return gpt2_format.GPT2
+    kind = llama_format.kind_of(config)
+    return kind if kind in llama_format.CLASSES else OWN_MODEL_TYPE
 
 
 def describe(config: GPTConfig, folder: Path) -> None:
     """Write config.json, and for an architecture of our own the files from which transformers makes it."""
-    if config.beyond_gpt2():
+    kind = model_type(config)
+    if kind == OWN_MODEL_TYPE:
         described = {
             "model_type": OWN_MODEL_TYPE,
             "architectures": ["GPTFromScratchForCausalLM"],
@@ -78,7 +90,7 @@ def describe(config: GPTConfig, folder: Path) -> None:
         for file in (CONFIGURATION_FILE, MODELING_FILE):
             write_text(folder / file.name, file.read_text(encoding="utf-8"))
     else:
-        described = gpt2_format.describe(config)
+        described = gpt2_format.describe(config) if kind == gpt2_format.GPT2 else llama_format.describe(config, kind)
     write_text(folder / CONFIG_FILE, json.dumps(described, indent=2) + "\n")
 
 

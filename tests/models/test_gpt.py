@@ -8,6 +8,7 @@ import torch
 from gpt_from_scratch.kernels.registry import use_backend
 from gpt_from_scratch.models.gpt import GPT, GPT2_SIZES, GPTConfig
 
+PARTS = ("qkv_bias", "proj_bias", "mlp_bias")
 TINY = GPTConfig(block_size=16, vocab_size=50, n_layer=2, n_head=4, n_embd=32)
 MODERN = GPTConfig(
     **{
@@ -120,6 +121,24 @@ def test_gpt2_initial_values() -> None:
 def test_impossible_architectures_are_refused(changes: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         GPTConfig(**{**vars(TINY), **changes})
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"n_kv_head": 4, "head_dim": 8, "mlp_width": 128, "qkv_bias": True}, {}),
+        ({"rope_base": 5.0, "qk_norm_eps": 0.1, "ngram_buckets": 9, "zero_init": True}, {}),
+        ({"norm": "rms", "mlp_bias": False}, {"norm": "rms", "bias": False, "qkv_bias": True, "proj_bias": True}),
+        ({"norm_weight": False}, {"norm_weight": False, "bias": False, **dict.fromkeys(PARTS, True)}),
+    ],
+)
+def test_one_architecture_has_one_canonical_form(one: dict, other: dict) -> None:
+    first, second = (GPTConfig(**{**vars(TINY), **changes}) for changes in (one, other))
+    assert first.canonical() == second.canonical() == first.canonical().canonical()
+    torch.manual_seed(0)
+    models = [GPT(config) for config in (first, first.canonical())]
+    assert models[0].state_dict().keys() == models[1].state_dict().keys() == GPT(second).state_dict().keys()
+    assert GPTConfig(**{**vars(TINY), "bias": False}).canonical() != TINY.canonical()
 
 
 def test_too_long_an_input_is_refused() -> None:

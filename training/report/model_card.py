@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 from gpt_from_scratch.models.gpt import GPTConfig
+from gpt_from_scratch.models.interchange.pretrained import OWN_MODEL_TYPE, model_type
 from gpt_from_scratch.training.metrics.record import metrics
 from gpt_from_scratch.training.metrics.records.eval import Eval
 from gpt_from_scratch.training.report.run_data import Run
@@ -78,7 +79,8 @@ def _introduction(run: Run, model: GPTConfig) -> list[str]:
 
 
 def _usage(model: GPTConfig) -> list[str]:
-    own = bool(model.beyond_gpt2())
+    kind = model_type(model)
+    own = kind == OWN_MODEL_TYPE
     trust = ", trust_remote_code=True" if own else ""
     return [
         "```python",
@@ -91,7 +93,7 @@ def _usage(model: GPTConfig) -> list[str]:
         "",
         "`trust_remote_code` runs the two Python files of this folder: read them first."
         if own
-        else "The architecture is exactly GPT-2's, so transformers' own class opens it.",
+        else f"The architecture is exactly that of the model type {kind}, so transformers' own class opens it.",
     ]
 
 

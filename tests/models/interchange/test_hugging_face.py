@@ -18,6 +18,7 @@ from gpt_from_scratch.models.config import RopeScaling
 from gpt_from_scratch.models.generation.engine import generate
 from gpt_from_scratch.models.generation.sampling import Sampling
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.models.interchange.pretrained import model_type
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.tokenizer.formats.hugging_face_folder import tokenizer_json
@@ -37,12 +38,34 @@ TOKENIZERS: dict[str, Tokenizer] = {
     "characters": CharacterTokenizer.from_text(LEARNED),
     "tiktoken": TiktokenTokenizer(BYTE_PAIRS.to_tiktoken("small")),
 }
+CLASSES = {
+    "gpt_from_scratch": "GPTFromScratchForCausalLM",
+    "gpt2": "GPT2LMHeadModel",
+    "llama": "LlamaForCausalLM",
+    "qwen3": "Qwen3ForCausalLM",
+    "olmo": "OlmoForCausalLM",
+    "olmo2": "Olmo2ForCausalLM",
+}
 SCALINGS = (
     RopeScaling("linear", 2.0),
     RopeScaling("llama3", 4.0, learned_context=16),
     RopeScaling("yarn", 4.0, learned_context=10, slow_turns=0.2, fast_turns=2.0, amplitude=1.3),
     RopeScaling("yarn", 3.0, learned_context=10, slow_turns=0.2, fast_turns=1.0, whole_dimensions=False),
 )
+LLAMA: dict[str, Any] = {"position": "rotary", "norm": "rms", "activation": "swiglu", "bias": False}
+NORMED = {"qk_norm": True, "qk_norm_weight": True, "qk_norm_eps": 1e-5}
+FAMILY: dict[str, tuple[dict[str, Any], ...]] = {
+    "llama": (
+        LLAMA,
+        LLAMA
+        | {"head_dim": 6, "mlp_width": 50, "n_kv_head": 2, "qkv_bias": True, "proj_bias": True, "tie_head": False},
+        *(LLAMA | {"rope_base": 500.0, "rope_scaling": scaling, "mlp_bias": True} for scaling in SCALINGS),
+    ),
+    "qwen3": (LLAMA | NORMED | {"head_dim": 12, "bias": True, "mlp_bias": False},),
+    "olmo": (LLAMA | {"norm": "layer", "norm_weight": False},),
+    "olmo2": (LLAMA | NORMED | {"qk_norm_over": "heads", "norm_place": "after", "n_kv_head": 2},),
+}
+"""Settings that are exactly those of another model type."""
 SWITCHES: tuple[dict[str, Any], ...] = (
     {"position": "rotary"},
     {"qk_norm": True},
@@ -121,7 +144,7 @@ def checkpoint(config: GPTConfig, tokenizer: Tokenizer, folder: Path) -> dict[st
     return {
         "folder": str(store.path_of(3) / "model"),
         "expected": str(folder / "expected.safetensors"),
-        "trusts": bool(config.beyond_gpt2()),
+        "trusts": model_type(config) == "gpt_from_scratch",
         "prompts": PROMPTS,
         "new": NEW,
         "texts": known,
@@ -129,7 +152,7 @@ def checkpoint(config: GPTConfig, tokenizer: Tokenizer, folder: Path) -> dict[st
             "written": generate(model, PROMPTS, NEW, Sampling(temperature=0.0)),
             "ids": [tokenizer.encode_ordinary(text) for text in known],
             "eos": tokenizer.eot_token,
-            "class": "GPTFromScratchForCausalLM" if config.beyond_gpt2() else "GPT2LMHeadModel",
+            "class": CLASSES[model_type(config)],
         },
     }
 
@@ -157,6 +180,7 @@ def test_every_architecture_opens_without_this_package(tmp_path: Path) -> None:
     configs = {
         **{f"preset {name}": sized(preset.model) for name, (_, preset) in PRESETS.items()},
         **{f"{switch}": sized(GPTConfig(), **switch) for switch in SWITCHES},
+        **{f"{kind} {n}": sized(GPTConfig(), **one) for kind, all_ in FAMILY.items() for n, one in enumerate(all_)},
         **{f"combination {number}": combination(rng) for number in range(COMBINATIONS)},
     }
     kinds = list(TOKENIZERS.values())
@@ -175,12 +199,33 @@ def test_every_architecture_opens_without_this_package(tmp_path: Path) -> None:
         assert found["longest"] == config.block_size, name
 
 
+def test_llama_like_settings_are_written_as_that_model_type() -> None:
+    for kind, all_ in FAMILY.items():
+        assert {model_type(sized(GPTConfig(), **one)) for one in all_} == {kind}
+    for change in (
+        {"norm": "layer"},
+        {"norm_weight": False},
+        {"norm_place": "after"},
+        {"activation": "gelu"},
+        {"position": "learned"},
+        {"qk_norm": True},
+        NORMED | {"qk_norm_eps": 1e-3},
+        NORMED | {"mlp_bias": True},
+        {"proj_bias": True},
+        {"qkv_bias": True, "mlp_bias": True},
+        {"qkv_bias": True},  # Qwen 2's, for which transformers has a tokenizer of its own
+        {"ngram": 2},
+    ):
+        assert model_type(sized(GPTConfig(), **LLAMA | change)) == "gpt_from_scratch", change
+
+
 @pytest.mark.parametrize(
     "config",
     [
         sized(GPTConfig()),
         sized(GPTConfig(), ngram=3, tie_head=False, n_kv_head=2),
         sized(GPTConfig(), position="rotary", rope_base=500.0, rope_scaling=SCALINGS[2], norm="rms", head_dim=10),
+        *(sized(GPTConfig(), **one) for all_ in FAMILY.values() for one in all_),
     ],
 )
 def test_there_and_back_is_bit_equal(config: GPTConfig, tmp_path: Path) -> None:
@@ -190,7 +235,8 @@ def test_there_and_back_is_bit_equal(config: GPTConfig, tmp_path: Path) -> None:
     theirs = AutoModelForCausalLM.from_pretrained(case["folder"], trust_remote_code=True)
     theirs.save_pretrained(tmp_path / "back")
     first, second = GPT.from_pretrained(case["folder"]), GPT.from_pretrained(tmp_path / "back")
-    assert dataclasses.replace(first.config, zero_init=False) == dataclasses.replace(second.config, zero_init=False)
+    sized_to_it = dataclasses.replace(config, vocab_size=BYTE_PAIRS.n_vocab)
+    assert first.config.canonical() == second.config.canonical() == sized_to_it.canonical()
     for name, tensor in first.state_dict().items():
         assert torch.equal(tensor, second.state_dict()[name]), name
 

@@ -76,7 +76,7 @@ def test_a_resumed_run_knows_the_validations_before(tmp_path: Path) -> None:
 
 
 def test_an_exact_gpt2_needs_no_trust() -> None:
-    assert "trust" not in card() and "exactly GPT-2's" in card()
+    assert "trust" not in card() and "exactly that of the model type gpt2" in card()
     assert "GPT-2's, n\\_kv\\_head=1" in card(model=dataclasses.replace(MODEL, n_head=2, n_kv_head=1))
 
 
