@@ -15,7 +15,7 @@ from gpt_from_scratch.support.command_line.described import build
 from gpt_from_scratch.support.command_line.settings import Many, OrNever, check_settings
 from gpt_from_scratch.training.data.config import DataConfig
 from gpt_from_scratch.training.metrics.loggers import names_in
-from gpt_from_scratch.training.optim.optimizers import OptimizerConfig
+from gpt_from_scratch.training.optim.config import OptimizerConfig
 from gpt_from_scratch.training.optim.schedule import ScheduleConfig
 
 DETERMINISTIC_PARTS = 8

@@ -31,7 +31,7 @@ from gpt_from_scratch.benchmarks.learning.scaling_picture import draw
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.support.storage.files import write_bytes
 from gpt_from_scratch.training.config import TrainConfig
-from gpt_from_scratch.training.optim.optimizers import OptimizerConfig
+from gpt_from_scratch.training.optim.config import OptimizerConfig
 from gpt_from_scratch.training.ranks.process_group import process_group, ranks_from_environment
 from gpt_from_scratch.training.run.flops import flops_a_token
 from gpt_from_scratch.training.run.trainer import Trainer

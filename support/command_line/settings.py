@@ -5,6 +5,7 @@ import functools
 import math
 import types
 import typing
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from gpt_from_scratch.support.command_line.choices import check_choices
@@ -60,6 +61,22 @@ def _wrong(number: object, marks: tuple[object, ...]) -> str | None:
             if isinstance(mark, range) and number not in mark:
                 return f"from {mark.start} to {mark.stop - 1}"
     return None
+
+
+def merged(kinds: Iterable[type[Any]], shared: type[Any]) -> type[Any]:
+    """A dataclass with the settings of several: subclasses of `shared`, each with some of its own.
+
+    Raises:
+        TypeError: two of them declare a setting of one name.
+    """
+    own = [kind for kind in dict.fromkeys(kinds) if kind is not shared]
+    known = {field.name for field in dataclasses.fields(shared)}
+    owners: dict[str, type[Any]] = {}
+    for kind in own:
+        for field in dataclasses.fields(kind):
+            if field.name not in known and owners.setdefault(field.name, kind) is not kind:
+                raise TypeError(f"{kind.__name__} and {owners[field.name].__name__} both have the setting {field.name}")
+    return dataclasses.dataclass(frozen=True)(type("AllSettings", (*own, shared), {"__doc__": "All settings."}))
 
 
 @functools.cache

@@ -18,7 +18,7 @@ from gpt_from_scratch.training import draw_attention
 from gpt_from_scratch.training.bigram import figures as bigram_figures
 from gpt_from_scratch.training.drawing import FLOOR, TRAINING, VALIDATION, logarithmic, outside, plain_text
 from gpt_from_scratch.training.features.curve import Point, draw_curve
-from gpt_from_scratch.training.metrics.record import parse
+from gpt_from_scratch.training.metrics.kinds import parse
 from gpt_from_scratch.training.report import picture as report_picture
 from gpt_from_scratch.training.report.figures import all_figures
 from gpt_from_scratch.training.report.run_data import Run

@@ -15,7 +15,8 @@ from torch import Tensor
 from gpt_from_scratch.models.bigram import BigramConfig, BigramLanguageModel, Stage
 from gpt_from_scratch.support.command_line.settings import Many, Threads, check_settings
 from gpt_from_scratch.training.data.validation_set import comparable
-from gpt_from_scratch.training.optim.optimizers import OptimizerConfig, make_optimizers
+from gpt_from_scratch.training.optim.config import OptimizerConfig
+from gpt_from_scratch.training.optim.optimizers import make_optimizers
 from gpt_from_scratch.training.optim.schedule import ScheduleConfig, rate
 
 EVAL_TOKENS = 16_384

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from gpt_from_scratch.support.command_line.settings import merged
 from gpt_from_scratch.training.data.registry import LIVE, OF_PATHS, live_sources
 from gpt_from_scratch.training.data.source import DataSettings
 
@@ -14,24 +15,8 @@ else:
     SourceName = Literal[tuple(LIVE)]
 
 
-def _all_options() -> Any:
-    """A dataclass with the settings of every source: a config is an instance of each source's own type.
-
-    Raises:
-        TypeError: two sources declare a setting of one name.
-    """
-    kinds = list(dict.fromkeys(source.options for source in LIVE.values() if source.options is not DataSettings))
-    shared = {field.name for field in dataclasses.fields(DataSettings)}
-    owners: dict[str, type] = {}
-    for kind in kinds:
-        for field in dataclasses.fields(kind):
-            if field.name not in shared and owners.setdefault(field.name, kind) is not kind:
-                raise TypeError(f"{kind.__name__} and {owners[field.name].__name__} both have the setting {field.name}")
-    return dataclasses.dataclass(frozen=True)(type("AllOptions", (*kinds, DataSettings), {"__doc__": "All settings."}))
-
-
 @dataclasses.dataclass(frozen=True)
-class DataConfig(_all_options()):  # type: ignore[misc]
+class DataConfig(merged((source.options for source in LIVE.values()), DataSettings)):  # type: ignore[misc]
     """What is read, and how text becomes tokens."""
 
     source: Annotated[SourceName, tyro.conf.arg(help=live_sources())] = "stories"

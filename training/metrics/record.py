@@ -1,17 +1,11 @@
 """The record: one line of metrics.jsonl, written and read by the same dataclass."""
 
 import dataclasses
-import functools
-import types
 import typing
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from gpt_from_scratch.support.registry_folder import classes_in
 from gpt_from_scratch.training.metrics.metric import Metric
-
-MAX_STEP = 2**53
-"""Beyond it a step is not a step, and no longer exact as a float."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +27,6 @@ class Record:
     """Since the run began; set where it is written."""
 
 
-@functools.cache
-def kinds() -> dict[str, type[Record]]:
-    """Every kind of record by its name, in the order of their files' names."""
-    from gpt_from_scratch.training.metrics import records
-
-    return {kind.kind: kind for kind in classes_in(records, Record).values()}
-
-
 def metrics(kind: type[Record]) -> dict[str, Metric]:
     """The figures of a kind: the field's name, and its description."""
     if kind not in _METRICS:
@@ -59,41 +45,6 @@ def values(record: Record) -> dict[str, float]:
     """The figures of a record that are known."""
     found = ((name, getattr(record, name)) for name in metrics(type(record)))
     return {name: value for name, value in found if value is not None}
-
-
-def parse(found: object) -> Record:
-    """A line of metrics.jsonl as a record.
-
-    Raises:
-        ValueError: It is not an object, of no known kind, or a field is missing or of a wrong type.
-    """
-    if not isinstance(found, dict):
-        raise ValueError(f"it holds a {type(found).__name__}, expected an object")
-    kind = kinds().get(str(found.get("kind")))
-    if kind is None:
-        raise ValueError(f"its kind is {found.get('kind')!r}, expected one of {', '.join(kinds())}")
-    read: dict[str, Any] = {}
-    for field in fields(kind):
-        if field.name not in found and field.default is not dataclasses.MISSING:
-            continue
-        allowed = _types(field.type)
-        value = found.get(field.name)
-        if float in allowed and type(value) is int:
-            value = float(value)
-        if type(value) not in allowed:
-            names = " or ".join(one.__name__ for one in allowed if one is not types.NoneType)
-            raise ValueError(f"{field.name} is {value!r}, expected {names}")
-        read[field.name] = value
-    if not 0 <= read["step"] <= MAX_STEP:
-        raise ValueError(f"step is {read['step']}, expected 0 to {MAX_STEP}")
-    return kind(**read)
-
-
-def _types(hint: Any) -> tuple[Any, ...]:
-    """The types that a field's value may have."""
-    if typing.get_origin(hint) is Annotated:
-        hint = typing.get_args(hint)[0]
-    return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
 
 
 def as_line(record: Record) -> dict[str, Any]:

@@ -1,3 +1,3 @@
-"""Optimizers and the learning-rate schedule: AdamW, Muon, and Muon's work shared between ranks.
+"""Optimizers and the learning-rate schedule; each optimizer is a file of `algorithms/`.
 
-They know parameters and ranks, and nothing of data, models or the trainer."""
+May import `training/ranks/`, `training/checkpoints/parts.py`, `models/gpt.py` and `support/`."""

@@ -18,7 +18,7 @@ from torch.distributed.tensor import DTensor
 
 from gpt_from_scratch.models.gpt import GPT, Block
 from gpt_from_scratch.training.checkpoints.parts import own_part
-from gpt_from_scratch.training.optim.muon import local
+from gpt_from_scratch.training.optim.sharded import local
 from gpt_from_scratch.training.parallel.single import Strategy
 from gpt_from_scratch.training.ranks.process_group import Ranks
 

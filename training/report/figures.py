@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from gpt_from_scratch.support.pages.html_page import Markup
 from gpt_from_scratch.support.pages.svg import inline
 from gpt_from_scratch.training.drawing import COLORS, FLOOR, TRAINING, VALIDATION, logarithmic, plain_text
+from gpt_from_scratch.training.metrics.kinds import kinds
 from gpt_from_scratch.training.metrics.metric import Chart, Metric
-from gpt_from_scratch.training.metrics.record import Record, kinds, metrics
+from gpt_from_scratch.training.metrics.record import Record, metrics
 from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.report.run_data import Run, flatten
 

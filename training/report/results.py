@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from gpt_from_scratch.training.metrics.kinds import kinds
 from gpt_from_scratch.training.metrics.metric import Metric
-from gpt_from_scratch.training.metrics.record import Record, kinds, metrics
+from gpt_from_scratch.training.metrics.record import Record, metrics
 from gpt_from_scratch.training.report.run_data import Run
 
 

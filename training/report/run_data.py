@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gpt_from_scratch.training.metrics.history import history
-from gpt_from_scratch.training.metrics.record import Record, parse
+from gpt_from_scratch.training.metrics.kinds import parse
+from gpt_from_scratch.training.metrics.record import Record
 
 CONFIG_FILE, RUN_FILE, METRICS_FILE = "config.json", "run.json", "metrics.jsonl"
 

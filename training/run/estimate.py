@@ -7,7 +7,8 @@ import torch
 
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.training.config import TrainConfig
-from gpt_from_scratch.training.optim.optimizers import OptimizerConfig, is_hidden_matrix
+from gpt_from_scratch.training.optim.config import OptimizerConfig
+from gpt_from_scratch.training.optim.optimizers import state_values
 from gpt_from_scratch.training.run.flops import flops_a_token
 
 EFFICIENCY = 0.5
@@ -69,12 +70,8 @@ def estimate(config: TrainConfig, n_ranks: int, device: torch.device, dtype: tor
 
 
 def checkpoint_bytes(model: GPT, optimizer: OptimizerConfig) -> int:
-    """Weights and the optimizer's state in fp32: two moments a value for AdamW, one for Muon."""
-    values = 0
-    for name, parameter in model.named_parameters():
-        moments = 1 if optimizer.name == "muon" and is_hidden_matrix(name, parameter) else 2
-        values += (1 + moments) * parameter.numel()
-    return 4 * values
+    """Weights and the optimizer's state in fp32."""
+    return 4 * (sum(parameter.numel() for parameter in model.parameters()) + state_values(model, optimizer))
 
 
 def gradient_copies(config: TrainConfig, n_ranks: int) -> int:

@@ -6,7 +6,7 @@ from gpt_from_scratch.models.gpt import GPT2_SIZES, GPTConfig
 from gpt_from_scratch.training.config import RunConfig, TrainConfig
 from gpt_from_scratch.training.data.config import DataConfig
 from gpt_from_scratch.training.data.data_folder import data_folder
-from gpt_from_scratch.training.optim.optimizers import OptimizerConfig
+from gpt_from_scratch.training.optim.config import OptimizerConfig
 from gpt_from_scratch.training.optim.schedule import ScheduleConfig
 
 DEFAULT = "tiny"

@@ -19,7 +19,7 @@ from gpt_from_scratch.support.command_line.settings import Many, OrNever, Thread
 from gpt_from_scratch.training.bigram.loop import BigramTraining
 from gpt_from_scratch.training.config import DataConfig, RunConfig, TrainConfig
 from gpt_from_scratch.training.generate import GenerateConfig
-from gpt_from_scratch.training.optim.optimizers import OptimizerConfig
+from gpt_from_scratch.training.optim.config import OptimizerConfig
 from gpt_from_scratch.training.optim.schedule import ScheduleConfig
 from gpt_from_scratch.training.prepare import PrepareConfig
 from gpt_from_scratch.training.train_dictionary import DictionaryConfig

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
-from gpt_from_scratch.training.optim.adamw import AdamW
-from gpt_from_scratch.training.optim.muon import Muon, newton_schulz, orthogonalize_
+from gpt_from_scratch.training.optim.algorithms.adamw import AdamW
+from gpt_from_scratch.training.optim.algorithms.muon import Muon, newton_schulz, orthogonalize_
+from gpt_from_scratch.training.optim.config import OptimizerConfig
 from gpt_from_scratch.training.optim.optimizers import (
-    OptimizerConfig,
     load_optimizer_tensors,
     make_optimizers,
     optimizer_tensors,
@@ -122,7 +122,7 @@ def test_a_gate_and_what_passes_through_it_are_two_matrices(activation: Literal[
 @pytest.mark.parametrize("name", ["adamw", "muon"])
 def test_every_parameter_is_in_one_group_and_only_matrices_decay(name: str) -> None:
     model = GPT(CONFIG)
-    optimizers = make_optimizers(model, OptimizerConfig(name=name))  # type: ignore[arg-type]
+    optimizers = make_optimizers(model, OptimizerConfig(name=name))
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     names = [name for group in groups for name in group["names"]]
     assert sorted(names) == sorted(name for name, _ in model.named_parameters())
@@ -139,7 +139,7 @@ def test_every_parameter_is_in_one_group_and_only_matrices_decay(name: str) -> N
 @pytest.mark.parametrize("name", ["adamw", "muon"])
 def test_a_bad_gradient_changes_nothing(name: str) -> None:
     model = model_with_gradients()
-    optimizers = make_optimizers(model, OptimizerConfig(name=name))  # type: ignore[arg-type]
+    optimizers = make_optimizers(model, OptimizerConfig(name=name))
 
     def step(bad: float) -> None:
         for optimizer in optimizers:
@@ -166,7 +166,7 @@ def test_a_bad_gradient_changes_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["adamw", "muon"])
 def test_the_state_goes_on_to_the_last_bit(name: str) -> None:
-    config = OptimizerConfig(name=name)  # type: ignore[arg-type]
+    config = OptimizerConfig(name=name)
     models, states = [], {}
     for interrupted in (False, True):
         model = model_with_gradients()
@@ -203,7 +203,7 @@ def test_foreign_state_is_refused() -> None:
 )
 def test_settings_that_cannot_be_are_named(settings: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=rf"optimizer\.{next(iter(settings))}"):
-        OptimizerConfig(**settings)  # type: ignore[arg-type]
+        OptimizerConfig(**settings)
 
 
 def test_muon_takes_matrices_only() -> None:

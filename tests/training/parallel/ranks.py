@@ -23,7 +23,8 @@ import torch
 import torch.distributed as dist
 
 from gpt_from_scratch.support.process_groups import leave_group
-from gpt_from_scratch.training.optim import muon
+from gpt_from_scratch.training.optim.algorithms import muon
+from gpt_from_scratch.training.optim.sharded import local
 from gpt_from_scratch.training.ranks.heartbeat import Peers
 from gpt_from_scratch.training.ranks.process_group import Ranks, ranks_from_environment
 from gpt_from_scratch.training.report import page as report
@@ -71,7 +72,7 @@ def watch(trainer: Trainer, item: dict[str, Any]) -> None:
         if trainer.progress.step == item.get("bad_step") and is_last:
             gradient = trainer.model.ln_f.weight.grad
             assert gradient is not None
-            muon.local(gradient).fill_(math.nan)
+            local(gradient).fill_(math.nan)
         return clip(limit)
 
     trainer.corpus.train.batch = noting  # type: ignore[method-assign]

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt_from_scratch.training.metrics.history import STARTED_AGAIN, history, resumed_at
-from gpt_from_scratch.training.metrics.record import parse
+from gpt_from_scratch.training.metrics.kinds import parse
 from gpt_from_scratch.training.metrics.records.eval import Eval
 from gpt_from_scratch.training.metrics.records.event import Event
 from gpt_from_scratch.training.metrics.records.sample import Sample

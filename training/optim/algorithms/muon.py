@@ -4,15 +4,17 @@ Among several ranks each orthogonalises some of the matrices and sends them to t
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
+from gpt_from_scratch.models.gpt import MLP
 from gpt_from_scratch.training.optim import muon_ranks as shared_work
-from gpt_from_scratch.training.optim.base import UntracedOptimizer
+from gpt_from_scratch.training.optim.algorithm import Algorithm, Member, Named, Shape, group_of, is_hidden_matrix
+from gpt_from_scratch.training.optim.sharded import is_sharded
 from gpt_from_scratch.training.ranks.process_group import ONE_RANK, Ranks
 
 # The quintic iteration's coefficients, chosen for the steepest slope at zero (Jordan et al. 2024).
@@ -23,8 +25,10 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 UNIT_FLOPS = {"cpu": 0.5e9, "cuda": 50e9}
 
 
-class Muon(UntracedOptimizer):
-    """Muon over matrices, orthogonalised together in stacks of one shape.
+class Muon(Algorithm):
+    """Muon for the matrices inside the blocks, and AdamW for the rest.
+
+    The matrices are orthogonalised together in stacks of one shape:
 
     update = √max(1, rows / columns) · orthogonal(momentum · buffer + gradient), after buffer = momentum · buffer + gradient.
     A matrix that packs several (queries, keys and values) is given as `parts` row blocks, each orthogonalised by itself.
@@ -34,6 +38,8 @@ class Muon(UntracedOptimizer):
     Raises:
         ValueError: a parameter is no matrix.
     """
+
+    skips: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -54,39 +60,42 @@ class Muon(UntracedOptimizer):
                 if parameter.ndim != 2:
                     raise ValueError(f"Muon takes matrices, not a parameter of shape {tuple(parameter.shape)}")
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Update every parameter that has a gradient."""
-        loss = None if closure is None else closure()
-        for group in self.param_groups:
-            updated = [p for p in group["params"] if p.grad is not None]
-            if not updated:
-                continue
-            for parameter in updated:
-                if not self.state[parameter]:
-                    self.state[parameter]["momentum"] = torch.zeros_like(parameter)
-            parameters = [local(p) for p in updated]
-            gradients = [local(p.grad) for p in updated]
-            buffers = [local(self.state[p]["momentum"]) for p in updated]
-            good = None if self.found_inf is None else self.found_inf == 0
-            before = None if good is None else [buffer.clone() for buffer in buffers]
-            torch._foreach_mul_(buffers, group["momentum"])
-            torch._foreach_add_(buffers, gradients)
-            directions = torch._foreach_mul(buffers, group["momentum"])
-            torch._foreach_add_(directions, gradients)
-            updates = list(directions)
-            shapes = [tuple(p.shape) for p in updated] if is_sharded(updated[0]) else None
-            orthogonalize_(updates, group["parts"], shapes=shapes, ranks=self.ranks)
-            decay = group["lr"] * group["weight_decay"]
-            if good is not None and before is not None:
-                updates = [torch.where(good, update, 0) for update in updates]
-                for buffer, old in zip(buffers, before, strict=True):
-                    buffer.copy_(torch.where(good, buffer, old))
-                decay = decay * good
-            if group["weight_decay"]:
-                torch._foreach_mul_(parameters, 1 - decay)
-            torch._foreach_add_(parameters, updates, alpha=-group["lr"])
-        return loss
+    @classmethod
+    def takes(cls, name: str, parameter: Float[Tensor, "..."]) -> bool:
+        return is_hidden_matrix(name, parameter)
+
+    @classmethod
+    def state_shapes(cls, shape: Shape) -> dict[str, Shape]:
+        return {"momentum": shape}
+
+    @classmethod
+    def make(cls, named: Named, settings: Any, model: nn.Module, ranks: Ranks = ONE_RANK) -> Algorithm:
+        parts = [packed_parts(name, p, model) for name, p in named]
+        group = {**group_of(named), "parts": parts}
+        return cls([group], settings.muon_lr, settings.momentum, settings.weight_decay, ranks)
+
+    def update(self, group: dict[str, Any], members: Sequence[Member]) -> None:
+        parameters = [member.value for member in members]
+        gradients = [member.gradient for member in members]
+        buffers = [member.state["momentum"] for member in members]
+        good = None if self.found_inf is None else self.found_inf == 0
+        before = None if good is None else [buffer.clone() for buffer in buffers]
+        torch._foreach_mul_(buffers, group["momentum"])
+        torch._foreach_add_(buffers, gradients)
+        directions = torch._foreach_mul(buffers, group["momentum"])
+        torch._foreach_add_(directions, gradients)
+        updates = list(directions)
+        shapes = [member.shape for member in members] if is_sharded(group["params"][0]) else None
+        orthogonalize_(updates, group["parts"], shapes=shapes, ranks=self.ranks)
+        decay = group["lr"] * group["weight_decay"]
+        if good is not None and before is not None:
+            updates = [torch.where(good, update, 0) for update in updates]
+            for buffer, old in zip(buffers, before, strict=True):
+                buffer.copy_(torch.where(good, buffer, old))
+            decay = decay * good
+        if group["weight_decay"]:
+            torch._foreach_mul_(parameters, 1 - decay)
+        torch._foreach_add_(parameters, updates, alpha=-group["lr"])
 
 
 def orthogonalize_(
@@ -148,12 +157,13 @@ def iteration_dtype(x: Float[Tensor, "..."]) -> torch.dtype:
     return torch.bfloat16 if x.is_cuda else x.dtype
 
 
-def is_sharded(tensor: Tensor) -> bool:
-    """Whether this rank has a part of it only (a DTensor, whose import costs a second, is known by its method)."""
-    return hasattr(tensor, "to_local")
+def packed_parts(name: str, weight: Float[Tensor, "rows columns"], model: nn.Module) -> int:
+    """How many matrices of one height a weight packs.
 
-
-def local(tensor: Tensor) -> Tensor:
-    """What this rank has of a tensor."""
-    piece: Tensor = tensor.to_local() if is_sharded(tensor) else tensor  # type: ignore[attr-defined]
-    return piece
+    Queries, keys and values are three, but where grouped queries make their heights differ; the MLP's gate and what passes
+    through it are two.
+    """
+    if name.endswith("c_attn.weight"):
+        return 3 if weight.shape[0] == 3 * weight.shape[1] else 1
+    owner = model.get_submodule(name.rsplit(".", 2)[0])
+    return 2 if name.endswith("c_fc.weight") and isinstance(owner, MLP) and owner.activation == "swiglu" else 1

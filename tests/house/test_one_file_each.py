@@ -1,0 +1,193 @@
+"""One file is one more thing: a metric, an optimizer. Each works in a copy of the tree with no other change."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("evals", "kernels", "models", "support", "tokenizer", "training")
+FILES = {
+    "training/metrics/records/weights.py": '''
+"""The size of the weights."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from gpt_from_scratch.training.metrics.metric import Metric
+from gpt_from_scratch.training.metrics.record import Record
+
+
+@dataclass(frozen=True)
+class Weights(Record):
+    """The norm of all weights."""
+
+    kind: ClassVar[str] = "weights"
+
+    norm: Annotated[float, Metric("norm of the weights", format=".3f", better="lower", result=True)]
+''',
+    "training/optim/algorithms/lion.py": '''
+"""Lion (Chen et al. 2023)."""
+
+from dataclasses import dataclass
+
+import torch
+
+from gpt_from_scratch.training.optim.algorithm import Algorithm
+from gpt_from_scratch.training.optim.settings import OptimizerSettings
+
+
+@dataclass(frozen=True)
+class LionSettings(OptimizerSettings):
+    """Lion's own."""
+
+    sharpness: float = 1.0
+    """What the sign's argument is multiplied by."""
+
+
+class Lion(Algorithm):
+    """Lion: the sign of a momentum.
+
+    p ← p - lr (sign(β₁ m + (1 - β₁) g) + weight_decay p),  m ← β₂ m + (1 - β₂) g.
+    """
+
+    options = LionSettings
+
+    @classmethod
+    def state_shapes(cls, shape):
+        return {"momentum": shape}
+
+    @classmethod
+    def defaults_of(cls, settings):
+        return {"betas": settings.betas, "sharpness": settings.sharpness}
+
+    def update(self, group, members):
+        first, second = group["betas"]
+        for member in members:
+            momentum = member.state["momentum"]
+            direction = torch.sign(group["sharpness"] * torch.lerp(member.gradient, momentum, first))
+            member.value.mul_(1 - group["lr"] * group["weight_decay"]).sub_(direction, alpha=group["lr"])
+            momentum.lerp_(member.gradient, 1 - second)
+''',
+}
+SMALL = (
+    "tiny --model.n-layer 1 --model.n-head 2 --model.n-embd 16 --model.block-size 16 --data.tokenizer character "
+    "--data.path text.txt --batch-size 4 --run.eval-every 2 --run.n-final-samples 0 --device cpu"
+)
+WEIGHTS = """
+import sys
+from pathlib import Path
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from gpt_from_scratch.training.metrics.records.weights import Weights
+from gpt_from_scratch.training.ranks.process_group import Ranks
+from gpt_from_scratch.training.report.page import write_report
+from gpt_from_scratch.training.run.command_line import parse
+from gpt_from_scratch.training.run.session import train
+from gpt_from_scratch.training.run.trainer import Trainer
+
+evaluate = Trainer.evaluate
+
+
+def evaluate_and_more(self):
+    evaluate(self)
+    self.record(Weights(self.progress.step, float(sum(p.square().sum() for p in self.model.parameters()) ** 0.5)))
+
+
+Trainer.evaluate = evaluate_and_more
+for name, seed in (("one", "1"), ("two", "2")):
+    train(parse([*sys.argv[1:], "--run.name", name, "--seed", seed, "--run.loggers", "tensorboard"]), Ranks())
+events = EventAccumulator("runs/one/tensorboard")
+events.Reload()
+print("logged", [event.step for event in events.Scalars("weights/norm")])
+write_report([Path("runs/one"), Path("runs/two")])
+"""
+LION = """
+import torch
+
+from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.training.optim.config import OptimizerConfig
+from gpt_from_scratch.training.optim.optimizers import make_optimizers, optimizer_tensors, state_values
+
+model = GPT(GPTConfig(block_size=8, vocab_size=11, n_layer=1, n_head=2, n_embd=16))
+config = OptimizerConfig(name="lion", sharpness=2.0)
+assert state_values(model, config) == model.num_parameters(), "one number a parameter"
+(lion,) = make_optimizers(model, config)
+for parameter in model.parameters():
+    parameter.grad = torch.full_like(parameter, float("nan"))
+before = [parameter.detach().clone() for parameter in model.parameters()]
+lion.found_inf = torch.ones(())
+lion.step()
+assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before)), "a bad gradient changes nothing"
+assert not any(state.any() for state in optimizer_tensors([lion]).values())
+"""
+
+Run = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("one_file_each")
+    for folder in FOLDERS:
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / folder, root / "gpt_from_scratch" / folder, ignore=ignore)
+    for name, text in FILES.items():
+        (root / "gpt_from_scratch" / name).write_text(text, encoding="utf-8")
+    (root / "text.txt").write_text("the cat sat on the mat. a dog ran. " * 60, encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(tree: Path) -> Run:
+    """Run python in the copy; what it prints."""
+
+    def start(*command: str) -> str:
+        environment = {**os.environ, "PYTHONPATH": str(tree), "COLUMNS": "100"}
+        done = subprocess.run(
+            [sys.executable, *command], cwd=tree, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return start
+
+
+def test_a_metric_is_shown_by_terminal_logger_report_and_comparison(tree: Path, run: Run) -> None:
+    said = run("-c", WEIGHTS, *SMALL.split(), "--steps", "4", "--run.checkpoint-every", "0")
+    assert re.search(r"step 4/4  norm of the weights \d+\.\d{3}\n", said)
+    assert "logged [2, 4]" in said
+    lines = [json.loads(line) for line in (tree / "runs/one/metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["kind"] == "weights"] == [2, 4]
+    page = (tree / "runs/one/report.html").read_text(encoding="utf-8")
+    assert "<dt>norm of the weights</dt>" in page and "<figcaption>norm of the weights</figcaption>" in page
+    compared = (tree / "runs/one/comparison.html").read_text(encoding="utf-8")
+    assert '<th scope="col">norm of the weights</th>' in compared and '<b class="good">' in compared
+
+
+def test_an_optimizer_is_offered_trains_goes_on_and_is_estimated(tree: Path, run: Run) -> None:
+    train = ("gpt_from_scratch/training/train_gpt2.py", *SMALL.split(), "--steps", "6", "--optimizer.name", "lion")
+    offered = " ".join(run(train[0], "--help").replace("│", " ").split())
+    assert "{adamw,lion,muon}" in offered and '"lion": Lion: the sign of a momentum' in offered
+    assert "--optimizer.sharpness FLOAT What the sign's argument is multiplied by." in offered
+    run("-c", LION)
+    assert "optimizer" in run(*train, "--dry-run")
+    options = ("--optimizer.lr", "0.003", "--optimizer.sharpness", "0.5", "--run.checkpoint-every", "3")
+    run(*train, *options, "--run.name", "lion")
+    checkpoints = tree / "runs/lion/checkpoints"
+    weights = checkpoints / "step-00000006" / "model" / "model.safetensors"
+    whole = weights.read_bytes()
+    lines = [json.loads(line) for line in (tree / "runs/lion/metrics.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in lines if line["kind"] == "eval"]
+    assert losses[-1] < losses[0] and {line["lr_of"] for line in lines if line["kind"] == "train"} == {"Lion"}
+    shutil.rmtree(checkpoints / "step-00000006")
+    run(train[0], "--resume", "runs/lion")
+    assert "resumed at step 3" in (tree / "runs/lion/metrics.jsonl").read_text()
+    assert weights.read_bytes() == whole
+    assert json.loads((tree / "runs/lion/config.json").read_text())["optimizer"]["sharpness"] == 0.5

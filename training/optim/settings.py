@@ -1,0 +1,43 @@
+"""The settings that every optimizer has, and their checks."""
+
+from dataclasses import dataclass
+
+from gpt_from_scratch.support.command_line.settings import OrNever, check_settings
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """How parameters are updated."""
+
+    name: str = "adamw"
+    """The file of `training/optim/algorithms` that says how."""
+    lr: float = 6e-4
+    """Peak learning rate, but for what `embed_lr` and `muon_lr` are for."""
+    embed_lr: float | None = None
+    """Peak learning rate for embeddings and an untied head; default: lr. Beside Muon they want far more."""
+    muon_lr: float = 0.02
+    """Muon's peak learning rate, for an update of root mean square about √(1/n_in)."""
+    betas: tuple[float, float] = (0.9, 0.95)
+    """Decay rates of the first and second moment."""
+    eps: float = 1e-8
+    """AdamW's guard against division by zero."""
+    weight_decay: float = 0.1
+    """Decoupled weight decay of matrices, relative to the learning rate."""
+    momentum: float = 0.95
+    """Muon's momentum (Nesterov)."""
+    grad_clip: OrNever = 1.0
+    """Largest norm of the whole gradient; a longer one is scaled down to it. 0 or inf: no clipping."""
+
+    def __post_init__(self) -> None:
+        check_settings(self, "optimizer.")
+        for name in ("lr", "muon_lr", "eps"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"optimizer.{name} must be above 0, it is {getattr(self, name)}")
+        if self.embed_lr is not None and not self.embed_lr > 0:
+            raise ValueError(f"optimizer.embed_lr must be above 0, it is {self.embed_lr}")
+        for name in ("weight_decay", "grad_clip"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"optimizer.{name} must be 0 or more, it is {getattr(self, name)}")
+        for name, value in (("betas", self.betas[0]), ("betas", self.betas[1]), ("momentum", self.momentum)):
+            if not 0 <= value < 1:
+                raise ValueError(f"optimizer.{name} must lie in [0, 1), it is {getattr(self, name)}")
