@@ -16,6 +16,7 @@ from gpt_from_scratch.evals.protocol.limits import Limits
 from gpt_from_scratch.evals.protocol.pricing import Price
 from gpt_from_scratch.evals.protocol.provider import Provider
 from gpt_from_scratch.evals.protocol.samples import EvalResult
+from gpt_from_scratch.evals.providers.dispatcher import examples
 from gpt_from_scratch.evals.providers.openai_provider import OpenAIProvider
 from gpt_from_scratch.evals.results import results
 from gpt_from_scratch.evals.results.report import write_report
@@ -82,7 +83,7 @@ def _parser(name: str, function: Callable[..., Task]) -> argparse.ArgumentParser
     for parameter in _parameters(function):
         _add(own, parameter, about.get(parameter.name))
     add = parser.add_argument_group("of every eval").add_argument
-    add("--model", required=True, help="gpt-4o-mini, claude-haiku-4-5, local/RUN, ...; offline: echo, oracle")
+    add("--model", required=True, help=examples())
     add("--base-url", help="an OpenAI-compatible server that has the model, such as http://127.0.0.1:8000/v1")
     add("--limit", type=int, help="ask only the first so many")
     add("--epochs", type=int, default=1, help="ask each so many times")

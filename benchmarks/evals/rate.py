@@ -25,7 +25,7 @@ from gpt_from_scratch.evals.answers.scorers import get_scorer
 from gpt_from_scratch.evals.arithmetic.sample_generation import create_samples
 from gpt_from_scratch.evals.protocol.prompts import PromptStyle, ask
 from gpt_from_scratch.evals.protocol.samples import QA
-from gpt_from_scratch.evals.providers.offline import EchoProvider
+from gpt_from_scratch.evals.providers.echo_provider import EchoProvider
 from gpt_from_scratch.evals.providers.openai_provider import OpenAIProvider
 from gpt_from_scratch.evals.runs.run_samples import run_samples
 

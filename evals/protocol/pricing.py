@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from gpt_from_scratch.evals.protocol.messages import Usage
@@ -49,59 +50,41 @@ class Price:
 
 FREE = Price(0.0, 0.0)
 
-PRICES = {
-    "gpt-3.5-turbo": Price(0.50, 1.50),
-    "gpt-3.5-turbo-0301": Price(1.50, 2.00),
-    "gpt-3.5-turbo-0613": Price(1.50, 2.00),
-    "gpt-3.5-turbo-1106": Price(1.00, 2.00),
-    "gpt-4": Price(30.00, 60.00),
-    "gpt-4-turbo": Price(10.00, 30.00),
-    "gpt-4o": Price(2.50, 10.00),
-    "gpt-4o-2024-05-13": Price(5.00, 15.00),
-    "chatgpt-4o-latest": Price(5.00, 15.00),
-    "gpt-4o-mini": Price(0.15, 0.60),
-    "gpt-4.1": Price(2.00, 8.00),
-    "gpt-4.1-mini": Price(0.40, 1.60),
-    "gpt-4.1-nano": Price(0.10, 0.40),
-    "gpt-5": Price(1.25, 10.00),
-    "gpt-5-mini": Price(0.25, 2.00),
-    "gpt-5-nano": Price(0.05, 0.40),
-    "gpt-5.1": Price(1.25, 10.00),
-    "gpt-5.2": Price(1.75, 14.00),
-    "o1": Price(15.00, 60.00),
-    "o1-pro": Price(150.00, 600.00),
-    "o3": Price(2.00, 8.00),
-    "o3-mini": Price(1.10, 4.40),
-    "o3-pro": Price(20.00, 80.00),
-    "o4-mini": Price(1.10, 4.40),
-    "claude-3-haiku": Price(0.25, 1.25),
-    "claude-3-opus": Price(15.00, 75.00),
-    "claude-3-5-haiku": Price(0.80, 4.00),
-    "claude-3-5-sonnet": Price(3.00, 15.00),
-    "claude-3-7-sonnet": Price(3.00, 15.00),
-    "claude-haiku-4-5": Price(1.00, 5.00),
-    "claude-sonnet-4": Price(3.00, 15.00),
-    "claude-sonnet-4-5": Price(3.00, 15.00, tiers=((200_000, 6.00, 22.50),)),
-    "claude-opus-4": Price(15.00, 75.00),
-    "claude-opus-4-1": Price(15.00, 75.00),
-    "claude-opus-4-5": Price(5.00, 25.00),
-    "claude-opus-4-6": Price(5.00, 25.00),
-    "claude-opus-4-7": Price(5.00, 25.00),
-    "claude-opus-5": Price(5.00, 25.00),
-}
-"""Behind genai-prices, where it is not installed or lacks a model. A snapshot whose price is not its family's stands alone."""
+
+@dataclasses.dataclass(frozen=True)
+class PriceList:
+    """What the models of a vendor cost. A list is asked from when it is made on: `PRICE_LISTS`.
+
+    models: the ids that it is asked about
+    prices: by name; a snapshot whose price is not its family's stands alone. They are asked behind genai-prices, where that
+        is not installed or lacks a model.
+    vendor: what genai-prices calls the vendor; None: it is not asked
+    free: every model costs nothing, unless a server has it
+    """
+
+    models: re.Pattern[str]
+    prices: Mapping[str, Price] = dataclasses.field(default_factory=dict)
+    vendor: str | None = None
+    free: bool = False
+
+    def __post_init__(self) -> None:
+        PRICE_LISTS.append(self)
+
+
+PRICE_LISTS: list[PriceList] = []
+"""Every list there is; a provider's file makes its own."""
 
 _DATED = re.compile(r"(-\d{4}-\d{2}-\d{2}|-\d{8}|-\d{4}|-latest)$")
 
 
 def price_of(model_id: str, *, served: bool = False) -> Price | None:
-    """The price of a model, or None where none is known: by `genai-prices` where it is installed, else by our table.
+    """The price of a model, or None where none is known: by `genai-prices` where it is installed, else by our tables.
 
     served: a server has the model, so that none is free by its name
     """
-    if not served and (model_id in ("echo", "oracle") or model_id.startswith("local/")):
-        return FREE
     name = model_id.removeprefix("function-calling-")
+    if not served and any(one.free for one in _lists(name)):
+        return FREE
     return _listed(name) or _in_table(name)
 
 
@@ -112,18 +95,27 @@ def source_of(model_id: str) -> str:
     return AS_OF if listed in (None, _in_table(name)) else f"genai-prices {importlib.metadata.version('genai-prices')}"
 
 
+def _lists(name: str) -> list[PriceList]:
+    return [one for one in PRICE_LISTS if one.models.match(name)]
+
+
 def _in_table(name: str) -> Price | None:
-    return PRICES.get(name) or PRICES.get(_DATED.sub("", name))
+    found = (one.prices.get(name) or one.prices.get(_DATED.sub("", name)) for one in _lists(name))
+    return next((price for price in found if price is not None), None)
+
+
+def _listed(name: str) -> Price | None:
+    found = (_by_genai_prices(name, one.vendor) for one in _lists(name) if one.vendor is not None)
+    return next((price for price in found if price is not None), None)
 
 
 @functools.cache
-def _listed(name: str) -> Price | None:
-    """What genai-prices says of a model of OpenAI's or Anthropic's; None where it is not installed or says nothing."""
+def _by_genai_prices(name: str, vendor: str) -> Price | None:
+    """What genai-prices says of a vendor's model; None where it is not installed or says nothing."""
     try:
         genai_prices: Any = importlib.import_module("genai_prices")
     except ImportError:
         return None
-    vendor = "anthropic" if name.startswith("claude-") else "openai"
     try:
         found = genai_prices.calc_price(genai_prices.Usage(input_tokens=0, output_tokens=0), name, provider_id=vendor)
     except LookupError:

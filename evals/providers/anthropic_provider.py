@@ -2,7 +2,7 @@
 
 import collections
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from gpt_from_scratch.evals.protocol.messages import (
     Call,
@@ -14,6 +14,7 @@ from gpt_from_scratch.evals.protocol.messages import (
     Usage,
     asks_for_probs,
 )
+from gpt_from_scratch.evals.protocol.pricing import Price, PriceList
 from gpt_from_scratch.evals.protocol.provider import ProviderError
 from gpt_from_scratch.evals.providers.replies import Reply, anthropic_reply
 from gpt_from_scratch.evals.providers.vendor import VendorProvider, as_dicts, call_of, split_system
@@ -22,6 +23,26 @@ from gpt_from_scratch.evals.providers.vendor import VendorProvider, as_dicts, ca
 _TAKES_TEMPERATURE = re.compile(r"claude-(2|3|instant)|claude-(opus|sonnet|haiku)-4(-[0-6])?(-\d{8}|-latest)?$")
 DEFAULT_MAX_TOKENS = 4096
 """Anthropic's API wants a bound; this one is used where the request gives none."""
+PRICES = PriceList(
+    re.compile("claude-"),
+    {
+        "claude-3-haiku": Price(0.25, 1.25),
+        "claude-3-opus": Price(15.00, 75.00),
+        "claude-3-5-haiku": Price(0.80, 4.00),
+        "claude-3-5-sonnet": Price(3.00, 15.00),
+        "claude-3-7-sonnet": Price(3.00, 15.00),
+        "claude-haiku-4-5": Price(1.00, 5.00),
+        "claude-sonnet-4": Price(3.00, 15.00),
+        "claude-sonnet-4-5": Price(3.00, 15.00, tiers=((200_000, 6.00, 22.50),)),
+        "claude-opus-4": Price(15.00, 75.00),
+        "claude-opus-4-1": Price(15.00, 75.00),
+        "claude-opus-4-5": Price(5.00, 25.00),
+        "claude-opus-4-6": Price(5.00, 25.00),
+        "claude-opus-4-7": Price(5.00, 25.00),
+        "claude-opus-5": Price(5.00, 25.00),
+    },
+    vendor="anthropic",
+)
 
 
 class AnthropicProvider(VendorProvider):
@@ -31,6 +52,8 @@ class AnthropicProvider(VendorProvider):
     api_key: for `base_url`; ANTHROPIC_API_KEY is only ever sent to Anthropic
     """
 
+    names: ClassVar[str] = "claude-… (Anthropic)"
+    example: ClassVar[str] = "claude-haiku-4-5"
     package = "anthropic"
     client_class = "Anthropic"
     key_variable = "ANTHROPIC_API_KEY"
@@ -104,6 +127,9 @@ class AnthropicProvider(VendorProvider):
                 counted=all(reply.counted for reply in replies),
             ),
         )
+
+
+PROVIDER = AnthropicProvider()
 
 
 def text_parameters(model: str, options: TextOptions) -> dict[str, Any]:

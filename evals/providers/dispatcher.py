@@ -1,38 +1,36 @@
-"""The list of providers, and the look-up that finds exactly one for a model."""
+"""The providers there are, and the look-up of a model, which accepts exactly one.
 
-from gpt_from_scratch.evals.protocol.messages import Request, Response
+Every file `NAME_provider.py` of this folder declares a `PROVIDER`. Beside the protocol's methods it may say more about itself:
+`names` (the models that it has, in words), `example` (one of them), `offline` (it needs no network), and `of(model_id)` (the
+provider of one model, where each has its own).
+"""
+
+import importlib
+
+from gpt_from_scratch.evals import providers
 from gpt_from_scratch.evals.protocol.provider import Provider
-from gpt_from_scratch.evals.providers.anthropic_provider import AnthropicProvider
-from gpt_from_scratch.evals.providers.local_checkpoint import PREFIX, LocalCheckpointProvider
-from gpt_from_scratch.evals.providers.offline import EchoProvider
-from gpt_from_scratch.evals.providers.openai_provider import OpenAIProvider
+from gpt_from_scratch.support.registry_folder import names_in
 
 
-class LocalCheckpoints:
-    """The models "local/PATH": a provider for each checkpoint, made when it is first asked for."""
+def _found() -> list[Provider]:
+    """The providers that the files declare.
 
-    def __init__(self) -> None:
-        self._made: dict[str, LocalCheckpointProvider] = {}
-
-    def of(self, model_id: str) -> LocalCheckpointProvider:
-        """The checkpoint's own provider."""
-        return self._made.setdefault(model_id, LocalCheckpointProvider(model_id.removeprefix(PREFIX)))
-
-    def provides_model(self, model_id: str) -> bool:
-        return model_id.startswith(PREFIX)
-
-    def execute(self, model_id: str, request: Request) -> Response:
-        return self.of(model_id).execute(model_id, request)
-
-    def encode(self, model_id: str, data: str) -> list[int]:
-        return self.of(model_id).encode(model_id, data)
-
-    def decode(self, model_id: str, tokens: list[int]) -> str:
-        return self.of(model_id).decode(model_id, tokens)
+    Raises:
+        TypeError: a file declares none.
+    """
+    found = []
+    for name in names_in(providers):
+        if name.endswith("_provider"):
+            module = importlib.import_module(f"{providers.__name__}.{name}")
+            provider = getattr(module, "PROVIDER", None)
+            if not isinstance(provider, Provider):
+                raise TypeError(f"{module.__file__} must define PROVIDER, a provider of models")
+            found.append(provider)
+    return found
 
 
-PROVIDERS: list[Provider] = [OpenAIProvider(), AnthropicProvider(), LocalCheckpoints(), EchoProvider()]
-"""Append your own: a provider for a server, or one with functions."""
+PROVIDERS: list[Provider] = _found()
+"""Append your own, such as a provider of a server, or one with functions."""
 
 
 def get_model_provider(model_id: str) -> Provider:
@@ -43,15 +41,28 @@ def get_model_provider(model_id: str) -> Provider:
     """
     found = [provider for provider in PROVIDERS if provider.provides_model(model_id)]
     if len(found) == 1:
-        return found[0].of(model_id) if isinstance(found[0], LocalCheckpoints) else found[0]
-    names = ", ".join(_name(provider) for provider in found or PROVIDERS)
+        of = getattr(found[0], "of", None)
+        made: Provider = found[0] if of is None else of(model_id)
+        return made
     if not found:
         raise ValueError(
-            f"no provider has the model {model_id!r}. Asked: {names}. OpenAI's models begin with gpt-, chatgpt- or o and "
-            f"a digit, Anthropic's with claude-, a checkpoint of yours with local/; append a provider to "
-            f"dispatcher.PROVIDERS for others, give a server with base_url, or run offline with the model 'echo'."
+            f"no provider has the model {model_id!r}. The models are: {', '.join(_said('names'))}. For others give a server "
+            f"with base_url, or append a provider to dispatcher.PROVIDERS; or run offline with the model 'echo'."
         )
+    names = ", ".join(map(_name, found))
     raise ValueError(f"more than one provider has the model {model_id!r}: {names}. Remove all but one from PROVIDERS.")
+
+
+def examples() -> str:
+    """A model of each provider, for --help."""
+    offline = _said("example", offline=True)
+    return f"{', '.join(_said('example', offline=False))}, ...; offline: {', '.join([*offline, 'oracle'])}"
+
+
+def _said(attribute: str, offline: bool | None = None) -> list[str]:
+    """What the providers say of themselves; of one that says nothing its name."""
+    chosen = [one for one in PROVIDERS if offline is None or getattr(one, "offline", False) == offline]
+    return [getattr(one, attribute, None) or _name(one) for one in chosen]
 
 
 def _name(provider: Provider) -> str:

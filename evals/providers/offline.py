@@ -1,6 +1,8 @@
-"""Providers without a network: one that repeats the question, and one that knows the answers."""
+"""Providers without a network: any function of a prompt, and one that knows the answers."""
 
+import re
 from collections.abc import Callable, Iterable
+from typing import ClassVar
 
 from gpt_from_scratch.evals.protocol.messages import (
     Call,
@@ -13,12 +15,16 @@ from gpt_from_scratch.evals.protocol.messages import (
     Usage,
     asks_for_probs,
 )
-from gpt_from_scratch.evals.protocol.pricing import estimated_tokens
+from gpt_from_scratch.evals.protocol.pricing import PriceList, estimated_tokens
 from gpt_from_scratch.evals.protocol.samples import AnySample, MCQuestion, Question
+
+PRICES = PriceList(re.compile("oracle$"), free=True)
 
 
 class OfflineProvider:
     """A provider whose model is a function of the prompt. Its tokens are the characters' code points."""
+
+    offline: ClassVar[bool] = True
 
     def __init__(self, model_id: str, answer: Callable[[Prompt], str]) -> None:
         self.model_id = model_id
@@ -52,13 +58,6 @@ class OfflineProvider:
 
     def decode(self, model_id: str, tokens: list[int]) -> str:
         return "".join(map(chr, tokens))
-
-
-class EchoProvider(OfflineProvider):
-    """Answers with the last message: a way to run everything but a model."""
-
-    def __init__(self) -> None:
-        super().__init__("echo", lambda prompt: prompt[-1].content)
 
 
 class OracleProvider(OfflineProvider):

@@ -1,7 +1,7 @@
 """OpenAI's models, and any server that speaks its chat completions protocol."""
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from gpt_from_scratch.evals.protocol.messages import (
     GetProbsResponse,
@@ -11,6 +11,7 @@ from gpt_from_scratch.evals.protocol.messages import (
     TextOptions,
     asks_for_probs,
 )
+from gpt_from_scratch.evals.protocol.pricing import Price, PriceList
 from gpt_from_scratch.evals.protocol.provider import ProviderError
 from gpt_from_scratch.evals.providers.replies import Reply, openai_reply
 from gpt_from_scratch.evals.providers.vendor import VendorProvider, as_dicts, call_of
@@ -19,6 +20,36 @@ from gpt_from_scratch.support.command_line.invocation import how_to_install
 _OPENAI = re.compile(r"gpt-|chatgpt-|o\d|codex-|ft:")
 _REASONING = re.compile(r"(ft:)?(o\d|codex-|gpt-([5-9]|\d\d)(?!.*-chat))")
 MOST_LOGPROBS = 20
+PRICES = PriceList(
+    re.compile(rf"{_OPENAI.pattern}|text-|davinci-|babbage-"),
+    {
+        "gpt-3.5-turbo": Price(0.50, 1.50),
+        "gpt-3.5-turbo-0301": Price(1.50, 2.00),
+        "gpt-3.5-turbo-0613": Price(1.50, 2.00),
+        "gpt-3.5-turbo-1106": Price(1.00, 2.00),
+        "gpt-4": Price(30.00, 60.00),
+        "gpt-4-turbo": Price(10.00, 30.00),
+        "gpt-4o": Price(2.50, 10.00),
+        "gpt-4o-2024-05-13": Price(5.00, 15.00),
+        "chatgpt-4o-latest": Price(5.00, 15.00),
+        "gpt-4o-mini": Price(0.15, 0.60),
+        "gpt-4.1": Price(2.00, 8.00),
+        "gpt-4.1-mini": Price(0.40, 1.60),
+        "gpt-4.1-nano": Price(0.10, 0.40),
+        "gpt-5": Price(1.25, 10.00),
+        "gpt-5-mini": Price(0.25, 2.00),
+        "gpt-5-nano": Price(0.05, 0.40),
+        "gpt-5.1": Price(1.25, 10.00),
+        "gpt-5.2": Price(1.75, 14.00),
+        "o1": Price(15.00, 60.00),
+        "o1-pro": Price(150.00, 600.00),
+        "o3": Price(2.00, 8.00),
+        "o3-mini": Price(1.10, 4.40),
+        "o3-pro": Price(20.00, 80.00),
+        "o4-mini": Price(1.10, 4.40),
+    },
+    vendor="openai",
+)
 
 
 class OpenAIProvider(VendorProvider):
@@ -29,6 +60,8 @@ class OpenAIProvider(VendorProvider):
     prefix: model ids begin with it, and the server is asked without it; tells several servers apart
     """
 
+    names: ClassVar[str] = "gpt-…, chatgpt-… and o with a digit (OpenAI)"
+    example: ClassVar[str] = "gpt-4o-mini"
     package = "openai"
     client_class = "OpenAI"
     key_variable = "OPENAI_API_KEY"
@@ -97,6 +130,9 @@ class OpenAIProvider(VendorProvider):
             return tiktoken.encoding_for_model(model_id.removeprefix(self.prefix))
         except KeyError as error:
             raise ValueError(f"tiktoken knows no tokenizer for {model_id!r}") from error
+
+
+PROVIDER = OpenAIProvider()
 
 
 def text_parameters(model: str, options: TextOptions) -> dict[str, Any]:

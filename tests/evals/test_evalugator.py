@@ -18,7 +18,7 @@ from gpt_from_scratch.evals import evalugator_adapter
 from gpt_from_scratch.evals.evalugator_adapter import FromEvalugator, from_evalugator, to_evalugator
 from gpt_from_scratch.evals.function_calling.openai.function_calling_provider import OpenAIFunctionCallingProvider
 from gpt_from_scratch.evals.protocol import messages, samples
-from gpt_from_scratch.evals.providers.offline import EchoProvider
+from gpt_from_scratch.evals.providers.echo_provider import EchoProvider
 from gpt_from_scratch.evals.providers.openai_provider import OpenAIProvider
 from gpt_from_scratch.evals.runs.run_samples import run_samples
 

@@ -1,4 +1,4 @@
-"""One file is one more thing: a metric, an optimizer. Each works in a copy of the tree with no other change."""
+"""One file is one more thing: a metric, an optimizer, a provider. Each works in a copy of the tree with no other change."""
 
 import json
 import os
@@ -74,6 +74,30 @@ class Lion(Algorithm):
             direction = torch.sign(group["sharpness"] * torch.lerp(member.gradient, momentum, first))
             member.value.mul_(1 - group["lr"] * group["weight_decay"]).sub_(direction, alpha=group["lr"])
             momentum.lerp_(member.gradient, 1 - second)
+''',
+    "evals/providers/mirror_provider.py": '''
+"""Models that write the question backwards, for a price."""
+
+import re
+
+from gpt_from_scratch.evals.protocol.pricing import Price, PriceList
+from gpt_from_scratch.evals.providers.offline import OfflineProvider
+
+PRICES = PriceList(re.compile("mirror-"), {"mirror-1": Price(2.0, 4.0)})
+
+
+class MirrorProvider(OfflineProvider):
+    """Answers with the last message, backwards."""
+
+    names = "mirror-… (backwards)"
+    example = "mirror-1"
+    offline = False
+
+    def __init__(self):
+        super().__init__("mirror-1", lambda prompt: prompt[-1].content[::-1])
+
+
+PROVIDER = MirrorProvider()
 ''',
 }
 SMALL = (
@@ -191,3 +215,17 @@ def test_an_optimizer_is_offered_trains_goes_on_and_is_estimated(tree: Path, run
     assert "resumed at step 3" in (tree / "runs/lion/metrics.jsonl").read_text()
     assert weights.read_bytes() == whole
     assert json.loads((tree / "runs/lion/config.json").read_text())["optimizer"]["sharpness"] == 0.5
+
+
+def test_a_provider_answers_is_priced_and_is_named(tree: Path, run: Run) -> None:
+    (tree / "mirror.jsonl").write_text(
+        '{"question": "level", "answer": "level"}\n{"question": "abc", "answer": "abc"}\n'
+    )
+    ask = ("-m", "gpt_from_scratch.evals", "run", "mirror.jsonl", "--model")
+    said = run(*ask, "mirror-1", "--max-cost", "1")
+    assert "score 0.5000" in said and "cost $0.0" in said
+    assert "mirror-1" in run(*ask[:3], "--help")
+    with pytest.raises(
+        AssertionError, match=r"no provider has the model 'miror'\. The models are: .*mirror-… \(backwards\)"
+    ):
+        run(*ask, "miror")

@@ -12,7 +12,8 @@ import pytest
 from gpt_from_scratch.evals.arithmetic.sample_generation import create_samples
 from gpt_from_scratch.evals.arithmetic_eval import arithmetic_eval, visualization
 from gpt_from_scratch.evals.protocol.samples import QA
-from gpt_from_scratch.evals.providers.offline import EchoProvider, OracleProvider
+from gpt_from_scratch.evals.providers.echo_provider import EchoProvider
+from gpt_from_scratch.evals.providers.offline import OracleProvider
 
 matplotlib.use("Agg")
 

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from gpt_from_scratch.evals.protocol import pricing
 from gpt_from_scratch.evals.protocol.limits import Account, Limits
 from gpt_from_scratch.evals.protocol.messages import Call, GetTextResponse, Request, Usage
-from gpt_from_scratch.evals.protocol.pricing import FREE, PRICES, Price, price_of, source_of
+from gpt_from_scratch.evals.protocol.pricing import FREE, PRICE_LISTS, Price, price_of, source_of
 from gpt_from_scratch.evals.protocol.retry import Backoff
 from gpt_from_scratch.evals.protocol.samples import QA, EvalResult
-from gpt_from_scratch.evals.providers.offline import EchoProvider
+from gpt_from_scratch.evals.providers.echo_provider import EchoProvider
 from gpt_from_scratch.evals.providers.openai_provider import OpenAIProvider
 from gpt_from_scratch.evals.runs.run_samples import run_samples
 
+PRICES = {name: price for one in PRICE_LISTS for name, price in one.prices.items()}
 SNAPSHOTS = {
     "gpt-4o-2024-05-13": Price(5.0, 15.0),
     "gpt-4o-2024-08-06": Price(2.5, 10.0),
@@ -37,9 +38,9 @@ def source(request: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setitem(sys.modules, "genai_prices", None)
     else:
         pytest.importorskip("genai_prices")
-    pricing._listed.cache_clear()
+    pricing._by_genai_prices.cache_clear()
     yield request.param
-    pricing._listed.cache_clear()
+    pricing._by_genai_prices.cache_clear()
 
 
 def test_snapshots_have_their_own_prices(source: str) -> None:

@@ -11,7 +11,8 @@ from gpt_from_scratch.evals.protocol.pricing import Price, price_of
 from gpt_from_scratch.evals.protocol.samples import QA, MCQuestion
 from gpt_from_scratch.evals.providers import dispatcher
 from gpt_from_scratch.evals.providers.anthropic_provider import AnthropicProvider
-from gpt_from_scratch.evals.providers.offline import EchoProvider, OracleProvider
+from gpt_from_scratch.evals.providers.echo_provider import EchoProvider
+from gpt_from_scratch.evals.providers.offline import OracleProvider
 from gpt_from_scratch.evals.providers.openai_provider import OpenAIProvider
 
 

@@ -13,7 +13,7 @@ import pytest
 from gpt_from_scratch.evals.protocol.messages import GetProbsRequest, GetTextRequest, Message, Request
 from gpt_from_scratch.evals.protocol.provider import MissingKeyError, Provider, ProviderError
 from gpt_from_scratch.evals.providers.anthropic_provider import AnthropicProvider
-from gpt_from_scratch.evals.providers.offline import EchoProvider
+from gpt_from_scratch.evals.providers.echo_provider import EchoProvider
 from gpt_from_scratch.evals.providers.openai_provider import OpenAIProvider
 
 PROMPT = [Message("system", "Be brief."), Message("user", "hi"), Message("assistant", "hello"), Message("user", "you?")]

@@ -20,7 +20,8 @@ from gpt_from_scratch.evals.protocol.provider import MissingKeyError
 from gpt_from_scratch.evals.protocol.retry import Backoff
 from gpt_from_scratch.evals.protocol.samples import QA, EvalResult, MCQuestion
 from gpt_from_scratch.evals.providers.anthropic_provider import AnthropicProvider
-from gpt_from_scratch.evals.providers.offline import EchoProvider, OracleProvider
+from gpt_from_scratch.evals.providers.echo_provider import EchoProvider
+from gpt_from_scratch.evals.providers.offline import OracleProvider
 from gpt_from_scratch.evals.providers.openai_provider import OpenAIProvider
 from gpt_from_scratch.evals.runs.run_samples import run_samples
 
