@@ -6,7 +6,9 @@ The model calls ops (attention, rms_norm, linear_cross_entropy, and in its norms
 Shapes: b batch, t tokens, c n_embd, h heads, d head size, v vocabulary.
 """
 
+import dataclasses
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,6 +24,7 @@ from gpt_from_scratch.kernels.padding import logits
 from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.models.config import GPT2_SIZES as GPT2_SIZES
 from gpt_from_scratch.models.config import GPTConfig as GPTConfig
+from gpt_from_scratch.models.interchange import pretrained
 from gpt_from_scratch.models.layers.embedding import Embedding
 from gpt_from_scratch.models.layers.ngram_embedding import NgramEmbedding
 from gpt_from_scratch.models.layers.norm import HeadNorm, Norm
@@ -30,7 +33,7 @@ from gpt_from_scratch.models.layers.rotary_table import rotary_table
 from gpt_from_scratch.support.devices import accelerator
 
 if TYPE_CHECKING:
-    from gpt_from_scratch.models.generation.kv_cache import KVCache
+    from gpt_from_scratch.models.layers.kv_cache import KVCache
 
 
 class CausalSelfAttention(nn.Module):
@@ -257,19 +260,35 @@ class GPT(nn.Module):
             return scores
         return linear_cross_entropy(hidden, self.head_weight, targets, reduction=reduction)
 
+    def with_context(self, context: int) -> "GPT":
+        """The same model with a context no longer than its own; it gives the same logits there.
+
+        Raises:
+            ValueError: it has not so long a context.
+        """
+        if context == self.config.block_size:
+            return self
+        if context > self.config.block_size:
+            raise ValueError(f"a context of {context} is more than the model has: {self.config.block_size} tokens")
+        weights = self.state_dict()
+        if self.wpe is not None:
+            weights["wpe.weight"] = weights["wpe.weight"][:context].clone()
+        short = GPT(dataclasses.replace(self.config, block_size=context))
+        short.load_state_dict(weights)
+        return short.train(self.training)
+
     @classmethod
-    def from_pretrained(cls, name: str | Path) -> "GPT":
+    def from_pretrained(cls, name: str | Path, warn: Callable[[str], None] | None = None) -> "GPT":
         """Load a folder that `save_pretrained` or transformers wrote, or a GPT-2 by name from the Hugging Face hub.
+
+        Args:
+            warn: told of an output head that the config calls shared, and that is not; None: the log is told.
 
         Raises:
             FileNotFoundError, ValueError: what is missing, damaged or not a GPT-2, by file and field.
         """
-        from gpt_from_scratch.models.interchange import pretrained
-
-        return pretrained.load(name)
+        return pretrained.load(name, cls) if warn is None else pretrained.load(name, cls, warn)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors: GPT-2's format if the architecture is exactly GPT-2's, else our own."""
-        from gpt_from_scratch.models.interchange import pretrained
-
-        pretrained.save(self, Path(folder))
+        pretrained.save(self.config, self.state_dict(), Path(folder))

@@ -84,7 +84,8 @@ def export(config: ExportConfig, warn: Callable[[str], None]) -> Path:
             write_tiktoken_folder(opened.tokenizer, temporary, opened.name)
         elif config.to == "gguf":
             write_gguf(
-                opened.model,
+                opened.model.config,
+                opened.model.state_dict(),
                 opened.tokenizer,
                 temporary / GGUF_FILE,
                 name=opened.name,

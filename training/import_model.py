@@ -27,7 +27,6 @@ import tyro
 from gpt_from_scratch.models.checkpoints import checkpoint
 from gpt_from_scratch.models.checkpoints.finding import CHECKPOINTS
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
-from gpt_from_scratch.models.interchange import pretrained
 from gpt_from_scratch.models.interchange.hub import from_hub
 from gpt_from_scratch.models.interchange.hugging_face import CARD_FILE
 from gpt_from_scratch.support.command_line.arguments import settings
@@ -70,7 +69,7 @@ def import_model(config: ImportConfig, warn: Callable[[str], None]) -> tuple[Pat
     place = Path(config.source) if is_folder else from_hub(config.source, whole=True)
     tokenizer = config.tokenizer
     opened = open_model(place, device="cpu", tokenizer=tokenizer, warn=warn)
-    model = pretrained.with_context(opened.model, config.context or opened.context)
+    model = opened.model.with_context(config.context or opened.context)
     card = place / CARD_FILE
     ensure_folder(out.absolute().parent)
     temporary = out.absolute().parent / f".{out.absolute().name}.{secrets.token_hex(4)}.tmp"

@@ -8,7 +8,6 @@ from pathlib import Path
 from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER
 from gpt_from_scratch.models.checkpoints.finding import CHECKPOINTS, LOOKS, find_model
 from gpt_from_scratch.models.gpt import GPT, GPT2_SIZES
-from gpt_from_scratch.models.interchange import pretrained
 from gpt_from_scratch.models.interchange.hub import from_hub
 from gpt_from_scratch.support.devices import choose_device
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
@@ -95,7 +94,7 @@ def _read(
             f"{folder or source} has no {TOKENIZER_FILE}: save the model's tokenizer there (tokenizer.save), or name it: "
             "--tokenizer gpt2, or --tokenizer FILE"
         )
-    model = pretrained.load(str(source) if place is None else place, warn)
+    model = GPT.from_pretrained(str(source) if place is None else place, warn)
     if chosen.n_vocab > (rows := model.config.vocab_size):
         raise ValueError(
             f"the tokenizer {chosen!r} has {chosen.n_vocab} tokens, the model {rows}: they do not belong together, "

@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gpt_from_scratch.models.generation.kv_cache import KVCache
 from gpt_from_scratch.models.generation.onednn_weights import FEWEST_ROWS, FEWEST_TOKENS, PackedGPT, can_pack
 from gpt_from_scratch.models.generation.sampling import Sampling, row_settings, sample_rows
 from gpt_from_scratch.models.generation.scored import Generated, Scored, most_likely, scored
 from gpt_from_scratch.models.generation.turns import Line, Owner
 from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.models.layers.kv_cache import KVCache
 
 DEFAULT = Sampling()
 PREFILL_TOKENS = 8192  # prompts are computed this many tokens at a time, so that many long ones need no more memory

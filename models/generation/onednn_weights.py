@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gpt_from_scratch.models.generation.kv_cache import KVCache
 from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.models.layers.kv_cache import KVCache
 
 FEWEST_ROWS = 3
 FEWEST_TOKENS = 16

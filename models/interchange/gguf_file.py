@@ -4,13 +4,14 @@ GGUF names architectures, and has GPT-2's, but none with our switches; and it na
 So this is for exact GPT-2s whose tokenizer splits as GPT-2's does.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from jaxtyping import Float
 from torch import Tensor
 
-from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.models.config import GPTConfig
 from gpt_from_scratch.support.command_line.invocation import how_to_install
 from gpt_from_scratch.support.storage.files import write_whole
 from gpt_from_scratch.tokenizer.formats.gpt2_files import printable_ids, printable_merges
@@ -36,7 +37,14 @@ _NAMES = {
 
 
 def write_gguf(
-    model: GPT, tokenizer: Tokenizer, path: Path, *, name: str, licence: str | None = None, precision: Precision = "f32"
+    config: GPTConfig,
+    weights: Mapping[str, Float[Tensor, "..."]],
+    tokenizer: Tokenizer,
+    path: Path,
+    *,
+    name: str,
+    licence: str | None = None,
+    precision: Precision = "f32",
 ) -> None:
     """Write the file, atomically.
 
@@ -50,26 +58,28 @@ def write_gguf(
         ValueError: the architecture, the tokenizer or the width is not what the format has.
         RuntimeError: the package gguf is not installed.
     """
-    if switches := model.config.beyond_gpt2():
+    if switches := config.beyond_gpt2():
         raise ValueError(f"GGUF has GPT-2's architecture, and this model is another: {', '.join(switches)}")
-    if precision != "f32" and model.config.n_embd % QUANTIZED_AT_ONCE:
+    if precision != "f32" and config.n_embd % QUANTIZED_AT_ONCE:
         raise ValueError(
-            f"{precision} needs a width (n_embd) that {QUANTIZED_AT_ONCE} divides, it is {model.config.n_embd}: take f32"
+            f"{precision} needs a width (n_embd) that {QUANTIZED_AT_ONCE} divides, it is {config.n_embd}: take f32"
         )
     try:
         import gguf
     except ImportError as error:
         raise RuntimeError(f"GGUF needs the package gguf: {how_to_install('gguf')}") from error
-    vocabulary = _vocabulary(tokenizer, model.config.vocab_size, gguf.TokenType)
+    vocabulary = _vocabulary(tokenizer, config.vocab_size, gguf.TokenType)
 
     def write(temporary: Path) -> None:
         writer = gguf.GGUFWriter(temporary, "gpt2")
         writer.add_name(name)
         if licence is not None:
             writer.add_license(licence)
-        _describe(writer, model, gguf.LlamaFileType[f"MOSTLY_{precision.upper()}" if precision != "f32" else "ALL_F32"])
+        _describe(
+            writer, config, gguf.LlamaFileType[f"MOSTLY_{precision.upper()}" if precision != "f32" else "ALL_F32"]
+        )
         _add_vocabulary(writer, tokenizer, *vocabulary)
-        for ours, tensor in model.state_dict().items():
+        for ours, tensor in weights.items():
             rounds = precision != "f32" and tensor.ndim == 2 and ours != "wpe.weight"
             kind = gguf.GGMLQuantizationType[precision.upper() if rounds else "F32"]
             writer.add_tensor(_named(ours), _stored(tensor, kind), raw_dtype=kind)
@@ -95,8 +105,7 @@ def _stored(tensor: Float[Tensor, "..."], kind: Any) -> Any:
     return quantize(tensor.detach().float().cpu().contiguous().numpy(), kind)
 
 
-def _describe(writer: Any, model: GPT, file_type: Any) -> None:
-    config = model.config
+def _describe(writer: Any, config: GPTConfig, file_type: Any) -> None:
     writer.add_context_length(config.block_size)
     writer.add_embedding_length(config.n_embd)
     writer.add_block_count(config.n_layer)

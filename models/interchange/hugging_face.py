@@ -5,7 +5,7 @@ import functools
 import json
 from pathlib import Path
 
-from gpt_from_scratch.models.gpt import GPTConfig
+from gpt_from_scratch.models.config import GPTConfig
 from gpt_from_scratch.models.interchange import pretrained
 from gpt_from_scratch.support.storage.files import sync_file
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE

@@ -83,7 +83,8 @@ class NgramEmbedding(nn.Module):
         """Which row of the table; each n-gram has its own where there is room for all of them."""
         if self.radix**n <= self.buckets:
             return code
-        return ((code * GOLDEN) >> 32 & 0x7FFFFFFF) % self.buckets
+        row: Tensor = ((code * GOLDEN) >> 32 & 0x7FFFFFFF) % self.buckets
+        return row
 
 
 class Attention(nn.Module):

@@ -11,12 +11,13 @@ import re
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.models.config import GPTConfig
 from gpt_from_scratch.models.interchange import gpt2_format, llama_format
 from gpt_from_scratch.models.interchange.fields import Fields
 from gpt_from_scratch.models.interchange.hub import from_hub
@@ -43,14 +44,15 @@ _IN_CONFIG = {"rope_scaling": "rotary_scaling"}
 LONGEST_ROTARY = 1 << 20
 """The longest context that a file may ask for without position embeddings, whose number would be held against it."""
 
+M = TypeVar("M", bound=nn.Module)
 _log = logging.getLogger(__name__)
 
 
-def save(model: GPT, folder: Path) -> None:
-    """Write the model into `folder`, each file atomically; in the format of transformers' own class where there is one."""
+def save(config: GPTConfig, weights: Mapping[str, Float[Tensor, "..."]], folder: Path) -> None:
+    """Write a model into `folder`, each file atomically; in the format of transformers' own class where there is one."""
     ensure_folder(folder)
-    describe(model.config, folder)
-    save_tensors(folder / WEIGHTS_FILE, as_written(model.config, model.state_dict()))
+    describe(config, folder)
+    save_tensors(folder / WEIGHTS_FILE, as_written(config, weights))
 
 
 def as_written(config: GPTConfig, weights: Mapping[str, Float[Tensor, "..."]]) -> dict[str, Float[Tensor, "..."]]:
@@ -108,21 +110,11 @@ def name_end_of_text(folder: Path, token: int) -> None:
         write_text(folder / CONFIG_FILE, json.dumps(described, indent=2) + "\n")
 
 
-def export_gpt2(model: GPT, folder: Path) -> None:
-    """`save`, but only as GPT-2.
-
-    Raises:
-        ValueError: the architecture is not GPT-2's; names the switches.
-    """
-    if switches := model.config.beyond_gpt2():
-        raise ValueError(f"not a GPT-2, so it cannot be exported as one: {', '.join(switches)}")
-    save(model, folder)
-
-
-def load(name: str | Path, warn: Callable[[str], None] = _log.warning) -> GPT:
+def load(name: str | Path, build: Callable[[GPTConfig], M], warn: Callable[[str], None] = _log.warning) -> M:
     """The model in a folder, or one by its name on the hub ("gpt2", "openai-community/gpt2-medium").
 
     Args:
+        build: makes the model of an architecture.
         warn: told where the weights have an output head of their own, though the config says that it is shared: the head
             is kept then, as transformers keeps it.
 
@@ -137,7 +129,7 @@ def load(name: str | Path, warn: Callable[[str], None] = _log.warning) -> GPT:
     stored = _stored(config, found, read_json(folder / CONFIG_FILE)["model_type"])
     shares_head = config.tie_head
     config = dataclasses.replace(config, tie_head=shares_head and HEAD not in stored)
-    _require_fit(config, {name: one.shape for name, one in stored.items()}, folder)
+    _require_fit(config, {name: one.shape for name, one in stored.items()}, folder, build)
     tensors = read(stored)
     if shares_head and HEAD in tensors:
         if torch.equal(tensors[HEAD], tensors["wte.weight"]):
@@ -145,27 +137,9 @@ def load(name: str | Path, warn: Callable[[str], None] = _log.warning) -> GPT:
             del tensors[HEAD]
         else:
             warn(f"{folder}: {HEAD} is not the embedding, although {CONFIG_FILE} has them share: it is kept as it is")
-    model = GPT(config)
+    model = build(config)
     model.load_state_dict(tensors)
     return model
-
-
-def with_context(model: GPT, context: int) -> GPT:
-    """The same model with a context no longer than its own; it gives the same logits there.
-
-    Raises:
-        ValueError: it has not so long a context.
-    """
-    if context == model.config.block_size:
-        return model
-    if context > model.config.block_size:
-        raise ValueError(f"a context of {context} is more than the model has: {model.config.block_size} tokens")
-    weights = model.state_dict()
-    if model.wpe is not None:
-        weights["wpe.weight"] = weights["wpe.weight"][:context].clone()
-    short = GPT(dataclasses.replace(model.config, block_size=context))
-    short.load_state_dict(weights)
-    return short.train(model.training)
 
 
 def _stored(config: GPTConfig, found: Mapping[str, Entry], kind: str) -> dict[str, Stored]:
@@ -175,7 +149,9 @@ def _stored(config: GPTConfig, found: Mapping[str, Entry], kind: str) -> dict[st
     return gpt2_format.as_ours(found) if kind == gpt2_format.GPT2 else llama_format.as_ours(found, config)
 
 
-def _require_fit(config: GPTConfig, shapes: Mapping[str, tuple[int, ...]], folder: Path) -> None:
+def _require_fit(
+    config: GPTConfig, shapes: Mapping[str, tuple[int, ...]], folder: Path, build: Callable[[GPTConfig], nn.Module]
+) -> None:
     """Refuse weights that are not the config's. The sizes come first: a model of wrong ones may not even be built.
 
     Raises:
@@ -206,7 +182,7 @@ def _require_fit(config: GPTConfig, shapes: Mapping[str, tuple[int, ...]], folde
             f"{folder / CONFIG_FILE}: block_size is {config.block_size}, at most {LONGEST_ROTARY} positions are turned"
         )
     with torch.device("meta"):
-        expected = {name: tuple(tensor.shape) for name, tensor in GPT(config).state_dict().items()}
+        expected = {name: tuple(tensor.shape) for name, tensor in build(config).state_dict().items()}
     if expected != dict(shapes):
         wrong = sorted(set(expected.items()) ^ set(shapes.items()))
         raise ValueError(

@@ -19,7 +19,7 @@ ORDER = {
     "support": ("command_line", "storage", "pages"),
     "kernels": ("triton_tools", "ops", "proof"),
     "tokenizer": ("splitting", "numba_kernels", "bpe", "formats", "views"),
-    "models": ("layers", "generation", "interchange", "checkpoints", "dictionary"),
+    "models": ("layers", "interchange", "generation", "checkpoints", "dictionary"),
     "evals": (
         *("protocol", "answers", "results", "scoring", "providers", "runs", "function_calling", "harness", "serve"),
         *("arithmetic", "tasks", "arithmetic_eval"),
@@ -49,8 +49,6 @@ LONG_FILES = {
     "tests/models/generation/test_engine.py": TO_MEND,
 }
 """Files of more than `MOST_LINES` lines, each with its reason."""
-CIRCLES_TO_MEND = ("models",)
-"""Folders whose parts import one another in a circle."""
 LEFT_OUT = ("training", "tests/training")
 """Folders in which only sizes and the order of subfolders are checked: to be mended."""
 
@@ -69,7 +67,6 @@ IMPORTED_IN_FUNCTIONS = {
     ("tokenizer.formats.hugging_face_folder", "tokenizer.formats.tiktoken_ranks"): CHARACTERS,
     ("tokenizer.formats.hugging_face_folder", "tokenizer.tiktoken_wrapper"): CHARACTERS,
     ("models.checkpoints.opening", "tokenizer.tiktoken_wrapper"): CHARACTERS,
-    ("models.gpt", "models.interchange.pretrained"): TO_MEND,
     ("models.interchange.hugging_face", "tokenizer.formats.hugging_face_folder"): FEW,
     ("evals.__main__", "evals.text_command"): "needs pydantic, which scoring a checkpoint does not",
     ("evals.providers.local_checkpoint", "evals.providers.shared_engine"): "needs torch, which no other provider does",
@@ -176,7 +173,7 @@ def test_no_modules_import_one_another_in_a_circle() -> None:
     arrows = {
         module: targets
         for module, targets in graph().items()
-        if not any(module.startswith(folder.replace("/", ".") + ".") for folder in (*CIRCLES_TO_MEND, *LEFT_OUT))
+        if not any(module.startswith(folder.replace("/", ".") + ".") for folder in LEFT_OUT)
     }
     found = circle(arrows)
     assert not found, f"a circle of imports: {' -> '.join([*found, found[0]])}"
@@ -185,9 +182,6 @@ def test_no_modules_import_one_another_in_a_circle() -> None:
 @pytest.mark.parametrize("folder", sorted(place(folder) for folder in FOLDERS if not is_left_out(folder)))
 def test_no_circle_between_the_parts_of_a_folder(folder: str) -> None:
     found = circle(inside(folder))
-    if folder in CIRCLES_TO_MEND:
-        assert found, f"{folder}/ has no circle any more: strike it from the list"
-        return
     assert not found, f"a circle in {folder}/: {' -> '.join([*found, found[0]])}"
 
 

@@ -14,7 +14,6 @@ from gpt_from_scratch.kernels.backends import Choice
 from gpt_from_scratch.kernels.own_backends import import_backends
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
-from gpt_from_scratch.models.interchange import pretrained
 from gpt_from_scratch.models.weight_files import require_utf8
 from gpt_from_scratch.support.command_line.described import shown
 from gpt_from_scratch.support.devices import choose_device
@@ -274,7 +273,7 @@ def make_model(
     elif weights is not None:
         model = weights.model.train()
         if config.model.block_size < weights.context:
-            model = pretrained.with_context(model, config.model.block_size)
+            model = model.with_context(config.model.block_size)
         expected, found = (dataclasses.asdict(one.canonical()) for one in (config.model, model.config))
         different = [f"{k} {found[k]} (asked for: {v})" for k, v in expected.items() if found[k] != v]
         if different:

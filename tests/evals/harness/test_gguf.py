@@ -33,7 +33,15 @@ def model() -> GPT:
 def test_the_logits_are_equal(model: GPT, tmp_path: Path, precision: Precision, near: float) -> None:
     from transformers import AutoModelForCausalLM
 
-    write_gguf(model, TOKENIZER, tmp_path / "model.gguf", name="tiny", licence="mit", precision=precision)
+    write_gguf(
+        model.config,
+        model.state_dict(),
+        TOKENIZER,
+        tmp_path / "model.gguf",
+        name="tiny",
+        licence="mit",
+        precision=precision,
+    )
     theirs = AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file="model.gguf").eval()
     tokens = torch.randint(300, (2, 24))
     with torch.no_grad():
@@ -45,7 +53,7 @@ def test_the_logits_are_equal(model: GPT, tmp_path: Path, precision: Precision, 
 def test_every_tensor_is_there_once_to_the_bit(model: GPT, tmp_path: Path) -> None:
     from gguf import GGUFReader
 
-    write_gguf(model, TOKENIZER, tmp_path / "model.gguf", name="tiny")
+    write_gguf(model.config, model.state_dict(), TOKENIZER, tmp_path / "model.gguf", name="tiny")
     found = {tensor.name: torch.tensor(tensor.data) for tensor in GGUFReader(tmp_path / "model.gguf").tensors}
     weights = model.state_dict()
     assert len(found) == len(weights)
@@ -57,7 +65,7 @@ def test_every_tensor_is_there_once_to_the_bit(model: GPT, tmp_path: Path) -> No
 def test_the_ids_are_equal(model: GPT, tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
-    write_gguf(model, TOKENIZER, tmp_path / "model.gguf", name="tiny")
+    write_gguf(model.config, model.state_dict(), TOKENIZER, tmp_path / "model.gguf", name="tiny")
     theirs = AutoTokenizer.from_pretrained(tmp_path, gguf_file="model.gguf")
     for text in SCRIPTS:
         ids = theirs.encode(text, add_special_tokens=False, split_special_tokens=True)
@@ -76,11 +84,11 @@ def test_what_the_format_does_not_have_is_refused(model: GPT, tmp_path: Path) ->
     path = tmp_path / "model.gguf"
     rotary = GPT(GPTConfig(block_size=8, vocab_size=300, n_layer=1, n_head=1, n_embd=8, position="rotary"))
     with pytest.raises(ValueError, match="this model is another: position=rotary"):
-        write_gguf(rotary, TOKENIZER, path, name="tiny")
+        write_gguf(rotary.config, rotary.state_dict(), TOKENIZER, path, name="tiny")
     odd = GPT(GPTConfig(block_size=8, vocab_size=300, n_layer=1, n_head=1, n_embd=8))
     with pytest.raises(ValueError, match="q4_0 needs a width"):
-        write_gguf(odd, TOKENIZER, path, name="tiny", precision="q4_0")
+        write_gguf(odd.config, odd.state_dict(), TOKENIZER, path, name="tiny", precision="q4_0")
     other = BytePairEncodingTokenizer.from_text("the robin", 258, pattern="o200k")
     with pytest.raises(ValueError, match="of ours it has GPT-2's alone"):
-        write_gguf(odd, other, path, name="tiny")
+        write_gguf(odd.config, odd.state_dict(), other, path, name="tiny")
     assert list(tmp_path.iterdir()) == []

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from gpt_from_scratch.kernels.registry import use_backend
 from gpt_from_scratch.models.generation import engine as generation
 from gpt_from_scratch.models.generation.engine import Engine, generate, stream
-from gpt_from_scratch.models.generation.kv_cache import KVCache
 from gpt_from_scratch.models.generation.onednn_weights import PackedGPT, can_pack
 from gpt_from_scratch.models.generation.sampling import RequestSeeds, Sampling, filtered, sample, sample_rows
 from gpt_from_scratch.models.generation.turns import Owner
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.models.layers.kv_cache import KVCache
 
 GPT2 = GPTConfig(block_size=24, vocab_size=40, n_layer=2, n_head=4, n_embd=32)
 MODERN = GPTConfig(

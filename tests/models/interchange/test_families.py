@@ -8,9 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gpt_from_scratch.models.generation.kv_cache import KVCache
 from gpt_from_scratch.models.gpt import GPT
-from gpt_from_scratch.models.interchange.pretrained import with_context
+from gpt_from_scratch.models.layers.kv_cache import KVCache
 
 pytest.importorskip("transformers")
 from tests.models.interchange.families import FAMILIES, LLAMA3, make
@@ -68,12 +67,12 @@ def test_a_shorter_context_gives_the_same_logits(tmp_path: Path) -> None:
     for family in ("llama scaled", "gpt2"):
         make(family).save_pretrained(tmp_path)
         whole = GPT.from_pretrained(tmp_path).eval()
-        short, x = with_context(whole, 16), tokens()[:, :16]
+        short, x = whole.with_context(16), tokens()[:, :16]
         assert short.config.block_size == 16
         with torch.no_grad():
             torch.testing.assert_close(short(x), whole(x))
         with pytest.raises(ValueError, match="a context of 65 is more than the model has: 64"):
-            with_context(whole, 65)
+            whole.with_context(65)
 
 
 def test_the_names_of_a_model_without_its_head_and_of_old_files_are_known(tmp_path: Path) -> None:

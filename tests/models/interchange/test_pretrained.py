@@ -13,7 +13,6 @@ import torch
 
 from gpt_from_scratch.models import weight_files
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
-from gpt_from_scratch.models.interchange import pretrained
 
 TINY = GPTConfig(block_size=16, vocab_size=50, n_layer=2, n_head=4, n_embd=32)
 MODERN = GPTConfig(
@@ -89,14 +88,6 @@ def test_the_hubs_older_names_load_too(tmp_path: Path) -> None:
     old |= {f"h.{i}.attn.bias": torch.ones(1, 1, 16, 16).tril() for i in range(2)}
     weight_files.save_tensors(tmp_path / "model.safetensors", old)
     assert same(model, GPT.from_pretrained(tmp_path))
-
-
-def test_a_modern_model_is_not_exported_as_gpt2(tmp_path: Path) -> None:
-    with pytest.raises(
-        ValueError, match="not a GPT-2.*position=rotary, qk_norm=True, bias=False, tie_head=False, ngram=2"
-    ):
-        pretrained.export_gpt2(make(MODERN), tmp_path)
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from gpt_from_scratch.models.gpt import GPTConfig
+from gpt_from_scratch.models.config import GPTConfig
 
 
 class KVCache:
