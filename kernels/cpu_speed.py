@@ -1,14 +1,21 @@
-"""Large blocks of a CPU's memory, kept when they are free: the system takes long to hand out pages that nobody had before.
+"""Measures for speed on a CPU: kept memory, small activations, and no denormal numbers. All are explained here.
 
-malloc keeps small blocks and gives them out again, but returns a large one to the system at once. A product written into
-such fresh pages ran at three quarters of the rate that it has in memory at hand (benchmarks/LOG.md); accelerators have
-torch's caching allocator for the same reason.
+Kept blocks. malloc returns a large block to the system at once, and the system takes long to hand out pages that nobody had
+    before. `large_empty` keeps such blocks when they are free; the gradients of a large embedding and of the head lie in
+    them. A step of GPT-2 124M takes 3.41 s with them and 3.75 s without (two cores; benchmarks/LOG.md). Accelerators have
+    torch's caching allocator for the same reason.
+Small activations. `rows_that_fit` says how many rows of a batch to compute at a time, so that malloc keeps their activations:
+    one row of GPT-2 124M at a time takes 3.75 GB, four take 5.16 GB and no less time (benchmarks/LOG.md).
+No denormals. A model that is very sure makes numbers below 1e-38, with which CPUs are slow; `no_denormals` makes them 0.
+
+Generation has one more of its own: weights in oneDNN's layout (models/generation/onednn_weights.py).
 """
 
+import contextlib
 import math
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -16,10 +23,33 @@ from jaxtyping import Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
-LARGE_BYTES = 2**25  # glibc maps from here on afresh each time, whatever it has learned (DEFAULT_MMAP_THRESHOLD_MAX)
+LARGE_BYTES = 2**25
+"""The size of a block that is kept: glibc maps from here on afresh each time, whatever it has learned
+(DEFAULT_MMAP_THRESHOLD_MAX)."""
+ACTIVATION_BYTES = 2**24
+"""The most that an activation of several rows takes. Twice as much is 2 % quicker for GPT-2 124M, for 0.9 GB more; from
+`LARGE_BYTES` on it is slower."""
 ALIGNMENT = 64  # torch's own
 
 _free: deque[NDArray[np.uint8]] = deque(maxlen=4)
+
+
+def rows_that_fit(row_bytes: int) -> int:
+    """The rows of a batch whose widest activation, of `row_bytes` a row, takes no more than `ACTIVATION_BYTES`: 1 at least."""
+    return max(1, ACTIVATION_BYTES // row_bytes)
+
+
+@contextlib.contextmanager
+def no_denormals() -> Iterator[None]:
+    """Numbers below 1e-38 are 0 while the block runs.
+
+    The threads of an operation are made with the first large one, and keep what holds then.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def is_large(n_bytes: int, device: torch.device) -> bool:

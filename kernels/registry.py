@@ -181,7 +181,7 @@ class Op(Generic[R]):
         return Choice(self.name, "reference", _because(f"the plain definition is the default on {device.type}", passed))
 
     def load(self, device: str | torch.device) -> None:
-        """Import every backend that can run on `device`. A model does so when it is built: Dynamo cannot trace an import."""
+        """Import every backend that can run on `device`."""
         for name, reason in self._reasons(torch.device(device)).items():
             if reason is None:
                 self._load(name)
@@ -372,6 +372,12 @@ def load_ops() -> "dict[str, Op[Any]]":
         OPS.clear()
         OPS.update(in_order)
     return OPS
+
+
+def load_backends(device: str | torch.device) -> None:
+    """Import every backend of every op that can run on `device`: Dynamo cannot trace an import, so compiling begins here."""
+    for made in load_ops().values():
+        made.load(device)
 
 
 def known_backends() -> list[str]:

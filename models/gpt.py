@@ -21,7 +21,6 @@ from gpt_from_scratch.kernels.ops.attention import attention
 from gpt_from_scratch.kernels.ops.linear_cross_entropy import linear_cross_entropy
 from gpt_from_scratch.kernels.ops.rms_norm import rms_norm
 from gpt_from_scratch.kernels.padding import logits
-from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.models.config import GPT2_SIZES as GPT2_SIZES
 from gpt_from_scratch.models.config import GPTConfig as GPTConfig
 from gpt_from_scratch.models.interchange import pretrained
@@ -30,7 +29,6 @@ from gpt_from_scratch.models.layers.ngram_embedding import NgramEmbedding
 from gpt_from_scratch.models.layers.norm import HeadNorm, Norm
 from gpt_from_scratch.models.layers.rotary_relu2 import relu_squared, rotate
 from gpt_from_scratch.models.layers.rotary_table import rotary_table
-from gpt_from_scratch.support.devices import accelerator
 
 if TYPE_CHECKING:
     from gpt_from_scratch.models.layers.kv_cache import KVCache
@@ -142,7 +140,10 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """A decoder-only transformer: `model(tokens)` gives logits at all positions, `model(tokens, targets)` the loss."""
+    """A decoder-only transformer: `model(tokens)` gives logits at all positions, `model(tokens, targets)` the loss.
+
+    `torch.compile(model, fullgraph=True)` needs `kernels.registry.load_backends` first.
+    """
 
     cosines_and_sines: Tensor
 
@@ -166,9 +167,6 @@ class GPT(nn.Module):
                 persistent=False,
             )
         self.initialize()
-        for made in load_ops().values():  # Dynamo cannot trace an import
-            for device in {torch.device("cpu"), accelerator()}:
-                made.load(device)
 
     @torch.no_grad()
     def initialize(self) -> None:

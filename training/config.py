@@ -1,4 +1,4 @@
-"""What a run is: frozen dataclasses, each with its own checks. Presets are in presets.py, the command line in cli.py."""
+"""Settings of a run: frozen dataclasses, each with its own checks. run/presets.py and run/command_line.py make them."""
 
 import dataclasses
 import math
@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 import tyro
 
 from gpt_from_scratch.models.gpt import GPTConfig
@@ -20,10 +19,6 @@ from gpt_from_scratch.training.optim.schedule import ScheduleConfig
 
 DETERMINISTIC_PARTS = 8
 """Micro-batches into which --parallel deterministic cuts a batch that 8 divides, unless told otherwise: for up to 8 ranks."""
-
-CPU_ACTIVATION_BYTES = 2**24
-"""The most that an activation of several rows takes on a CPU. Twice as much is 2 % quicker for GPT-2 124M, for 0.9 GB more
-(benchmarks/LOG.md); from 32 MiB on malloc gives the memory back each time, which is slower (kernels/cpu_blocks.py)."""
 
 WEIGHTS = "weights"
 """As data.tokenizer: the tokenizer that lies beside the weights of --init-from."""
@@ -160,7 +155,7 @@ class TrainConfig:
                 raise ValueError(f"{name} must be at least 1, it is {getattr(self, name)}")
         if self.micro_batch is not None and self.micro_batch < 1:
             raise ValueError(f"micro_batch must be at least 1, it is {self.micro_batch}")
-        if self.parallel == "deterministic" and not _is_power_of_two(self.batch_size / self.rows(1)):
+        if self.parallel == "deterministic" and not _is_power_of_two(self.batch_size / self.leaf_rows):
             raise ValueError(
                 f"--parallel deterministic adds the micro-batches of a step as a binary tree, so batch_size {self.batch_size} "
                 f"must be 1, 2, 4, 8, ... times micro_batch {self.micro_batch}"
@@ -169,21 +164,10 @@ class TrainConfig:
             raise ValueError(f"--data.tokenizer {WEIGHTS} is the tokenizer of --init-from's weights: say --init-from")
         object.__setattr__(self, "data", self.data.of_path())
 
-    def rows(self, n_ranks: int, device: torch.device | None = None) -> int:
-        """Rows that each of so many ranks computes at a time, on this device.
-
-        On a CPU they are fewer where the widest activation, inside the MLP, would be large; parts of a batch then differ by
-        as little as they can.
-        """
-        if self.parallel == "deterministic":
-            return self.micro_batch or self.batch_size // math.gcd(self.batch_size, DETERMINISTIC_PARTS)
-        part = -(-self.batch_size // n_ranks)
-        if device is None or device.type != "cpu":
-            return self.micro_batch or part
-        inside = self.model.mlp_size * (2 if self.model.activation == "swiglu" else 1)
-        widest = inside * self.model.block_size * torch.float32.itemsize
-        most = min(part, self.micro_batch or part, max(1, CPU_ACTIVATION_BYTES // widest))
-        return -(-part // -(-part // most))
+    @property
+    def leaf_rows(self) -> int:
+        """Rows of a micro-batch with --parallel deterministic: the same for any number of ranks and any machine."""
+        return self.micro_batch or self.batch_size // math.gcd(self.batch_size, DETERMINISTIC_PARTS)
 
 
 # What may change when a run goes on: how it is computed (which may round otherwise) and what is written, never what is learned.

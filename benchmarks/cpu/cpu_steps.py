@@ -7,7 +7,7 @@ A step is forward, backward, clipping to norm 1, optimizer and zero_grad, in fp3
 --backend torch, and --no-compile unless its name says otherwise. All begin with the same weights and tokens, and their first
 losses must agree to 1e-4. Each first step is untimed; what torch.compile adds to it is reported by itself. In the same rounds
 the machine's own rate of matrix products is measured, at the step's shapes, and each contender's part of it given by the FLOPs
-of training/run/flops.py. The memory is the most that a process had resident during its timed steps.
+of training/run/estimate.py. The memory is the most that a process had resident during its timed steps.
 
 litgpt takes part where it can be imported. It asks for other versions than transformers does, so give it a folder of its own:
     pip install --no-deps --target LITGPT litgpt lightning lightning-utilities pytorch-lightning torchmetrics jsonargparse \\
@@ -28,7 +28,7 @@ from gpt_from_scratch.benchmarks.common.workers import PAUSE_SECONDS, Worker
 from gpt_from_scratch.benchmarks.cpu.step_contenders import CONTENDERS, Contender, make_weights
 from gpt_from_scratch.benchmarks.cpu.tables import shares
 from gpt_from_scratch.models.gpt import GPTConfig
-from gpt_from_scratch.training.run.flops import flops_a_token
+from gpt_from_scratch.training.run.estimate import flops_a_token
 from gpt_from_scratch.training.run.presets import PRESETS
 
 FILE = "cpu_steps.json"

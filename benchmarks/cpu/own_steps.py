@@ -20,6 +20,7 @@ from gpt_from_scratch.training.parallel.choose import make_strategy
 from gpt_from_scratch.training.ranks.heartbeat import Peers
 from gpt_from_scratch.training.ranks.process_group import ONE_RANK, Ranks
 from gpt_from_scratch.training.run.console import Display
+from gpt_from_scratch.training.run.context import Learner, Machine, Place, RunContext, RunData
 from gpt_from_scratch.training.run.folder import RunFolder
 from gpt_from_scratch.training.run.stop_signals import StopRequest
 from gpt_from_scratch.training.run.trainer import Trainer
@@ -51,25 +52,25 @@ def own_trainer(
     choices = resolve(backend, "cpu")
     set_backend({choice.op: choice.backend for choice in choices})
     parallel = make_strategy(config, model, ranks, torch.float32)
-    return Trainer(
-        config,
-        Corpus(
-            CharacterTokenizer.from_text("ab"),
-            TokenData.from_tokens(stream, model.config.block_size),
-            ValidationSet.of_texts([stream], (), model.config.block_size, len(stream)),
-            prompt=[0],
-            validation_tokens=len(stream) - 1,
-            content="",
-        ),
-        parallel,
-        make_optimizers(model, config.optimizer, ranks),
-        choices,
-        folder=RunFolder(NOWHERE, writes=False),
-        store=CheckpointStore(NOWHERE),
-        display=Display(NEVER, shows=False),
-        stop=StopRequest(),
-        peers=peers or Peers(),
+    corpus = Corpus(
+        CharacterTokenizer.from_text("ab"),
+        TokenData.from_tokens(stream, model.config.block_size),
+        ValidationSet.of_texts([stream], (), model.config.block_size, len(stream)),
+        prompt=[0],
+        validation_tokens=len(stream) - 1,
+        content="",
     )
+    run = RunContext(
+        config,
+        Machine(ranks, torch.device("cpu"), torch.float32),
+        Place(NOWHERE),
+        CheckpointStore(NOWHERE),
+        Display(NEVER, shows=False),
+        StopRequest(),
+        peers or Peers(),
+    )
+    learner = Learner(parallel, make_optimizers(model, config.optimizer, ranks), choices)
+    return Trainer(run, RunData(corpus), learner, RunFolder(NOWHERE, writes=False))
 
 
 def train_step(trainer: Trainer) -> float:

@@ -7,7 +7,7 @@ import torch
 
 from gpt_from_scratch.benchmarks.common.clock import Clock
 from gpt_from_scratch.benchmarks.common.timing import summary
-from gpt_from_scratch.kernels.registry import load_ops, use_backend
+from gpt_from_scratch.kernels.registry import load_backends, load_ops, use_backend
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 
 TINY = GPTConfig(block_size=32, vocab_size=67, n_layer=1, n_head=2, n_embd=32)
@@ -46,6 +46,7 @@ def whole_model(device: str, clock: Clock, tiny: bool) -> dict[str, Any]:
     with use_backend("reference"):
         exact = gradients(model, model, [tokens], device, torch.float32)
         own = gradients(model, model, [tokens], device)
+    load_backends(device)
     compiled = torch.compile(model, fullgraph=True, backend="eager" if tiny else "inductor")
     ways: dict[str, Any] = {
         "eager": lambda: gradients(model, model, [tokens], device),
@@ -109,6 +110,7 @@ def steps(device: str, clock: Clock, tiny: bool) -> list[dict[str, Any]]:
     model = GPT(config).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=device == "cuda")
     tokens = tokens_for(config, batch, device)
+    load_backends(device)
     for block in model.h:
         block.compile(fullgraph=True, dynamic=False, backend="eager" if tiny else "inductor")
     usable: dict[str, str] = {}

@@ -6,7 +6,7 @@
 Training steps (forward, backward, clipping, AdamW) of GPT-2's architecture with a small vocabulary, with the backend `torch`:
 one row of 256 to 8192 tokens through 10 M parameters; one row of 512 tokens through 1 M to 350 M; and four rows of 512 through
 10 M on one process with one thread, one with two, and two with one each, as under torchrun. Round after round each takes a
-step and the products are measured again; at the end one step more is profiled. The FLOPs are those of training/run/flops.py,
+step and the products are measured again; at the end one step more is profiled. The FLOPs are those of training/run/estimate.py,
 which count the full square of attention. A causal kernel can leave out half of it, so long contexts may come closer to the
 line than they deserve.
 """
@@ -33,7 +33,7 @@ from gpt_from_scratch.support.storage.files import write_bytes
 from gpt_from_scratch.training.config import TrainConfig
 from gpt_from_scratch.training.optim.config import OptimizerConfig
 from gpt_from_scratch.training.ranks.process_group import process_group, ranks_from_environment
-from gpt_from_scratch.training.run.flops import flops_a_token
+from gpt_from_scratch.training.run.estimate import flops_a_token
 from gpt_from_scratch.training.run.trainer import Trainer
 
 FILE = "scaling.json"

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gpt_from_scratch.kernels.cpu_blocks import is_large, large_empty
+from gpt_from_scratch.kernels.cpu_speed import is_large, large_empty
 
 
 class Embedding(nn.Embedding):

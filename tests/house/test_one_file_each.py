@@ -110,11 +110,9 @@ from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from gpt_from_scratch.training import train_gpt2
 from gpt_from_scratch.training.metrics.records.weights import Weights
-from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.report.page import write_report
-from gpt_from_scratch.training.run.command_line import parse
-from gpt_from_scratch.training.run.session import train
 from gpt_from_scratch.training.run.trainer import Trainer
 
 evaluate = Trainer.evaluate
@@ -127,7 +125,8 @@ def evaluate_and_more(self):
 
 Trainer.evaluate = evaluate_and_more
 for name, seed in (("one", "1"), ("two", "2")):
-    train(parse([*sys.argv[1:], "--run.name", name, "--seed", seed, "--run.loggers", "tensorboard"]), Ranks())
+    status = train_gpt2.main([*sys.argv[1:], "--run.name", name, "--seed", seed, "--run.loggers", "tensorboard"])
+    assert status == 0
 events = EventAccumulator("runs/one/tensorboard")
 events.Reload()
 print("logged", [event.step for event in events.Scalars("weights/norm")])

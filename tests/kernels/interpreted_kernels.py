@@ -22,7 +22,7 @@ from gpt_from_scratch.kernels.ops.layer_norm import triton_kernel as layer_norm_
 from gpt_from_scratch.kernels.ops.linear_cross_entropy import linear_cross_entropy, triton_loss
 from gpt_from_scratch.kernels.proof.nan_guards import GuardedAllocations, inside_buffer, surrounded
 from gpt_from_scratch.kernels.proof.parity import check_parity, compared
-from gpt_from_scratch.kernels.registry import Op, load_ops, set_backend, use_backend
+from gpt_from_scratch.kernels.registry import Op, load_backends, load_ops, set_backend, use_backend
 from gpt_from_scratch.kernels.spec import Fault
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 
@@ -210,6 +210,7 @@ def test_the_whole_model_is_one_graph(small_model: GPT) -> None:
     """fullgraph=True, forward and backward, without a GPU: the kernels run interpreted inside their registered operations."""
     tokens = torch.randint(67, (2, 25), generator=torch.Generator().manual_seed(1))
     gradients = []
+    load_backends("cpu")
     with use_backend("triton"):
         compiled = torch.compile(small_model, fullgraph=True, backend="aot_eager")
         for model in (small_model, compiled):

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from gpt_from_scratch.kernels import cpu_blocks
-from gpt_from_scratch.kernels.cpu_blocks import ALIGNMENT, LARGE_BYTES, large_empty
+from gpt_from_scratch.kernels import cpu_speed
+from gpt_from_scratch.kernels.cpu_speed import ALIGNMENT, LARGE_BYTES, large_empty
 
 CPU = torch.device("cpu")
 N = LARGE_BYTES // 4
@@ -15,9 +15,9 @@ N = LARGE_BYTES // 4
 
 @pytest.fixture(autouse=True)
 def _no_free_blocks() -> Iterator[None]:
-    cpu_blocks._free.clear()
+    cpu_speed._free.clear()
     yield
-    cpu_blocks._free.clear()
+    cpu_speed._free.clear()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64])
@@ -29,7 +29,7 @@ def test_a_block_is_lent_again_when_the_last_view_is_gone(dtype: torch.dtype) ->
     view, address = first[1:2], first.data_ptr()
     del first
     assert large_empty((4, LARGE_BYTES), dtype, CPU).data_ptr() != address, "the view still holds it"
-    cpu_blocks._free.clear()
+    cpu_speed._free.clear()
     del view
     assert large_empty((4, LARGE_BYTES), dtype, CPU).data_ptr() == address
 
@@ -47,13 +47,13 @@ def test_a_block_that_is_too_small_or_more_than_twice_as_large_is_not_taken() ->
 def test_few_blocks_are_kept() -> None:
     lent = [large_empty((N,), torch.float32, CPU) for _ in range(9)]
     del lent
-    assert len(cpu_blocks._free) == cpu_blocks._free.maxlen
+    assert len(cpu_speed._free) == cpu_speed._free.maxlen
 
 
 def test_a_small_tensor_is_torchs_own() -> None:
     small = large_empty((N - 1,), torch.float32, CPU)
     del small
-    assert not cpu_blocks._free
+    assert not cpu_speed._free
 
 
 def test_autograd_adds_to_a_large_gradient_in_place() -> None:

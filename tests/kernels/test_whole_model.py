@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gpt_from_scratch.kernels.registry import use_backend
+from gpt_from_scratch.kernels.registry import load_backends, use_backend
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 
 
@@ -15,6 +15,7 @@ def test_the_model_compiles_to_one_graph(backend: str) -> None:
     model = GPT(GPTConfig(block_size=24, vocab_size=67, n_layer=2, n_head=2, n_embd=32))
     tokens = torch.randint(67, (2, 25), generator=torch.Generator().manual_seed(1))
     gradients = []
+    load_backends("cpu")
     with use_backend(backend):
         for called in (model, torch.compile(model, fullgraph=True, backend="aot_eager")):
             model.zero_grad()
@@ -31,6 +32,7 @@ def test_the_model_compiles_with_inductor() -> None:
     torch.manual_seed(0)
     model = GPT(GPTConfig(block_size=24, vocab_size=67, n_layer=1, n_head=2, n_embd=32))
     tokens = torch.randint(67, (2, 25), generator=torch.Generator().manual_seed(1))
+    load_backends("cpu")
     compiled = torch.compile(model, fullgraph=True)
     expected = model(tokens[:, :-1], tokens[:, 1:])
     torch.testing.assert_close(compiled(tokens[:, :-1], tokens[:, 1:]), expected)

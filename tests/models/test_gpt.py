@@ -1,11 +1,13 @@
 """The GPT: its size and initial values, and its two ways of being called."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
 
-from gpt_from_scratch.kernels.registry import use_backend
+from gpt_from_scratch.kernels.registry import load_backends, use_backend
 from gpt_from_scratch.models.gpt import GPT, GPT2_SIZES, GPTConfig
 
 PARTS = ("qkv_bias", "proj_bias", "mlp_bias")
@@ -150,7 +152,27 @@ def test_too_long_an_input_is_refused() -> None:
 def test_the_whole_model_compiles_without_a_graph_break() -> None:
     torch.manual_seed(0)
     model, x = GPT(MODERN), tokens()
+    load_backends("cpu")
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     with use_backend("torch"):
         torch.testing.assert_close(compiled(x, x), model(x, x))
         compiled(x, x).backward()
+
+
+MAKING = """
+from gpt_from_scratch.kernels import registry
+from gpt_from_scratch.models.gpt import GPT, GPTConfig
+
+def known():
+    return {name: {b.name: b.function for b in op.backends.values()} for name, op in registry.OPS.items()}
+
+before = known()
+GPT(GPTConfig(block_size=8, vocab_size=8, n_layer=1, n_head=1, n_embd=8))
+assert known() == before, "a model imported backends"
+registry.load_backends("cpu")
+assert known() != before
+"""
+
+
+def test_making_a_model_leaves_the_registry_alone() -> None:
+    subprocess.run([sys.executable, "-c", MAKING], check=True)

@@ -10,7 +10,7 @@ import pytest
 from gpt_from_scratch.kernels import registry
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run.command_line import parse
-from gpt_from_scratch.training.run.session import train
+from tests.training.trained import train
 
 SENTENCES = ("the cat sat on the mat. ", "a dog ran after the cat. ", "the mat was red, the dog was not. ")
 SMALL = shlex.split(

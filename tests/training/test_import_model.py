@@ -19,8 +19,8 @@ from gpt_from_scratch.training.generate import main as write_text
 from gpt_from_scratch.training.import_model import main
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run.command_line import parse
-from gpt_from_scratch.training.run.session import train
 from gpt_from_scratch.training.train_sparse_autoencoder import main as find_features
+from tests.training.trained import train
 
 pytest.importorskip("tokenizers")
 from tests.models.interchange.families import make

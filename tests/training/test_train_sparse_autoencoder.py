@@ -34,8 +34,8 @@ from gpt_from_scratch.training.features.map import plane_of
 from gpt_from_scratch.training.features.page import feature_page, strongest_features
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run import command_line as cli
-from gpt_from_scratch.training.run.session import train
 from gpt_from_scratch.training.train_sparse_autoencoder import main, parse, sequences
+from tests.training.trained import train
 
 TEXT = "<b>& the cat\x1b[31m sat. " * 60
 QUICK = ["--sae.n-features", "24", "--sae.k", "4", "--sae.steps", "60", "--sae.batch-size", "128", "--threads", "1"]

@@ -1,7 +1,8 @@
-"""Which strategy a run takes, and what each needs of the number of ranks."""
+"""The strategy of a run, what each needs of the number of ranks, and the rows that a rank computes at a time."""
 
 import torch
 
+from gpt_from_scratch.kernels.cpu_speed import rows_that_fit
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.training.config import TrainConfig
 from gpt_from_scratch.training.parallel.single import Strategy
@@ -22,12 +23,12 @@ def check_ranks(config: TrainConfig, n_ranks: int) -> None:
             "ddp takes any)"
         )
     if config.parallel == "deterministic":
-        leaves = config.batch_size // config.rows(n_ranks)
+        leaves = config.batch_size // config.leaf_rows
         if n_ranks & (n_ranks - 1) or n_ranks > leaves:
             allowed = [str(2**i) for i in range(leaves.bit_length())]
             more = "" if n_ranks <= leaves else "; a smaller --micro-batch allows more"
             raise ValueError(
-                f"--parallel deterministic adds {leaves} micro-batches of {config.rows(n_ranks)} rows as a binary tree, so it "
+                f"--parallel deterministic adds {leaves} micro-batches of {config.leaf_rows} rows as a binary tree, so it "
                 f"takes {', '.join(allowed)} ranks, not {n_ranks}{more}"
             )
 
@@ -42,3 +43,20 @@ def make_strategy(config: TrainConfig, model: GPT, ranks: Ranks, dtype: torch.dt
     elif ranks.size > 1:
         from gpt_from_scratch.training.parallel.fsdp import FSDP as kind
     return kind(model, ranks, dtype, compiles=config.compile)
+
+
+def rows_at_once(config: TrainConfig, n_ranks: int, device: torch.device) -> int:
+    """Rows that each of `n_ranks` ranks computes at a time on this device.
+
+    On a CPU they are fewer where the widest activation, inside the MLP, would be large; the parts of a rank's batch then
+    differ by as little as they can.
+    """
+    if config.parallel == "deterministic":
+        return config.leaf_rows
+    part = -(-config.batch_size // n_ranks)
+    most = min(part, config.micro_batch or part)
+    if device.type != "cpu":
+        return most
+    inside = config.model.mlp_size * (2 if config.model.activation == "swiglu" else 1)
+    most = min(most, rows_that_fit(inside * config.model.block_size * torch.float32.itemsize))
+    return -(-part // -(-part // most))

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from gpt_from_scratch.kernels.registry import load_backends
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.training.ranks.process_group import ONE_RANK, Ranks
 
@@ -28,6 +29,7 @@ class Strategy:
         self.device = model.wte.weight.device
         self.compiles = compiles
         if compiles:
+            load_backends(self.device)
             self._compile()
         self.module: nn.Module = model
 

@@ -1,4 +1,4 @@
-"""Which backend each op uses in a run, decided once at its start, the same on every rank, and told with its reason."""
+"""Choice of the backend of each op in a run: made once at its start, the same on every rank, and told with its reason."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -13,7 +13,11 @@ from gpt_from_scratch.kernels.own_backends import import_backends
 from gpt_from_scratch.kernels.registry import load_ops, parse_choice, resolve, set_backend
 from gpt_from_scratch.kernels.spec import Draw
 from gpt_from_scratch.models.gpt import GPTConfig
+from gpt_from_scratch.training.checkpoints import Checkpoint
+from gpt_from_scratch.training.config import TrainConfig
+from gpt_from_scratch.training.parallel.choose import rows_at_once
 from gpt_from_scratch.training.ranks.process_group import Ranks
+from gpt_from_scratch.training.run.context import RunContext
 
 FASTEST = "fastest"
 
@@ -33,6 +37,33 @@ def known(backend: str | None, modules: Sequence[str]) -> None:
         raise ValueError(f"GPT_BACKEND is {named!r}: {error}") from error
     if backend not in (None, FASTEST):
         parse_choice(backend)
+
+
+def choose(run: RunContext, resumed: Checkpoint | None) -> list[Choice]:
+    """Decide and show op, backend and reason. A resumed run keeps its own unless another is asked for by name.
+
+    Raises:
+        ValueError, RuntimeError: as `decide`.
+    """
+    config, machine = run.config, run.machine
+    before = None if resumed is None else resumed.part("config", TrainConfig).backend
+    if resumed is not None and config.backend in (None, FASTEST, before):
+        choices = restore(resumed.part("backends", list[tuple[str, str, str]]), machine.device)
+    else:
+        choices = decide(
+            config.backend,
+            config.model,
+            rows_at_once(config, machine.ranks.size, machine.device),
+            device=machine.device,
+            dtype=machine.dtype,
+            ranks=machine.ranks,
+            say=run.display.say,
+            console=run.display.console,
+        )
+    unasked = config.backend is None and "GPT_BACKEND" not in os.environ
+    faster = quicker(choices, machine.device) if unasked else []
+    run.display.backends(choices, str(machine.device), machine.dtype_name, faster)
+    return choices
 
 
 def decide(
@@ -109,6 +140,19 @@ def quicker(choices: list[Choice], device: torch.device) -> list[str]:
             names = ops[choice.op].backends
             usable |= {n: None for n in names if n != "reference" and ops[choice.op].why_not(n, device) is None}
     return list(usable)
+
+
+def without_compiled(choices: list[Choice], device: torch.device) -> dict[str, str]:
+    """The same choices for evaluation and sampling, whose many shapes would be compiled again and again."""
+    ops = load_ops()
+    plain = {}
+    for choice in choices:
+        backend = choice.backend
+        if backend == "compiled":
+            usable = "torch" in ops[choice.op].backends and ops[choice.op].why_not("torch", device) is None
+            backend = "torch" if usable else "reference"
+        plain[choice.op] = backend
+    return plain
 
 
 def _time_all(

@@ -14,11 +14,10 @@ from torch import Tensor
 
 from gpt_from_scratch.kernels.backends import Choice
 from gpt_from_scratch.training.config import as_json, flat
-from gpt_from_scratch.training.data.corpus import Corpus
-from gpt_from_scratch.training.evaluation.hellaswag import HellaSwag
 from gpt_from_scratch.training.ranks.agreement import RanksDifferError, difference
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run.command_line import Command
+from gpt_from_scratch.training.run.context import Machine, RunData
 
 MAY_DIFFER = (
     # What rank 0 alone shows, writes or measures.
@@ -33,23 +32,21 @@ PRIME = 2_147_483_647
 AT_ONCE = 1 << 22  # numbers of a tensor, so that little memory is needed
 
 
-def about_settings(command: Command, ranks: Ranks, device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
+def about_settings(command: Command, machine: Machine) -> dict[str, Any]:
     """The settings that decide what the run computes and when its ranks meet, and by what code."""
     settings = {name: value for name, value in flat(as_json(command.train)).items() if name not in MAY_DIFFER}
     return settings | {
         "resume": None if command.resume is None else str(command.resume),
-        "the number of ranks": ranks.size,
-        "the device": device.type,
-        "the dtype": str(dtype).removeprefix("torch."),
+        "the number of ranks": machine.ranks.size,
+        "the device": machine.device.type,
+        "the dtype": machine.dtype_name,
         "the backend asked for": command.train.backend or os.environ.get("GPT_BACKEND"),
         "the code (sha256 of its sources)": code_version(),
         "torch": torch.__version__,
     }
 
 
-def agree_on(
-    ranks: Ranks, corpus: Corpus, questions: HellaSwag | None, model: torch.nn.Module, choices: Sequence[Choice]
-) -> None:
+def agree_on(ranks: Ranks, data: RunData, model: torch.nn.Module, choices: Sequence[Choice]) -> None:
     """Compare what the settings have come to: the data, the tokenizer, the first weights and the kernels.
 
     Raises:
@@ -57,14 +54,14 @@ def agree_on(
     """
     if ranks.size == 1:
         return
-    about: dict[str, Any] = {f"the data's {name}": value for name, value in corpus.fingerprint.items()}
+    about: dict[str, Any] = {f"the data's {name}": value for name, value in data.corpus.fingerprint.items()}
     about |= {
-        "the validation rows (sha256)": _sha256(row.tobytes() for row in corpus.validation.rows),
+        "the validation rows (sha256)": _sha256(row.tobytes() for row in data.corpus.validation.rows),
         "the first weights (checksum)": checksum(model.state_dict().items()),
     }
     about |= {f"the backend of {choice.op}": choice.backend for choice in choices}
-    if questions is not None:
-        about["HellaSwag's questions (sha256)"] = _sha256(repr(item).encode() for item in questions.items)
+    if data.questions is not None:
+        about["HellaSwag's questions (sha256)"] = _sha256(repr(item).encode() for item in data.questions.items)
     digests = ranks.gather(_sha256([json.dumps(about, sort_keys=True).encode()]))
     if len(set(digests)) > 1:
         raise RanksDifferError(difference(ranks.gather(about)))

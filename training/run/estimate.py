@@ -1,4 +1,4 @@
-"""What a run will need, before it begins: parameters, memory, disk, FLOPs and time."""
+"""Estimates of what a run needs (memory, disk, time), and the floating-point operations of its steps."""
 
 import time
 from dataclasses import dataclass
@@ -9,10 +9,25 @@ from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.training.config import TrainConfig
 from gpt_from_scratch.training.optim.config import OptimizerConfig
 from gpt_from_scratch.training.optim.optimizers import state_values
-from gpt_from_scratch.training.run.flops import flops_a_token
+from gpt_from_scratch.training.parallel.choose import rows_at_once
 
 EFFICIENCY = 0.5
 """Part of the matrix products' own rate that a whole step is expected to reach: 0.4 to 0.6 is usual."""
+
+# Dense: bf16 (fp16 on older chips) products a second, by what the device's name contains; by their makers.
+PEAK_BF16 = {
+    "H200": 989e12,
+    "H100": 989e12,
+    "GH200": 989e12,
+    "B200": 2250e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "L4": 121e12,
+    "A10": 125e12,
+    "RTX 4090": 165e12,
+    "RTX 3090": 71e12,
+    "MI300X": 1307e12,
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +59,7 @@ def estimate(config: TrainConfig, n_ranks: int, device: torch.device, dtype: tor
     with torch.device("meta"):
         made = GPT(model)
     parameters = made.num_parameters()
-    rows = config.rows(n_ranks, device)
+    rows = rows_at_once(config, n_ranks, device)
     tokens = config.steps * config.batch_size * model.block_size
     a_token = flops_a_token(model)
     rate = gemm_rate(model, device, dtype)
@@ -69,6 +84,32 @@ def estimate(config: TrainConfig, n_ranks: int, device: torch.device, dtype: tor
     )
 
 
+def matrix_parameters(config: GPTConfig) -> int:
+    """Weights that every token is multiplied with: all but embeddings looked up, norms and biases; a tied head counts once."""
+    c, d = config.n_embd, config.head_size
+    attention = c * (config.n_head + 2 * config.kv_heads) * d + config.n_head * d * c
+    mlp = (3 if config.activation == "swiglu" else 2) * c * config.mlp_size
+    return config.n_layer * (attention + mlp) + config.vocab_size * c
+
+
+def flops_a_token(config: GPTConfig, length: int | None = None) -> float:
+    """6 N + 12 · n_layer · n_head · head size · T: forward and backward, with the full square of attention (PaLM's appendix B).
+
+    N is `matrix_parameters`; T is `length`, by default the whole context. GPT-2 124M at 1024: 855 M with nanoGPT's N,
+    which also counts norms and biases.
+    """
+    length = length or config.block_size
+    return 6 * matrix_parameters(config) + 12 * config.n_layer * config.n_head * config.head_size * length
+
+
+def peak_flops(device: torch.device, dtype: torch.dtype) -> float | None:
+    """The device's dense peak in `dtype`, or None where it is not known (MFU is then not shown)."""
+    if device.type != "cuda" or dtype not in (torch.bfloat16, torch.float16):
+        return None
+    name = torch.cuda.get_device_name(device)
+    return next((peak for key, peak in PEAK_BF16.items() if key in name), None)
+
+
 def checkpoint_bytes(model: GPT, optimizer: OptimizerConfig) -> int:
     """Weights and the optimizer's state in fp32."""
     return 4 * (sum(parameter.numel() for parameter in model.parameters()) + state_values(model, optimizer))
@@ -78,7 +119,7 @@ def gradient_copies(config: TrainConfig, n_ranks: int) -> int:
     """Buffers as large as the gradients on one rank: one, or those of the deterministic mode's tree and its message."""
     if config.parallel != "deterministic":
         return 1
-    leaves = max(config.batch_size // config.rows(n_ranks) // n_ranks, 1)
+    leaves = max(config.batch_size // config.leaf_rows // n_ranks, 1)
     return leaves.bit_length() + (n_ranks > 1)
 
 

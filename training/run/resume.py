@@ -1,26 +1,22 @@
-"""Whether a command begins a run or goes on with one, where, and from which checkpoint."""
+"""Beginning a run or going on with one: where it lies, from which checkpoint, and what that puts back."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
+import torch
+
+from gpt_from_scratch.support.command_line.described import shown
 from gpt_from_scratch.support.storage.lock import LOCK_FILE, locked
 from gpt_from_scratch.training.checkpoints import Checkpoint, CheckpointStore
 from gpt_from_scratch.training.config import TrainConfig, differences
+from gpt_from_scratch.training.data.corpus import Corpus
+from gpt_from_scratch.training.optim.optimizers import load_optimizer_tensors
 from gpt_from_scratch.training.ranks.process_group import Ranks, launcher
 from gpt_from_scratch.training.run.command_line import AUTO, Command
+from gpt_from_scratch.training.run.context import Place, Progress
 from gpt_from_scratch.training.run.folder import is_run, make_folder, require_empty, restarted_folder
-
-
-class Place(NamedTuple):
-    """Where a run writes."""
-
-    path: Path
-    begun: bool
-    """Whether it has begun there: --resume says so, or torchrun has restarted its workers."""
-    launchers: list[str]
-    """The torchruns that started it (`distributed.launcher`)."""
 
 
 @contextlib.contextmanager
@@ -32,7 +28,7 @@ def placed(command: Command, ranks: Ranks) -> Iterator[Place]:
         HeldError: a process that lives writes there.
         ValueError, OSError: the folder cannot be written, or holds a link where the lock would lie.
     """
-    launchers = sorted({name for name in ranks.gather(launcher()) if name is not None})
+    launchers = tuple(sorted({name for name in ranks.gather(launcher()) if name is not None}))
     with contextlib.ExitStack() as stack:
         failure: Exception | None = None
         found: list[object] = []
@@ -51,7 +47,7 @@ def placed(command: Command, ranks: Ranks) -> Iterator[Place]:
 
 
 @contextlib.contextmanager
-def _own_folder(command: Command, launchers: list[str]) -> Iterator[tuple[Path, bool]]:
+def _own_folder(command: Command, launchers: Sequence[str]) -> Iterator[tuple[Path, bool]]:
     """On rank 0: the folder, ours while the block runs, and whether a run has begun there."""
     run = command.train.run
     path, made = command.resume, False
@@ -105,3 +101,30 @@ def load_resumed(store: CheckpointStore, command: Command, ranks: Ranks) -> Chec
             f"Resume without them, or start a new run from its weights: --init-from {checkpoint.folder}"
         )
     return checkpoint
+
+
+def restore(checkpoint: Checkpoint, corpus: Corpus, optimizers: list[torch.optim.Optimizer]) -> Progress:
+    """Put the optimizers' state and the random numbers back; returns how far the run had come.
+
+    Raises:
+        ValueError: the data is not the data of the checkpoint, or the state does not fit.
+    """
+    # An older release noted less of the data: what it noted is compared.
+    saved, now = checkpoint.part("data", dict[str, Any]), corpus.fingerprint
+    if changed := [name for name, noted in saved.items() if now.get(name) != noted]:
+        what = "; ".join(f"{name} was {shown(saved[name])}, is {shown(now.get(name))}" for name in changed)
+        raise ValueError(
+            f"the data has changed since {checkpoint.folder} was saved: {what}.\n"
+            f"Bring the old data back, or start a new run from the weights: --init-from {checkpoint.folder}"
+        )
+    prefix = "optimizer."
+    tensors = {name.removeprefix(prefix): t for name, t in checkpoint.tensors.items() if name.startswith(prefix)}
+    load_optimizer_tensors(optimizers, tensors)
+    progress: Progress = checkpoint.part("progress", Progress)
+    try:
+        torch.set_rng_state(checkpoint.tensors["rng.cpu"])
+    except (KeyError, RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"{checkpoint.folder} holds no state of random numbers that torch can take: {error!r}"
+        ) from error
+    return progress

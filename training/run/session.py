@@ -1,4 +1,7 @@
-"""From a command to a run: device, data, model, backends, resume; then the loop."""
+"""The session of a run: built from a command in four named steps, then trained.
+
+open_run -> load_data -> build_model -> build_trainer
+"""
 
 import contextlib
 import dataclasses
@@ -6,17 +9,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import torch
 
-from gpt_from_scratch.kernels.backends import Choice
+from gpt_from_scratch.kernels.cpu_speed import no_denormals
 from gpt_from_scratch.kernels.own_backends import import_backends
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.weight_files import require_utf8
-from gpt_from_scratch.support.command_line.described import shown
-from gpt_from_scratch.support.devices import choose_device
 from gpt_from_scratch.support.storage.private_folder import private_folder
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 from gpt_from_scratch.training.checkpoints import Checkpoint, CheckpointStore, NonFiniteError, preflight
@@ -29,7 +30,7 @@ from gpt_from_scratch.training.metrics.history import STARTED_AGAIN, history, re
 from gpt_from_scratch.training.metrics.loggers import Loggers, require_packages
 from gpt_from_scratch.training.metrics.records.eval import Eval
 from gpt_from_scratch.training.metrics.records.event import Event
-from gpt_from_scratch.training.optim.optimizers import load_optimizer_tensors, make_optimizers
+from gpt_from_scratch.training.optim.optimizers import make_optimizers
 from gpt_from_scratch.training.parallel.choose import check_ranks, make_strategy
 from gpt_from_scratch.training.ranks.heartbeat import Peers
 from gpt_from_scratch.training.ranks.process_group import Ranks, process_group
@@ -38,12 +39,21 @@ from gpt_from_scratch.training.run import backends
 from gpt_from_scratch.training.run.command_line import Command, read_config
 from gpt_from_scratch.training.run.common_ground import about_settings, agree_on
 from gpt_from_scratch.training.run.console import Display
+from gpt_from_scratch.training.run.context import (
+    Learner,
+    Machine,
+    Place,
+    Progress,
+    RunContext,
+    RunData,
+    choose_machine,
+)
 from gpt_from_scratch.training.run.estimate import checkpoint_bytes, estimate
 from gpt_from_scratch.training.run.folder import RunFolder
-from gpt_from_scratch.training.run.resume import Place, load_resumed, placed
+from gpt_from_scratch.training.run.resume import load_resumed, placed, restore
 from gpt_from_scratch.training.run.stop_signals import Stopped, StopRequest
 from gpt_from_scratch.training.run.summary import describe, finish, introduce, print_estimate
-from gpt_from_scratch.training.run.trainer import Progress, Trainer
+from gpt_from_scratch.training.run.trainer import Trainer
 
 
 @dataclass
@@ -96,12 +106,6 @@ class Session:
         return state == "finished"
 
 
-def train(command: Command, ranks: Ranks) -> bool:
-    """Carry a command out on this rank; True when the last step was reached (or nothing was to do)."""
-    with prepared(command, ranks) as session:
-        return session.run()
-
-
 @contextmanager
 def prepared(command: Command, ranks: Ranks, *, ends_process: bool = False) -> Iterator[Session]:
     """All that comes before the first step; the process group and the signals are this run's while the block runs.
@@ -112,54 +116,56 @@ def prepared(command: Command, ranks: Ranks, *, ends_process: bool = False) -> I
     config = command.train
     # Before anything compiles: inductor keeps what it made in a folder that it takes code from again.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(private_folder("inductor")))
-    device = choose_device(config.device, ranks.local_rank)
-    dtype = choose_dtype(config.dtype, device)
+    machine = choose_machine(config.device, config.dtype, ranks)
     check_ranks(config, ranks.size)
     backends.known(config.backend, config.backend_module)
     display = Display(config.steps, shows=ranks.is_first)
     if command.dry_run:
-        weights = own_weights(config, display)
-        config = fitted(config, weights.tokenizer.n_vocab if weights else vocabulary(config.data))
-        print_estimate(estimate(config, ranks.size, device, dtype), config, ranks.size, device, display)
+        estimated(config, machine, display)
         yield Session()
         return
-    run = config.run
-    about = about_settings(command, ranks, device, dtype) if ranks.size > 1 else None
+    about = about_settings(command, machine) if ranks.size > 1 else None
     with (
         no_denormals(),
-        process_group(ranks, device, run.timeout, run.patience, about) as peers,
+        process_group(ranks, machine.device, config.run.timeout, config.run.patience, about) as peers,
         StopRequest(speaks=ranks.is_first, ends_process=ends_process, waits=ranks.hosts > 1).listening() as stop,
         placed(command, ranks) as place,
     ):
-        yield Session(make_trainer(command, place, ranks, device, dtype, display, stop, peers))
+        run, start = open_run(command, place, machine, display, stop, peers)
+        run, data = load_data(run, start)
+        learner = build_model(run, data, start)
+        yield Session(build_trainer(run, data, learner, resumes=start.resumed is not None))
 
 
-@contextmanager
-def no_denormals() -> Iterator[None]:
-    """Numbers below 1e-38 are 0 while the block runs. A model that is very sure has many, and CPUs are slow with them.
-
-    The threads of an operation are made with the first large one, and keep what holds then.
-    """
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
+def estimated(config: TrainConfig, machine: Machine, display: Display) -> None:
+    """A dry run: what the run would need, shown."""
+    weights = own_weights(config, display)
+    config = fitted(config, weights.tokenizer.n_vocab if weights else vocabulary(config.data))
+    n_ranks = machine.ranks.size
+    print_estimate(estimate(config, n_ranks, machine.device, machine.dtype), config, n_ranks, machine.device, display)
 
 
-def make_trainer(
-    command: Command,
-    place: Place,
-    ranks: Ranks,
-    device: torch.device,
-    dtype: torch.dtype,
-    display: Display,
-    stop: StopRequest,
-    peers: Peers,
-) -> Trainer:
-    """The run's data, model, backends and folder, new or as its newest checkpoint has them."""
-    path, begun, launchers = place
-    if begun and command.resume is None:  # the same command line as when it began: the config is the one saved then
+class Start(NamedTuple):
+    """What a run begins with: the checkpoint that it goes on from, the weights of another model, or nothing."""
+
+    resumed: Checkpoint | None = None
+    weights: OpenedModel | None = None
+
+    def tokenizer(self) -> Tokenizer | None:
+        """The tokenizer that belongs to it."""
+        if self.resumed is not None:
+            return self.resumed.tokenizer()
+        return None if self.weights is None else self.weights.tokenizer
+
+
+def open_run(
+    command: Command, place: Place, machine: Machine, display: Display, stop: StopRequest, peers: Peers
+) -> tuple[RunContext, Start]:
+    """The run's settings and checkpoints, and what it begins with. Nothing is written yet: a mistake leaves no trace."""
+    path = place.path
+    if (
+        place.begun and command.resume is None
+    ):  # the same command line as when it began: the config is the one saved then
         command = dataclasses.replace(command, train=read_config(path / "config.json"))
     config = command.train
     require_packages(config.run.loggers)
@@ -167,60 +173,55 @@ def make_trainer(
     store = CheckpointStore(
         path / "checkpoints", keep_last=config.run.keep_last, keep_every=config.run.keep_every, warn=display.warn
     )
-    resumed = load_resumed(store, command, ranks) if begun else None
+    resumed = load_resumed(store, command, machine.ranks) if place.begun else None
     display.say(f"{'going on with' if resumed else 'run'} {path}")
-    weights = None if resumed else own_weights(config, display)
-    tokenizer = resumed.tokenizer() if resumed else weights.tokenizer if weights else None
-    corpus = make_corpus(config, tokenizer, ranks, display)
-    config = fitted(config, corpus.tokenizer.n_vocab)
+    start = Start(resumed, None if resumed else own_weights(config, display))
+    return RunContext(config, machine, place, store, display, stop, peers), start
+
+
+def load_data(run: RunContext, start: Start) -> tuple[RunContext, RunData]:
+    """The corpus and the questions; the settings then have the vocabulary of the tokenizer."""
+    corpus = make_corpus(run, start.tokenizer())
+    config = fitted(run.config, corpus.tokenizer.n_vocab)
     questions = HellaSwag(config.run.hellaswag, corpus.tokenizer) if config.run.hellaswag else None
-    if (
-        config.init_from is not None and weights is None and not resumed
-    ):  # another tokenizer is asked for: is it theirs?
-        weights = open_model(config.init_from, device="cpu", tokenizer=corpus.tokenizer, hub=True, warn=display.warn)
-    model = make_model(config, resumed, weights, device)
+    return dataclasses.replace(run, config=config), RunData(corpus, questions)
+
+
+def build_model(run: RunContext, data: RunData, start: Start) -> Learner:
+    """The model on its device, its backends, the way in which ranks share it and its optimizers, new or as resumed."""
+    config, ranks = run.config, run.machine.ranks
+    model = make_model(run, data.corpus.tokenizer, start)
     import_backends(config.backend_module)  # a run that has begun may name others
-    choices = choose_backends(config, resumed, config.rows(ranks.size, device), device, dtype, ranks, display)
-    agree_on(ranks, corpus, questions, model, choices)
-    parallel = make_strategy(config, model, ranks, dtype)
+    choices = backends.choose(run, start.resumed)
+    agree_on(ranks, data, model, choices)
+    parallel = make_strategy(config, model, ranks, run.machine.dtype)
     optimizers = make_optimizers(model, config.optimizer, ranks)
-    progress = restore(resumed, config, corpus, optimizers) if resumed else Progress()
-    folder = RunFolder(path, writes=ranks.is_first, launchers=launchers, warn=display.warn)
+    progress = restore(start.resumed, data.corpus, optimizers) if start.resumed else Progress()
+    return Learner(parallel, optimizers, choices, progress)
+
+
+def build_trainer(run: RunContext, data: RunData, learner: Learner, *, resumes: bool) -> Trainer:
+    """The trainer, with the run's folder, in which the run now begins to write."""
+    config, place, progress = run.config, run.place, learner.progress
+    is_first, model = run.machine.ranks.is_first, learner.parallel.model
+    folder = RunFolder(place.path, writes=is_first, launchers=place.launchers, warn=run.display.warn)
     folder.seconds_before = progress.seconds
     folder.write_config(config)
-    describe(folder, config, corpus, model, choices, ranks, device, dtype)
-    if ranks.is_first:
-        preflight(2 * checkpoint_bytes(model, config.optimizer), store.folder)
-    introduce(config, corpus, model, display)
-    if resumed:
+    describe(folder, run, data, learner)
+    if is_first:
+        preflight(2 * checkpoint_bytes(model, config.optimizer), run.store.folder)
+    introduce(config, data.corpus, model, run.display)
+    if resumes:
         folder.record(Event(progress.step, resumed_at(progress.step)))
-    elif begun:
+    elif place.begun:
         folder.record(Event(0, STARTED_AGAIN))
-    names = config.run.loggers if ranks.is_first else None
-    earlier = history(read_records(path / METRICS_FILE, [])) if ranks.is_first and begun else None
-    folder.loggers = Loggers(names, path, flat(as_json(config)), progress.step, warn=display.warn, earlier=earlier)
-    return Trainer(
-        config,
-        corpus,
-        parallel,
-        optimizers,
-        choices,
-        folder=folder,
-        store=store,
-        display=display,
-        stop=stop,
-        peers=peers,
-        progress=progress,
-        hellaswag=questions,
-        evals=[one for one in earlier.records if isinstance(one, Eval)] if earlier else (),
+    names = config.run.loggers if is_first else None
+    earlier = history(read_records(place.path / METRICS_FILE, [])) if is_first and place.begun else None
+    folder.loggers = Loggers(
+        names, place.path, flat(as_json(config)), progress.step, warn=run.display.warn, earlier=earlier
     )
-
-
-def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The activations' dtype: bf16 for "auto" where the device multiplies it natively."""
-    if name == "auto":
-        name = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    return torch.bfloat16 if name == "bf16" else torch.float32
+    evals = [one for one in earlier.records if isinstance(one, Eval)] if earlier else ()
+    return Trainer(run, data, learner, folder, evals)
 
 
 def own_weights(config: TrainConfig, display: Display) -> OpenedModel | None:
@@ -230,21 +231,17 @@ def own_weights(config: TrainConfig, display: Display) -> OpenedModel | None:
     return open_model(config.init_from, device="cpu", hub=True, warn=display.warn)
 
 
-def make_corpus(config: TrainConfig, tokenizer: Tokenizer | None, ranks: Ranks, display: Display) -> Corpus:
-    """The data; with the tokenizer of the checkpoint or of the weights. Rank 0 first, so that a download happens once."""
-    display.say(f"data: {config.data.source}" + (f" {config.data.path}" if config.data.path else "") + " ...")
-
-    def build() -> Corpus:
-        return build_corpus(config.data, config.model.block_size, tokenizer=tokenizer)
-
-    if not LIVE[config.data.source].downloads or ranks.size == 1:
-        return build()
-    if ranks.is_first:
-        corpus = build()
+def make_corpus(run: RunContext, tokenizer: Tokenizer | None) -> Corpus:
+    """The data, with this tokenizer if one is given. Where it is downloaded rank 0 does so first, and once."""
+    settings, block_size, ranks = run.config.data, run.config.model.block_size, run.machine.ranks
+    run.display.say(f"data: {settings.source}" + (f" {settings.path}" if settings.path else "") + " ...")
+    if ranks.size > 1 and LIVE[settings.source].downloads and not ranks.is_first:
         ranks.barrier()
-        return corpus
-    ranks.barrier()
-    return build()
+        return build_corpus(settings, block_size, tokenizer=tokenizer)
+    corpus = build_corpus(settings, block_size, tokenizer=tokenizer)
+    if ranks.size > 1 and LIVE[settings.source].downloads:
+        ranks.barrier()
+    return corpus
 
 
 def fitted(config: TrainConfig, n_vocab: int) -> TrainConfig:
@@ -264,13 +261,20 @@ def fitted(config: TrainConfig, n_vocab: int) -> TrainConfig:
     return config
 
 
-def make_model(
-    config: TrainConfig, resumed: Checkpoint | None, weights: OpenedModel | None, device: torch.device
-) -> GPT:
-    """The model on its device: resumed, begun from other weights, or new."""
-    if resumed is not None:
-        model = resumed.model()
-    elif weights is not None:
+def make_model(run: RunContext, tokenizer: Tokenizer, start: Start) -> GPT:
+    """The model on its device: resumed, begun from other weights, or new.
+
+    Raises:
+        ValueError: the weights are of another shape, or learned with another tokenizer.
+    """
+    config = run.config
+    if start.resumed is not None:
+        model = start.resumed.model()
+    elif config.init_from is not None:
+        # Where another tokenizer than theirs is asked for by name, opening them says whether it is the same one.
+        weights = start.weights or open_model(
+            config.init_from, device="cpu", tokenizer=tokenizer, hub=True, warn=run.display.warn
+        )
         model = weights.model.train()
         if config.model.block_size < weights.context:
             model = model.with_context(config.model.block_size)
@@ -284,63 +288,4 @@ def make_model(
     else:
         torch.manual_seed(config.seed)
         model = GPT(config.model)
-    return model.to(device)
-
-
-def choose_backends(
-    config: TrainConfig,
-    resumed: Checkpoint | None,
-    rows: int,
-    device: torch.device,
-    dtype: torch.dtype,
-    ranks: Ranks,
-    display: Display,
-) -> list[Choice]:
-    """Decide and show op, backend and reason. A resumed run keeps its own unless another is asked for by name."""
-    before = None if resumed is None else resumed.part("config", TrainConfig).backend
-    if resumed is not None and config.backend in (None, backends.FASTEST, before):
-        choices = backends.restore(resumed.part("backends", list[tuple[str, str, str]]), device)
-    else:
-        choices = backends.decide(
-            config.backend,
-            config.model,
-            rows,
-            device=device,
-            dtype=dtype,
-            ranks=ranks,
-            say=display.say,
-            console=display.console,
-        )
-    unasked = config.backend is None and "GPT_BACKEND" not in os.environ
-    shown = str(dtype).removeprefix("torch.")
-    display.backends(choices, str(device), shown, backends.quicker(choices, device) if unasked else [])
-    return choices
-
-
-def restore(
-    checkpoint: Checkpoint, config: TrainConfig, corpus: Corpus, optimizers: list[torch.optim.Optimizer]
-) -> Progress:
-    """Put the optimizers' state and the random numbers back; returns how far the run had come.
-
-    Raises:
-        ValueError: the data is not the data of the checkpoint, or the state does not fit.
-    """
-    # An older release noted less of the data: what it noted is compared.
-    saved, now = checkpoint.part("data", dict[str, Any]), corpus.fingerprint
-    if changed := [name for name, noted in saved.items() if now.get(name) != noted]:
-        what = "; ".join(f"{name} was {shown(saved[name])}, is {shown(now.get(name))}" for name in changed)
-        raise ValueError(
-            f"the data has changed since {checkpoint.folder} was saved: {what}.\n"
-            f"Bring the old data back, or start a new run from the weights: --init-from {checkpoint.folder}"
-        )
-    prefix = "optimizer."
-    tensors = {name.removeprefix(prefix): t for name, t in checkpoint.tensors.items() if name.startswith(prefix)}
-    load_optimizer_tensors(optimizers, tensors)
-    progress: Progress = checkpoint.part("progress", Progress)
-    try:
-        torch.set_rng_state(checkpoint.tensors["rng.cpu"])
-    except (KeyError, RuntimeError, TypeError) as error:
-        raise ValueError(
-            f"{checkpoint.folder} holds no state of random numbers that torch can take: {error!r}"
-        ) from error
-    return progress
+    return model.to(run.machine.device)

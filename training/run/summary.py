@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from gpt_from_scratch.kernels.backends import Choice
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.support.command_line.invocation import gpt
 from gpt_from_scratch.support.storage.files import retried
@@ -17,39 +16,30 @@ from gpt_from_scratch.support.torchrun import SAVED_RANKS
 from gpt_from_scratch.training.checkpoints.space import is_disk_full
 from gpt_from_scratch.training.config import TrainConfig
 from gpt_from_scratch.training.data.corpus import Corpus
-from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run.console import Display, duration
+from gpt_from_scratch.training.run.context import Learner, RunContext, RunData
 from gpt_from_scratch.training.run.estimate import Estimate
 from gpt_from_scratch.training.run.folder import RunFolder, versions
 from gpt_from_scratch.training.run.trainer import Trainer
 
 
-def describe(
-    folder: RunFolder,
-    config: TrainConfig,
-    corpus: Corpus,
-    model: GPT,
-    choices: list[Choice],
-    ranks: Ranks,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> None:
+def describe(folder: RunFolder, run: RunContext, data: RunData, learner: Learner) -> None:
     """Write run.json."""
-    validation = corpus.validation
+    config, validation = run.config, data.corpus.validation
     floor = None if validation.floor_nats is None else validation.floor_nats / validation.n_targets
     folder.describe(
         name=folder.path.name,
         created=_now(),
         command=[Path(sys.argv[0]).name, *sys.argv[1:]],
-        device=str(device),
-        dtype=str(dtype).removeprefix("torch."),
-        parameters=model.num_parameters(),
-        backends=[dataclasses.asdict(choice) for choice in choices],
+        device=str(run.machine.device),
+        dtype=run.machine.dtype_name,
+        parameters=learner.parallel.model.num_parameters(),
+        backends=[dataclasses.asdict(choice) for choice in learner.choices],
         versions=versions(),
-        world_size=ranks.size,
+        world_size=run.machine.ranks.size,
         tokens_per_step=config.batch_size * config.model.block_size,
         floor_nats_per_token=floor,
-        tokenizer=corpus.tokenizer.fingerprint,
+        tokenizer=data.corpus.tokenizer.fingerprint,
         state="running",
     )
 

@@ -5,24 +5,20 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gpt_from_scratch.kernels.backends import Choice
-from gpt_from_scratch.kernels.registry import load_ops, use_backend
+from gpt_from_scratch.kernels.registry import use_backend
 from gpt_from_scratch.models.generation.sampling import NonFiniteLogitsError
 from gpt_from_scratch.models.gpt import GPT
-from gpt_from_scratch.training.checkpoints import CheckpointStore, NonFiniteError
-from gpt_from_scratch.training.config import TrainConfig, as_json
-from gpt_from_scratch.training.data.corpus import Corpus
+from gpt_from_scratch.training.checkpoints import NonFiniteError
+from gpt_from_scratch.training.config import as_json
 from gpt_from_scratch.training.data.loader import NO_TARGET
 from gpt_from_scratch.training.data.sampler import rank_part, sample_ids
 from gpt_from_scratch.training.data.validation_set import Score, comparable, evaluate
-from gpt_from_scratch.training.evaluation.hellaswag import HellaSwag
 from gpt_from_scratch.training.evaluation.samples import Sample, draw_samples
 from gpt_from_scratch.training.metrics.record import Record
 from gpt_from_scratch.training.metrics.records.eval import Eval
@@ -32,15 +28,15 @@ from gpt_from_scratch.training.metrics.records.sample import Sample as SampleRec
 from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.optim.optimizers import leading_group, optimizer_tensors
 from gpt_from_scratch.training.optim.schedule import rate
-from gpt_from_scratch.training.parallel.single import Strategy
-from gpt_from_scratch.training.ranks.heartbeat import TRAINING, Peers
+from gpt_from_scratch.training.parallel.choose import rows_at_once
+from gpt_from_scratch.training.ranks.heartbeat import TRAINING
 from gpt_from_scratch.training.report.model_card import model_card
 from gpt_from_scratch.training.report.run_data import Run
-from gpt_from_scratch.training.run.console import Display
-from gpt_from_scratch.training.run.flops import flops_a_token, peak_flops
+from gpt_from_scratch.training.run.backends import without_compiled
+from gpt_from_scratch.training.run.context import Learner, RunContext, RunData
+from gpt_from_scratch.training.run.estimate import flops_a_token, peak_flops
 from gpt_from_scratch.training.run.folder import RunFolder
 from gpt_from_scratch.training.run.profiler import StepProfiler
-from gpt_from_scratch.training.run.stop_signals import StopRequest
 
 R = TypeVar("R", bound=Record)
 SKIP_BUDGET, SKIP_WINDOW = 3, 100  # so many bad steps in so many are skipped; one more ends the run
@@ -60,52 +56,33 @@ class Pending(NamedTuple):
     n_targets: int
 
 
-@dataclass
-class Progress:
-    """What a checkpoint holds beside tensors, as JSON."""
-
-    step: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-    skipped: list[int] = field(default_factory=list)
-    best_loss: float | None = None
-
-
 class Trainer:
     """One run on one rank. `run` returns when the steps are done, or when a stop was asked for and the state is saved."""
 
     def __init__(
-        self,
-        config: TrainConfig,
-        corpus: Corpus,
-        parallel: Strategy,
-        optimizers: list[torch.optim.Optimizer],
-        choices: list[Choice],
-        *,
-        folder: RunFolder,
-        store: CheckpointStore,
-        display: Display,
-        stop: StopRequest,
-        peers: Peers,
-        progress: Progress | None = None,
-        hellaswag: HellaSwag | None = None,
-        evals: Sequence[Eval] = (),
+        self, run: RunContext, data: RunData, learner: Learner, folder: RunFolder, evals: Sequence[Eval] = ()
     ) -> None:
-        self.config, self.corpus, self.parallel, self.optimizers = config, corpus, parallel, optimizers
-        self.choices, self.folder, self.store, self.display, self.stop = choices, folder, store, display, stop
-        self.model, self.ranks, self.device, self.peers = parallel.model, parallel.ranks, parallel.device, peers
-        self.progress = progress or Progress()
+        """
+        Args:
+            evals: earlier validations of the run.
+        """
+        self.config, self.store = run.config, run.store
+        self.display, self.stop, self.peers = run.display, run.stop, run.peers
+        self.corpus, self.hellaswag = data.corpus, data.questions
+        self.parallel, self.optimizers, self.choices = learner.parallel, learner.optimizers, learner.choices
+        self.model, self.ranks, self.device = self.parallel.model, self.parallel.ranks, self.parallel.device
+        self.progress, self.folder = learner.progress, folder
         self.first_step = self.progress.step
+        self.rows = rows_at_once(self.config, self.ranks.size, self.device)
         self.pending: list[Pending] = []
-        self.leading = leading_group(optimizers)
+        self.leading = leading_group(self.optimizers)
         self.flops_a_token = flops_a_token(self.model.config)
-        self.peak_flops = peak_flops(self.device, parallel.dtype)
+        self.peak_flops = peak_flops(self.device, self.parallel.dtype)
         self.interval_start = time.perf_counter()
-        self.eval_choice = without_compiled(choices, self.device)
+        self.eval_choice = without_compiled(self.choices, self.device)
         self.last_score: Score | None = None
-        self.hellaswag = hellaswag
-        profiled = config.run.profile_steps if self.ranks.is_first else None
-        self.profiler = StepProfiler(profiled, lambda: folder.path, self.device, display.say)
+        profiled = self.config.run.profile_steps if self.ranks.is_first else None
+        self.profiler = StepProfiler(profiled, lambda: folder.path, self.device, self.display.say)
         self.samples: list[Sample] = []
         self.evals = list(evals)
 
@@ -145,15 +122,14 @@ class Trainer:
         config = self.config
         ids = sample_ids(config.data.seed, step, config.batch_size, self.corpus.train.n_samples)
         mine = rank_part(ids, self.ranks.rank, self.ranks.size)
-        size = config.rows(self.ranks.size, self.device)
-        batches = [self.corpus.train.batch(mine[i : i + size]) for i in range(0, len(mine), size)]
+        batches = [self.corpus.train.batch(mine[i : i + self.rows]) for i in range(0, len(mine), self.rows)]
         counted = sum(int((targets != NO_TARGET).sum()) for _, targets in batches)
         n_targets, stops = self.ranks.sum(counted, self.stop.requested)
         if stops:
             return True
         with self.stop.ending_at_once() if step == self.first_step else nullcontext():  # which may compile for a minute
             loss = self.parallel.accumulate(batches, n_targets)
-        grad_norm = self._clip()
+        grad_norm = self.parallel.clip(config.optimizer.grad_clip)
         factor = rate(config.schedule, step, config.steps)
         bad = (~torch.isfinite(grad_norm)).float()
         for optimizer in self.optimizers:
@@ -324,19 +300,3 @@ class Trainer:
                 f"{len(recent)} of the last {SKIP_WINDOW} steps had a loss or gradient that is not finite "
                 f"(steps {recent}); more than {SKIP_BUDGET} end the run. Lower the learning rate, or look at the samples."
             )
-
-    def _clip(self) -> Float[Tensor, ""]:
-        return self.parallel.clip(self.config.optimizer.grad_clip)
-
-
-def without_compiled(choices: list[Choice], device: torch.device) -> dict[str, str]:
-    """The same choices for evaluation and sampling, whose many shapes would be compiled again and again."""
-    ops = load_ops()
-    plain = {}
-    for choice in choices:
-        backend = choice.backend
-        if backend == "compiled":
-            usable = "torch" in ops[choice.op].backends and ops[choice.op].why_not("torch", device) is None
-            backend = "torch" if usable else "reference"
-        plain[choice.op] = backend
-    return plain

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gpt_from_scratch.kernels.cpu_blocks import large_empty
+from gpt_from_scratch.kernels.cpu_speed import large_empty
 from gpt_from_scratch.kernels.derivatives import first_derivatives_only
 from gpt_from_scratch.kernels.ops.linear_cross_entropy.reference import CHUNK_LOGITS, linear_cross_entropy
 from gpt_from_scratch.kernels.ops.linear_cross_entropy.scaling import scaled

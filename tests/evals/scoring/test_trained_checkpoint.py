@@ -20,7 +20,7 @@ from gpt_from_scratch.kernels import registry
 from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run.command_line import parse
-from gpt_from_scratch.training.run.session import train
+from tests.training.trained import train
 
 CHARACTERS = "".join(map(chr, range(32, 127))) + "\n"
 SMALL = (

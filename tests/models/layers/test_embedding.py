@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from gpt_from_scratch.kernels.cpu_blocks import LARGE_BYTES, is_large
+from gpt_from_scratch.kernels.cpu_speed import LARGE_BYTES, is_large
 from gpt_from_scratch.models.layers.embedding import Embedding
 
 

@@ -67,7 +67,7 @@ from gpt_from_scratch.training import launch, config
 assert config.__file__.startswith({str(tmp_path)!r}), config.__file__
 from gpt_from_scratch.training.generate import learned_documents
 from gpt_from_scratch.training.run.command_line import parse
-from gpt_from_scratch.training.run.session import train
+from tests.training.trained import train
 from gpt_from_scratch.training.ranks.process_group import ranks_from_environment
 assert train(parse({[*small.split(), str(tmp_path / "runs")]!r}), ranks_from_environment())
 from pathlib import Path

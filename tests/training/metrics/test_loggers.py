@@ -19,8 +19,8 @@ from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.report.run_data import read_run
 from gpt_from_scratch.training.run.command_line import parse
-from gpt_from_scratch.training.run.session import train
 from gpt_from_scratch.training.run.trainer import Trainer
+from tests.training.trained import train
 
 Run = Callable[..., Path]
 FAKE = """

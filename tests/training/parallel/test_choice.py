@@ -7,7 +7,9 @@ import torch
 
 from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.training.config import TrainConfig, differences
-from gpt_from_scratch.training.parallel.choose import check_ranks
+from gpt_from_scratch.training.parallel.choose import check_ranks, rows_at_once
+
+CPU = torch.device("cpu")
 
 
 def test_fsdp_needs_ranks_that_divide_the_batch() -> None:
@@ -25,7 +27,7 @@ def test_every_rank_needs_a_row() -> None:
 
 def test_a_tree_needs_powers_of_two() -> None:
     config = TrainConfig(batch_size=24, parallel="deterministic")
-    assert config.rows(1) == config.rows(8) == 3
+    assert rows_at_once(config, 1, CPU) == rows_at_once(config, 8, CPU) == config.leaf_rows == 3
     for n_ranks in (1, 2, 4, 8):
         check_ranks(config, n_ranks)
     with pytest.raises(ValueError, match=r"takes 1, 2, 4, 8 ranks, not 3$"):
@@ -45,14 +47,16 @@ def test_the_way_of_sharing_may_change_on_resume() -> None:
 
 def test_a_cpu_computes_no_more_rows_at_a_time_than_keep_activations_small() -> None:
     """GPT-2's MLP is 12 MiB wide for a row of 1024 tokens: one row stays within 16."""
-    config, cpu = TrainConfig(batch_size=16, micro_batch=8, model=GPTConfig()), torch.device("cpu")
-    assert config.rows(1) == config.rows(1, torch.device("cuda")) == 8
-    assert config.rows(1, cpu) == config.rows(4, cpu) == 1
+    config = TrainConfig(batch_size=16, micro_batch=8, model=GPTConfig())
+    assert rows_at_once(config, 1, torch.device("cuda")) == 8
+    assert rows_at_once(config, 1, CPU) == rows_at_once(config, 4, CPU) == 1
     small = GPTConfig(block_size=1024, n_embd=64, n_head=1)
-    assert dataclasses.replace(config, model=small).rows(1, cpu) == 8
-    assert dataclasses.replace(config, model=small, micro_batch=None).rows(1, cpu) == 16
+    assert rows_at_once(dataclasses.replace(config, model=small), 1, CPU) == 8
+    assert rows_at_once(dataclasses.replace(config, model=small, micro_batch=None), 1, CPU) == 16
     evenly = dataclasses.replace(config, model=small, batch_size=20, micro_batch=None)
-    assert evenly.rows(1, cpu) == 10, "16 would be small enough, but 16 and 4 is no even division"
+    assert rows_at_once(evenly, 1, CPU) == 10, "16 would be small enough, but 16 and 4 is no even division"
     longest = GPTConfig(block_size=65536)
-    assert dataclasses.replace(config, model=longest).rows(1, cpu) == 1
-    assert dataclasses.replace(config, parallel="deterministic").rows(1, cpu) == 8, "must not depend on the machine"
+    assert rows_at_once(dataclasses.replace(config, model=longest), 1, CPU) == 1
+    assert rows_at_once(dataclasses.replace(config, parallel="deterministic"), 1, CPU) == 8, (
+        "must not depend on the machine"
+    )

@@ -20,6 +20,7 @@ from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.ranks.rendezvous import AbsentRanksError
 from gpt_from_scratch.training.run.command_line import parse
 from gpt_from_scratch.training.run.common_ground import MAY_DIFFER, about_settings, checksum, code_version
+from gpt_from_scratch.training.run.context import Machine
 
 ROOT = Path(__file__).parents[3]
 
@@ -63,14 +64,15 @@ def test_many_differences_are_few_words() -> None:
 
 def test_every_setting_is_compared_but_those_that_may_differ() -> None:
     """A setting that is added is compared, too, unless it is named."""
-    plain = about_settings(parse([]), Ranks(0, 2), torch.device("cpu"), torch.float32)
+    machine = Machine(Ranks(0, 2), torch.device("cpu"), torch.float32)
+    plain = about_settings(parse([]), machine)
     names = flat(as_json(TrainConfig()))
     assert set(MAY_DIFFER) <= set(names)
     assert set(names) - set(MAY_DIFFER) <= set(plain)
     for change in (["--seed", "5"], ["--parallel", "fsdp"], ["--run.eval-every", "7"], ["--optimizer.lr", "0.5"]):
-        assert about_settings(parse(change), Ranks(0, 2), torch.device("cpu"), torch.float32) != plain
+        assert about_settings(parse(change), machine) != plain
     for change in (["--run.loggers", "wandb"], ["--profile"]):
-        assert about_settings(parse(change), Ranks(0, 2), torch.device("cpu"), torch.float32) == plain
+        assert about_settings(parse(change), machine) == plain
     assert len(code_version()) == 16
 
 

@@ -13,8 +13,7 @@ from gpt_from_scratch.kernels.ops.attention import attention
 from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.kernels.spec import Draw
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
-from gpt_from_scratch.training.run.backends import quicker, timing_table
-from gpt_from_scratch.training.run.trainer import without_compiled
+from gpt_from_scratch.training.run.backends import quicker, timing_table, without_compiled
 
 CPU = torch.device("cpu")
 CONFIG = GPTConfig(block_size=16, vocab_size=40, n_layer=2, n_head=4, n_embd=32, n_kv_head=2)

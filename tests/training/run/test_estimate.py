@@ -16,10 +16,10 @@ from gpt_from_scratch.training.optim.schedule import ScheduleConfig, rate
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run.command_line import parse
 from gpt_from_scratch.training.run.console import duration
-from gpt_from_scratch.training.run.estimate import estimate
-from gpt_from_scratch.training.run.flops import flops_a_token, matrix_parameters, peak_flops
+from gpt_from_scratch.training.run.estimate import estimate, flops_a_token, matrix_parameters, peak_flops
 from gpt_from_scratch.training.run.presets import PRESETS
-from gpt_from_scratch.training.run.session import fitted, train
+from gpt_from_scratch.training.run.session import fitted
+from tests.training.trained import train
 
 GPT2_124M = 124_439_808  # parameters, as Hugging Face counts them
 

@@ -5,7 +5,7 @@ import json
 import math
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.tokenizer.files import load_tokenizer
 from gpt_from_scratch.training import prepare, train_gpt2
 from gpt_from_scratch.training.data.validation_set import Score
+from gpt_from_scratch.training.parallel.single import Strategy
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run import trainer as loop
 from gpt_from_scratch.training.run.command_line import parse
-from gpt_from_scratch.training.run.session import train
 from gpt_from_scratch.training.run.trainer import Trainer
+from tests.training.trained import train
 
 Run = Callable[..., Path]
 
@@ -153,37 +154,39 @@ def test_weights_begin_with_their_own_tokenizer_whatever_the_data_would_make(
     assert "is not the one that the model" in told and "learned with" in told
 
 
+def spoil(patch: pytest.MonkeyPatch, steps: Container[int], value: float) -> None:
+    """The gradients of these steps hold `value`."""
+    take_step, clip, at = Trainer.train_step, Strategy.clip, [0]
+
+    def stepping(self: Trainer, step: int) -> bool:
+        at[0] = step
+        return take_step(self, step)
+
+    def clipping(self: Strategy, limit: float) -> torch.Tensor:
+        if at[0] in steps:
+            next(iter(self.model.parameters())).grad.fill_(value)  # type: ignore[union-attr]
+        return clip(self, limit)
+
+    patch.setattr(Trainer, "train_step", stepping)
+    patch.setattr(Strategy, "clip", clipping)
+
+
 def test_a_bad_step_is_skipped_and_too_many_end_the_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = Trainer._clip
-
-    def clip(self: Trainer, bad_steps: frozenset[int]) -> torch.Tensor:
-        if self.progress.step in bad_steps:
-            for parameter in self.model.parameters():
-                assert parameter.grad is not None
-                parameter.grad.fill_(math.nan)
-        return original(self)
-
-    monkeypatch.setattr(Trainer, "_clip", lambda self: clip(self, frozenset({5, 7})))
-    folder = run("two-bad")
+    with monkeypatch.context() as patch:
+        spoil(patch, {5, 7}, math.nan)
+        folder = run("two-bad")
     assert sorted(set(range(1, 13)) - set(lines(folder, "train"))) == [6, 8]
     events = lines(folder, "event")
     assert "step 6 skipped" in events[6]["message"] and "sample" in events[6]["message"]
     assert all(torch.isfinite(value).all() for value in weights(folder).values())
 
-    monkeypatch.setattr(Trainer, "_clip", lambda self: clip(self, frozenset(range(4, 9))))
+    spoil(monkeypatch, range(4, 9), math.nan)
     with pytest.raises(loop.TooManySkippedStepsError, match="4 of the last 100 steps"):
         run("all-bad")
 
 
 def test_a_run_that_skipped_a_step_resumes_exactly(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = Trainer._clip
-
-    def clip(self: Trainer) -> torch.Tensor:
-        if self.progress.step == 5:
-            next(iter(self.model.parameters())).grad.fill_(math.inf)  # type: ignore[union-attr]
-        return original(self)
-
-    monkeypatch.setattr(Trainer, "_clip", clip)
+    spoil(monkeypatch, {5}, math.inf)
     whole = run("whole")
     with monkeypatch.context() as patch:
         stop_after(patch, 7)

@@ -2,7 +2,7 @@
 
 import torch
 
-from gpt_from_scratch.training.run.session import no_denormals
+from gpt_from_scratch.kernels.cpu_speed import no_denormals
 
 
 def test_numbers_too_small_to_be_normal_are_zero_while_a_run_lasts() -> None:
