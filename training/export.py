@@ -3,7 +3,7 @@
     gpt export runs/NAME                                    # a folder that transformers opens without this package
     gpt export runs/NAME --licence mit --out my_model       # with a licence in its model card
     gpt export runs/NAME --to tiktoken                      # its tokenizer, for tiktoken
-    gpt export runs/NAME --to gguf --precision q8_0         # one file for llama.cpp: exact GPT-2s only
+    gpt export runs/NAME --to gguf --precision q8_0         # one file for llama.cpp: GPT-2s and Llama-likes
 
 RUN is a run (its newest whole checkpoint is taken), a checkpoint, or a model's folder. What is exported is proven first, by
 the checkpoint's manifest. --out is a new folder; nothing is ever written into one that has something in it.
@@ -45,7 +45,8 @@ class ExportConfig:
     """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer"""
     to: Literal["hugging-face", "tiktoken", "gguf"] = "hugging-face"
     """hugging-face: weights, tokenizer, model card, and for any architecture but GPT-2's the file from which transformers
-    makes the model; tiktoken: the tokenizer alone; gguf: an exact GPT-2 as one file, which llama.cpp opens"""
+    makes the model; tiktoken: the tokenizer alone; gguf: an exact GPT-2, Llama, Qwen 2 or 3 or OLMo 2 as one file,
+    which llama.cpp opens"""
     out: Path | None = None
     """the new folder (default: the model's name and the form, here)"""
     licence: str = UNKNOWN

@@ -1,17 +1,20 @@
 """A model and its tokenizer as one GGUF file, which llama.cpp and the programs around it open.
 
-GGUF names architectures, and has GPT-2's, but none with our switches; and it names split patterns instead of holding them.
-So this is for exact GPT-2s whose tokenizer splits as GPT-2's does.
+GGUF names architectures instead of describing them: GPT-2's and most of the Llama family's, but none with other switches of
+ours. It names split patterns, too. So this is for exact ones of those, whose tokenizer splits as GPT-2's does.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from jaxtyping import Float
 from torch import Tensor
 
-from gpt_from_scratch.models.config import GPTConfig
+from gpt_from_scratch.models.config import GPTConfig, RopeScaling
+from gpt_from_scratch.models.interchange import gpt2_format, llama_format
+from gpt_from_scratch.models.layers.rotary_table import frequencies
 from gpt_from_scratch.support.command_line.invocation import how_to_install
 from gpt_from_scratch.support.storage.files import write_whole
 from gpt_from_scratch.tokenizer.formats.gpt2_files import printable_ids, printable_merges
@@ -23,17 +26,10 @@ GGUF_FILE = "model.gguf"
 Precision = Literal["f32", "q8_0", "q4_0"]
 QUANTIZED_AT_ONCE = 32
 """Weights along a row that share a scale; a row must be so many times something."""
-_NAMES = {
-    "wte": "token_embd",
-    "wpe": "position_embd",
-    "ln_f": "output_norm",
-    "ln_1": "attn_norm",
-    "attn.c_attn": "attn_qkv",
-    "attn.c_proj": "attn_output",
-    "ln_2": "ffn_norm",
-    "mlp.c_fc": "ffn_up",
-    "mlp.c_proj": "ffn_down",
-}
+KINDS = ("gpt2", "llama", "qwen2", "qwen3", "olmo2")
+"""Model types that have a name there; it is the same."""
+YARN_TURNS = (1.0, 32.0)
+"""Between which llama.cpp slows a part of a frequency, where nobody tells it otherwise."""
 
 
 def write_gguf(
@@ -58,12 +54,19 @@ def write_gguf(
         ValueError: the architecture, the tokenizer or the width is not what the format has.
         RuntimeError: the package gguf is not installed.
     """
-    if switches := config.beyond_gpt2():
-        raise ValueError(f"GGUF has GPT-2's architecture, and this model is another: {', '.join(switches)}")
-    if precision != "f32" and config.n_embd % QUANTIZED_AT_ONCE:
-        raise ValueError(
-            f"{precision} needs a width (n_embd) that {QUANTIZED_AT_ONCE} divides, it is {config.n_embd}: take f32"
-        )
+    kind = _kind_of(config)
+    if kind not in KINDS:
+        raise ValueError(f"GGUF has {', '.join(KINDS)}, and this model is another: {', '.join(config.beyond_gpt2())}")
+    _require_known_rules(config, kind)
+    for width, size in {
+        "n_embd": config.n_embd,
+        "mlp_width": config.mlp_size,
+        "n_head · head_dim": _heads(config),
+    }.items():
+        if precision != "f32" and size % QUANTIZED_AT_ONCE:
+            raise ValueError(
+                f"{precision} needs a width ({width}) that {QUANTIZED_AT_ONCE} divides, it is {size}: take f32"
+            )
     try:
         import gguf
     except ImportError as error:
@@ -71,7 +74,7 @@ def write_gguf(
     vocabulary = _vocabulary(tokenizer, config.vocab_size, gguf.TokenType)
 
     def write(temporary: Path) -> None:
-        writer = gguf.GGUFWriter(temporary, "gpt2")
+        writer = gguf.GGUFWriter(temporary, kind)
         writer.add_name(name)
         if licence is not None:
             writer.add_license(licence)
@@ -79,10 +82,14 @@ def write_gguf(
             writer, config, gguf.LlamaFileType[f"MOSTLY_{precision.upper()}" if precision != "f32" else "ALL_F32"]
         )
         _add_vocabulary(writer, tokenizer, *vocabulary)
-        for ours, tensor in weights.items():
-            rounds = precision != "f32" and tensor.ndim == 2 and ours != "wpe.weight"
-            kind = gguf.GGMLQuantizationType[precision.upper() if rounds else "F32"]
-            writer.add_tensor(_named(ours), _stored(tensor, kind), raw_dtype=kind)
+        architecture = next(one for one, called in gguf.MODEL_ARCH_NAMES.items() if called == kind)
+        names = gguf.get_tensor_name_map(architecture, config.n_layer)
+        for theirs, tensor in _tensors(config, weights, kind):
+            rounds = precision != "f32" and tensor.ndim == 2 and "wpe" not in theirs
+            form = gguf.GGMLQuantizationType[precision.upper() if rounds else "F32"]
+            writer.add_tensor(
+                names.get_name(theirs, (".weight", ".bias")) or theirs, _stored(tensor, form), raw_dtype=form
+            )
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
@@ -91,12 +98,57 @@ def write_gguf(
     write_whole(path, write)
 
 
-def _named(ours: str) -> str:
-    """The name that GGUF has for a tensor of ours."""
-    parts = ours.split(".")
-    block = f"blk.{parts[1]}." if parts[0] == "h" else ""
-    module, kind = ".".join(parts[2:-1] if block else parts[:-1]), parts[-1]
-    return f"{block}{_NAMES[module]}.{kind}"
+def _kind_of(config: GPTConfig) -> str | None:
+    """The model type that an architecture is exactly; None: there is none."""
+    return llama_format.kind_of(config) if config.beyond_gpt2() else "gpt2"
+
+
+def _heads(config: GPTConfig) -> int:
+    return config.n_head * config.head_size
+
+
+def _tensors(
+    config: GPTConfig, weights: Mapping[str, Float[Tensor, "..."]], kind: str
+) -> Iterator[tuple[str, Float[Tensor, "..."]]]:
+    """The tensors under transformers' names, as llama.cpp computes with them."""
+    for ours, tensor in weights.items():
+        if kind == "gpt2":
+            yield next(iter(gpt2_format.as_theirs(ours, tensor))), tensor  # which are not transposed here
+            continue
+        for theirs, part in llama_format.as_theirs(ours, tensor, config).items():
+            turned = kind == "llama" and (".q_proj." in theirs or ".k_proj." in theirs)
+            yield theirs, _neighbours(part, config.head_size) if turned else part
+    if kind == "olmo2" and config.tie_head:  # which has no word for a shared head
+        yield "lm_head.weight", weights["wte.weight"]
+    if config.rope_scaling.kind == "llama3":
+        own, plain = (
+            frequencies(config.head_size, config.rope_base, scaling) for scaling in (config.rope_scaling, RopeScaling())
+        )
+        yield "rope_freqs.weight", plain / own
+
+
+def _neighbours(rows: Float[Tensor, "..."], head_size: int) -> Float[Tensor, "..."]:
+    """A projection's rows in the order in which the two of a rotated pair are neighbours; here half a head lies between."""
+    return rows.view(-1, 2, head_size // 2, *rows.shape[1:]).transpose(1, 2).flatten(0, 2)
+
+
+def _require_known_rules(config: GPTConfig, kind: str) -> None:
+    """Refuse what llama.cpp cannot be told of: some biases, and some scaling of rotary positions.
+
+    Raises:
+        ValueError: the model has it.
+    """
+    scaling = config.rope_scaling
+    if kind in ("qwen3", "olmo2") and config.has_qkv_bias:
+        raise ValueError(f"GGUF has no biases for {kind}, and this model's attention has some")
+    if scaling.kind == "llama3" and kind != "llama":
+        raise ValueError(f"GGUF has no llama3 scaling of rotary positions for {kind}")
+    usual = (scaling.slow_turns, scaling.fast_turns) == YARN_TURNS and scaling.whole_dimensions
+    if scaling.kind == "yarn" and not (usual and math.isclose(scaling.amplitude, 0.1 * math.log(scaling.factor) + 1.0)):
+        raise ValueError(
+            f"GGUF has yarn with turns from {YARN_TURNS[0]:g} to {YARN_TURNS[1]:g}, whole dimensions and the usual amplitude "
+            "only; this model's is another"
+        )
 
 
 def _stored(tensor: Float[Tensor, "..."], kind: Any) -> Any:
@@ -109,10 +161,31 @@ def _describe(writer: Any, config: GPTConfig, file_type: Any) -> None:
     writer.add_context_length(config.block_size)
     writer.add_embedding_length(config.n_embd)
     writer.add_block_count(config.n_layer)
-    writer.add_feed_forward_length(4 * config.n_embd)
+    writer.add_feed_forward_length(config.mlp_size)
     writer.add_head_count(config.n_head)
-    writer.add_layer_norm_eps(1e-5)
     writer.add_file_type(file_type)
+    if config.norm == "layer":
+        writer.add_layer_norm_eps(config.norm_eps)
+        return
+    writer.add_layer_norm_rms_eps(config.norm_eps)
+    writer.add_head_count_kv(config.kv_heads)
+    writer.add_vocab_size(config.vocab_size)
+    for add in (writer.add_key_length, writer.add_value_length, writer.add_rope_dimension_count):
+        add(config.head_size)
+    writer.add_rope_freq_base(config.rope_base)
+    scaling = config.rope_scaling
+    if scaling.kind in ("linear", "yarn"):
+        writer.add_rope_scaling_type(_scaling_type(scaling.kind))
+        writer.add_rope_scaling_factor(scaling.factor)
+    if scaling.kind == "yarn":
+        writer.add_rope_scaling_orig_ctx_len(scaling.learned_context)
+
+
+def _scaling_type(kind: str) -> Any:
+    """The gguf package's constant of a kind of rotary scaling."""
+    from gguf import RopeScalingType
+
+    return RopeScalingType[kind.upper()]
 
 
 def _vocabulary(tokenizer: Tokenizer, rows: int, kinds: Any) -> tuple[list[str], list[int], list[str]]:

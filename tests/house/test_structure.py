@@ -47,7 +47,6 @@ LONG_FILES = {
     "tests/models/checkpoints/test_opening.py": TO_MEND,
     "tests/models/dictionary/test_dictionary_learning.py": TO_MEND,
     "tests/models/generation/test_engine.py": TO_MEND,
-    "tests/models/interchange/test_hugging_face.py": TO_MEND,
 }
 """Files of more than `MOST_LINES` lines, each with its reason."""
 LEFT_OUT = ("training", "tests/training")

@@ -1,10 +1,12 @@
 """A GGUF file opens elsewhere with equal logits and ids; here by transformers, which reads the format by itself."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from gpt_from_scratch.models.config import RopeScaling
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.interchange.gguf_file import Precision, write_gguf
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
@@ -17,6 +19,10 @@ pytestmark = pytest.mark.harness
 TOKENIZER = BytePairEncodingTokenizer.from_text(
     "the robin sang to the fox\n" * 30 + "".join(SCRIPTS), 300, pattern="gpt2"
 )
+
+
+SWIGLU: dict[str, Any] = {"position": "rotary", "norm": "rms", "activation": "swiglu", "bias": False}
+QWEN3: dict[str, Any] = {"qk_norm": True, "qk_norm_weight": True, "qk_norm_eps": 1e-5}
 
 
 @pytest.fixture
@@ -91,4 +97,18 @@ def test_what_the_format_does_not_have_is_refused(model: GPT, tmp_path: Path) ->
     other = BytePairEncodingTokenizer.from_text("the robin", 258, pattern="o200k")
     with pytest.raises(ValueError, match="of ours it has GPT-2's alone"):
         write_gguf(odd.config, odd.state_dict(), other, path, name="tiny")
+    yarn = RopeScaling("yarn", 4.0, learned_context=16, fast_turns=8.0)
+    for llama, told in (
+        ({"rope_scaling": yarn}, "GGUF has yarn with turns from 1 to 32"),
+        (QWEN3 | {"rope_scaling": RopeScaling("llama3", 4.0)}, "no llama3 scaling of rotary positions for qwen3"),
+        (QWEN3 | {"bias": True, "mlp_bias": False}, "GGUF has no biases for qwen3"),
+        ({"norm": "layer", "norm_weight": False}, "this model is another: "),
+    ):
+        settings: dict[str, Any] = {**SWIGLU, **llama}
+        refused = GPT(GPTConfig(block_size=8, vocab_size=300, n_layer=1, n_head=1, n_embd=8, **settings))
+        with pytest.raises(ValueError, match=told):
+            write_gguf(refused.config, refused.state_dict(), TOKENIZER, path, name="tiny")
+    wide = GPT(GPTConfig(8, 300, 1, 1, 32, mlp_width=40, **SWIGLU))
+    with pytest.raises(ValueError, match=r"q8_0 needs a width \(mlp_width\) that 32 divides, it is 40"):
+        write_gguf(wide.config, wide.state_dict(), TOKENIZER, path, name="tiny", precision="q8_0")
     assert list(tmp_path.iterdir()) == []
