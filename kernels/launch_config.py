@@ -22,7 +22,7 @@ class Config:
 
 
 @dataclass(frozen=True)
-class Line:
+class ConfigLine:
     """One line of the table."""
 
     family: str
@@ -34,13 +34,13 @@ class Line:
     config: Config
 
 
-def parse(text: str, origin: str) -> list[Line]:
+def parse_table(text: str, origin: str) -> list[ConfigLine]:
     """The lines of a table; the first names the columns.
 
     Raises:
         ValueError: a line that has another number of fields, or something else where a number belongs.
     """
-    lines: list[Line] = []
+    lines: list[ConfigLine] = []
     for number, row in enumerate(text.strip().splitlines()[1:], start=2):
         fields = row.split("#")[0].split()
         if not fields:
@@ -50,11 +50,11 @@ def parse(text: str, origin: str) -> list[Line]:
             size, length, rows, columns, warps, stages, waves = (int(figure) for figure in figures)
         except ValueError as error:
             raise ValueError(f"{origin}, line {number}: expected {' '.join(HEADER.split())}, got {row!r}") from error
-        lines.append(Line(family, op, kernel, dtype, size, length, Config(rows, columns, warps, stages, waves)))
+        lines.append(ConfigLine(family, op, kernel, dtype, size, length, Config(rows, columns, warps, stages, waves)))
     return lines
 
 
-def show(line: Line) -> str:
+def show_line(line: ConfigLine) -> str:
     """The line as a table has it."""
     config = line.config
     figures = (line.size, line.length, config.rows, config.columns, config.num_warps, config.num_stages, config.waves)

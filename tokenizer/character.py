@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt
 
-from gpt_from_scratch.tokenizer.fields import Node, named
+from gpt_from_scratch.tokenizer.fields import JsonNode, named
 from gpt_from_scratch.tokenizer.file_format import fingerprint, read_content, write_tokenizer
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer, UnknownTokenError, id_dtype, well_formed
 
@@ -86,7 +86,7 @@ class CharacterTokenizer(Tokenizer):
     def from_content(cls, content: dict[str, Any], path: Path) -> "CharacterTokenizer":
         """From a tokenizer file's content; `path` is for the error message."""
         with named(path):
-            node = Node(content, "content", str(path))
+            node = JsonNode(content, "content", str(path))
             node.only("characters")
             if not content.get("characters"):
                 raise ValueError("'characters' must be a text of at least one character")

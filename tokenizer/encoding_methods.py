@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpt_from_scratch.tokenizer.decoding import decode_stream, offsets
 from gpt_from_scratch.tokenizer.protocol import well_formed
-from gpt_from_scratch.tokenizer.special_tokens import Choice
+from gpt_from_scratch.tokenizer.special_tokens import SpecialChoice
 
 if TYPE_CHECKING:
     import tiktoken
@@ -82,7 +82,7 @@ class EncodingMethods:
         return [self.encode_ordinary(text) for text in texts]
 
     def encode_with_unstable(
-        self, text: str, *, allowed_special: Choice = frozenset(), disallowed_special: Choice = "all"
+        self, text: str, *, allowed_special: SpecialChoice = frozenset(), disallowed_special: SpecialChoice = "all"
     ) -> tuple[list[int], list[list[int]]]:
         """The ids that no continuation of `text` can change, and the ways in which it may go on behind them.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Node:
+class JsonNode:
     """A value of a JSON document, and where it is: ``model.vocab``, ``added_tokens[3].id``."""
 
     value: Any
@@ -33,12 +33,12 @@ class Node:
             found = repr(type(self.value))
         return self.error(f"is {found[:60]}, expected {what}")
 
-    def __getitem__(self, key: Any) -> "Node":
+    def __getitem__(self, key: Any) -> "JsonNode":
         """A field of an object; ValueError if it is no object or lacks the field."""
         self.object()
         if key not in self.value:
             raise self.error(f"lacks {key!r}")
-        return Node(self.value[key], f"{self.place}.{key}" if self.place else str(key), self.source)
+        return JsonNode(self.value[key], f"{self.place}.{key}" if self.place else str(key), self.source)
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of a field that may be missing; ValueError if this is no object."""
@@ -55,16 +55,16 @@ class Node:
             raise self.expected("an object")
         return self.value
 
-    def fields(self) -> list[tuple[str, "Node"]]:
+    def fields(self) -> list[tuple[str, "JsonNode"]]:
         """The names and values of an object; the names are texts that have a UTF-8 form."""
-        return [(Node(key, f"{self.place}, a name,", self.source).text(), self[key]) for key in self.object()]
+        return [(JsonNode(key, f"{self.place}, a name,", self.source).text(), self[key]) for key in self.object()]
 
-    def items_of_list(self) -> list["Node"]:
+    def items_of_list(self) -> list["JsonNode"]:
         if not isinstance(self.value, list):
             raise self.expected("a list")
-        return [Node(item, f"{self.place}[{index}]", self.source) for index, item in enumerate(self.value)]
+        return [JsonNode(item, f"{self.place}[{index}]", self.source) for index, item in enumerate(self.value)]
 
-    def pair(self) -> tuple["Node", "Node"]:
+    def pair(self) -> tuple["JsonNode", "JsonNode"]:
         """The items of a list of two."""
         items = self.items_of_list()
         if len(items) != 2:

@@ -12,7 +12,7 @@ from jaxtyping import UInt
 
 from gpt_from_scratch.support.command_line.invocation import how_to_install
 from gpt_from_scratch.tokenizer.bpe.printable import from_printable
-from gpt_from_scratch.tokenizer.fields import Node, named
+from gpt_from_scratch.tokenizer.fields import JsonNode, named
 from gpt_from_scratch.tokenizer.file_format import fingerprint, read_content, write_tokenizer
 from gpt_from_scratch.tokenizer.protocol import (
     NoEndOfTextError,
@@ -118,7 +118,7 @@ class HuggingFaceTokenizer(Tokenizer):
     def from_content(cls, content: dict[str, Any], path: Path) -> "HuggingFaceTokenizer":
         """From a tokenizer file's content; `path` is for the error message."""
         with named(f"{path} is not a whole tokenizer"):
-            node = Node(content, "content", str(path))
+            node = JsonNode(content, "content", str(path))
             node.only("tokenizer", "end_of_text", "chat_template")
             optional = {
                 name: None if node.get(name) is None else node[name].text() for name in ("end_of_text", "chat_template")

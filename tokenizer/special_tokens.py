@@ -13,7 +13,7 @@ from typing import Literal
 Part = tuple[str, int | None]
 """A piece of ordinary text, and the id of the special token that follows it (None: none does)."""
 
-Choice = Literal["all"] | Collection[str]
+SpecialChoice = Literal["all"] | Collection[str]
 
 
 class SpecialTokens:
@@ -46,7 +46,9 @@ class SpecialTokens:
             raise ValueError(f"special tokens must differ from one another: {names}")
         return cls({name: first + index for index, name in enumerate(names)}, added)
 
-    def chosen(self, allowed_special: Choice, disallowed_special: Choice) -> tuple[frozenset[str], frozenset[str]]:
+    def chosen(
+        self, allowed_special: SpecialChoice, disallowed_special: SpecialChoice
+    ) -> tuple[frozenset[str], frozenset[str]]:
         """The names that are to become ids, and those that are an error; "all" of the latter leaves out the allowed.
 
         As in tiktoken, an allowed name that is not known changes nothing, and a disallowed one is an error where it occurs.
@@ -79,7 +81,7 @@ class SpecialTokens:
             parts.append((text[end:], None))
         return parts
 
-    def _names(self, choice: Choice) -> frozenset[str]:
+    def _names(self, choice: SpecialChoice) -> frozenset[str]:
         if choice == "all":
             return self.all
         if isinstance(choice, str | bytes):

@@ -12,7 +12,7 @@ from jaxtyping import UInt
 
 from gpt_from_scratch.support.storage.downloads import reason
 from gpt_from_scratch.tokenizer.encoding_methods import EncodingMethods
-from gpt_from_scratch.tokenizer.fields import Node, named
+from gpt_from_scratch.tokenizer.fields import JsonNode, named
 from gpt_from_scratch.tokenizer.file_format import fingerprint, read_content, write_tokenizer
 from gpt_from_scratch.tokenizer.protocol import (
     END_OF_TEXT,
@@ -22,9 +22,9 @@ from gpt_from_scratch.tokenizer.protocol import (
     id_dtype,
     well_formed,
 )
-from gpt_from_scratch.tokenizer.special_tokens import Choice
+from gpt_from_scratch.tokenizer.special_tokens import SpecialChoice
 from gpt_from_scratch.tokenizer.splitting.coverage import covers_every_text
-from gpt_from_scratch.tokenizer.splitting.pattern_parser import UnsupportedPatternError, parse
+from gpt_from_scratch.tokenizer.splitting.pattern_parser import UnsupportedPatternError, parse_pattern
 from gpt_from_scratch.tokenizer.tiktoken_package import import_tiktoken, without_panics
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class TiktokenTokenizer(EncodingMethods, Tokenizer):
             return self._whole(text, list(self.encoding.encode_ordinary(text)))
 
     def encode(
-        self, text: str, *, allowed_special: Choice = frozenset(), disallowed_special: Choice = "all"
+        self, text: str, *, allowed_special: SpecialChoice = frozenset(), disallowed_special: SpecialChoice = "all"
     ) -> list[int]:
         """As tiktoken's."""
         options: Any = {"allowed_special": allowed_special, "disallowed_special": disallowed_special}
@@ -103,8 +103,8 @@ class TiktokenTokenizer(EncodingMethods, Tokenizer):
         texts: Sequence[str],
         *,
         num_threads: int = 8,
-        allowed_special: Choice = frozenset(),
-        disallowed_special: Choice = "all",
+        allowed_special: SpecialChoice = frozenset(),
+        disallowed_special: SpecialChoice = "all",
     ) -> list[list[int]]:
         """`encode` of each text."""
         options: Any = {"allowed_special": allowed_special, "disallowed_special": disallowed_special}
@@ -113,7 +113,11 @@ class TiktokenTokenizer(EncodingMethods, Tokenizer):
         return [self._whole(text, list(ids)) for text, ids in zip(texts, batch, strict=True)]
 
     def encode_to_numpy(
-        self, text: str, *, allowed_special: Choice | None = None, disallowed_special: Choice | None = None
+        self,
+        text: str,
+        *,
+        allowed_special: SpecialChoice | None = None,
+        disallowed_special: SpecialChoice | None = None,
     ) -> UInt[np.ndarray, " n"]:
         """As `encode_ordinary`, or with one of the choices as `encode`; uint16 where every id fits, else uint32."""
         if allowed_special is None and disallowed_special is None:
@@ -126,7 +130,7 @@ class TiktokenTokenizer(EncodingMethods, Tokenizer):
     @cached_property
     def _loses_nothing(self) -> bool:
         try:
-            return covers_every_text(parse(self.encoding._pat_str))
+            return covers_every_text(parse_pattern(self.encoding._pat_str))
         except UnsupportedPatternError:
             return False
 
@@ -182,7 +186,7 @@ class TiktokenTokenizer(EncodingMethods, Tokenizer):
         """From a tokenizer file's content; `path` is for the error message."""
         tiktoken = import_tiktoken()
         with named(f"{path} is not a whole tiktoken table"):
-            node = Node(content, "content", str(path))
+            node = JsonNode(content, "content", str(path))
             node.only("name", "pattern", "ranks", "special_tokens")
             ranks: dict[bytes, int] = {}
             for pair in node["ranks"].items_of_list():

@@ -17,13 +17,13 @@ import torch
 
 from gpt_from_scratch.benchmarks.common.timing import interleaved
 from gpt_from_scratch.benchmarks.gpu.kernel_work import forward_and_backward, like_outputs
-from gpt_from_scratch.kernels.launch_config import HEADER, Config, Line, show
+from gpt_from_scratch.kernels.launch_config import HEADER, Config, ConfigLine, show_line
 from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.kernels.spec import Tuning
 from gpt_from_scratch.kernels.triton_tools import configs
 
 
-def search(op: str, tuning: Tuning, size: int, device: str, rounds: int, tried: list[Config]) -> Line:
+def search(op: str, tuning: Tuning, size: int, device: str, rounds: int, tried: list[Config]) -> ConfigLine:
     """The candidate with the least median time of forward + backward, as a line of the table."""
     from triton.runtime.errors import TritonError
 
@@ -36,11 +36,11 @@ def search(op: str, tuning: Tuning, size: int, device: str, rounds: int, tried: 
         forward_and_backward(lambda **arguments: function(**arguments, backend="triton"), inputs, upstream)
 
     runs: dict[str, Callable[[], Any]] = {}
-    lines: dict[str, Line] = {}
+    lines: dict[str, ConfigLine] = {}
     for config in tried:
-        line = Line(family, op, tuning.kernel, "half", size, 0, config)
+        line = ConfigLine(family, op, tuning.kernel, "half", size, 0, config)
 
-        def trial(line: Line = line) -> None:
+        def trial(line: ConfigLine = line) -> None:
             with configs.first(line):
                 call()
 
@@ -49,7 +49,7 @@ def search(op: str, tuning: Tuning, size: int, device: str, rounds: int, tried: 
         except (RuntimeError, TritonError) as error:  # does not fit this chip
             print(f"# {show(line)}: {type(error).__name__}", file=sys.stderr)
             continue
-        runs[show(line)], lines[show(line)] = trial, line
+        runs[show_line(line)], lines[show_line(line)] = trial, line
     times = interleaved(runs, rounds, device)
     return lines[min(times, key=lambda name: times[name]["median"])]
 
@@ -71,7 +71,7 @@ def main() -> None:
                     torch.empty(1, device="cuda", dtype=torch.bfloat16), op, tuning.kernel, size, 1024
                 )
                 tried = [shipped, *tuning.candidates()]
-                print(show(search(op, tuning, size, "cuda", arguments.rounds, tried)), flush=True)
+                print(show_line(search(op, tuning, size, "cuda", arguments.rounds, tried)), flush=True)
 
 
 if __name__ == "__main__":

@@ -21,13 +21,6 @@ class Sample(BaseModel):
     created_by: str = "unknown"
 
 
-class CustomSample(Sample):
-    """A sample that only its own code understands."""
-
-    type: str = "CustomSample"
-    data: Any
-
-
 class Question(Sample):
     """A sample with a question: text, or a conversation."""
 

@@ -14,14 +14,14 @@ from gpt_from_scratch.support.storage import files
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class CachedAnswer:
     """What a model replied, and the account of it."""
 
     output: str
     call: Call
 
 
-_ANSWER = pydantic.TypeAdapter(Answer)
+_ANSWER = pydantic.TypeAdapter(CachedAnswer)
 
 
 def content_hash(value: Any) -> str:
@@ -44,7 +44,7 @@ class Cache:
             )
         self.folder = folder
 
-    def get(self, key: str) -> Answer | None:
+    def get(self, key: str) -> CachedAnswer | None:
         path = self._path(key)
         try:
             return _ANSWER.validate_python(json.loads(path.read_bytes()))
@@ -58,7 +58,7 @@ class Cache:
     def __contains__(self, key: str) -> bool:
         return self._path(key).exists()
 
-    def put(self, key: str, answer: Answer) -> None:
+    def put(self, key: str, answer: CachedAnswer) -> None:
         """Keep an answer. One that cannot be written is warned of: the run has it, and goes on."""
         path = self._path(key)
         try:

@@ -12,7 +12,7 @@ from gpt_from_scratch.evals.protocol.messages import Call, GetTextRequest, Promp
 from gpt_from_scratch.evals.protocol.pricing import estimated_tokens
 from gpt_from_scratch.evals.protocol.provider import Provider, ProviderError
 from gpt_from_scratch.evals.protocol.retry import Backoff
-from gpt_from_scratch.evals.results.answer_cache import Answer, Cache
+from gpt_from_scratch.evals.results.answer_cache import Cache, CachedAnswer
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ class Asker:
 
 def ask_provider(
     provider: Provider, model: str, request: GetTextRequest, cache: Cache | None, cache_key: str
-) -> Answer:
+) -> CachedAnswer:
     """One call of the provider, kept in the cache. Raises ProviderError."""
     response: Any = provider.execute(model, request)
     if getattr(response, "error", None):  # forks of evalugator answer a refused request so
@@ -98,7 +98,7 @@ def ask_provider(
     if error := _set_apart(model, request, response.txt, given):
         error.usage, error.uncounted = given.usage, not given.counted
         raise error
-    answer = Answer(response.txt, given)
+    answer = CachedAnswer(response.txt, given)
     if cache is not None:
         cache.put(cache_key, answer)
     return answer

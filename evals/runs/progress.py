@@ -59,7 +59,7 @@ class Status:
         return " · ".join(parts)
 
 
-class Progress:
+class ProgressLine:
     """Prints `Status` as it changes: rewritten in place on a terminal, else every tenth of the way.
 
     stream: where; None is the standard error of the moment, so that it never mixes with a result

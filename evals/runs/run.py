@@ -14,11 +14,11 @@ from gpt_from_scratch.evals.protocol.prompts import Asked
 from gpt_from_scratch.evals.protocol.provider import Provider, ProviderError
 from gpt_from_scratch.evals.protocol.samples import AnySample, EvalResult, SampleResult
 from gpt_from_scratch.evals.providers.dispatcher import fingerprint
-from gpt_from_scratch.evals.results.answer_cache import Answer
+from gpt_from_scratch.evals.results.answer_cache import CachedAnswer
 from gpt_from_scratch.evals.results.record import Journal
 from gpt_from_scratch.evals.results.results import make_result
 from gpt_from_scratch.evals.runs.calls import Asker, Tally, ask_provider, expected_usage, most_usage
-from gpt_from_scratch.evals.runs.progress import Progress, Status
+from gpt_from_scratch.evals.runs.progress import ProgressLine, Status
 from gpt_from_scratch.evals.runs.questions import Item, RunOptions, make_items
 
 
@@ -31,7 +31,7 @@ class Run:
         provider: Provider,
         scorer: str | Scorer | Callable[[str, Asked], Any],
         options: RunOptions,
-        progress: Progress | None,
+        progress: ProgressLine | None,
     ) -> None:
         self.provider, self.options, self.progress = provider, options, progress
         self.scorer, self.fingerprint = get_scorer(scorer), fingerprint(provider)
@@ -179,7 +179,7 @@ class Run:
             row.retries, row.seconds = tally.retries, round(time.monotonic() - started, 3)
             await self._record(item.key, row)
 
-    def _ask(self, item: Item) -> Answer:
+    def _ask(self, item: Item) -> CachedAnswer:
         """In a thread."""
         options = self.options
         request = GetTextRequest(
@@ -222,7 +222,7 @@ class Run:
             self._asker.stopping.set()
 
     def _row(
-        self, item: Item, answer: Answer | None, spent: Usage, cost: float | None, *, cached: bool
+        self, item: Item, answer: CachedAnswer | None, spent: Usage, cost: float | None, *, cached: bool
     ) -> SampleResult:
         """A row without its score: the error stands until there is one."""
         asked, call = item.asked, answer.call if answer else None
@@ -246,7 +246,7 @@ class Run:
             cached=cached,
         )
 
-    async def _score(self, item: Item, answer: Answer, row: SampleResult) -> None:
+    async def _score(self, item: Item, answer: CachedAnswer, row: SampleResult) -> None:
         """Fill in the score. A grader that fails leaves its error: the answer is kept, and graded when resumed."""
         tally, score = Tally(), None
 
@@ -301,7 +301,7 @@ def _up_to(most: Usage, usage: Usage) -> Usage:
     return Usage(max(0, most.input_tokens - usage.input_tokens), max(0, most.output_tokens - usage.output_tokens))
 
 
-def _answer_of(row: SampleResult) -> Answer:
+def _answer_of(row: SampleResult) -> CachedAnswer:
     """The answer that a row holds."""
     call = Call(served_model=row.served_model or "", parameters=row.parameters, finish_reason=row.finish_reason)
-    return Answer(str(row.output), call)
+    return CachedAnswer(str(row.output), call)

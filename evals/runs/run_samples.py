@@ -21,7 +21,7 @@ from gpt_from_scratch.evals.protocol.provider import Provider
 from gpt_from_scratch.evals.protocol.retry import Backoff
 from gpt_from_scratch.evals.protocol.samples import AnySample, EvalResult
 from gpt_from_scratch.evals.results.answer_cache import Cache
-from gpt_from_scratch.evals.runs.progress import Progress
+from gpt_from_scratch.evals.runs.progress import ProgressLine
 from gpt_from_scratch.evals.runs.questions import RunOptions
 from gpt_from_scratch.evals.runs.run import Run
 
@@ -89,7 +89,7 @@ def run_samples(
         seed=seed,
         retry_all=retry_all,
     )
-    run = Run(samples[:limit], provider, scorer, options, Progress(model) if progress else None)
+    run = Run(samples[:limit], provider, scorer, options, ProgressLine(model) if progress else None)
     return _run_to_end(run)
 
 

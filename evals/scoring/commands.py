@@ -14,7 +14,7 @@ import torch
 
 from gpt_from_scratch.evals.scoring.bits_per_byte import evaluate_bits_per_byte, read_documents
 from gpt_from_scratch.evals.scoring.core import Core, evaluate_core
-from gpt_from_scratch.evals.scoring.hellaswag import STYLES, HellaSwag, ItemScores, evaluate_hellaswag
+from gpt_from_scratch.evals.scoring.hellaswag import STYLES, HellaSwagResult, ItemScores, evaluate_hellaswag
 from gpt_from_scratch.evals.scoring.loglikelihood import BATCH_TOKENS
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
 from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_path
@@ -137,7 +137,7 @@ def bits_per_byte(argv: list[str]) -> int:
     return 0
 
 
-def _pages(scored: HellaSwag | Core, run: "_Run", name: str = "") -> str:
+def _pages(scored: HellaSwagResult | Core, run: "_Run", name: str = "") -> str:
     """Write the run's record and pages, where pydantic is; says what was done. `name`: what CORE's mean is called."""
     try:
         from gpt_from_scratch.evals.scoring.records import write_core, write_hellaswag

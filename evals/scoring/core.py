@@ -19,7 +19,13 @@ from typing import Any
 
 from gpt_from_scratch.evals.protocol.stats import interval_of_sum, proportion_interval
 from gpt_from_scratch.evals.scoring.data import Place, read_jsonl, require, take, take_index, take_texts, text_of
-from gpt_from_scratch.evals.scoring.loglikelihood import BATCH_TOKENS, Continuation, Scorable, Score, loglikelihoods
+from gpt_from_scratch.evals.scoring.loglikelihood import (
+    BATCH_TOKENS,
+    Continuation,
+    ContinuationScore,
+    Scorable,
+    loglikelihoods,
+)
 from gpt_from_scratch.support.command_line.invocation import how_to_install
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
@@ -31,7 +37,7 @@ TASK_TYPES = ("multiple_choice", "schema", "language_modeling")
 
 
 @dataclass(frozen=True)
-class Task:
+class CoreTask:
     """One task of the bundle. `baseline` is the accuracy of random guessing, from 0 to 1."""
 
     label: str
@@ -43,7 +49,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Question:
+class CoreQuestion:
     """An item as a reader would see it, without the examples before it.
 
     choices: what may stand after `text`, or, in a schema, before it
@@ -56,13 +62,13 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answer:
+class CoreAnswer:
     """What the model made of a question: each choice's mean log-probability in nats a token.
 
     examples: a hash of the examples before the question, empty where there are none
     """
 
-    question: Question
+    question: CoreQuestion
     means: tuple[float, ...]
     greedy: bool
     examples: str = ""
@@ -84,8 +90,8 @@ class Answer:
 class TaskResult:
     """A task's accuracy over `n` items; `centred` is 0 for guessing and 1 for perfection. `answers` are in the items' order."""
 
-    task: Task
-    answers: tuple[Answer, ...]
+    task: CoreTask
+    answers: tuple[CoreAnswer, ...]
 
     @property
     def correct(self) -> tuple[bool, ...]:
@@ -135,13 +141,13 @@ class Core:
 class Prompt:
     """What is scored for a question: one request a choice."""
 
-    question: Question
+    question: CoreQuestion
     requests: tuple[Continuation, ...]
     examples: str = ""
 
-    def answer(self, scores: Sequence[Score]) -> Answer:
+    def answer(self, scores: Sequence[ContinuationScore]) -> CoreAnswer:
         """What the scores of the requests say."""
-        return Answer(
+        return CoreAnswer(
             self.question, tuple(score.logprob / score.tokens for score in scores), scores[0].greedy, self.examples
         )
 
@@ -194,7 +200,7 @@ def open_bundle(path: Path) -> Place:
     raise FileNotFoundError(f"there is no core.yaml in {path}. {HOW_TO_GET}")
 
 
-def read_tasks(bundle: Place) -> list[Task]:
+def read_tasks(bundle: Place) -> list[CoreTask]:
     """The tasks that core.yaml lists, with the baselines of eval_meta_data.csv (there in percent)."""
     try:
         yaml = importlib.import_module("yaml")
@@ -224,7 +230,7 @@ def read_tasks(bundle: Place) -> list[Task]:
             raise ValueError(f"{where}, {label}: 'num_fewshot' must be a list with a whole number, it begins {shots!r}")
         data = bundle / "eval_data" / uri
         require(data, HOW_TO_GET)
-        tasks.append(Task(label, kind, data, shots[0], row.get("continuation_delimiter", " "), baselines[label]))
+        tasks.append(CoreTask(label, kind, data, shots[0], row.get("continuation_delimiter", " "), baselines[label]))
     if not tasks:
         raise ValueError(f"{where} lists no tasks")
     return tasks
@@ -235,14 +241,14 @@ def _baselines(path: Place) -> dict[str, float]:
     require(path, HOW_TO_GET)
     rows = csv.DictReader(io.StringIO(text_of(path), newline=""))
     try:
-        return {row["Eval Task"]: float(row["Random baseline"]) / 100 for row in rows}
+        return {row["Eval CoreTask"]: float(row["Random baseline"]) / 100 for row in rows}
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise ValueError(
             f"{path}, line {rows.line_num}, has no task with its baseline in percent ({error!r}). {HOW_TO_GET}"
         ) from error
 
 
-def read_prompts(task: Task, tokenizer: Tokenizer, context: int, limit: int | None = None) -> list[Prompt]:
+def read_prompts(task: CoreTask, tokenizer: Tokenizer, context: int, limit: int | None = None) -> list[Prompt]:
     """The task's items as requests, in the public order: shuffled with seed 1337, then cut to `limit`.
 
     Item i's examples are drawn with seed 1234 + i from the other items, as many of them as there are.
@@ -272,7 +278,7 @@ def _check(row: dict[str, Any], kind: str, where: str) -> dict[str, Any]:
 
 
 def _prompt(
-    task: Task, item: dict[str, Any], examples: list[dict[str, Any]], tokenizer: Tokenizer, context: int
+    task: CoreTask, item: dict[str, Any], examples: list[dict[str, Any]], tokenizer: Tokenizer, context: int
 ) -> Prompt:
     shots = "".join(_solved(task, example) + "\n\n" for example in examples)
     before = hashlib.sha256(shots.encode("utf-8", "surrogatepass")).hexdigest() if shots else ""
@@ -281,22 +287,22 @@ def _prompt(
         given = (shots + item["context"].strip() + task.delimiter).strip()
         start = len(encode(tokenizer, given))
         whole = encode(tokenizer, shots + item["context"].strip() + task.delimiter + item["continuation"])
-        question = Question(item["context"].strip(), (item["continuation"],), None)
+        question = CoreQuestion(item["context"].strip(), (item["continuation"],), None)
         return Prompt(question, (_cut(whole, start, context),), before)
     if task.kind == "multiple_choice":
         texts = [shots + item["query"] + task.delimiter + choice for choice in item["choices"]]
         sequences = [encode(tokenizer, text) for text in texts]
         shared = common_prefix(sequences)
-        question = Question(item["query"], tuple(item["choices"]), item["gold"])
+        question = CoreQuestion(item["query"], tuple(item["choices"]), item["gold"])
         return Prompt(question, tuple(_cut(tokens, shared, context) for tokens in sequences), before)
     texts = [shots + option + task.delimiter + item["continuation"] for option in item["context_options"]]
     sequences = [encode(tokenizer, text) for text in texts]
     shared = common_prefix([tokens[::-1] for tokens in sequences])
-    question = Question(item["continuation"], tuple(item["context_options"]), item["gold"])
+    question = CoreQuestion(item["continuation"], tuple(item["context_options"]), item["gold"])
     return Prompt(question, tuple(_cut(tokens, len(tokens) - shared, context) for tokens in sequences), before)
 
 
-def _solved(task: Task, example: dict[str, Any]) -> str:
+def _solved(task: CoreTask, example: dict[str, Any]) -> str:
     """An example with its answer."""
     if task.kind == "multiple_choice":
         return f"{example['query']}{task.delimiter}{example['choices'][example['gold']]}"

@@ -28,7 +28,7 @@ HOW_TO_GET = (
 
 
 @dataclass(frozen=True)
-class Item:
+class HellaSwagItem:
     """One question. `name` tells it from the others; `ctx` is "ctx_a ctx_b"."""
 
     name: str
@@ -44,7 +44,7 @@ class Item:
 class ItemScores:
     """One question in one style: each ending's log-probability in nats, and its size by each norm."""
 
-    item: Item
+    item: HellaSwagItem
     logprobs: tuple[float, ...]
     tokens: tuple[int, ...]
     chars: tuple[int, ...]
@@ -81,7 +81,7 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
-class HellaSwag:
+class HellaSwagResult:
     """The scores of every question in every style that was asked for."""
 
     scores: dict[str, list[ItemScores]]
@@ -100,13 +100,13 @@ class HellaSwag:
 def evaluate_hellaswag(
     model: Scorable,
     tokenizer: Tokenizer,
-    data: str | Path | Sequence[Item],
+    data: str | Path | Sequence[HellaSwagItem],
     *,
     styles: Sequence[str] = STYLES,
     limit: int | None = None,
     batch_tokens: int = BATCH_TOKENS,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> HellaSwag:
+) -> HellaSwagResult:
     """Score a file, or items read before. `limit` takes the first ones only. On every rank alike, see `loglikelihoods`.
 
     Raises:
@@ -136,10 +136,10 @@ def evaluate_hellaswag(
                     tuple(max(1, len(text.encode())) for text in texts),
                 )
             )
-    return HellaSwag(scores)
+    return HellaSwagResult(scores)
 
 
-def continuations(item: Item, tokenizer: Tokenizer, style: str) -> list[Continuation]:
+def continuations(item: HellaSwagItem, tokenizer: Tokenizer, style: str) -> list[Continuation]:
     """One request an ending."""
     if style == "completion":
         context = tuple(tokenizer.encode_ordinary(item.ctx)) or (tokenizer.eot_token,)
@@ -155,7 +155,7 @@ def cleaned(text: str) -> str:
     return re.sub(r"\[.*?\]", "", text).replace("  ", " ")
 
 
-def read_items(path: Path) -> list[Item]:
+def read_items(path: Path) -> list[HellaSwagItem]:
     """The questions of a file with one JSON object a line, as HellaSwag publishes them (label a number or its digits).
 
     Raises:
@@ -169,7 +169,7 @@ def read_items(path: Path) -> list[Item]:
         if row.get("label") == "":
             raise ValueError(f"{where} has no label: the test set's answers are not public, use the validation set")
         items.append(
-            Item(
+            HellaSwagItem(
                 name=str(row.get("ind", number)),
                 activity_label=take(row, "activity_label", str, where),
                 ctx=take(row, "ctx", str, where),

@@ -43,7 +43,7 @@ class Continuation:
 
 
 @dataclass(frozen=True)
-class Score:
+class ContinuationScore:
     """The sum of the continuation's log-probabilities in nats, and whether each token was the most likely in its place."""
 
     logprob: float
@@ -66,7 +66,7 @@ def loglikelihoods(
     *,
     batch_tokens: int = BATCH_TOKENS,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Score]:
+) -> list[ContinuationScore]:
     """Score every request, in order.
 
     The context loses its beginning where both do not fit; the continuation is never cut: one that is longer than
@@ -104,7 +104,7 @@ def loglikelihoods(
         torch.distributed.all_reduce(shared)
         sums = shared.cpu()
     scores = {
-        request: Score(logprob, misses == 0, len(request.continuation))
+        request: ContinuationScore(logprob, misses == 0, len(request.continuation))
         for request, (logprob, misses) in zip(unique, sums.tolist(), strict=True)
     }
     return [scores[request] for request in requests]

@@ -13,14 +13,14 @@ from gpt_from_scratch.evals.results.question_keys import question_keys
 from gpt_from_scratch.evals.results.record import Journal
 from gpt_from_scratch.evals.results.report import write_index, write_report
 from gpt_from_scratch.evals.results.results import RECORD, count
-from gpt_from_scratch.evals.scoring.core import Answer, Core, TaskResult
-from gpt_from_scratch.evals.scoring.hellaswag import HellaSwag, ItemScores
+from gpt_from_scratch.evals.scoring.core import Core, CoreAnswer, TaskResult
+from gpt_from_scratch.evals.scoring.hellaswag import HellaSwagResult, ItemScores
 
 HEADLINES = (("lm_eval", "char"), ("completion", "token"))
 """The style and norm under which HellaSwag is usually quoted, the first that was scored."""
 
 
-def write_hellaswag(scored: HellaSwag, model: str, folder: Path) -> str:
+def write_hellaswag(scored: HellaSwagResult, model: str, folder: Path) -> str:
     """Write record.jsonl and report.html into `folder`; returns the name of the accuracy that they are about."""
     style, norm = next(pair for pair in HEADLINES if pair[0] in scored.scores)
     name = f"{style}/acc_norm_{norm}"
@@ -93,7 +93,7 @@ def _item(place: int, row: ItemScores, norm: str) -> SampleResult:
         body=f"{item.activity_label}: {item.ctx}",
         choices_right=[right],
         choices_wrong=wrong,
-        created_by="HellaSwag",
+        created_by="HellaSwagResult",
     )
     return SampleResult(
         input=question.body,
@@ -106,7 +106,7 @@ def _item(place: int, row: ItemScores, norm: str) -> SampleResult:
     )
 
 
-def _answer(task: TaskResult, place: int, answer: Answer) -> SampleResult:
+def _answer(task: TaskResult, place: int, answer: CoreAnswer) -> SampleResult:
     """One question of CORE; `output` has each choice's mean log-probability a token."""
     asked, label = answer.question, task.task.label
     right = asked.choices[asked.gold or 0]

@@ -18,7 +18,7 @@ import socket
 import threading
 import webbrowser
 
-from gpt_from_scratch.evals.serve.limits import Limits
+from gpt_from_scratch.evals.serve.limits import ServerLimits
 from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_number, a_path
 from gpt_from_scratch.support.command_line.invocation import how_to_install
 from gpt_from_scratch.support.command_line.streams import surviving
@@ -35,8 +35,7 @@ def main(argv: list[str]) -> int:
         import uvicorn
 
         from gpt_from_scratch.evals.serve.app import LOOPBACK_NAMES, Server
-        from gpt_from_scratch.evals.serve.connection import PatientConnection
-        from gpt_from_scratch.evals.serve.guard import is_loopback
+        from gpt_from_scratch.evals.serve.protection import PatientConnection, is_loopback
     except ImportError as error:
         raise RuntimeError(f"the server needs {error.name}: {how_to_install('serve')}") from error
     import torch
@@ -51,7 +50,7 @@ def main(argv: list[str]) -> int:
             f"send, or stay on 127.0.0.1"
         )
     run = _run(args)
-    limits = Limits(max_tokens=args.max_tokens, queue=args.max_queue)
+    limits = ServerLimits(max_tokens=args.max_tokens, queue=args.max_queue)
     checkpoint = open_model(run, device=args.device, tokenizer=args.tokenizer, name=args.name)
     dtype = torch.bfloat16 if args.dtype == "bf16" else None
     worker = Worker(checkpoint, max_rows=args.max_rows, max_queue=limits.queue, dtype=dtype)
@@ -130,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-queue",
         type=a_number(1, 10**7),
-        default=Limits.queue,
+        default=ServerLimits.queue,
         help="sequences that run or wait; default: %(default)s",
     )
     parser.add_argument(

@@ -14,7 +14,7 @@ from gpt_from_scratch.evals.scoring.completion import TextStream
 from gpt_from_scratch.evals.serve.errors import RequestError
 from gpt_from_scratch.evals.serve.logprobs import chat_logprobs, completion_logprobs
 from gpt_from_scratch.evals.serve.parameters import Parameters
-from gpt_from_scratch.evals.serve.worker import Row, Worker
+from gpt_from_scratch.evals.serve.worker import ServedRow, Worker
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 from gpt_from_scratch.models.generation.sampling import Sampling
 from gpt_from_scratch.models.generation.scored import Scored
@@ -47,7 +47,7 @@ class Piece:
 
 
 @dataclasses.dataclass
-class Usage:
+class TokenCounts:
     """Tokens of the prompts, each counted once, and tokens made."""
 
     prompt: int
@@ -113,7 +113,7 @@ async def pieces(
     tokenizer: Tokenizer,
     parameters: Parameters,
     prompts: Sequence[tuple[int, ...]],
-    usage: Usage,
+    usage: TokenCounts,
     client: str = "",
 ) -> AsyncGenerator[Piece, None]:
     """Every choice piece by piece, as its tokens are made; choice i is of prompt i // n. Counts into `usage`.
@@ -130,7 +130,7 @@ async def pieces(
             own = sampling.for_row(asked[prompt])
             asked[prompt] += 1
             score = parameters.echo and parameters.top is not None
-            rows.append(Row(prompt, max(1, parameters.max_tokens), own, parameters.top or 0, score))
+            rows.append(ServedRow(prompt, max(1, parameters.max_tokens), own, parameters.top or 0, score))
     streams = [TextStream(tokenizer, parameters.stops) for _ in rows]
     started = [False] * len(rows)
     starts = [0] * len(rows)  # the length of an echoed prompt
@@ -217,7 +217,7 @@ Form = CompletionForm | ChatForm
 
 
 @dataclasses.dataclass
-class Answer:
+class ServedAnswer:
     """One request's answer, in the making."""
 
     worker: Worker
@@ -228,7 +228,7 @@ class Answer:
     client: str = ""
 
     def __post_init__(self) -> None:
-        self.usage = Usage(sum(map(len, self.prompts)))
+        self.usage = TokenCounts(sum(map(len, self.prompts)))
         self._head = {"id": f"{self.form.prefix}-{secrets.token_hex(12)}", "created": int(time.time())}
 
     def _object(self, kind: str, choices: list[dict[str, Any]], **more: Any) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from starlette.types import Message, Receive, Scope, Send
 from gpt_from_scratch.evals.scoring.completion import token_bytes
 from gpt_from_scratch.evals.serve import parameters as parse
 from gpt_from_scratch.evals.serve.answers import (
-    Answer,
     ChatForm,
     CompletionForm,
     Form,
+    ServedAnswer,
     check_tokens,
     encode,
     event,
@@ -26,10 +26,10 @@ from gpt_from_scratch.evals.serve.answers import (
 )
 from gpt_from_scratch.evals.serve.attention import Look
 from gpt_from_scratch.evals.serve.errors import Json, RequestError, too_slow
-from gpt_from_scratch.evals.serve.fields import Fields, parse_object
-from gpt_from_scratch.evals.serve.guard import Guard
-from gpt_from_scratch.evals.serve.limits import Limits
+from gpt_from_scratch.evals.serve.fields import RequestFields, parse_object
+from gpt_from_scratch.evals.serve.limits import ServerLimits
 from gpt_from_scratch.evals.serve.page_files import page_routes
+from gpt_from_scratch.evals.serve.protection import Guard
 from gpt_from_scratch.evals.serve.worker import Worker
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 
@@ -39,7 +39,7 @@ LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 class Server:
     """The endpoints of one checkpoint."""
 
-    def __init__(self, checkpoint: OpenedModel, worker: Worker, limits: Limits) -> None:
+    def __init__(self, checkpoint: OpenedModel, worker: Worker, limits: ServerLimits) -> None:
         """Raises ValueError where the tokenizer has no end-of-text token, without which no text ends."""
         self.checkpoint, self.worker, self.limits = checkpoint, worker, limits
         tokenizer = checkpoint.tokenizer
@@ -111,11 +111,11 @@ class Server:
         return await self._generate(request, parse.chat, ChatForm())
 
     async def _generate(
-        self, request: Request, read: Callable[[dict[str, Any], str, Limits], parse.Parameters], form: Form
+        self, request: Request, read: Callable[[dict[str, Any], str, ServerLimits], parse.Parameters], form: Form
     ) -> Response:
         parameters = read(await self._body(request), self.checkpoint.name, self.limits)
         prompts = await asyncio.to_thread(encode, self.checkpoint, parameters, self._longest_token)
-        answer = Answer(self.worker, self.checkpoint, parameters, prompts, form, _client(request))
+        answer = ServedAnswer(self.worker, self.checkpoint, parameters, prompts, form, _client(request))
         return Watched(answer, self.limits.request_seconds)
 
     async def attention(self, request: Request) -> Response:
@@ -129,7 +129,7 @@ class Server:
 
     async def tokenize(self, request: Request) -> Response:
         """Text to tokens. The end-of-text token's own name, alone, is that token; within a text it is text."""
-        fields = Fields(await self._body(request))
+        fields = RequestFields(await self._body(request))
         text = fields.text("prompt")
         fields.ignored("model", "add_special_tokens", "return_token_strs")
         fields.done()
@@ -141,7 +141,7 @@ class Server:
         return Json({"tokens": tokens, "count": len(tokens), "max_model_len": self.checkpoint.context})
 
     async def detokenize(self, request: Request) -> Response:
-        fields = Fields(await self._body(request))
+        fields = RequestFields(await self._body(request))
         tokens = fields.take("tokens")
         fields.ignored("model")
         fields.done()
@@ -174,7 +174,7 @@ class Server:
 class Watched(Response):
     """Sends an answer as it is made; stops when the client is gone, or when it takes too long."""
 
-    def __init__(self, answer: Answer | Look, seconds: float) -> None:
+    def __init__(self, answer: ServedAnswer | Look, seconds: float) -> None:
         super().__init__()
         self._answer, self._seconds = answer, seconds
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from gpt_from_scratch.evals.serve.answers import check_tokens
 from gpt_from_scratch.evals.serve.errors import RequestError
-from gpt_from_scratch.evals.serve.fields import Fields
-from gpt_from_scratch.evals.serve.limits import Limits
+from gpt_from_scratch.evals.serve.fields import RequestFields
+from gpt_from_scratch.evals.serve.limits import ServerLimits
 from gpt_from_scratch.evals.serve.parameters import check_model
 from gpt_from_scratch.evals.serve.worker import Worker
 from gpt_from_scratch.models.attention_maps import attention_maps
@@ -31,10 +31,10 @@ class Look:
 
     @classmethod
     def of(
-        cls, values: dict[str, Any], worker: Worker, checkpoint: OpenedModel, limits: Limits, client: str = ""
+        cls, values: dict[str, Any], worker: Worker, checkpoint: OpenedModel, limits: ServerLimits, client: str = ""
     ) -> "Look":
         """The request in a body. Raises RequestError."""
-        fields = Fields(values)
+        fields = RequestFields(values)
         check_model(fields.text("model"), checkpoint.name)
         tokens = fields.take("tokens")
         config = checkpoint.model.config

@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 from gpt_from_scratch.evals.serve.errors import RequestError
-from gpt_from_scratch.evals.serve.limits import Limits
+from gpt_from_scratch.evals.serve.limits import ServerLimits
 
 
-def parse_object(body: bytes, depth: int = Limits.depth) -> dict[str, Any]:
+def parse_object(body: bytes, depth: int = ServerLimits.depth) -> dict[str, Any]:
     """A JSON object whose parts lie at most `depth` deep in one another, so that whatever walks it has room on its stack.
 
     Raises RequestError on anything else: NaN, a name that an object has twice (which value counts is a matter of taste).
@@ -44,7 +44,7 @@ def _holds(value: Any) -> bool:
     return isinstance(value, dict | list)
 
 
-class Fields:
+class RequestFields:
     """Take each field once, then call `done`. A null counts as absent."""
 
     def __init__(self, values: dict[str, Any]) -> None:

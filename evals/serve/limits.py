@@ -4,7 +4,7 @@ import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
-class Limits:
+class ServerLimits:
     """Every bound has an answer of its own: 400 for a request beyond it, 413 and 431 for its size, 429 for too many at once."""
 
     head_bytes: int = 16 << 10

@@ -5,8 +5,8 @@ import secrets
 from typing import Any
 
 from gpt_from_scratch.evals.serve.errors import RequestError
-from gpt_from_scratch.evals.serve.fields import Fields
-from gpt_from_scratch.evals.serve.limits import Limits
+from gpt_from_scratch.evals.serve.fields import RequestFields
+from gpt_from_scratch.evals.serve.limits import ServerLimits
 
 Prompt = str | tuple[int, ...]
 
@@ -34,9 +34,9 @@ class Parameters:
     token_ids: bool = False
 
 
-def completion(values: dict[str, Any], served: str, limits: Limits) -> Parameters:
+def completion(values: dict[str, Any], served: str, limits: ServerLimits) -> Parameters:
     """The body of /v1/completions. Raises RequestError."""
-    fields = Fields(values)
+    fields = RequestFields(values)
     prompts = _prompts(fields.take("prompt"), limits)
     top = fields.integer("logprobs", -1, 0, limits.logprobs)
     echo = fields.boolean("echo")
@@ -51,7 +51,7 @@ def completion(values: dict[str, Any], served: str, limits: Limits) -> Parameter
     return dataclasses.replace(parameters, token_ids=token_ids)
 
 
-def chat(values: dict[str, Any], served: str, limits: Limits) -> Parameters:
+def chat(values: dict[str, Any], served: str, limits: ServerLimits) -> Parameters:
     """The body of /v1/chat/completions. Raises RequestError.
 
     The models served are base models, which know no roles: a conversation is its messages' contents, joined by an empty
@@ -59,7 +59,7 @@ def chat(values: dict[str, Any], served: str, limits: Limits) -> Parameters:
     """
     if values.get("max_completion_tokens") is not None:  # its newer name
         values = {**values, "max_tokens": values["max_completion_tokens"]}
-    fields = Fields(values)
+    fields = RequestFields(values)
     fields.ignored("max_completion_tokens")
     prompt = "\n\n".join(_content(message) for message in _messages(fields.take("messages")))
     wanted = fields.boolean("logprobs")
@@ -79,9 +79,9 @@ def chat(values: dict[str, Any], served: str, limits: Limits) -> Parameters:
 
 
 def _common(
-    fields: Fields,
+    fields: RequestFields,
     served: str,
-    limits: Limits,
+    limits: ServerLimits,
     *,
     prompts: tuple[Prompt, ...],
     top: int | None,
@@ -94,7 +94,7 @@ def _common(
     fields.unsupported("logit_bias", {})
     fields.ignored("user")
     stream = fields.boolean("stream")
-    options = Fields(_object(fields.take("stream_options"), "stream_options"))
+    options = RequestFields(_object(fields.take("stream_options"), "stream_options"))
     include_usage = options.boolean("include_usage")
     options.ignored("include_obfuscation")
     options.done()
@@ -117,7 +117,7 @@ def _common(
     )
 
 
-def _check_rows(parameters: Parameters, limits: Limits) -> None:
+def _check_rows(parameters: Parameters, limits: ServerLimits) -> None:
     """Raise RequestError where the answer would be too large."""
     rows = len(parameters.prompts) * parameters.n
     if rows > limits.rows:
@@ -142,7 +142,7 @@ def check_model(name: str, served: str) -> None:
         )
 
 
-def _prompts(value: Any, limits: Limits) -> tuple[Prompt, ...]:
+def _prompts(value: Any, limits: ServerLimits) -> tuple[Prompt, ...]:
     """A text, a list of tokens, or a list of either."""
     if value is None:
         return ("",)

@@ -12,18 +12,18 @@ from typing import Any, TypeVar
 import torch
 
 from gpt_from_scratch.evals.serve.errors import RequestError, overloaded
-from gpt_from_scratch.evals.serve.limits import Limits
+from gpt_from_scratch.evals.serve.limits import ServerLimits
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 from gpt_from_scratch.models.generation.engine import Engine
 from gpt_from_scratch.models.generation.sampling import Sampling
 from gpt_from_scratch.models.generation.scored import Generated
-from gpt_from_scratch.models.generation.turns import Line
+from gpt_from_scratch.models.generation.turns import WaitingLine
 
 Result = TypeVar("Result")
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class ServedRow:
     """A prompt to continue, with the arguments of `Engine.add`."""
 
     prompt: tuple[int, ...]
@@ -38,7 +38,7 @@ class _Arrived:
     """Rows by number, and whose they are: (client, request)."""
 
     owner: tuple[str, int]
-    rows: dict[int, Row]
+    rows: dict[int, ServedRow]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class _Abandoned:
 class Batch:
     """The rows of one request. `tokens` yields (row's index, token) until all are done; `stop` abandons a row."""
 
-    def __init__(self, worker: "Worker", rows: Sequence[Row]) -> None:
+    def __init__(self, worker: "Worker", rows: Sequence[ServedRow]) -> None:
         self._worker = worker
         self._arrived: asyncio.Queue[tuple[int, Generated] | RequestError] = asyncio.Queue()
         self.open = dict(zip(worker.take_numbers(len(rows)), range(len(rows)), strict=True))
@@ -94,7 +94,7 @@ class Worker:
         checkpoint: OpenedModel,
         *,
         max_rows: int = 64,
-        max_queue: int = Limits.queue,
+        max_queue: int = ServerLimits.queue,
         dtype: torch.dtype | None = None,
     ) -> None:
         self._checkpoint, self._max_rows, self._max_queue, self._dtype = checkpoint, max_rows, max_queue, dtype
@@ -103,7 +103,7 @@ class Worker:
         self._requests = itertools.count()
         self._inbox: queue.SimpleQueue[_Arrived | _Abandoned | _Aside | None] = queue.SimpleQueue()
         self._asides: set[_Aside] = set()
-        self._line: Line[_Aside] = Line()  # of asides, for the thread alone
+        self._line: WaitingLine[_Aside] = WaitingLine()  # of asides, for the thread alone
         self._thread = threading.Thread(target=self._run, name="generation", daemon=True)
         self.steps = 0
         """Forward passes so far: fewer than tokens, where requests were batched."""
@@ -133,7 +133,7 @@ class Worker:
         return list(itertools.islice(self._numbers, count))
 
     @contextlib.contextmanager
-    def submit(self, rows: Sequence[Row], client: str = "") -> Iterator[Batch]:
+    def submit(self, rows: Sequence[ServedRow], client: str = "") -> Iterator[Batch]:
         """Put a request's rows in line. What is not done at the block's end is abandoned.
 
         Raises:

@@ -24,19 +24,19 @@ import torch
 from torch import Tensor
 
 from gpt_from_scratch.kernels.launch_config import Config as Config
-from gpt_from_scratch.kernels.launch_config import Line, parse
+from gpt_from_scratch.kernels.launch_config import ConfigLine, parse_table
 from gpt_from_scratch.kernels.registry import load_ops
 
 FAMILIES = ("sm_80", "sm_90", "sm_100", "gfx942")
 
 
 @cache
-def table() -> list[Line]:
+def table() -> list[ConfigLine]:
     """The lines that the ops declare, after those of the file that $GPT_KERNEL_CONFIGS names."""
     path = os.environ.get("GPT_KERNEL_CONFIGS")
-    lines = parse(Path(path).read_text(encoding="utf-8"), path) if path else []
+    lines = parse_table(Path(path).read_text(encoding="utf-8"), path) if path else []
     for made in load_ops().values():
-        lines += parse(made.spec.lines, f"kernels/ops/{made.name}")
+        lines += parse_table(made.spec.lines, f"kernels/ops/{made.name}")
     return lines
 
 
@@ -63,7 +63,7 @@ def _find(family: str, op: str, kernel: str, dtype: str, size: int, length: int)
 
 
 @contextlib.contextmanager
-def first(line: Line) -> Iterator[None]:
+def first(line: ConfigLine) -> Iterator[None]:
     """Put a line before all others within the block, to try it."""
     table().insert(0, line)
     _find.cache_clear()

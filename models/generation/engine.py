@@ -11,7 +11,7 @@ from torch import Tensor
 from gpt_from_scratch.models.generation.onednn_weights import FEWEST_ROWS, FEWEST_TOKENS, PackedGPT, can_pack
 from gpt_from_scratch.models.generation.sampling import Sampling, row_settings, sample_rows
 from gpt_from_scratch.models.generation.scored import Generated, Scored, most_likely, scored
-from gpt_from_scratch.models.generation.turns import Line, Owner
+from gpt_from_scratch.models.generation.turns import Owner, WaitingLine
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.layers.kv_cache import KVCache
 
@@ -86,8 +86,9 @@ class Engine:
     the context goes on with the last half of it: the earlier tokens are forgotten. For one thread at a time, and for
     weights that stay as they are.
 
-    Owners share the places fairly (see `Line`): after a turn of TURN tokens a row gives its place to one of an owner that
-    has had less, and goes on later where it stood. Its tokens are then computed again; no more of them than are made.
+    Owners share the places fairly (see `WaitingLine`): after a turn of TURN tokens a row gives its place to one of an
+    owner that has had less, and goes on later where it stood. Its tokens are then computed again; no more of them than
+    are made.
     """
 
     def __init__(self, model: GPT, *, n_vocab: int | None = None, max_rows: int = 64, use_cache: bool = True) -> None:
@@ -102,7 +103,7 @@ class Engine:
         self.model = model
         self.max_rows = max_rows
         self.use_cache = use_cache
-        self._waiting: Line[_Row] = Line()
+        self._waiting: WaitingLine[_Row] = WaitingLine()
         self._spare = PREFILL_TOKENS  # how many tokens may be computed again now
         self._running: list[_Row] = []  # row i has slot i of the cache
         self._cache: KVCache | None = None

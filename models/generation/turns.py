@@ -10,7 +10,7 @@ Owner = tuple[Hashable, ...]
 Item = TypeVar("Item")
 
 
-class Line(Generic[Item]):
+class WaitingLine(Generic[Item]):
     """A waiting line whose owners take turns: start-time fair queueing (Goyal, Vin and Cheng 1996).
 
     An item pays one turn when it leaves the line, and `pay` is for those that go on. The owner who has paid least is next;

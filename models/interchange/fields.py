@@ -7,7 +7,7 @@ from typing import Any
 from gpt_from_scratch.support.command_line.described import shown, value_of
 
 
-class Fields:
+class ConfigFields:
     """A config.json, whose mistakes name the file and the field."""
 
     def __init__(self, described: Mapping[str, Any], path: Path) -> None:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gpt_from_scratch.models.config import GPTConfig
-from gpt_from_scratch.models.interchange.fields import Fields
+from gpt_from_scratch.models.interchange.fields import ConfigFields
 from gpt_from_scratch.models.interchange.stored import Stored
 from gpt_from_scratch.models.weight_files import Entry
 
@@ -25,7 +25,7 @@ _CONV1D = re.compile(r"h\.\d+\.(attn|mlp)\.c_\w+\.weight")
 _MASK = re.compile(r"h\.\d+\.attn\.(masked_)?bias")
 
 
-def read_config(fields: Fields) -> GPTConfig:
+def read_config(fields: ConfigFields) -> GPTConfig:
     """The architecture that GPT-2's config.json describes.
 
     Raises:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gpt_from_scratch.models.config import GPTConfig
-from gpt_from_scratch.models.interchange.fields import Fields
+from gpt_from_scratch.models.interchange.fields import ConfigFields
 from gpt_from_scratch.models.interchange.rope_fields import describe_rope, read_rope
 from gpt_from_scratch.models.interchange.stored import Stored
 from gpt_from_scratch.models.weight_files import Entry
@@ -33,7 +33,7 @@ NORMS = {
 _BUFFER = re.compile(r"model\.(layers\.\d+\.self_attn\.)?rotary_emb\.\w+")
 
 
-def read_config(fields: Fields) -> GPTConfig:
+def read_config(fields: ConfigFields) -> GPTConfig:
     """The architecture that the config.json of one of the family describes.
 
     Raises:
@@ -67,29 +67,29 @@ def read_config(fields: Fields) -> GPTConfig:
     )
 
 
-def _llama(fields: Fields) -> dict[str, Any]:
+def _llama(fields: ConfigFields) -> dict[str, Any]:
     return _attention_bias(fields) | {"mlp_bias": fields.given("mlp_bias", bool, False)}
 
 
-def _mistral(fields: Fields) -> dict[str, Any]:
+def _mistral(fields: ConfigFields) -> dict[str, Any]:
     _no_window(fields, fields.described.get("sliding_window", 4096))
     fields.required("num_key_value_heads", int | None)
     return {}
 
 
-def _qwen2(fields: Fields) -> dict[str, Any]:
+def _qwen2(fields: ConfigFields) -> dict[str, Any]:
     if fields.given("use_sliding_window", bool, False) and "layer_types" not in fields.described:
         _no_window(fields, fields.described.get("sliding_window", 4096))
     fields.required("num_key_value_heads", int | None)
     return {"qkv_bias": True}
 
 
-def _qwen3(fields: Fields) -> dict[str, Any]:
+def _qwen3(fields: ConfigFields) -> dict[str, Any]:
     norms = {"qk_norm": True, "qk_norm_weight": True, "qk_norm_eps": fields.given("rms_norm_eps", float, 1e-6)}
     return _qwen2(fields) | norms | _attention_bias(fields) | {"head_dim": fields.given("head_dim", int, 128)}
 
 
-def _smollm3(fields: Fields) -> dict[str, Any]:
+def _smollm3(fields: ConfigFields) -> dict[str, Any]:
     layers = fields.required("num_hidden_layers", int)
     every = fields.given("no_rope_layer_interval", int, 4)
     turned = fields.given("no_rope_layers", list[int] | None, None) or [(n + 1) % every for n in range(layers)]
@@ -98,18 +98,18 @@ def _smollm3(fields: Fields) -> dict[str, Any]:
     return _llama(fields)
 
 
-def _olmo(fields: Fields) -> dict[str, Any]:
+def _olmo(fields: ConfigFields) -> dict[str, Any]:
     fields.only("clip_qkv", None, of="ours")
     return _attention_bias(fields) | {"norm": "layer", "norm_weight": False, "norm_eps": 1e-5}
 
 
-def _olmo2(fields: Fields) -> dict[str, Any]:
+def _olmo2(fields: ConfigFields) -> dict[str, Any]:
     eps = fields.given("rms_norm_eps", float, 1e-5)
     norms = {"qk_norm": True, "qk_norm_over": "heads", "qk_norm_weight": True, "qk_norm_eps": eps, "norm_eps": eps}
     return _attention_bias(fields) | norms | {"norm_place": "after"}
 
 
-FAMILY: dict[str, Callable[[Fields], dict[str, Any]]] = {
+FAMILY: dict[str, Callable[[ConfigFields], dict[str, Any]]] = {
     "llama": _llama,
     "mistral": _mistral,
     "qwen2": _qwen2,
@@ -121,11 +121,11 @@ FAMILY: dict[str, Callable[[Fields], dict[str, Any]]] = {
 """What the class of each model type does otherwise, as settings of ours; it refuses what ours do not do."""
 
 
-def _attention_bias(fields: Fields) -> dict[str, Any]:
+def _attention_bias(fields: ConfigFields) -> dict[str, Any]:
     return dict.fromkeys(("qkv_bias", "proj_bias"), fields.given("attention_bias", bool, False))
 
 
-def _no_window(fields: Fields, window: object) -> None:
+def _no_window(fields: ConfigFields, window: object) -> None:
     context = fields.required("max_position_embeddings", int)
     if window is not None and not (isinstance(window, int) and window >= context):
         raise fields.error(f"sliding_window is {window}, below the context of {context}: this model is not supported")

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from gpt_from_scratch.models.config import GPTConfig
 from gpt_from_scratch.models.interchange import gpt2_format, llama_format
-from gpt_from_scratch.models.interchange.fields import Fields
+from gpt_from_scratch.models.interchange.fields import ConfigFields
 from gpt_from_scratch.models.interchange.hub import from_hub
 from gpt_from_scratch.models.interchange.stored import Stored, read
 from gpt_from_scratch.models.weight_files import (
@@ -197,7 +197,7 @@ def read_config(path: Path) -> GPTConfig:
         FileNotFoundError: there is none.
         ValueError: a field is missing, of a wrong type, or not supported, by name.
     """
-    fields = Fields(read_json(path), path)
+    fields = ConfigFields(read_json(path), path)
     kind = fields.described.get("model_type")
     try:
         if kind == OWN_MODEL_TYPE:
@@ -212,7 +212,7 @@ def read_config(path: Path) -> GPTConfig:
     raise fields.error(f"model_type is {shown(kind)}; this can load {', '.join(map(repr, supported))}")
 
 
-def _own_config(fields: Fields) -> GPTConfig:
+def _own_config(fields: ConfigFields) -> GPTConfig:
     """A switch that an older release did not know is off, which is its default; sizes are never left to one."""
     hints = typing.get_type_hints(GPTConfig)
     sizes = {name: fields.required(name, int) for name in GPTConfig.SIZES}

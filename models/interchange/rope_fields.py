@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from gpt_from_scratch.models.config import GPTConfig, RopeScaling
-from gpt_from_scratch.models.interchange.fields import Fields
+from gpt_from_scratch.models.interchange.fields import ConfigFields
 from gpt_from_scratch.support.command_line.described import shown
 
 KINDS = ("default", "linear", "llama3", "yarn")
 
 
-def read_rope(fields: Fields, base: float, context: int) -> dict[str, Any]:
+def read_rope(fields: ConfigFields, base: float, context: int) -> dict[str, Any]:
     """Our `rope_base` and `rope_scaling`.
 
     Args:
@@ -23,7 +23,7 @@ def read_rope(fields: Fields, base: float, context: int) -> dict[str, Any]:
     """
     name = "rope_scaling" if fields.described.get("rope_scaling") else "rope_parameters"
     found = fields.given(name, dict[str, Any] | None, None) or {}
-    rope = Fields(found, fields.path)
+    rope = ConfigFields(found, fields.path)
     if nested := [key for key, value in found.items() if isinstance(value, Mapping)]:
         raise fields.error(f"{name}.{nested[0]}: positions that differ from layer to layer are not supported")
     for place in (fields, rope):
@@ -47,7 +47,7 @@ def read_rope(fields: Fields, base: float, context: int) -> dict[str, Any]:
     return {"rope_base": base, "rope_scaling": RopeScaling(kind, learned_context=learned, **scaling)}
 
 
-def _yarn(rope: Fields, ratio: float) -> dict[str, Any]:
+def _yarn(rope: ConfigFields, ratio: float) -> dict[str, Any]:
     optional = {
         name: rope.given(name, float | None, None)
         for name in ("factor", "attention_factor", "mscale", "mscale_all_dim", "beta_fast", "beta_slow")

@@ -17,7 +17,7 @@ if importlib.util.find_spec("triton") is None:
 import triton
 
 from gpt_from_scratch.benchmarks.gpu import tune_kernels
-from gpt_from_scratch.kernels.launch_config import HEADER, Config, parse, show
+from gpt_from_scratch.kernels.launch_config import HEADER, Config, parse_table, show_line
 from gpt_from_scratch.kernels.ops.attention import benchmark, triton_kernel
 from gpt_from_scratch.kernels.ops.attention import launches as attention
 from gpt_from_scratch.kernels.ops.layer_norm import launches as norms
@@ -139,7 +139,7 @@ def test_the_table_of_configurations() -> None:
     lines = configs.table()
     assert {line.family for line in lines} == {*configs.FAMILIES, "interpreter"}
     with pytest.raises(ValueError, match="here, line 2: expected family op kernel .* waves, got 'sm_90 attention"):
-        parse("family op\nsm_90 attention forward half 64 0 128 64 four 3 1", "here")
+        parse_table("family op\nsm_90 attention forward half 64 0 128 64 four 3 1", "here")
 
 
 def test_a_line_is_written_as_it_is_read() -> None:
@@ -147,7 +147,7 @@ def test_a_line_is_written_as_it_is_read() -> None:
         if made.spec.lines:
             header, *lines = made.spec.lines.strip().splitlines()
             assert header == HEADER
-            assert lines == [show(line) for line in parse(made.spec.lines, made.name)]
+            assert lines == [show_line(line) for line in parse_table(made.spec.lines, made.name)]
             assert all(line.split()[1] == made.name for line in lines)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from gpt_from_scratch.tokenizer.bpe.reference import TIE_BREAKS
-from gpt_from_scratch.tokenizer.fields import Node, named
+from gpt_from_scratch.tokenizer.fields import JsonNode, named
 from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS
 from gpt_from_scratch.tokenizer.splitting.unicode_table import UNICODE_VERSION
 
@@ -16,7 +16,7 @@ def options_of(content: dict[str, Any], path: Path) -> tuple[str | None, dict[st
 
     Raises ValueError that names the file and the field, or the release of Unicode if it is not this one.
     """
-    node = Node(content, "content", str(path))
+    node = JsonNode(content, "content", str(path))
     with named(f"{path} is not a whole byte_pair_encoding tokenizer"):
         node.only(*_FIELDS)
         unicode = node["unicode"].value

@@ -23,7 +23,7 @@ from gpt_from_scratch.tokenizer.fields import named
 from gpt_from_scratch.tokenizer.file_format import fingerprint, read_content, write_tokenizer
 from gpt_from_scratch.tokenizer.numba_kernels.loading import BACKENDS, Backend, kernels_for
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, NoEndOfTextError, Tokenizer, UnknownTokenError, id_dtype
-from gpt_from_scratch.tokenizer.special_tokens import Choice, SpecialTokens
+from gpt_from_scratch.tokenizer.special_tokens import SpecialChoice, SpecialTokens
 from gpt_from_scratch.tokenizer.splitting.chunks import PIECE, Cutter
 from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS, is_pinned, pattern_text
 from gpt_from_scratch.tokenizer.splitting.unicode_table import UNICODE_VERSION
@@ -155,7 +155,7 @@ class BytePairEncodingTokenizer(TrainingMethods, EncodingMethods, Tokenizer):
         return self._encode(text, self._specials.always, frozenset())
 
     def encode(
-        self, text: str, *, allowed_special: Choice = frozenset(), disallowed_special: Choice = "all"
+        self, text: str, *, allowed_special: SpecialChoice = frozenset(), disallowed_special: SpecialChoice = "all"
     ) -> list[int]:
         """As `encode_ordinary`, where the `allowed_special` tokens (a set of names, or "all") become their ids.
 
@@ -165,7 +165,11 @@ class BytePairEncodingTokenizer(TrainingMethods, EncodingMethods, Tokenizer):
         return self._encode(text, *self._specials.chosen(allowed_special, disallowed_special))
 
     def encode_to_numpy(
-        self, text: str, *, allowed_special: Choice | None = None, disallowed_special: Choice | None = None
+        self,
+        text: str,
+        *,
+        allowed_special: SpecialChoice | None = None,
+        disallowed_special: SpecialChoice | None = None,
     ) -> UInt[np.ndarray, " n"]:
         """As `encode_ordinary`, or with one of the choices as `encode`; uint16 where every id fits, else uint32."""
         if allowed_special is None and disallowed_special is None:
@@ -182,8 +186,8 @@ class BytePairEncodingTokenizer(TrainingMethods, EncodingMethods, Tokenizer):
         texts: Sequence[str],
         *,
         num_threads: int | None = None,
-        allowed_special: Choice = frozenset(),
-        disallowed_special: Choice = "all",
+        allowed_special: SpecialChoice = frozenset(),
+        disallowed_special: SpecialChoice = "all",
     ) -> list[list[int]]:
         """`encode` of each text, several at once."""
         chosen = self._specials.chosen(allowed_special, disallowed_special)
@@ -202,7 +206,11 @@ class BytePairEncodingTokenizer(TrainingMethods, EncodingMethods, Tokenizer):
         return [ids for group in groups for ids in group]
 
     def encode_iterable(
-        self, texts: Iterable[str], *, allowed_special: Choice = frozenset(), disallowed_special: Choice = "all"
+        self,
+        texts: Iterable[str],
+        *,
+        allowed_special: SpecialChoice = frozenset(),
+        disallowed_special: SpecialChoice = "all",
     ) -> Iterator[int]:
         """The ids of all the texts joined together: exactly those of `encode`, in little memory.
 
@@ -219,8 +227,8 @@ class BytePairEncodingTokenizer(TrainingMethods, EncodingMethods, Tokenizer):
         *,
         shard_tokens: int = SHARD_TOKENS,
         num_threads: int | None = None,
-        allowed_special: Choice = frozenset(),
-        disallowed_special: Choice = "all",
+        allowed_special: SpecialChoice = frozenset(),
+        disallowed_special: SpecialChoice = "all",
     ) -> list[Path]:
         """Encode a UTF-8 file of any size into .npy shards (uint16 where every id fits, else uint32) in `folder`.
 

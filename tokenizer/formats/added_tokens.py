@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 from gpt_from_scratch.tokenizer.bpe.printable import from_printable
-from gpt_from_scratch.tokenizer.fields import Node
+from gpt_from_scratch.tokenizer.fields import JsonNode
 
 _FIELDS = ("id", "content", "single_word", "lstrip", "rstrip", "normalized", "special")
 
 
-def added_tokens(tokens: Node, vocabulary: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
+def added_tokens(tokens: JsonNode, vocabulary: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
     """The ids of the special ones, and of the others; `vocabulary` is the model's.
 
     Raises ValueError on a flag that is not honoured, on an id that is not the one Hugging Face's library will use (that of
@@ -43,7 +43,7 @@ def added_tokens(tokens: Node, vocabulary: Mapping[str, int]) -> tuple[dict[str,
     return special, always
 
 
-def _check_passes(tokens: Node, in_first_pass: Mapping[str, bool]) -> None:
+def _check_passes(tokens: JsonNode, in_first_pass: Mapping[str, bool]) -> None:
     """Their library cuts at the tokens that are not "normalized" first, then at the others in what is left; here all at once.
 
     That differs only where one of the others could begin before one of the first, or with it, and reach into it.
@@ -58,7 +58,7 @@ def _check_passes(tokens: Node, in_first_pass: Mapping[str, bool]) -> None:
                 )
 
 
-def _warn_of_decoding(token: Node, name: str) -> None:
+def _warn_of_decoding(token: JsonNode, name: str) -> None:
     try:
         spelled = from_printable(name)
     except ValueError:

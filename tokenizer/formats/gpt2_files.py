@@ -8,7 +8,7 @@ from pathlib import Path
 from gpt_from_scratch.support.storage.files import write_text
 from gpt_from_scratch.tokenizer.bpe.printable import from_printable, to_printable
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
-from gpt_from_scratch.tokenizer.fields import Node, named
+from gpt_from_scratch.tokenizer.fields import JsonNode, named
 from gpt_from_scratch.tokenizer.file_format import read_json
 from gpt_from_scratch.tokenizer.formats.merge_list import assembled, merges_of_pairs
 from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS
@@ -24,7 +24,7 @@ def read_gpt2(
     Raises ValueError where the files are damaged or do not belong together.
     """
     with named(vocabulary):
-        ids = checked_ids(Node(read_json(Path(vocabulary)), "", str(vocabulary)))
+        ids = checked_ids(JsonNode(read_json(Path(vocabulary)), "", str(vocabulary)))
     try:
         lines = Path(merges).read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:
@@ -73,7 +73,7 @@ def from_tables(
     return tokenizer
 
 
-def checked_ids(table: Node) -> dict[str, int]:
+def checked_ids(table: JsonNode) -> dict[str, int]:
     """The table, if it gives every token an id of its own; ValueError otherwise."""
     ids: dict[str, int] = {}
     for name, index in table.object().items():

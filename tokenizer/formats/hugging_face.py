@@ -8,7 +8,7 @@ from typing import Any
 from gpt_from_scratch.support.storage.files import write_text
 from gpt_from_scratch.tokenizer.bpe.printable import from_printable
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
-from gpt_from_scratch.tokenizer.fields import Node, named
+from gpt_from_scratch.tokenizer.fields import JsonNode, named
 from gpt_from_scratch.tokenizer.file_format import read_json
 from gpt_from_scratch.tokenizer.formats.added_tokens import added_tokens
 from gpt_from_scratch.tokenizer.formats.gpt2_files import checked_ids, from_tables, printable_ids, printable_merges
@@ -27,12 +27,12 @@ def read_hugging_face(path: Path | str) -> BytePairEncodingTokenizer:
     pre-tokenizers, dropout, truncation, fields that are not known … A post-processor that adds tokens around a text is
     left out, with a warning. Each error and warning names the file and the field.
     """
-    document = Node(read_json(Path(path)), "", str(path))
+    document = JsonNode(read_json(Path(path)), "", str(path))
     with named(path):
         return _read(document)
 
 
-def _read(document: Node) -> BytePairEncodingTokenizer:
+def _read(document: JsonNode) -> BytePairEncodingTokenizer:
     document.only(
         *(
             "version",
@@ -71,7 +71,7 @@ def _read(document: Node) -> BytePairEncodingTokenizer:
     return tokenizer
 
 
-def _check_model(model: Node) -> None:
+def _check_model(model: JsonNode) -> None:
     known = ("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "fuse_unk")
     model.only("type", "vocab", "merges", "ignore_merges", *known)
     for option in ("ignore_merges", "fuse_unk", "byte_fallback"):
@@ -85,7 +85,7 @@ def _check_model(model: Node) -> None:
             model[option].warn(f"{value!r} is left out: no byte is unknown to this vocabulary")
 
 
-def _pattern(document: Node) -> str:
+def _pattern(document: JsonNode) -> str:
     """The split pattern of the pre-tokenizers."""
     if document.get("pre_tokenizer") is None:
         raise ValueError(f"it has no ByteLevel pre-tokenizer; {_ADVICE}")
@@ -115,7 +115,7 @@ def _pattern(document: Node) -> str:
     return from_engine(split["pattern"]["Regex"].text(), ONIGURUMA)
 
 
-def _check_decoder(document: Node) -> None:
+def _check_decoder(document: JsonNode) -> None:
     """Raise ValueError unless the decoder is ByteLevel (whose own fields change nothing in decoding)."""
     decoders = [document["decoder"]] if document.get("decoder") is not None else []
     if decoders and decoders[0].get("type") == "Sequence":
@@ -126,7 +126,7 @@ def _check_decoder(document: Node) -> None:
     decoders[0].only("type", *_BYTE_LEVEL_FIELDS)
 
 
-def _warn_of_post_processor(document: Node) -> None:
+def _warn_of_post_processor(document: JsonNode) -> None:
     """Warn of each post-processor that adds tokens. ByteLevel changes offsets only, which are not read here."""
     if document.get("post_processor") is None:
         return
@@ -144,7 +144,7 @@ def _warn_of_post_processor(document: Node) -> None:
             raise processor["type"].error(f"{kind!r} is not known; {_ADVICE}")
 
 
-def _pair(merge: Node) -> tuple[bytes, bytes]:
+def _pair(merge: JsonNode) -> tuple[bytes, bytes]:
     value = merge.value
     parts = value.split(" ") if isinstance(value, str) else value
     if not isinstance(parts, list) or len(parts) != 2 or not all(isinstance(part, str) and part for part in parts):

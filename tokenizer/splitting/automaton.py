@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8, UInt32
 
 from gpt_from_scratch.tokenizer.splitting.alphabet import Alphabet, Symbols
-from gpt_from_scratch.tokenizer.splitting.pattern_parser import Tree, UnsupportedPatternError, nullable, parse
+from gpt_from_scratch.tokenizer.splitting.pattern_parser import Tree, UnsupportedPatternError, nullable, parse_pattern
 from gpt_from_scratch.tokenizer.splitting.patterns import pattern_text
 
 # An entry of the table: the row of the next state, and what reading the character brings about.
@@ -57,7 +57,7 @@ class Automaton(NamedTuple):
 @functools.cache
 def automaton(pattern: str) -> Automaton:
     """The automaton of a pattern (a name or an expression). Raises UnsupportedPatternError if it has none."""
-    tree, alphabet, _ = parse(pattern_text(pattern))
+    tree, alphabet, _ = parse_pattern(pattern_text(pattern))
     machine = _Machine(tree, alphabet)
     class_of_symbol, num_classes = _classes(machine)
     if num_classes > 256:

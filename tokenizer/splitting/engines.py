@@ -8,7 +8,7 @@ engines themselves. Everything else is refused by name, when a pattern is read a
 from typing import NamedTuple
 
 from gpt_from_scratch.tokenizer.splitting.coverage import covers_every_text
-from gpt_from_scratch.tokenizer.splitting.pattern_parser import Parsed, UnsupportedPatternError, nullable, parse
+from gpt_from_scratch.tokenizer.splitting.pattern_parser import Parsed, UnsupportedPatternError, nullable, parse_pattern
 from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS, is_a_name, pattern_text
 
 _WORD = r"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}Ⓐ-ⓩ🄰-🅉🅐-🅩🅰-🆉"
@@ -28,7 +28,7 @@ _FOR_ONIGURUMA = {
 }
 
 
-class Engine(NamedTuple):
+class RegexEngine(NamedTuple):
     """One engine, and what it reads differently: constructs as `pattern_parser` names them."""
 
     name: str
@@ -41,7 +41,7 @@ class Engine(NamedTuple):
     """Whether the program keeps the characters between two matches."""
 
 
-ONIGURUMA = Engine(
+ONIGURUMA = RegexEngine(
     "Hugging Face's engine (Oniguruma)",
     # There "$" is also the end of each line, "{n,m}+" repeats the repetition, and "{n}?" makes the whole optional.
     {
@@ -64,10 +64,10 @@ ONIGURUMA = Engine(
     frozenset({"\\W in a class"} | {f"{letters!r} in (?i:…)" for letters in ("ss", "ff", "fi", "fl", "st")}),
     keeps_skipped=True,
 )
-TIKTOKEN = Engine("tiktoken's engine (fancy-regex)", {}, {}, frozenset(), keeps_skipped=False)
+TIKTOKEN = RegexEngine("tiktoken's engine (fancy-regex)", {}, {}, frozenset(), keeps_skipped=False)
 
 
-def for_engine(pattern: str, engine: Engine) -> str:
+def for_engine(pattern: str, engine: RegexEngine) -> str:
     """The expression with which `engine` splits every text as `pattern` (a name or an expression) does here.
 
     Raises ValueError where there is none, naming what differs.
@@ -78,7 +78,7 @@ def for_engine(pattern: str, engine: Engine) -> str:
     return _rewritten(expression, _checked(expression, engine), engine.written)
 
 
-def from_engine(expression: str, engine: Engine) -> str:
+def from_engine(expression: str, engine: RegexEngine) -> str:
     """The expression that splits every text here as `expression` does in `engine`. Raises ValueError as `for_engine` does."""
     if not isinstance(expression, str):
         raise ValueError(f"a pattern is a text, not {expression!r}")
@@ -94,7 +94,7 @@ def from_engine(expression: str, engine: Engine) -> str:
     return expression if expression in PATTERNS.values() or not is_a_name(expression) else f"(?:{expression})"
 
 
-def _checked(expression: str, engine: Engine) -> Parsed:
+def _checked(expression: str, engine: RegexEngine) -> Parsed:
     def refuse(what: str, advice: str) -> ValueError:
         return ValueError(
             f"the split pattern {_shortened(expression)} has {what}, which {engine.name} and this tokenizer need not read "
@@ -102,7 +102,7 @@ def _checked(expression: str, engine: Engine) -> Parsed:
         )
 
     try:
-        parsed = parse(expression)
+        parsed = parse_pattern(expression)
     except UnsupportedPatternError as error:
         what = str(error).removesuffix(f" of {expression!r}")
         raise refuse(what, "Write it with letters, classes, \\p{L}, groups, |, ?, *, + and look-aheads.") from None

@@ -60,7 +60,7 @@ class Parsed(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def parse(pattern: str) -> Parsed:
+def parse_pattern(pattern: str) -> Parsed:
     """The tree of a pattern. Raises UnsupportedPatternError outside the subset, naming the construct."""
     named = {ord(character) for character in pattern if not character.isascii()}
     named |= {int(code, 16) for code in re.findall(r"\\u([0-9A-Fa-f]{4})", pattern)}

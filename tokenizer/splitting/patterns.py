@@ -9,7 +9,7 @@ from typing import Any
 
 from gpt_from_scratch.tokenizer.splitting.coverage import covers_every_text
 from gpt_from_scratch.tokenizer.splitting.expression import as_re
-from gpt_from_scratch.tokenizer.splitting.pattern_parser import Parsed, UnsupportedPatternError, nullable, parse
+from gpt_from_scratch.tokenizer.splitting.pattern_parser import Parsed, UnsupportedPatternError, nullable, parse_pattern
 from gpt_from_scratch.tokenizer.splitting.unicode_table import CODE_POINTS
 
 PATTERNS = {
@@ -54,7 +54,7 @@ def pattern_text(pattern: str) -> str:
 def is_pinned(pattern: str) -> bool:
     """Whether the pattern's letters, numbers and spaces are those of the pinned Unicode table; see `splitter`."""
     try:
-        parse(pattern_text(pattern))
+        parse_pattern(pattern_text(pattern))
     except UnsupportedPatternError:
         return False
     return True
@@ -70,7 +70,7 @@ def splitter(pattern: str) -> Callable[[str], list[str]]:
     """
     expression = pattern_text(pattern)
     try:
-        parsed = parse(expression)
+        parsed = parse_pattern(expression)
     except UnsupportedPatternError as error:
         return _split_by_regex(expression, error)
     ascii_only = _words(parsed, stop=128)
@@ -84,7 +84,7 @@ def splitter(pattern: str) -> Callable[[str], list[str]]:
 @functools.cache
 def _for_all_characters(expression: str) -> Callable[[str], list[str]]:
     # Some 700 ranges: a few times slower than the ASCII form, and made only when needed.
-    return _words(parse(expression), stop=CODE_POINTS)
+    return _words(parse_pattern(expression), stop=CODE_POINTS)
 
 
 def _words(parsed: Parsed, stop: int) -> Callable[[str], list[str]]:

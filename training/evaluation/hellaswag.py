@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from gpt_from_scratch.evals.scoring.hellaswag import Item, continuations, evaluate_hellaswag, read_items
+from gpt_from_scratch.evals.scoring.hellaswag import HellaSwagItem, continuations, evaluate_hellaswag, read_items
 from gpt_from_scratch.evals.scoring.loglikelihood import Scorable
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 from gpt_from_scratch.training.ranks.process_group import Ranks
@@ -54,6 +54,6 @@ class HellaSwag:
         return HellaSwagScore(norm / len(self.items), plain / len(self.items), len(self.items))
 
     @torch.inference_mode()
-    def _hits(self, model: Scorable, items: list[Item]) -> tuple[int, int]:
+    def _hits(self, model: Scorable, items: list[HellaSwagItem]) -> tuple[int, int]:
         found = evaluate_hellaswag(model, self.tokenizer, items, styles=("completion",)).accuracies()
         return found["completion/acc_norm_token"].correct, found["completion/acc"].correct

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gpt_from_scratch.evals.protocol.messages import Call, Message, Usage
 from gpt_from_scratch.evals.protocol.samples import QA, SampleResult
-from gpt_from_scratch.evals.results.answer_cache import Answer, Cache, content_hash
+from gpt_from_scratch.evals.results.answer_cache import Cache, CachedAnswer, content_hash
 from gpt_from_scratch.evals.results.record import Journal, read_identity, read_rows
 from tests.training.faults.disks import FOR_GOOD, Failures, failing_disk
 
@@ -91,7 +91,9 @@ def test_hashes_are_of_content() -> None:
 
 def test_the_cache(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
-    answer = Answer("ä\ud800", Call(served_model="m", parameters={"x": 1}, usage=Usage(1, 2), transcript=[{"a": 1}]))
+    answer = CachedAnswer(
+        "ä\ud800", Call(served_model="m", parameters={"x": 1}, usage=Usage(1, 2), transcript=[{"a": 1}])
+    )
     assert cache.get("ab12") is None and "ab12" not in cache
     cache.put("ab12", answer)
     assert cache.get("ab12") == answer and "ab12" in cache
@@ -171,7 +173,7 @@ def test_a_row_whose_numbers_are_none_is_no_row(change: Any, tmp_path: Path) -> 
 def test_an_odd_file_of_the_cache_is_asked_for_again(odd: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         cache = Cache(Path(folder))
-        cache.put("ab12", Answer("x", Call(served_model="m", parameters={})))
+        cache.put("ab12", CachedAnswer("x", Call(served_model="m", parameters={})))
         (Path(folder) / "ab" / "ab12.json").write_bytes(odd)
         with pytest.warns(UserWarning, match="is damaged") as caught:
             assert cache.get("ab12") is None
@@ -181,7 +183,7 @@ def test_an_odd_file_of_the_cache_is_asked_for_again(odd: bytes) -> None:
 @pytest.mark.parametrize("change", [{"output": 5}, {"call": None}, {"call": {"served_model": "m"}}, {"output": None}])
 def test_an_answer_of_another_form_is_asked_for_again(change: Any, tmp_path: Path) -> None:
     cache = Cache(tmp_path)
-    cache.put("ab12", Answer("x", Call(served_model="m", parameters={})))
+    cache.put("ab12", CachedAnswer("x", Call(served_model="m", parameters={})))
     file = tmp_path / "ab" / "ab12.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | change))
     with pytest.warns(UserWarning, match="is damaged"):
@@ -195,7 +197,7 @@ def test_an_answer_of_another_form_is_asked_for_again(change: Any, tmp_path: Pat
 def test_an_answer_that_the_cache_cannot_keep_is_no_loss(tmp_path: Path) -> None:
     (tmp_path / "ab").write_text("a file where a folder must be")
     with pytest.warns(UserWarning, match="not kept in the cache"):
-        Cache(tmp_path).put("ab12", Answer("x", Call(served_model="m", parameters={})))
+        Cache(tmp_path).put("ab12", CachedAnswer("x", Call(served_model="m", parameters={})))
 
 
 @pytest.mark.parametrize("call", ["write", "fsync"])

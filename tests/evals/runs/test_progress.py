@@ -2,7 +2,7 @@
 
 import io
 
-from gpt_from_scratch.evals.runs.progress import Progress, Status
+from gpt_from_scratch.evals.runs.progress import ProgressLine, Status
 
 
 class Terminal(io.StringIO):
@@ -12,7 +12,7 @@ class Terminal(io.StringIO):
 
 def test_a_log_gets_a_line_each_tenth() -> None:
     stream = io.StringIO()
-    progress, status = Progress("m", stream), Status(50, retries={"429": 2, "500": 1})
+    progress, status = ProgressLine("m", stream), Status(50, retries={"429": 2, "500": 1})
     for i in range(50):
         status.add(1.0 if i % 2 else None, failed=not i % 2)
         progress.update(status)
@@ -24,7 +24,7 @@ def test_a_log_gets_a_line_each_tenth() -> None:
 
 def test_no_line_of_a_log_comes_twice() -> None:
     stream = io.StringIO()
-    progress, status = Progress("m", stream), Status(1)
+    progress, status = ProgressLine("m", stream), Status(1)
     status.add(1.0, failed=False)
     progress.update(status)
     progress.update(status, last=True)
@@ -33,7 +33,7 @@ def test_no_line_of_a_log_comes_twice() -> None:
 
 def test_a_terminal_is_written_in_place() -> None:
     stream = Terminal()
-    progress, status = Progress("evil\x1b[2J", stream), Status(2, cost=0.25)
+    progress, status = ProgressLine("evil\x1b[2J", stream), Status(2, cost=0.25)
     progress.update(status)
     status.add(0.5, failed=False)
     progress.update(status)
@@ -53,7 +53,7 @@ def test_a_stream_that_fails_ends_no_run() -> None:
             raise ValueError("I/O operation on closed file")
 
     for stream in (Gone(), io.TextIOWrapper(io.BytesIO(), encoding="ascii")):
-        progress, status = Progress("größer", stream), Status(2)
+        progress, status = ProgressLine("größer", stream), Status(2)
         status.add(0.5, failed=False)
         progress.update(status)
         progress.say("🙂")

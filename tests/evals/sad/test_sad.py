@@ -19,7 +19,7 @@ import uvicorn
 from gpt_from_scratch.evals import sad
 from gpt_from_scratch.evals.__main__ import main
 from gpt_from_scratch.evals.serve.app import Server
-from gpt_from_scratch.evals.serve.limits import Limits
+from gpt_from_scratch.evals.serve.limits import ServerLimits
 from gpt_from_scratch.evals.serve.worker import Worker
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 from gpt_from_scratch.models.generation.engine import generate
@@ -97,7 +97,7 @@ def checkpoint() -> OpenedModel:
 
 @pytest.fixture(scope="module")
 def url(checkpoint: OpenedModel) -> Iterator[str]:
-    app = Server(checkpoint, Worker(checkpoint), Limits()).app()
+    app = Server(checkpoint, Worker(checkpoint), ServerLimits()).app()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
         thread = threading.Thread(target=server.run, args=([listening],))

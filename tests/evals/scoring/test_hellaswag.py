@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gpt_from_scratch.evals.scoring.hellaswag import (
-    Item,
+    HellaSwagItem,
     ItemScores,
     cleaned,
     continuations,
@@ -102,7 +102,7 @@ def test_styles_can_be_chosen_and_items_limited(checkpoint: OpenedModel, data: P
 
 
 def test_each_norm_divides_by_its_own_size() -> None:
-    item = Item("", "", "", "", "", ("", "", ""), 0)
+    item = HellaSwagItem("", "", "", "", "", ("", "", ""), 0)
     scores = ItemScores(item, (-6.0, -9.0, -8.0), tokens=(2, 9, 4), chars=(3, 3, 8), bytes=(6, 3, 2))
     assert {norm: scores.choice(norm) for norm in ("sum", "token", "char", "byte")} == {
         "sum": 0,
@@ -118,7 +118,7 @@ def test_the_two_styles_ask_differently(checkpoint: OpenedModel, data: Path) -> 
     tokenizer = checkpoint.tokenizer
     first, second, third = read_items(data)
 
-    def texts(item: Item, style: Any) -> list[tuple[str, str]]:
+    def texts(item: HellaSwagItem, style: Any) -> list[tuple[str, str]]:
         requests = continuations(item, tokenizer, style)
         return [(tokenizer.decode(r.context), tokenizer.decode(r.continuation)) for r in requests]
 

@@ -5,13 +5,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpt_from_scratch.evals.scoring.loglikelihood import Continuation, Score, encode_pair, loglikelihoods
+from gpt_from_scratch.evals.scoring.loglikelihood import Continuation, ContinuationScore, encode_pair, loglikelihoods
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 
 
-def slowly(model: GPT, request: Continuation) -> Score:
+def slowly(model: GPT, request: Continuation) -> ContinuationScore:
     """The definition: each token after all that fits before it (a long continuation in windows of the context's size)."""
     both = [*request.context, *request.continuation]
     size, start, count = model.config.block_size, len(request.context), len(request.continuation)
@@ -25,7 +25,7 @@ def slowly(model: GPT, request: Continuation) -> Score:
             row = torch.log_softmax(model(torch.tensor([both[first:position]]))[0, -1], dim=-1)
         logprob += float(row[both[position]])
         greedy &= int(row.argmax()) == both[position]
-    return Score(logprob, greedy, count)
+    return ContinuationScore(logprob, greedy, count)
 
 
 tokens = st.lists(st.integers(0, 99), min_size=1, max_size=70).map(tuple)

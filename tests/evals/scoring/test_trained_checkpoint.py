@@ -14,7 +14,7 @@ import uvicorn
 from gpt_from_scratch.evals.__main__ import main
 from gpt_from_scratch.evals.arithmetic_eval import arithmetic_eval
 from gpt_from_scratch.evals.serve.app import Server
-from gpt_from_scratch.evals.serve.limits import Limits
+from gpt_from_scratch.evals.serve.limits import ServerLimits
 from gpt_from_scratch.evals.serve.worker import Worker
 from gpt_from_scratch.kernels import registry
 from gpt_from_scratch.models.checkpoints.opening import open_model
@@ -62,7 +62,7 @@ def test_it_answers_the_arithmetic_eval(run: Path) -> None:
 
 def test_the_real_client_reads_what_it_writes(run: Path) -> None:
     checkpoint = open_model(run, device="cpu")
-    app = Server(checkpoint, Worker(checkpoint), Limits()).app()
+    app = Server(checkpoint, Worker(checkpoint), ServerLimits()).app()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
         thread = threading.Thread(target=server.run, args=([listening],))

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from gpt_from_scratch.evals.serve.app import Server
-from gpt_from_scratch.evals.serve.limits import Limits
+from gpt_from_scratch.evals.serve.limits import ServerLimits
 from gpt_from_scratch.evals.serve.worker import Worker
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
@@ -117,12 +117,12 @@ class InProcess:
 
 @pytest.fixture(scope="session")
 def in_process(checkpoint: OpenedModel) -> Any:
-    """Makes an application; its options are those of `Limits`, `Worker` and `Server.app`."""
+    """Makes an application; its options are those of `ServerLimits`, `Worker` and `Server.app`."""
 
     def make(
-        *, served: OpenedModel = checkpoint, max_rows: int = 8, limits: Limits | None = None, **options: Any
+        *, served: OpenedModel = checkpoint, max_rows: int = 8, limits: ServerLimits | None = None, **options: Any
     ) -> InProcess:
-        limits = limits or Limits()
+        limits = limits or ServerLimits()
         worker = Worker(served, max_rows=max_rows, max_queue=limits.queue)
         return InProcess(Server(served, worker, limits), **options)
 

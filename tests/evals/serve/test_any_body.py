@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gpt_from_scratch.evals.serve.limits import Limits
+from gpt_from_scratch.evals.serve.limits import ServerLimits
 
 CHOSEN = {200, 400, 404, 405, 408, 413, 431}
 PATHS = ("/v1/completions", "/v1/chat/completions", "/tokenize", "/detokenize", "/attention")
@@ -51,7 +51,7 @@ class Client:
 
 @pytest.fixture(scope="module")
 def client(in_process: Callable[..., Any]) -> Iterator[Client]:
-    server = in_process(limits=Limits(max_tokens=8, n=3, stops=3))
+    server = in_process(limits=ServerLimits(max_tokens=8, n=3, stops=3))
     with asyncio.Runner() as runner:
         context = server.running()
         runner.run(context.__aenter__())
@@ -158,7 +158,7 @@ def test_a_large_head_is_refused(client: Client) -> None:
 
 def test_what_would_be_too_large_an_answer_is_refused(in_process: Callable[..., Any]) -> None:
     async def run() -> None:
-        async with in_process(limits=Limits(rows=5, tokens=100)).running() as server:
+        async with in_process(limits=ServerLimits(rows=5, tokens=100)).running() as server:
             body = {**VALID["/v1/completions"], "prompt": ["a", "b"]}
             for change, words in (
                 ({"n": 3}, "prompts times n may be at most 5, they are 6"),

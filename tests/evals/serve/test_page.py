@@ -20,9 +20,9 @@ import torch
 
 from gpt_from_scratch.evals.__main__ import main
 from gpt_from_scratch.evals.serve.errors import RequestError
-from gpt_from_scratch.evals.serve.limits import Limits
+from gpt_from_scratch.evals.serve.limits import ServerLimits
 from gpt_from_scratch.evals.serve.page_files import FILES, FOLDER
-from gpt_from_scratch.evals.serve.worker import Row, Worker
+from gpt_from_scratch.evals.serve.worker import ServedRow, Worker
 from gpt_from_scratch.models.attention_maps import attention_maps
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 from gpt_from_scratch.models.generation.engine import generate
@@ -158,9 +158,9 @@ def test_a_look_that_cannot_be_is_refused(
 
 
 def test_a_look_is_bounded(in_process: Callable[..., Any]) -> None:
-    ((status, answer),) = ask(in_process, LOOK, limits=Limits(attention_tokens=7))
+    ((status, answer),) = ask(in_process, LOOK, limits=ServerLimits(attention_tokens=7))
     assert (status, answer["error"]["message"]) == (400, "tokens must be 1 to 7 integers, they are 8")
-    ((status, answer),) = ask(in_process, LOOK, limits=Limits(queue=0))
+    ((status, answer),) = ask(in_process, LOOK, limits=ServerLimits(queue=0))
     assert (status, answer["error"]["code"]) == (429, "rate_limit_exceeded")
 
 
@@ -175,7 +175,7 @@ def test_looks_and_texts_do_not_disturb_each_other(checkpoint: OpenedModel) -> N
         worker.start()
 
         async def written() -> list[int]:
-            with worker.submit([Row((1, 2, 3), 60, Sampling(seed=3))]) as batch:
+            with worker.submit([ServedRow((1, 2, 3), 60, Sampling(seed=3))]) as batch:
                 return [new.token async for _, new in batch.tokens()]
 
         async def look(number: int) -> Any:

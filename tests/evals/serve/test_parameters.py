@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from gpt_from_scratch.evals.serve.errors import RequestError
 from gpt_from_scratch.evals.serve.fields import parse_object
-from gpt_from_scratch.evals.serve.limits import Limits
+from gpt_from_scratch.evals.serve.limits import ServerLimits
 from gpt_from_scratch.evals.serve.parameters import chat, completion
 
-LIMITS = Limits(max_tokens=100, n=4, prompts=3, logprobs=5, stops=2, stop_length=10)
+LIMITS = ServerLimits(max_tokens=100, n=4, prompts=3, logprobs=5, stops=2, stop_length=10)
 
 
 def test_defaults_are_openais() -> None:

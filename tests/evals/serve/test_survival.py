@@ -15,8 +15,8 @@ import pytest
 import uvicorn
 
 from gpt_from_scratch.evals.serve.app import Server
-from gpt_from_scratch.evals.serve.connection import PatientConnection
-from gpt_from_scratch.evals.serve.limits import Limits
+from gpt_from_scratch.evals.serve.limits import ServerLimits
+from gpt_from_scratch.evals.serve.protection import PatientConnection
 from gpt_from_scratch.evals.serve.worker import Worker
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 
@@ -161,7 +161,7 @@ def impatient(checkpoint: OpenedModel) -> Iterator[str]:
     class Impatient(PatientConnection):
         seconds = 0.3
 
-    limits = Limits(body_seconds=0.3, max_tokens=200_000)
+    limits = ServerLimits(body_seconds=0.3, max_tokens=200_000)
     app = Server(checkpoint, Worker(checkpoint), limits).app()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)

@@ -11,8 +11,8 @@ import torch
 
 from gpt_from_scratch.evals.serve import worker
 from gpt_from_scratch.evals.serve.errors import RequestError
-from gpt_from_scratch.evals.serve.limits import Limits
-from gpt_from_scratch.evals.serve.worker import Row, Worker
+from gpt_from_scratch.evals.serve.limits import ServerLimits
+from gpt_from_scratch.evals.serve.worker import ServedRow, Worker
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 from gpt_from_scratch.models.generation.engine import TURN, Engine, generate
 from gpt_from_scratch.models.generation.sampling import Sampling
@@ -61,11 +61,11 @@ def watched(checkpoint: OpenedModel, monkeypatch: pytest.MonkeyPatch) -> list[in
     return took.setdefault(tuple(checkpoint.tokenizer.encode(PROMPT["prompt"])), [])
 
 
-def row(length: int, seed: int = 0) -> Row:
-    return Row((1, 2, 3 + seed), length, Sampling(seed=seed))
+def row(length: int, seed: int = 0) -> ServedRow:
+    return ServedRow((1, 2, 3 + seed), length, Sampling(seed=seed))
 
 
-async def tokens_of(worker: Worker, one: Row) -> list[int]:
+async def tokens_of(worker: Worker, one: ServedRow) -> list[int]:
     with worker.submit([one]) as batch:
         return [new.token async for _, new in batch.tokens()]
 
@@ -112,7 +112,7 @@ def test_a_defect_is_shown_and_nobody_waits_for_ever(checkpoint: OpenedModel, in
         server = in_process()
         async with server.running():
             worker = server.server.worker
-            refused = Row((1,), 0, Sampling())  # the engine wants a length of at least 1
+            refused = ServedRow((1,), 0, Sampling())  # the engine wants a length of at least 1
             with pytest.raises(RequestError, match="thread has ended"), worker.submit([refused]) as batch:
                 [new async for new in batch.tokens()]
             worker._thread.join()
@@ -124,7 +124,7 @@ def test_a_defect_is_shown_and_nobody_waits_for_ever(checkpoint: OpenedModel, in
 
 def test_the_queue_is_bounded_and_no_request_fills_it(in_process: Callable[..., Any]) -> None:
     async def run() -> None:
-        server = in_process(max_rows=1, limits=Limits(queue=6, rows=5))
+        server = in_process(max_rows=1, limits=ServerLimits(queue=6, rows=5))
         worker = server.server.worker
         async with server.running():
             gone = asyncio.Event()
@@ -222,7 +222,7 @@ def test_a_client_that_hangs_up_frees_its_places(in_process: Callable[..., Any],
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_request_has_a_deadline(in_process: Callable[..., Any], stream: bool) -> None:
     async def run() -> None:
-        server = in_process(limits=Limits(request_seconds=0.2))
+        server = in_process(limits=ServerLimits(request_seconds=0.2))
         async with server.running():
             status, _, body = await server.ask("/v1/completions", {**LONG, "stream": stream})
             error = json.loads(body.split(b"data: ")[-1])["error"]

@@ -5,18 +5,18 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpt_from_scratch.models.generation.turns import Line, Owner
+from gpt_from_scratch.models.generation.turns import Owner, WaitingLine
 
 
 def test_one_owner_is_served_in_order() -> None:
-    line: Line[int] = Line()
+    line: WaitingLine[int] = WaitingLine()
     for number in range(5):
         line.join((), number)
     assert [line.take() for _ in range(5)] == list(range(5)) and not line
 
 
 def test_owners_take_turns_and_clients_before_requests() -> None:
-    line: Line[str] = Line()
+    line: WaitingLine[str] = WaitingLine()
     owners: list[Owner] = [("a", 1)] * 6 + [("a", 2)] * 6 + [("b", 3)] * 6
     for owner in owners:
         line.join(owner, f"{owner[0]}{owner[1]}")
@@ -25,7 +25,7 @@ def test_owners_take_turns_and_clients_before_requests() -> None:
 
 
 def test_a_newcomer_neither_waits_for_what_others_had_nor_is_owed_it() -> None:
-    line: Line[str] = Line()
+    line: WaitingLine[str] = WaitingLine()
     for _ in range(100):
         line.join(("a", 1), "old")
     for _ in range(50):
@@ -38,7 +38,7 @@ def test_a_newcomer_neither_waits_for_what_others_had_nor_is_owed_it() -> None:
 
 
 def test_who_waits_after_a_turn_goes_on_first_of_its_owner() -> None:
-    line: Line[str] = Line()
+    line: WaitingLine[str] = WaitingLine()
     line.join(("a", 1), "first")
     line.join(("a", 1), "second")
     line.put_back(("a", 1), line.take())
@@ -47,7 +47,7 @@ def test_who_waits_after_a_turn_goes_on_first_of_its_owner() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 2)), min_size=1, max_size=40), st.data())
 def test_nobody_is_forgotten_and_no_account_stays(owners: list[tuple[str, int]], data: st.DataObject) -> None:
-    line: Line[tuple[tuple[str, int], int]] = Line()
+    line: WaitingLine[tuple[tuple[str, int], int]] = WaitingLine()
     for number, owner in enumerate(owners):
         line.join(owner, (owner, number))
     dropped = data.draw(st.sets(st.integers(0, 39)))

@@ -16,7 +16,7 @@ from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.formats.hugging_face import read_hugging_face, write_hugging_face
 from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import from_tiktoken
 from gpt_from_scratch.tokenizer.splitting.automaton import automaton
-from gpt_from_scratch.tokenizer.splitting.engines import ONIGURUMA, TIKTOKEN, Engine, for_engine, from_engine
+from gpt_from_scratch.tokenizer.splitting.engines import ONIGURUMA, TIKTOKEN, RegexEngine, for_engine, from_engine
 from gpt_from_scratch.tokenizer.splitting.pattern_parser import UnsupportedPatternError
 from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS, is_a_name, splitter
 from tests.tokenizer.splitting.pattern_grammar import STRANGE, PatternGrammar
@@ -26,7 +26,7 @@ from tests.tokenizer.texts import SCRIPTS
 PATTERNS_MADE, TEXTS_EACH, PAIRS = 350, 8, 5000
 
 
-def split_by(engine: Engine, expression: str, text: str, words: list[str]) -> list[bytes] | None:
+def split_by(engine: RegexEngine, expression: str, text: str, words: list[str]) -> list[bytes] | None:
     """The words as the engine finds them; None where it gives up, since its search would be exponential."""
     try:
         if engine is ONIGURUMA:
@@ -89,7 +89,7 @@ def test_generated_patterns_split_alike_or_are_refused() -> None:
 
 @pytest.mark.parametrize("strange", STRANGE)
 @pytest.mark.parametrize("engine", [ONIGURUMA, TIKTOKEN], ids=["hugging face", "tiktoken"])
-def test_what_engines_read_differently_is_refused_by_name(strange: str, engine: Engine) -> None:
+def test_what_engines_read_differently_is_refused_by_name(strange: str, engine: RegexEngine) -> None:
     """Both ways, also deep within a pattern; or, where it can be rewritten, splits alike."""
     for pattern in (f"{strange}|[\\s\\S]", rf" ?\p{{L}}+|(?:x|{strange})y|[\s\S]"):
         for convert in (from_engine, for_engine):

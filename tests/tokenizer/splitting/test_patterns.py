@@ -17,7 +17,7 @@ from gpt_from_scratch.tokenizer.numba_kernels import loading as acceleration
 from gpt_from_scratch.tokenizer.special_tokens import SpecialTokens
 from gpt_from_scratch.tokenizer.splitting.automaton import automaton
 from gpt_from_scratch.tokenizer.splitting.chunks import Cutter
-from gpt_from_scratch.tokenizer.splitting.pattern_parser import UnsupportedPatternError, parse
+from gpt_from_scratch.tokenizer.splitting.pattern_parser import UnsupportedPatternError, parse_pattern
 from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS, is_pinned, pattern_text, splitter
 from gpt_from_scratch.tokenizer.splitting.unicode_table import KINDS, PROPERTIES, UNICODE_VERSION, kinds
 from tests.tokenizer.texts import SCRIPTS, fuzz, texts
@@ -156,7 +156,7 @@ def test_a_text_without_cuts_stays_whole() -> None:
 def test_other_expressions_are_left_to_regex(expression: str, example: str) -> None:
     assert not is_pinned(expression)
     with pytest.raises(UnsupportedPatternError):
-        parse(expression)
+        parse_pattern(expression)
     assert splitter(expression)(example) == [match.group() for match in regex.finditer(expression, example)]
 
 
