@@ -241,7 +241,7 @@ def _baselines(path: Place) -> dict[str, float]:
     require(path, HOW_TO_GET)
     rows = csv.DictReader(io.StringIO(text_of(path), newline=""))
     try:
-        return {row["Eval CoreTask"]: float(row["Random baseline"]) / 100 for row in rows}
+        return {row["Eval Task"]: float(row["Random baseline"]) / 100 for row in rows}
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise ValueError(
             f"{path}, line {rows.line_num}, has no task with its baseline in percent ({error!r}). {HOW_TO_GET}"

@@ -93,7 +93,7 @@ def _item(place: int, row: ItemScores, norm: str) -> SampleResult:
         body=f"{item.activity_label}: {item.ctx}",
         choices_right=[right],
         choices_wrong=wrong,
-        created_by="HellaSwagResult",
+        created_by="HellaSwag",
     )
     return SampleResult(
         input=question.body,

@@ -65,3 +65,11 @@ class Merges(list[Pair]):
 
     def __iter__(self) -> Iterator[Pair]:
         return super().__iter__()
+
+
+def whole_numbers(field: str, numbers: Iterable[Any]) -> list[int]:
+    """The numbers as a list of ints; ValueError, which names the field, where one is none."""
+    try:
+        return list(map(operator.index, numbers))
+    except TypeError as error:
+        raise ValueError(f"{field} must be whole numbers: {error}") from None

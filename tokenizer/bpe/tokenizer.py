@@ -1,6 +1,5 @@
 """The byte pair encoding tokenizer: trained from text, exact, and able to encode any text or bytes."""
 
-import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,7 @@ from gpt_from_scratch.tokenizer.bpe.content import options_of
 from gpt_from_scratch.tokenizer.bpe.encoder import Encoder
 from gpt_from_scratch.tokenizer.bpe.large_files import read_texts, write_shards
 from gpt_from_scratch.tokenizer.bpe.learning import Recipe
-from gpt_from_scratch.tokenizer.bpe.merges import Merges
+from gpt_from_scratch.tokenizer.bpe.merges import Merges, whole_numbers
 from gpt_from_scratch.tokenizer.bpe.ordered_map import grouped, ordered_map, threads
 from gpt_from_scratch.tokenizer.bpe.reference import TIE_BREAKS, Pair, TieBreak
 from gpt_from_scratch.tokenizer.bpe.training import TrainingMethods
@@ -79,7 +78,7 @@ class BytePairEncodingTokenizer(TrainingMethods, EncodingMethods, Tokenizer):
         self.backend = backend
         self._byte_symbols = byte_symbols(byte_order)
         self.symbols = symbols = self._spell()
-        self.token_ids = None if token_ids is None else _whole_numbers("token_ids", token_ids)
+        self.token_ids = None if token_ids is None else whole_numbers("token_ids", token_ids)
         if self.token_ids is not None and len(self.token_ids) != len(symbols):
             raise ValueError(f"token_ids has {len(self.token_ids)} ids for {len(symbols)} bytes and merges")
         self._bytes_of = dict(zip(self.token_ids or range(len(symbols)), symbols, strict=True))
@@ -347,10 +346,3 @@ def _restore(content: dict[str, Any], backend: Backend) -> BytePairEncodingToken
     tokenizer = BytePairEncodingTokenizer.from_content(content, Path("a pickled tokenizer"))
     tokenizer.backend = backend
     return tokenizer
-
-
-def _whole_numbers(field: str, numbers: Iterable[Any]) -> list[int]:
-    try:
-        return list(map(operator.index, numbers))
-    except TypeError as error:
-        raise ValueError(f"{field} must be whole numbers: {error}") from None
