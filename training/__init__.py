@@ -1,4 +1,7 @@
-"""Training: data, the loop, optimizers, checkpoints and the report."""
+"""Training: data, the loop, optimizers, checkpoints and the report; the scripts that users start lie at its top.
+
+May import `support/`, `kernels/`, `tokenizer/`, `models/` and `evals/`.
+"""
 
 from typing import TYPE_CHECKING, Any
 

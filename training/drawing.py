@@ -1,4 +1,4 @@
-"""What all pictures share: one colour for each thing, text from outside as it is, and axes that can be read.
+"""The common style of all pictures: one colour for each thing, text from outside as it is, and axes that can be read.
 
 matplotlib takes a text with two dollar signs for TeX and raises where that is none. What stands in a picture may come from
 outside (a run's name, a folder's, a token), so nothing drawn here is ever TeX.

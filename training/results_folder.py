@@ -1,4 +1,4 @@
-"""Where a learning command puts what it learned: a folder of its own, so that no experiment writes over another."""
+"""The folder of a learning command's results, its own, so that no experiment writes over another."""
 
 import contextlib
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""Checkpoints that are whole or absent: full state on disk, proven by SHA-256, written beside the training."""
+"""Checkpoints that are whole or absent: full state on disk, proven by SHA-256, written beside the training.
+
+May import `training/ranks/`, `models/`, `tokenizer/` and `support/`.
+"""
 
 from gpt_from_scratch.models.checkpoints.checkpoint import Checkpoint, DamagedCheckpointError
 from gpt_from_scratch.training.checkpoints.space import bytes_of, preflight

@@ -1,1 +1,4 @@
-"""Features of a sparse autoencoder: its curve, its map, and the page that shows them."""
+"""Features of a sparse autoencoder: its curve, its map, and the page that shows them.
+
+May import `training/drawing.py`, `models/dictionary/` and `support/`.
+"""

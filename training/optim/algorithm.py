@@ -1,4 +1,4 @@
-"""What an optimizer is: a subclass of `Algorithm` in a file of `algorithms/`, which knows all about itself.
+"""The interface of an optimizer: a subclass of `Algorithm` in a file of `algorithms/`, which knows all about itself.
 
 Help, the choices of a config, groups, checkpoints and the estimate of a run's memory are made from what it declares.
 """

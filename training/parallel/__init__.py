@@ -1,1 +1,5 @@
-"""How the gradients of several ranks meet: one strategy a file."""
+"""Strategies of training on several ranks, one a file: each says how gradients are shared.
+
+May import `training/config.py`, `training/ranks/`, `training/checkpoints/`, `training/optim/`, `kernels/`,
+`models/` and `support/`.
+"""

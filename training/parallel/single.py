@@ -1,4 +1,4 @@
-"""What the loop asks of a way to train on several ranks. With one rank there is nothing to share, and this is the way."""
+"""The strategy of one rank, and the interface that every way to train on several ranks has."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext

@@ -1,3 +1,4 @@
 """Ranks of a distributed run: process group, rendezvous, heartbeat, and agreement on what is run.
 
-Only `support/` and torch may be imported. How gradients are shared is in `training/parallel`."""
+Sharing of gradients is in `training/parallel`. May import `evals/protocol/` and `support/`.
+"""

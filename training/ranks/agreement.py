@@ -1,4 +1,4 @@
-"""What all ranks of a run must have in common, compared before they compute anything together.
+"""Agreement of all ranks of a run, checked before they compute anything together.
 
 Ranks that were started differently would otherwise train silently wrong, or hang: each waits for another's collective.
 """

@@ -1,4 +1,4 @@
-"""What a rank knows of the others: a sign of life from each, its step, and its last word; and how long it waits for them.
+"""Heartbeats between ranks: a sign of life from each, its step, and its last word; and how long a rank waits for them.
 
 A thread on every rank of several writes (step, what it does, a number that grows) into the store a few times a second:
 training itself only sets two attributes. When a collective fails, the others' signs tell which rank is gone, and where it

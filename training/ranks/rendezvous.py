@@ -1,4 +1,4 @@
-"""How the ranks of one attempt find each other in a store that earlier attempts have written to.
+"""Rendezvous of the ranks of one attempt, in a store that earlier attempts have written to.
 
 torchrun restarts its workers in place and, in torch 2.13, keeps one store for all attempts, without a prefix for each (the
 class of pytorch#135712): the ranks read the addresses that dead ones left there, and hang. The number of restarts cannot

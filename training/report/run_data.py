@@ -1,4 +1,4 @@
-"""What a run's folder says of the run, read for its report: config.json, run.json and metrics.jsonl, each line checked."""
+"""A run's data, read from its folder for the report: config.json, run.json and metrics.jsonl, each line checked."""
 
 import json
 from collections.abc import Iterator

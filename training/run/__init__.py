@@ -1,4 +1,5 @@
-"""A training run: its settings' command line, session, trainer, console, presets and stop signals.
+"""A training run: its command line, session, trainer, console, presets and stop signals.
 
-`session` builds a run in named steps and `trainer` repeats the training step.
-It may import every other folder of `training/` but the scripts."""
+`session` builds a run in named steps, and `trainer` repeats the training step. May import `training/`, `kernels/`,
+`tokenizer/`, `models/` and `support/`.
+"""

@@ -1,4 +1,4 @@
-"""What a rank says of itself, for the others to compare (`agreement`): settings and code at first, then data and weights."""
+"""A rank's description of itself, for the others to compare (`agreement`): settings and code, then data and weights."""
 
 import functools
 import hashlib

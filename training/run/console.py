@@ -1,4 +1,4 @@
-"""What a run shows while it runs: a live line on a terminal, plain lines elsewhere. Only rank 0 shows anything.
+"""The console of a run: a live line on a terminal, plain lines elsewhere. Only rank 0 shows anything.
 
 Nothing that goes wrong here ends a run: the display notes that it is lost, and since which step.
 """

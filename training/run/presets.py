@@ -1,4 +1,4 @@
-"""Where a run begins: `torchrun training/train_gpt2.py PRESET`, and any setting can be changed from there."""
+"""Presets: the settings that a run begins with, as in `torchrun training/train_gpt2.py PRESET`; any may be changed."""
 
 import dataclasses
 

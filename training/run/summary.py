@@ -1,4 +1,4 @@
-"""What a run says of itself: run.json, the lines before the first step, the words at its end, and the dry run's figures."""
+"""Summary of a run: run.json, the lines before the first step, the words at its end, and the dry run's figures."""
 
 import dataclasses
 import datetime
