@@ -18,7 +18,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import FileIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,7 +34,6 @@ from gpt_from_scratch.support.storage.files import (
 )
 from gpt_from_scratch.support.storage.json_text import json_text
 from gpt_from_scratch.support.storage.lock import LOCK_FILE
-from gpt_from_scratch.training.config import TrainConfig, as_json
 from gpt_from_scratch.training.metrics.loggers import Loggers
 from gpt_from_scratch.training.metrics.record import Record, as_line
 
@@ -103,10 +102,10 @@ class RunFolder:
         """What run.json says."""
         return dict(self._about)
 
-    def write_config(self, config: TrainConfig) -> None:
+    def write_config(self, settings: Mapping[str, Any]) -> None:
         """Write config.json."""
         if self._metrics is not None:
-            write_text(self.path / "config.json", json_text(as_json(config), indent=2) + "\n")
+            write_text(self.path / "config.json", json_text(settings, indent=2) + "\n")
 
     def describe(self, **fields: Any) -> None:
         """Merge `fields` into run.json."""

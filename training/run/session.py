@@ -206,7 +206,7 @@ def build_trainer(run: RunContext, data: RunData, learner: Learner, *, resumes: 
     is_first, model = run.machine.ranks.is_first, learner.parallel.model
     folder = RunFolder(place.path, writes=is_first, launchers=place.launchers, warn=run.display.warn)
     folder.seconds_before = progress.seconds
-    folder.write_config(config)
+    folder.write_config(as_json(config))
     describe(folder, run, data, learner)
     if is_first:
         preflight(2 * checkpoint_bytes(model, config.optimizer), run.store.folder)
