@@ -22,26 +22,26 @@ GROUPS: dict[str, dict[str, Command]] = {
         "train": Command("train a GPT and watch it learn", f"{_TRAINING}.launch:main"),
         "prepare": Command("make token shards of your own text or a data set", f"{_TRAINING}.prepare:main"),
         "stories": Command("print training stories, or check their grammar", f"{_TRAINING}.data.stories.__main__:main"),
-        "learn bigram": Command("from a bigram to a GPT in nine stages", f"{_TRAINING}.train_bigram:main"),
-        "learn dictionary": Command("find a known dictionary by K-SVD", f"{_TRAINING}.train_dictionary:main"),
+        "learn bigram": Command("from a bigram to a GPT in nine stages", f"{_TRAINING}.commands.bigram:main"),
+        "learn dictionary": Command("find a known dictionary by K-SVD", f"{_TRAINING}.commands.dictionary:main"),
         "learn features": Command(
-            "a sparse autoencoder of a model's activations", f"{_TRAINING}.train_sparse_autoencoder:main"
+            "a sparse autoencoder of a model's activations", f"{_TRAINING}.commands.features:main"
         ),
     },
     "Use": {
-        "generate": Command("let a trained model write", f"{_TRAINING}.generate:main"),
+        "generate": Command("let a trained model write", f"{_TRAINING}.commands.generate:main"),
         "export": Command(
-            "a model for transformers or llama.cpp, or its tokenizer for tiktoken", f"{_TRAINING}.export:main"
+            "a model for transformers or llama.cpp, or its tokenizer for tiktoken", f"{_TRAINING}.commands.export:main"
         ),
-        "import": Command("bring in a GPT-2 or a model of the Llama family", f"{_TRAINING}.import_model:main"),
+        "import": Command("bring in a GPT-2 or a model of the Llama family", f"{_TRAINING}.commands.import_model:main"),
         "serve": Command("serve a model by OpenAI's protocol", f"{_EVALS}.serve.__main__:main"),
         "tokenizer": Command(
             "train, show, compare and convert tokenizers", "gpt_from_scratch.tokenizer.command_line:main"
         ),
     },
     "Judge": {
-        "report": Command("draw a run's report, or compare runs", f"{_TRAINING}.report.page:main"),
-        "attention": Command("draw where each head looks", f"{_TRAINING}.draw_attention:main"),
+        "report": Command("draw a run's report, or compare runs", f"{_TRAINING}.commands.report:main"),
+        "attention": Command("draw where each head looks", f"{_TRAINING}.commands.attention:main"),
         "eval": Command("score a checkpoint, or ask a model questions", f"{_EVALS}.__main__:main"),
         "compare": Command("the paired difference of two evals", f"{_EVALS}.results.compare:main"),
     },

@@ -28,10 +28,10 @@ class Command(NamedTuple):
 COMMANDS = {
     "compare": Command("the paired difference of two runs over the same samples", "results.compare:main"),
     "hellaswag": Command(
-        "HellaSwag of a checkpoint, in both public styles and all four norms", "scoring.commands:hellaswag"
+        "HellaSwag of a checkpoint, in both public styles and all four norms", "scoring.command_line:hellaswag"
     ),
-    "core": Command("the CORE metric of a checkpoint", "scoring.commands:core"),
-    "bits-per-byte": Command("bits per byte of a checkpoint on a text", "scoring.commands:bits_per_byte"),
+    "core": Command("the CORE metric of a checkpoint", "scoring.command_line:core"),
+    "bits-per-byte": Command("bits per byte of a checkpoint on a text", "scoring.command_line:bits_per_byte"),
     "serve": Command("an OpenAI-compatible server for a checkpoint", "serve.__main__:main"),
     "sad": Command("the Situational Awareness Dataset, from your own clone of it", "sad:main"),
 }

@@ -3,8 +3,8 @@
 SAD asks that its questions appear nowhere in plain text, so it is never part of this repository: the user clones it, git
 ignores it, and nothing here opens a file of questions. Its answers stay in the clone too.
 
-    python -m gpt_from_scratch.evals sad check --model NAME
-    python -m gpt_from_scratch.evals sad run   --model NAME
+    gpt eval sad check --model NAME
+    gpt eval sad run --model NAME
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
@@ -227,14 +227,20 @@ def run(clone: Path, python: Path, model: str, url: str, tasks: list[str], varia
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = ArgumentParser(prog="gpt eval sad", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("action", choices=["check", "run"])
+    parser = ArgumentParser(prog="gpt eval sad", description=__doc__)
+    parser.add_argument("action", choices=["check", "run"], help="see whether all is there, or run it")
     parser.add_argument("--model", required=True, help="the model's name at the server")
-    parser.add_argument("--url", default="http://127.0.0.1:8000", help="the server; default: %(default)s")
+    parser.add_argument("--base-url", "--url", dest="url", default="http://127.0.0.1:8000", help="default: %(default)s")
     parser.add_argument(
         "--clone", type=a_path, default=Path("sad"), help="where SAD was cloned to; default: %(default)s"
     )
     parser.add_argument("--python", type=a_path, help="its environment's interpreter; default: CLONE/.venv/bin/python")
     parser.add_argument("--tasks", nargs="+", default=[], metavar="TASK", help="default: all that end")
-    parser.add_argument("--variants", nargs="+", default=["plain"], choices=["plain", "sp", "sp_large"])
+    parser.add_argument(
+        "--variants",
+        nargs="+",
+        default=["plain"],
+        choices=["plain", "sp", "sp_large"],
+        help="SAD's kinds of prompt",
+    )
     return parser

@@ -24,6 +24,9 @@ from gpt_from_scratch.evals.task import Task, folder_of, run_task
 from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_path
 from gpt_from_scratch.support.storage import files
 
+COMMON = {"--num-problems": "--num"}
+"""Options by their parameters' names, and the name that the same thing has in every command."""
+
 
 def main(name: str, argv: list[str]) -> int:
     """Run a text eval; 0 where every answer is there, 1 where the run stopped early or an answer failed."""
@@ -71,10 +74,13 @@ def task_function(name: str) -> Callable[..., Task]:
 
 def _parser(name: str, function: Callable[..., Task]) -> argparse.ArgumentParser:
     described = docstring_parser.parse(inspect.getdoc(function) or "")
+    words = "".join(f"{one.name.upper()} " for one in _parameters(function) if one.default is inspect.Parameter.empty)
     parser = ArgumentParser(
         prog=f"gpt eval {name}",
         description=f"{described.short_description} Run it again to go on with a run that stopped: answers that are "
-        "recorded are not asked again.",
+        "recorded are not asked again.\n\n"
+        f"    gpt eval {name} {words}--model local/runs/NAME --limit 20\n"
+        f"    gpt eval {name} {words}--model claude-haiku-4-5 --max-cost 0.50",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     # argparse reads a % as the start of a name of its own.
@@ -87,7 +93,7 @@ def _parser(name: str, function: Callable[..., Task]) -> argparse.ArgumentParser
     add("--base-url", help="an OpenAI-compatible server that has the model, such as http://127.0.0.1:8000/v1")
     add("--limit", type=int, help="ask only the first so many")
     add("--epochs", type=int, default=1, help="ask each so many times")
-    add("--temperature", type=float, default=0.0)
+    add("--temperature", type=float, default=0.0, help="0 takes the most likely token each time")
     add("--max-tokens", type=int, help="of one answer; reasoning models need thousands (default: the eval's own)")
     add("--max-concurrency", type=int, default=16, help="requests in flight, at most")
     add("--max-retries", type=int, default=6, help="of one request")
@@ -123,7 +129,9 @@ def _add(group: "argparse._ArgumentGroup", parameter: inspect.Parameter, about: 
     if parameter.default is inspect.Parameter.empty:
         group.add_argument(parameter.name, **settings)
     else:
-        group.add_argument(f"--{parameter.name.replace('_', '-')}", default=parameter.default, **settings)
+        option = f"--{parameter.name.replace('_', '-')}"
+        names = (COMMON[option], option) if option in COMMON else (option,)
+        group.add_argument(*names, dest=parameter.name, default=parameter.default, **settings)
 
 
 def _provider(base_url: str | None, timeout: float) -> Provider | None:

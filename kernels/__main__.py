@@ -1,7 +1,10 @@
 """Print every op and backend: usable here, or why not; with --inspect, what the compiler makes of the Triton kernels.
 
-python -m gpt_from_scratch.kernels [--device cpu|cuda|mps]
-python -m gpt_from_scratch.kernels --inspect [--target sm_90] [--set everything] [--out FILE]
+    gpt kernels                                  # this machine's
+    gpt kernels --device cuda                    # what a GPU would take
+    gpt kernels --inspect --target sm_90         # compile for a Hopper GPU, without one
+
+An op takes the backend that is marked as chosen, unless a run or GPT_BACKEND names another.
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
@@ -13,19 +16,22 @@ if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is i
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-
-from gpt_from_scratch.kernels.registry import load_ops
-from gpt_from_scratch.kernels.requirements import TRITON, missing_package
-from gpt_from_scratch.kernels.triton_tools import configs
+from gpt_from_scratch.kernels.launch_config import FAMILIES
 from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_path
-from gpt_from_scratch.support.devices import accelerator
+from gpt_from_scratch.support.command_line.command import ending_at_once
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
-def print_backends(device: str, console: Console) -> None:
+def print_backends(device: str, console: "Console") -> None:
     """The table of op × backend; the one that a call would take is marked."""
+    from rich.table import Table
+
+    from gpt_from_scratch.kernels.registry import load_ops
+
     table = Table("op", "backend", f"on {device}", title="An op takes the marked backend unless told otherwise.")
     for made in load_ops().values():
         chosen = made.choose(device)
@@ -43,8 +49,10 @@ def print_backends(device: str, console: Console) -> None:
     console.print(table, markup=False)
 
 
-def inspect_kernels(targets: list[str], which: str, out: Path | None, console: Console) -> int:
+def inspect_kernels(targets: list[str], which: str, out: Path | None, console: "Console") -> int:
     """Compile the kernels for the targets and print the table; the number of complaints is the exit status."""
+    from gpt_from_scratch.kernels.requirements import TRITON, missing_package
+
     if (reason := missing_package(TRITON)) is not None:
         raise RuntimeError(f"--inspect compiles with triton: {reason}")
     if os.environ.get("TRITON_INTERPRET") == "1":
@@ -65,12 +73,12 @@ def inspect_kernels(targets: list[str], which: str, out: Path | None, console: C
 
 def main(words: list[str] | None = None) -> int:
     """Parse the arguments and print the table; the exit status."""
-    parser = ArgumentParser(prog="gpt kernels", description=__doc__.partition("\n")[0])
-    parser.add_argument("--device", default=accelerator().type, help="device type to answer for (default: %(default)s)")
+    parser = ArgumentParser(prog="gpt kernels", description=__doc__)
+    parser.add_argument("--device", help="device type to answer for (default: the accelerator's, else cpu)")
     parser.add_argument(
         "--inspect", action="store_true", help="compile the Triton kernels, without a GPU, and show the code"
     )
-    parser.add_argument("--target", choices=configs.FAMILIES, help="one chip family (default: all)")
+    parser.add_argument("--target", choices=FAMILIES, help="one chip family (default: all)")
     parser.add_argument(
         "--set", choices=("covering", "everything"), default="covering", help="which kernels (default: %(default)s)"
     )
@@ -78,9 +86,13 @@ def main(words: list[str] | None = None) -> int:
     arguments = parser.parse_args(words)
     if arguments.out is not None and arguments.out.is_dir():
         parser.error(f"--out {arguments.out} is a folder: give the name of a file, as {arguments.out / 'kernels.json'}")
+    with ending_at_once("gpt kernels"):
+        from rich.console import Console
+
+        from gpt_from_scratch.support.devices import accelerator
     console = Console() if sys.stdout.isatty() else Console(width=140)
     if arguments.inspect:
-        targets = [arguments.target] if arguments.target else list(configs.FAMILIES)
+        targets = [arguments.target] if arguments.target else list(FAMILIES)
         return inspect_kernels(targets, arguments.set, arguments.out, console)
-    print_backends(arguments.device, console)
+    print_backends(arguments.device or accelerator().type, console)
     return 0

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 HEADER = "family       op                    kernel       dtype  size   length  rows  columns  warps  stages  waves"
 
+FAMILIES = ("sm_80", "sm_90", "sm_100", "gfx942")
+"""Chip families that the Triton kernels are compiled for."""
+
 
 @dataclass(frozen=True)
 class Config:

@@ -8,9 +8,6 @@ Parameter names are GPT-2's where the parts are (wte, wpe, h, c_attn, c_proj, ln
 Shapes: b batch, t tokens, c n_embd, h heads, d head size, v vocabulary.
 """
 
-from dataclasses import dataclass
-from typing import Literal, get_args
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -19,52 +16,10 @@ from torch import Tensor, nn
 from gpt_from_scratch.kernels.ops.attention import attention
 from gpt_from_scratch.kernels.ops.layer_norm import layer_norm
 from gpt_from_scratch.models.generation.sampling import NonFiniteLogitsError
-from gpt_from_scratch.support.command_line.settings import Blocks, Many, check_settings
-
-Stage = Literal[
-    "bigram", "position", "head", "multi-head", "feed-forward", "blocks", "residual", "layernorm", "dropout"
-]
-STAGES: tuple[Stage, ...] = get_args(Stage)
-ADDS: dict[Stage, str] = {
-    "bigram": "a table of logits",
-    "position": "position embeddings",
-    "head": "one head of attention",
-    "multi-head": "several smaller heads",
-    "feed-forward": "a layer for each token",
-    "blocks": "both, several times",
-    "residual": "a stream to add to",
-    "layernorm": "a norm before each layer",
-    "dropout": "dropout into the stream",
-}
-"""What each stage adds to the one before it."""
-
-
-@dataclass(frozen=True)
-class BigramConfig:
-    """The sizes, by default those of the lecture's small model; a stage ignores what it does not have yet."""
-
-    vocab_size: Many = 65
-    """Number of tokens. Training sets it from its tokenizer."""
-    block_size: Many = 8
-    """The context: the most tokens that the model sees."""
-    n_embd: Many = 32
-    """Width of the residual stream."""
-    n_head: Blocks = 4
-    """Number of heads; it must divide n_embd."""
-    n_layer: Blocks = 4
-    """Number of blocks."""
-    dropout: float = 0.1
-    """Part of each projection's outputs that is zeroed while training."""
-
-    def __post_init__(self) -> None:
-        check_settings(self)
-        for name in ("vocab_size", "block_size", "n_embd", "n_head", "n_layer"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, it is {getattr(self, name)}")
-        if self.n_embd % self.n_head:
-            raise ValueError(f"n_head {self.n_head} must divide n_embd {self.n_embd}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}: it is a fraction, 0 or more and below 1")
+from gpt_from_scratch.models.settings import ADDS as ADDS
+from gpt_from_scratch.models.settings import STAGES as STAGES
+from gpt_from_scratch.models.settings import BigramConfig as BigramConfig
+from gpt_from_scratch.models.settings import Stage as Stage
 
 
 def has(stage: Stage, part: Stage) -> bool:

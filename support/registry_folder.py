@@ -1,8 +1,10 @@
 """Folders that are registries: every file in one is one more thing of its kind, found by being there."""
 
+import ast
 import importlib
 import inspect
 import pkgutil
+from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
@@ -12,6 +14,18 @@ T = TypeVar("T")
 def names_in(package: ModuleType) -> list[str]:
     """The names of a package's files in the order of the alphabet, without importing any; none that begins with "_"."""
     return sorted(found.name for found in pkgutil.iter_modules(package.__path__) if not found.name.startswith("_"))
+
+
+def classes_read_in(package: ModuleType, name: str) -> list[ast.ClassDef]:
+    """The classes that the file `name` of a package defines, read without importing it."""
+    paths = (Path(folder, f"{name}.py") for folder in package.__path__)
+    text = next(path for path in paths if path.is_file()).read_text(encoding="utf-8")
+    return [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
+
+
+def is_read_as(node: ast.ClassDef, base: str) -> bool:
+    """Whether a class that was read has a base of this name."""
+    return any(isinstance(one, ast.Name) and one.id == base for one in node.bases)
 
 
 def class_in(package: ModuleType, name: str, base: type[T]) -> type[T]:

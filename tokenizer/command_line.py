@@ -4,7 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 from rich import box
@@ -28,12 +28,15 @@ from gpt_from_scratch.tokenizer.views.page import write_token_page
 from gpt_from_scratch.tokenizer.views.terminal import show_token_mapping, shown
 from gpt_from_scratch.tokenizer.views.tokens import token_bytes
 
-Paths = tyro.conf.Positional[tuple[Path, ...]]
-File = tyro.conf.Positional[Path]
+Texts = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE ...")]
+Tokenizers = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="TOKENIZER ...")]
+OneTokenizer = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="TOKENIZER")]
+File = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+Html = Annotated[Path | None, tyro.conf.arg(name="out", aliases=["--html"])]
 
 
 def train(
-    files: Paths,
+    files: Texts,
     out: Path,
     vocab_size: int = 32_000,
     pattern: str = "gpt2",
@@ -43,6 +46,8 @@ def train(
     threads: int | None = None,
 ) -> None:
     """Learn a tokenizer from UTF-8 files.
+
+        gpt tokenizer train stories.txt --vocab-size 1024 --out stories.json
 
     Args:
         files: the texts
@@ -79,7 +84,7 @@ def train(
 
 
 def encode(
-    tokenizer: File,
+    tokenizer: OneTokenizer,
     file: File,
     out: Path | None = None,
     shard_tokens: int = SHARD_TOKENS,
@@ -87,6 +92,8 @@ def encode(
     threads: int | None = None,
 ) -> None:
     """Encode a UTF-8 file into shards of ids, or print the ids.
+
+        gpt tokenizer encode stories.json stories.txt --out data/stories
 
     Args:
         tokenizer: the tokenizer
@@ -112,8 +119,10 @@ def encode(
         print(shard)
 
 
-def decode(tokenizer: File, ids: tyro.conf.Positional[tuple[int, ...]] = ()) -> None:
+def decode(tokenizer: OneTokenizer, ids: tyro.conf.Positional[tuple[int, ...]] = ()) -> None:
     """Decode ids, given here or on standard input, to text on standard output.
+
+        gpt tokenizer decode gpt2 15496 995
 
     Args:
         tokenizer: the tokenizer
@@ -132,9 +141,12 @@ def decode(tokenizer: File, ids: tyro.conf.Positional[tuple[int, ...]] = ()) -> 
 
 
 def show(
-    tokenizer: File, text: tyro.conf.Positional[str] = "", file: Path | None = None, html: Path | None = None
+    tokenizer: OneTokenizer, text: tyro.conf.Positional[str] = "", file: Path | None = None, html: Html = None
 ) -> None:
     """Show how a text is tokenized: in the terminal, or as a page.
+
+        gpt tokenizer show gpt2 "The robin sang."
+        gpt tokenizer show stories.json --file stories.txt --out tokens.html
 
     Args:
         tokenizer: the tokenizer
@@ -151,8 +163,10 @@ def show(
         print(f"written to {html}")
 
 
-def compare(tokenizers: Paths, text: str = "", file: Path | None = None, html: Path | None = None) -> None:
+def compare(tokenizers: Tokenizers, text: str = "", file: Path | None = None, html: Html = None) -> None:
     """Compare tokenizers on a text: tokens, bytes a token, and side by side as a page.
+
+        gpt tokenizer compare gpt2 stories.json --file stories.txt
 
     Args:
         tokenizers: two or more
@@ -176,13 +190,15 @@ def compare(tokenizers: Paths, text: str = "", file: Path | None = None, html: P
 
 
 def convert(
-    source: File,
+    source: OneTokenizer,
     out: File,
     to: Literal["ours", "hugging-face", "gpt2", "tiktoken"],
     pattern: str = "gpt2",
     special_tokens: tuple[str, ...] = (),
 ) -> None:
     """Write a tokenizer in another format.
+
+        gpt tokenizer convert stories.json tokenizer.json --to hugging-face
 
     Args:
         source: the tokenizer
@@ -202,8 +218,10 @@ def convert(
     print(f"written to {out}")
 
 
-def stats(tokenizers: Paths, file: Path | None = None) -> None:
+def stats(tokenizers: Tokenizers, file: Path | None = None) -> None:
     """Print what vocabularies hold, and how they compress a file.
+
+        gpt tokenizer stats gpt2 stories.json --file stories.txt
 
     Args:
         tokenizers: one or more

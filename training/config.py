@@ -5,17 +5,20 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from gpt_from_scratch.models.gpt import GPTConfig
+from gpt_from_scratch.models.config import GPTConfig
 from gpt_from_scratch.support.command_line.described import build
 from gpt_from_scratch.support.command_line.settings import Many, OrNever, check_settings
 from gpt_from_scratch.training.data.config import DataConfig
 from gpt_from_scratch.training.metrics.loggers import names_in
 from gpt_from_scratch.training.optim.config import OptimizerConfig
 from gpt_from_scratch.training.optim.schedule import ScheduleConfig
+
+if TYPE_CHECKING:
+    pass
 
 DETERMINISTIC_PARTS = 8
 """Micro-batches into which --parallel deterministic cuts a batch that 8 divides, unless told otherwise: for up to 8 ranks."""

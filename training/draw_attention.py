@@ -1,49 +1,29 @@
-"""Draw where each head of a trained model looks.
-
-    python training/draw_attention.py runs/NAME --text "Tom had a red ball. Tom lost the ball."
-
-One square a head, a layer a row: how much each token (down) takes from each token before it (across).
-"""
+"""Draw where each head of a trained model looks."""
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
     from gpt_from_scratch.support.command_line.command import run_command
 
-    run_command("draw_attention", "gpt_from_scratch.training.draw_attention:main")
+    run_command("draw_attention", "gpt_from_scratch.training.commands.attention:main")
 
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import tyro
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from gpt_from_scratch.models.attention_maps import attention_maps
 from gpt_from_scratch.models.checkpoints.opening import open_model
-from gpt_from_scratch.support.command_line.arguments import settings
 from gpt_from_scratch.support.storage.files import ensure_folder, write_bytes
 from gpt_from_scratch.support.visible import visible
+from gpt_from_scratch.training.commands.attention import AttentionConfig as AttentionConfig
 from gpt_from_scratch.training.drawing import outside, plain_text, png
 from gpt_from_scratch.training.generate import beginning, learned_documents
 from gpt_from_scratch.training.results_folder import check_place
 
 PICTURE_FILE = "attention.png"
 LONGEST = 64  # tokens whose labels can still be told apart
-
-
-@dataclass(frozen=True)
-class AttentionConfig:
-    """What is looked at."""
-
-    source: Annotated[Path, tyro.conf.Positional]
-    """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer"""
-    text: str = "In a house by the sea lived a brave girl named Emma. On a snowy Monday, Emma ran to the market."
-    """what the model reads"""
-    out: Path = Path()
-    """folder that gets attention.png (default: this one)"""
 
 
 def draw(maps: Float[Tensor, "layer h t t"], labels: list[str]) -> bytes:
@@ -86,9 +66,3 @@ def run(config: AttentionConfig) -> Path:
     ensure_folder(config.out)
     write_bytes(config.out / PICTURE_FILE, draw(attention_maps(model, tokens), labels))
     return config.out / PICTURE_FILE
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Parse the command line and draw."""
-    config = settings(AttentionConfig, arguments, prog="gpt attention", description=__doc__)
-    print(f"drew {run(config)}")

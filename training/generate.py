@@ -1,27 +1,14 @@
-"""Let a trained model write.
-
-    python training/generate.py runs/NAME                                    # a run: its newest whole checkpoint
-    python training/generate.py runs/NAME/checkpoints/step-00000500 --num 5
-    python training/generate.py FOLDER --prompt "One sunny Monday," --temperature 0.5
-
-FOLDER holds a model in Hugging Face's format and its tokenizer, as every checkpoint's model/ does. A text ends with the
-end-of-text token or after --max-new-tokens. What a model writes is not ours: its control characters are shown, not obeyed.
-"""
+"""Let a trained model write."""
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
     from gpt_from_scratch.support.command_line.command import run_command
 
-    run_command("generate", "gpt_from_scratch.training.generate:main")
+    run_command("generate", "gpt_from_scratch.training.commands.generate:main")
 
 
 import codecs
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
-
-import tyro
 
 from gpt_from_scratch.kernels.registry import resolve, use_backend
 from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER, STATE_FILE
@@ -30,48 +17,13 @@ from gpt_from_scratch.models.generation.engine import stream
 from gpt_from_scratch.models.generation.sampling import Sampling
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.weight_files import read_json
-from gpt_from_scratch.support.command_line.arguments import settings
-from gpt_from_scratch.support.command_line.settings import Many, check_settings
 from gpt_from_scratch.support.devices import choose_device
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
+from gpt_from_scratch.training.commands.generate import GenerateConfig as GenerateConfig
 from gpt_from_scratch.training.data.registry import LIVE
 
 CHECKPOINTS = "checkpoints"
-
-
-@dataclass(frozen=True)
-class GenerateConfig:
-    """What writes, what it begins with, and how each token is chosen."""
-
-    source: Annotated[Path, tyro.conf.Positional]
-    """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer"""
-    prompt: str = ""
-    """how every text begins; without one it begins as the training's texts do"""
-    num: Many = 3
-    """how many texts to write, with the seeds seed, seed + 1, ..."""
-    max_new_tokens: Many = 300
-    """longest text, in tokens beyond the prompt"""
-    temperature: float = 0.8
-    """divides the logits: 0 always takes the most likely token, 1 is the model's own distribution"""
-    top_k: int | None = None
-    """choose among the k most likely tokens only"""
-    top_p: float | None = 0.95
-    """choose from the smallest set of most likely tokens whose probability reaches p"""
-    seed: int = 0
-    """makes the texts repeatable"""
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """"auto" is the accelerator if there is one"""
-    backend: str | None = None
-    """kernels: one backend, or one an op ("attention=torch,..."); default: GPT_BACKEND, else the device's preference: on a
-    CPU the plain definition, where "torch" is faster"""
-
-    def __post_init__(self) -> None:
-        check_settings(self)
-        for name in ("num", "max_new_tokens"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}: at least 1 is needed")
-        Sampling(self.temperature, self.top_k, self.top_p)  # says what is wrong with them, before a model is loaded
 
 
 def learned_documents(folder: Path | None) -> bool:
@@ -156,12 +108,3 @@ def print_texts(
         for piece in write(model, tokenizer, prompt, config.max_new_tokens, sampling):
             print(visible(piece), end="", flush=True)
         print(flush=True)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Parse the command line and write."""
-
-    def warn(message: str) -> None:
-        print(visible(f"generate: warning: {message}"), file=sys.stderr)
-
-    run(settings(GenerateConfig, arguments, prog="gpt generate", description=__doc__), warn)

@@ -1,59 +1,26 @@
-"""Bring in a model that was trained elsewhere.
-
-    gpt import openai-community/gpt2                        # by its name on the Hugging Face hub
-    gpt import my_llama --out runs/llama --context 1024     # a folder with config.json, model.safetensors and tokenizer.json
-    gpt generate runs/llama --prompt "Once upon a time"     # and everything else that a run can do
-
-GPT-2s are read, and models of the Llama family: Llama, Mistral, Qwen 2 and 3, SmolLM, OLMo 1 and 2. What a model asks for that
-ours does not do is refused by name. The new folder is as a run's, with one checkpoint, of step 0.
-"""
+"""Bring in a model that was trained elsewhere."""
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
     from gpt_from_scratch.support.command_line.command import run_command
 
-    run_command("import", "gpt_from_scratch.training.import_model:main")
+    run_command("import", "gpt_from_scratch.training.commands.import_model:main")
 
 
 import dataclasses
 import secrets
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from gpt_from_scratch.models.checkpoints import checkpoint
 from gpt_from_scratch.models.checkpoints.finding import CHECKPOINTS
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
 from gpt_from_scratch.models.interchange.hub import from_hub
 from gpt_from_scratch.models.interchange.hugging_face import CARD_FILE
-from gpt_from_scratch.support.command_line.arguments import settings
-from gpt_from_scratch.support.command_line.invocation import gpt
 from gpt_from_scratch.support.storage.files import ensure_folder, remove, rename, sync_folder
-from gpt_from_scratch.support.visible import visible
+from gpt_from_scratch.training.commands.import_model import ImportConfig as ImportConfig
 from gpt_from_scratch.training.export import require_new
 
 STEP = 0
-
-
-@dataclass(frozen=True)
-class ImportConfig:
-    """What is brought in, and where to."""
-
-    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER_OR_NAME")]
-    """a folder in Hugging Face's form, or a model's name on the hub"""
-    out: Path | None = None
-    """the new folder (default: runs/ and the model's name)"""
-    context: int | None = None
-    """keep a context of so many tokens (default: the model's own), to train it with less memory"""
-    tokenizer: str | None = None
-    """the tokenizer's file or folder, for a model that came without; "gpt2" is GPT-2's own"""
-
-    def __post_init__(self) -> None:
-        if self.context is not None and self.context < 1:
-            raise ValueError(f"--context is {self.context}, expected at least 1 token")
 
 
 def import_model(config: ImportConfig, warn: Callable[[str], None]) -> tuple[Path, OpenedModel]:
@@ -92,21 +59,3 @@ def import_model(config: ImportConfig, warn: Callable[[str], None]) -> tuple[Pat
     finally:
         remove(temporary)
     return out, dataclasses.replace(opened, model=model)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Parse the command line, import, and say what came and how to use it."""
-
-    def warn(message: str) -> None:
-        print(visible(f"import: warning: {message}"), file=sys.stderr)
-
-    out, opened = import_model(settings(ImportConfig, arguments, prog="gpt import", description=__doc__), warn)
-    model = opened.model.config
-    print(visible(str(out)))
-    print(
-        visible(
-            f"  {opened.model.num_parameters():,} parameters, {model.n_layer} layers, a width of {model.n_embd}, a context of "
-            f"{model.block_size:,} tokens; {opened.tokenizer!r}"
-        )
-    )
-    print(visible(f'try: {gpt("generate", str(out))} --prompt "Once upon a time"'))

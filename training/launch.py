@@ -21,12 +21,21 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from gpt_from_scratch.support.command_line.command import MISTAKE, complain, ending_at_once
+from gpt_from_scratch.support.command_line.arguments import HELP_FLAGS, ArgumentParser
+from gpt_from_scratch.support.command_line.command import MISTAKE, complain, imported
 from gpt_from_scratch.support.torchrun import SAVED_RANKS
+from gpt_from_scratch.training.run.command_line import parse
+from gpt_from_scratch.training.run.presets import DEFAULT, FOR_A_CPU
 
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
 """What torchrun hands on to the ranks."""
 NPROC, RESTARTS = "--nproc", "--max-restarts"
+BENCH = """Measure the kernels and the tokenizers side by side on this machine, by pytest-benchmark, in a clone.
+
+    gpt bench                        # all of benchmarks/
+    gpt bench -k attention           # only what has this in its name
+
+Its options are pytest's and pytest-benchmark's, such as --benchmark-json FILE."""
 PYTEST_USAGE = 4
 """How pytest answers words that it does not know."""
 
@@ -37,18 +46,15 @@ def main(words: Sequence[str]) -> int:
     ranks, restarts = _taken(rest, NPROC, least=1), _taken(rest, RESTARTS, least=0)
     if restarts is not None and ranks is None:
         raise ValueError(f"{RESTARTS} needs {NPROC}: one process has nobody to start it again")
-    if ranks is None or {"-h", "--help"} & set(rest):
-        with ending_at_once("gpt train"):
-            from gpt_from_scratch.training.train_gpt2 import process
-
-        return process(rest)
+    parse(rest)  # help and mistakes do not wait for torch, nor for other processes
+    if ranks is None:
+        status: int = imported("gpt train", "gpt_from_scratch.training.train_gpt2:process")(rest)
+        return status
     return launch(ranks, restarts or 0, rest)
 
 
 def with_backend(words: Sequence[str]) -> list[str]:
     """The words, with `--backend fastest` for a new run of a preset that a CPU is meant for, unless they name another."""
-    from gpt_from_scratch.training.run.presets import DEFAULT, FOR_A_CPU
-
     preset = words[0] if words and not words[0].startswith("-") else DEFAULT
     decided = any(word.partition("=")[0] in ("--backend", "--resume", "--config") for word in words)
     if preset not in FOR_A_CPU or decided or os.environ.get("GPT_BACKEND"):
@@ -112,6 +118,8 @@ def bench(words: Sequence[str]) -> int:
     """The kernels' benchmarks: pytest-benchmark over benchmarks/, in a clone."""
     from gpt_from_scratch.support.command_line.invocation import ROOT, how_to_install
 
+    if HELP_FLAGS & set(words):
+        ArgumentParser(prog="gpt bench [what pytest takes]", description=BENCH).parse_args(["--help"])
     missing = [name for name in ("pytest", "pytest_benchmark") if importlib.util.find_spec(name) is None]
     if missing:
         raise RuntimeError(f"gpt bench needs {missing[0]}: {how_to_install('test', 'bench')}")

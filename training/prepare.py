@@ -1,12 +1,11 @@
 """Tokenize text into shards that training reads, on all cores; a run that was stopped goes on where it was.
 
-    python -m gpt_from_scratch.training.prepare SOURCE
-    python -m gpt_from_scratch.training.prepare verify FOLDER
+    gpt prepare my_texts/ --tokenizer bpe --vocab-size 4096 --out data/mine
+    gpt prepare fineweb-edu                      # streamed from the Hugging Face hub
+    gpt prepare verify data/mine                 # read all, compare with its index
 
 SOURCE is {sources}.
-Then train on it:
-
-    torchrun training/train_gpt2.py gpt2-124m --data.source shards --data.path data/NAME
+Then train on it: gpt train --data FOLDER.
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
@@ -24,7 +23,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
@@ -50,6 +49,9 @@ from gpt_from_scratch.training.data.registry import NAMED, prepared_sources
 from gpt_from_scratch.training.data.shards import INDEX_FILE, Index, damage, read_index, write_index
 from gpt_from_scratch.training.data.source import SPLITS, Asked, Document, Source
 
+VERIFY = """What is not as the index says, one line for each file; reads everything.
+
+    gpt prepare verify data/mine"""
 LEARN_FROM = 20_000_000  # characters that a byte pair encoding is learned from
 
 
@@ -57,7 +59,7 @@ LEARN_FROM = 20_000_000  # characters that a byte pair encoding is learned from
 class PrepareConfig:
     """What is tokenized, and how."""
 
-    source: tyro.conf.Positional[str]
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
     """A file, a folder, or a name."""
     out: Path | None = None
     """Folder for the shards; default: the source's name in data/ (or in $GPT_DATA_DIR)."""
@@ -119,7 +121,7 @@ class PrepareConfig:
 class VerifyConfig:
     """What is read and compared with its index."""
 
-    folder: tyro.conf.Positional[Path]
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """A folder that `prepare` made."""
 
 
@@ -305,7 +307,7 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console(soft_wrap=True, markup=False, highlight=False)
     program = "gpt prepare"
     if arguments[:1] == ["verify"]:
-        folder = settings(VerifyConfig, arguments[1:], prog=f"{program} verify", description=verify.__doc__).folder
+        folder = settings(VerifyConfig, arguments[1:], prog=f"{program} verify", description=VERIFY).folder
         lines = verify(folder, console)
         console.print("\n".join(lines) or f"{folder} is whole")
         return 1 if lines else 0

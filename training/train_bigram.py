@@ -1,19 +1,9 @@
-"""Train a character model one step up the ladder from a bigram table to a transformer, or the whole ladder.
-
-    python training/train_bigram.py                           # the small model with everything, on Tiny Shakespeare
-    python training/train_bigram.py --stage head              # a single head of attention, nothing above it
-    python training/train_bigram.py --stage all               # every stage: the table, and ladder.png
-    python training/train_bigram.py --preset large            # a model that is worth reading, 101 core-minutes
-    python training/train_bigram.py --data my.txt             # any UTF-8 text
-
-The first 90 % of the text is for training. The validation loss is that of the whole rest, in nats a character, cut into
-windows of the context's size. The weights of the best evaluation are kept, and those of the last one shown beside them.
-"""
+"""Train a character model one step up the ladder from a bigram table to a transformer, or the whole ladder."""
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
     from gpt_from_scratch.support.command_line.command import run_command
 
-    run_command("train_bigram", "gpt_from_scratch.training.train_bigram:main")
+    run_command("train_bigram", "gpt_from_scratch.training.commands.bigram:main")
 
 
 import copy
@@ -32,14 +22,12 @@ from torch import Tensor
 from gpt_from_scratch.kernels.registry import use_backend
 from gpt_from_scratch.models.bigram import ADDS, STAGES, Stage
 from gpt_from_scratch.models.generation.sampling import NonFiniteLogitsError
-from gpt_from_scratch.support.command_line.arguments import ArgumentParser, settings
-from gpt_from_scratch.support.command_line.streams import surviving
 from gpt_from_scratch.support.storage.files import write_bytes, write_text
 from gpt_from_scratch.support.storage.json_text import json_text
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.training.bigram.figures import draw_curves, draw_ladder
-from gpt_from_scratch.training.bigram.loop import PRESETS, BigramTraining, Evaluation, Trained, train
+from gpt_from_scratch.training.bigram.loop import BigramTraining, Evaluation, Trained, train
 from gpt_from_scratch.training.data.reading.texts import read_texts, split_texts
 from gpt_from_scratch.training.data.sources.shakespeare import tiny_shakespeare
 from gpt_from_scratch.training.results_folder import own_place, results_folder
@@ -139,17 +127,14 @@ def report(folder: Path, runs: list[Trained], console: Console) -> None:
     console.print(f"written to {folder}/", highlight=False, markup=False, soft_wrap=True)
 
 
-def parse(arguments: list[str] | None) -> BigramTraining:
-    """The preset first, since it sets the defaults of everything else."""
-    first = ArgumentParser(add_help=False)
-    first.add_argument("--preset", choices=PRESETS, default="small")
-    chosen = first.parse_known_args(arguments)[0].preset
-    return settings(  # type: ignore[no-any-return]
-        BigramTraining, arguments, prog="gpt learn bigram", description=__doc__, default=PRESETS[chosen]
-    )
-
-
 def run(config: BigramTraining, console: Console) -> None:
+    """Learn as the settings say, in a folder of its own; see `learn`."""
+    torch.set_num_threads(config.threads)
+    with own_place(config.out):
+        learn(config, console)
+
+
+def learn(config: BigramTraining, console: Console) -> None:
     """Read, train, write, and print the samples and the table.
 
     Raises:
@@ -175,12 +160,3 @@ def run(config: BigramTraining, console: Console) -> None:
     console.print(visible(samples), markup=False, highlight=False, soft_wrap=True)
     report(folder, runs, console)
     require_finite(runs, folder)
-
-
-@surviving()
-def main(arguments: list[str] | None = None) -> None:
-    """Parse the command line and run it."""
-    config = parse(arguments)
-    torch.set_num_threads(config.threads)
-    with own_place(config.out):
-        run(config, Console())

@@ -1,23 +1,14 @@
-"""Learn a dictionary from signals whose true dictionary is known, and show both side by side.
-
-    python training/train_dictionary.py                       # one run: metrics.json, dictionary.safetensors, dictionary.png
-    python training/train_dictionary.py --n-seeds 10          # is it recovered every time?
-    python training/train_dictionary.py --n-samples 100 --ksvd.iterations 400 --ksvd.restarts 5
-
-Each sample is an 8 × 8 image: a mix of 1 to 3 of 20 atoms (a horizontal half, a vertical half, a diagonal, a cross, a
-box, and 15 random ones) plus noise. K-SVD sees the samples only. Three figures are reported, because none is enough:
-nearly all variance can be explained while most atoms are wrong.
-"""
+"""Learn a dictionary from signals whose true dictionary is known, and show both side by side."""
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
     from gpt_from_scratch.support.command_line.command import run_command
 
-    run_command("train_dictionary", "gpt_from_scratch.training.train_dictionary:main")
+    run_command("train_dictionary", "gpt_from_scratch.training.commands.dictionary:main")
 
 
 import math
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import safetensors.torch
@@ -28,75 +19,17 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from gpt_from_scratch.models.dictionary.ksvd import KSVDConfig, learn_dictionary, sparse_encode
+from gpt_from_scratch.models.dictionary.ksvd import learn_dictionary, sparse_encode
 from gpt_from_scratch.models.dictionary.matching import RECOVERED, match_atoms, mean_max_cosine, variance_explained
 from gpt_from_scratch.models.dictionary.synthetic import SHAPES, SIDE, add_noise, image_dictionary, sparse_codes
-from gpt_from_scratch.support.command_line.arguments import settings
-from gpt_from_scratch.support.command_line.settings import Many, Threads, check_settings
-from gpt_from_scratch.support.command_line.streams import surviving
 from gpt_from_scratch.support.storage.files import write_bytes, write_text
 from gpt_from_scratch.support.storage.json_text import json_text
+from gpt_from_scratch.training.commands.dictionary import DictionaryConfig as DictionaryConfig
 from gpt_from_scratch.training.drawing import plain_text, png
 from gpt_from_scratch.training.results_folder import own_place, results_folder
 
 COLUMNS = 5
 """Images in a row of the picture."""
-
-
-@dataclass(frozen=True)
-class DictionaryConfig:
-    """What is learned from, how, and where the results go."""
-
-    n_samples: Many = 1500
-    """images to learn from; at least ksvd.n_atoms"""
-    n_random: Many = 15
-    """random atoms in the true dictionary, beside its five shapes"""
-    mixed: tuple[int, int] = (1, 3)
-    """least and most atoms in one image"""
-    noise: float = 1e-4
-    """standard deviation of the noise on every pixel (an atom has norm 1)"""
-    seed: int = 0
-    """seed of the first run: true dictionary, images and search"""
-    n_seeds: Many = 1
-    """runs, with the seeds seed, seed + 1, ...; files are written for the first, metrics for all"""
-    threads: Threads = 1
-    """CPU threads for torch; more than one does not pay at this size"""
-    out: Path | None = None
-    """folder for the results (default: a new one, runs/dictionary-n<samples>-seed<seed>, with a number if that is taken)"""
-    ksvd: KSVDConfig = field(default_factory=KSVDConfig)
-    """how the dictionary is learned"""
-
-    def __post_init__(self) -> None:
-        check_settings(self)
-        for name in ("n_samples", "n_seeds", "threads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: at least 1 is needed")
-        if self.n_random < 0:
-            raise ValueError(f"n_random is {self.n_random}: 0 or more random atoms join the five shapes")
-        if not 1 <= self.mixed[0] <= self.mixed[1] <= self.n_true:
-            raise ValueError(
-                f"mixed is {self.mixed}: give the least and the most atoms in an image, from 1 to {self.n_true}"
-            )
-        if self.n_samples < self.ksvd.n_atoms:
-            raise ValueError(
-                f"{self.ksvd.n_atoms} atoms cannot be learned from {self.n_samples} samples: "
-                "raise --n-samples or lower --ksvd.n-atoms"
-            )
-        if self.ksvd.n_atoms < self.n_true:
-            raise ValueError(
-                f"--ksvd.n-atoms is {self.ksvd.n_atoms}, but the true dictionary has {self.n_true} atoms to match: "
-                f"learn at least {self.n_true}, or lower --n-random"
-            )
-        if not (math.isfinite(self.noise) and self.noise >= 0):
-            raise ValueError(f"noise is {self.noise}: give a finite standard deviation, 0 or more")
-
-    @property
-    def n_true(self) -> int:
-        return len(SHAPES) + self.n_random
-
-    @property
-    def folder(self) -> Path:
-        return self.out or Path("runs") / f"dictionary-n{self.n_samples}-seed{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -220,10 +153,8 @@ def report(config: DictionaryConfig, results: list[Result], console: Console, fo
     )
 
 
-@surviving()
-def main(arguments: list[str] | None = None) -> None:
-    """Parse the command line, learn, report, write."""
-    config = settings(DictionaryConfig, arguments, prog="gpt learn dictionary", description=__doc__)
+def run(config: DictionaryConfig) -> None:
+    """Learn a dictionary for every seed, write, and report."""
     torch.set_num_threads(config.threads)
     with own_place(config.out):
         results = [learn(config, seed) for seed in range(config.seed, config.seed + config.n_seeds)]

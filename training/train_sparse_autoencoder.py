@@ -1,30 +1,18 @@
-"""Learn a sparse autoencoder: from signals whose true dictionary is known, or from the activations of a trained GPT.
-
-    python training/train_sparse_autoencoder.py                          # 128 known features in 64 dimensions
-    python training/train_sparse_autoencoder.py runs/NAME --layer h.2    # 512 features of the stream after block 2 of a model
-    python training/train_sparse_autoencoder.py runs/NAME --layer h.2.mlp --data my.txt --sae.kind l1
-    python training/train_sparse_autoencoder.py runs/NAME --load runs/…/sae.safetensors      # one that was learned before
-    python training/train_sparse_autoencoder.py runs/NAME --curve        # and variance explained over L0
-
-A model's texts are those of its own run (the part for validation first; stories are made anew), or those of --data. A tenth
-of them is held out, and every figure is measured there. features.html shows what each feature fires on.
-"""
+"""Learn a sparse autoencoder: from signals whose true dictionary is known, or from the activations of a trained GPT."""
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
     from gpt_from_scratch.support.command_line.command import run_command
 
-    run_command("train_sparse_autoencoder", "gpt_from_scratch.training.train_sparse_autoencoder:main")
+    run_command("train_sparse_autoencoder", "gpt_from_scratch.training.commands.features:main")
 
 
 import functools
-import sys
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-import tyro
 from jaxtyping import Float
 from rich.console import Console
 from torch import Tensor
@@ -35,7 +23,6 @@ from gpt_from_scratch.models.dictionary.gpt_sites import collect, splice
 from gpt_from_scratch.models.dictionary.matching import match_atoms, mean_max_cosine
 from gpt_from_scratch.models.dictionary.sparse_autoencoder import (
     SparseAutoencoder,
-    SparseAutoencoderConfig,
     learn_features,
     measure,
 )
@@ -48,74 +35,16 @@ from gpt_from_scratch.models.dictionary.sparse_autoencoder_files import (
 )
 from gpt_from_scratch.models.dictionary.synthetic import add_noise, random_dictionary, sparse_codes
 from gpt_from_scratch.models.gpt import GPT
-from gpt_from_scratch.support.command_line.arguments import settings
-from gpt_from_scratch.support.command_line.settings import Many, Threads, check_settings
-from gpt_from_scratch.support.command_line.streams import surviving
 from gpt_from_scratch.support.storage.files import write_bytes, write_text
 from gpt_from_scratch.support.storage.json_text import json_text
+from gpt_from_scratch.training.commands.features import MIXED, N_TRUE, WIDTH, AutoencoderTraining
 from gpt_from_scratch.training.data.reading.texts import read_texts
 from gpt_from_scratch.training.data.run_texts import Texts, split_sequences, texts_of_run
 from gpt_from_scratch.training.data.run_texts import sequences as sequences
 from gpt_from_scratch.training.features.curve import Point, as_json, curve, draw_curve
-from gpt_from_scratch.training.features.map import Method, require
+from gpt_from_scratch.training.features.map import require
 from gpt_from_scratch.training.features.page import feature_page
 from gpt_from_scratch.training.results_folder import own_place, results_folder
-
-N_TRUE, WIDTH, MIXED = 128, 64, (1, 5)
-"""The known dictionary: its features, their dimensions, and how many are in one signal."""
-KNOWN = SparseAutoencoderConfig(n_features=N_TRUE, k=5)
-
-
-@dataclass(frozen=True)
-class AutoencoderTraining:
-    """What is learned from, how, and where the results go."""
-
-    source: Annotated[Path | None, tyro.conf.Positional] = None
-    """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer (default: a known dictionary)"""
-    layer: str | None = None
-    """h.N: the stream after block N; h.N.mlp, h.N.attn: what is added to it (default: the stream after the middle block)"""
-    data: Path | None = None
-    """a UTF-8 text, or a folder of *.txt and *.md files (default: the text of the model's own run)"""
-    n_tokens: Many = 200_000
-    """activations to collect, about (or signals to make); the last tenth is held out"""
-    skip_first: bool = False
-    """leave out the first token of each context: its activations are often so large that they alone are explained"""
-    load: Path | None = None
-    """measure and show this autoencoder (its sae.safetensors, or the folder with it) instead of learning one"""
-    curve: bool = False
-    """also draw variance explained over L0 for both kinds, K-SVD and random directions"""
-    n_shown: Many = 100
-    """features on the page; 0: all that fire"""
-    map: Method = "pca"
-    """how the page's map places features: two principal components, or UMAP (the extra umap)"""
-    seed: int = 0
-    """seed of the signals, the features and the batches"""
-    threads: Threads = 2
-    """CPU threads"""
-    out: Path | None = None
-    """folder for the results (default: a new one, runs/sparse-autoencoder-<model>-<layer>-seed<seed>)"""
-    sae: SparseAutoencoderConfig = field(default_factory=lambda: KNOWN)
-    """the autoencoder (default for a model: 512 features, of which 32 stay)"""
-
-    def __post_init__(self) -> None:
-        check_settings(self)
-        for name in ("n_tokens", "threads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: at least 1 is needed")
-        if self.n_shown < 0:
-            raise ValueError(f"n_shown is {self.n_shown}: it is 0 or more")
-        if self.source is None and (self.layer, self.data, self.load, self.skip_first) != (None, None, None, False):
-            raise ValueError(
-                "--layer, --data, --load and --skip-first say what to read from a model: name its run or folder first"
-            )
-
-    @property
-    def model_name(self) -> str:
-        """The run's, or the run's and the checkpoint's: what a folder of results begins with."""
-        if self.source is None:
-            return "known"
-        parts = [part for part in self.source.absolute().parts if part not in ("checkpoints", MODEL_FOLDER)]
-        return "-".join(parts[-2:]) if parts[-1].startswith("step-") else parts[-1]
 
 
 @dataclass
@@ -131,7 +60,12 @@ class Results:
     @functools.cached_property
     def folder(self) -> Path:
         """--out, or a new one whose name says what was learned from what."""
-        parts = ("sparse-autoencoder", self.config.model_name, self.figures.get("layer"), f"seed{self.config.seed}")
+        parts = (
+            "sparse-autoencoder",
+            model_name(self.config.source),
+            self.figures.get("layer"),
+            f"seed{self.config.seed}",
+        )
         return results_folder(self.config.out, Path("runs") / "-".join(part for part in parts if part))
 
     def write(self) -> None:
@@ -200,7 +134,7 @@ def in_a_model(config: AutoencoderTraining, source: Path, results: Results) -> N
     if loaded:
         sae = loaded[0]
     else:
-        origin = Origin(config.model_name, weights_sha256(model), layer, skips)
+        origin = Origin(model_name(config.source), weights_sha256(model), layer, skips)
         train = train.without_first() if skips else train
         sae = fit(config, train.activations, torch.Generator().manual_seed(config.seed), results, origin)
     recovered = splice(model, layer, sae, held_pieces, keep_first=skips)
@@ -303,23 +237,17 @@ def shown(value: object) -> str:
     return "none" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
-def parse(arguments: list[str] | None) -> AutoencoderTraining:
-    """The command line; a model, which comes first, has other defaults than the known dictionary."""
-    given = sys.argv[1:] if arguments is None else arguments
-    leads = bool(given) and not given[0].startswith("-")
-    default = AutoencoderTraining(sae=SparseAutoencoderConfig() if leads else KNOWN)
-    prog = "gpt learn features"
-    config: AutoencoderTraining = settings(AutoencoderTraining, given, prog=prog, description=__doc__, default=default)
-    if config.source is not None and not leads:
-        raise ValueError(f"name {config.source} first, before the options: a model has other defaults than none")
-    return config
+def model_name(source: Path | None) -> str:
+    """The run's, or the run's and the checkpoint's: what a folder of results begins with."""
+    if source is None:
+        return "known"
+    parts = [part for part in source.absolute().parts if part not in ("checkpoints", MODEL_FOLDER)]
+    return "-".join(parts[-2:]) if parts[-1].startswith("step-") else parts[-1]
 
 
-@surviving()
-def main(arguments: list[str] | None = None) -> None:
-    """Parse the command line, learn, write, report."""
+def run(config: AutoencoderTraining) -> None:
+    """Learn as the settings say, write, and report the figures."""
     console = Console()
-    config = parse(arguments)
     torch.set_num_threads(config.threads)
     results = Results(config, console)
     with own_place(config.out):

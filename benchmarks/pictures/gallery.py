@@ -33,8 +33,8 @@ from gpt_from_scratch.training import (
     train_bigram,
     train_dictionary,
     train_gpt2,
-    train_sparse_autoencoder,
 )
+from gpt_from_scratch.training.commands import attention, features
 from gpt_from_scratch.training.report import picture as report_picture
 
 IMAGES = Path(__file__).parents[2] / "images"
@@ -94,9 +94,7 @@ def draw_features(path: Path) -> None:
     if browser is None:
         raise NoBrowserError(f"needs a browser to photograph the page: {', '.join(BROWSERS)}")
     with tempfile.TemporaryDirectory() as folder:
-        train_sparse_autoencoder.main(
-            [str(main_run()), "--n-shown", "12", "--sae.n-features", "128", "--sae.k", "5", "--out", folder]
-        )
+        features.main([str(main_run()), "--n-shown", "12", "--sae.n-features", "128", "--sae.k", "5", "--out", folder])
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1200,1500"]
         picture, page = Path(folder) / "page.png", Path(folder) / "features.html"
         command = [browser, *options, f"--user-data-dir={folder}/profile", f"--screenshot={picture}", page.as_uri()]
@@ -111,7 +109,7 @@ def draw_scaling(path: Path) -> None:
 
 PICTURES: dict[str, Callable[[Path], None]] = {
     "training.png": of_main_run(report_picture.main, report_picture.PICTURE_FILE),
-    "attention.png": of_main_run(draw_attention.main, draw_attention.PICTURE_FILE),
+    "attention.png": of_main_run(attention.main, draw_attention.PICTURE_FILE),
     "token_mapping.svg": draw_token_mapping,
     "tinystories_mapping.svg": draw_tinystories_mapping,
     "function_calling.svg": draw_function_calling,
@@ -120,7 +118,7 @@ PICTURES: dict[str, Callable[[Path], None]] = {
     "bigram_ladder.png": written(train_bigram.main, ["--stage", "all"], "ladder.png"),
     "bigram_large.png": written(train_bigram.main, ["--preset", "large"], "curves.png"),
     "dictionary.png": written(train_dictionary.main, [], "dictionary.png"),
-    "sparse_autoencoder.png": of_main_run(train_sparse_autoencoder.main, "curve.png", "--curve"),
+    "sparse_autoencoder.png": of_main_run(features.main, "curve.png", "--curve"),
     "features.png": draw_features,
     "cpu_scaling.png": draw_scaling,
 }

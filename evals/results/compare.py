@@ -17,10 +17,11 @@ def main(argv: list[str]) -> int:
     parser = ArgumentParser(
         prog="gpt compare",
         description="How much better B is than A, question by question. Questions are the same where their texts and right "
-        "answers are; those that only one of them answered are left out.",
+        "answers are; those that only one of them answered are left out.\n\n"
+        "    gpt compare runs/evals/FIRST runs/evals/SECOND",
     )
     parser.add_argument("a", type=a_path, help="folder of a run, or its record.jsonl")
-    parser.add_argument("b", type=a_path)
+    parser.add_argument("b", type=a_path, help="the other one")
     options = parser.parse_args(argv)
     for line in compare(options.a, options.b):
         print(line)

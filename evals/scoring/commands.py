@@ -1,4 +1,4 @@
-"""The commands that score a checkpoint: hellaswag, core, bits-per-byte. Under torchrun every rank takes its share."""
+"""What the commands hellaswag, core and bits-per-byte do. Under torchrun every rank takes its share."""
 
 import argparse
 import contextlib
@@ -15,9 +15,7 @@ import torch
 from gpt_from_scratch.evals.scoring.bits_per_byte import evaluate_bits_per_byte, read_documents
 from gpt_from_scratch.evals.scoring.core import Core, evaluate_core
 from gpt_from_scratch.evals.scoring.hellaswag import STYLES, HellaSwagResult, ItemScores, evaluate_hellaswag
-from gpt_from_scratch.evals.scoring.loglikelihood import BATCH_TOKENS
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
-from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_path
 from gpt_from_scratch.support.command_line.invocation import how_to_install
 from gpt_from_scratch.support.process_groups import ranks
 from gpt_from_scratch.support.storage.files import new_folder, require_folder, write_text
@@ -27,14 +25,9 @@ EVALS = Path("runs/evals")
 """Where each run gets a folder of its own, unless --out names one."""
 
 
-def hellaswag(argv: list[str]) -> int:
-    """HellaSwag in both public styles and all four norms."""
-    parser = _parser("hellaswag", hellaswag.__doc__)
-    parser.add_argument("--data", type=a_path, default=Path("data/hellaswag_val.jsonl"), help="default: %(default)s")
-    parser.add_argument("--style", choices=[*STYLES, "both"], default="both")
-    parser.add_argument("--limit", type=_positive, help="only the first N questions")
-    with _opened(parser, argv) as run:
-        args = run.args
+def hellaswag(args: argparse.Namespace) -> int:
+    """Score HellaSwag, print it, write it."""
+    with _opened("hellaswag", args) as run:
         styles = STYLES if args.style == "both" else (args.style,)
         result = evaluate_hellaswag(
             run.checkpoint.model,
@@ -58,19 +51,9 @@ def hellaswag(argv: list[str]) -> int:
     return 0
 
 
-def core(argv: list[str]) -> int:
-    """The CORE metric: 22 in-context-learning tasks, each centred on guessing."""
-    parser = _parser("core", core.__doc__)
-    parser.add_argument(
-        "--data",
-        type=a_path,
-        default=Path("data/eval_bundle"),
-        help="the bundle, a folder or a zip; default: %(default)s",
-    )
-    parser.add_argument("--limit", type=_positive, help="only N items of each task")
-    parser.add_argument("--tasks", nargs="+", default=[], metavar="TASK", help="only these tasks")
-    with _opened(parser, argv) as run:
-        args = run.args
+def core(args: argparse.Namespace) -> int:
+    """Score CORE, print it, write it."""
+    with _opened("core", args) as run:
         result = evaluate_core(
             run.checkpoint.model,
             run.checkpoint.tokenizer,
@@ -106,20 +89,15 @@ def core(argv: list[str]) -> int:
     return 0
 
 
-def bits_per_byte(argv: list[str]) -> int:
-    """Bits per byte of a text: the loss in a unit that does not depend on the tokenizer."""
-    parser = _parser("bits-per-byte", bits_per_byte.__doc__)
-    parser.add_argument(
-        "--data", type=a_path, required=True, help="a text file, a folder of .txt, or .jsonl with a text"
-    )
-    parser.add_argument("--stride", type=_positive, help="tokens scored a window; smaller gives more context")
-    with _opened(parser, argv) as run:
+def bits_per_byte(args: argparse.Namespace) -> int:
+    """Measure bits per byte, print them, write them."""
+    with _opened("bits-per-byte", args) as run:
         result = evaluate_bits_per_byte(
             run.checkpoint.model,
             run.checkpoint.tokenizer,
-            read_documents(run.args.data),
-            stride=run.args.stride,
-            batch_tokens=run.args.batch_tokens,
+            read_documents(args.data),
+            stride=args.stride,
+            batch_tokens=args.batch_tokens,
             progress=run.progress,
         )
         figures = {
@@ -160,28 +138,6 @@ def _item_row(style: str, row: ItemScores) -> dict[str, Any]:
         "chars": row.chars,
         "bytes": row.bytes,
     }
-
-
-def _parser(name: str, description: str | None) -> argparse.ArgumentParser:
-    parser = ArgumentParser(prog=f"gpt eval {name}", description=description)
-    parser.add_argument("--checkpoint", required=True, help="a model's folder, a checkpoint, a run, or gpt2")
-    parser.add_argument("--tokenizer", type=a_path, help="its tokenizer's file, if the folder has none")
-    parser.add_argument("--device", default="auto", help="default: the accelerator if there is one")
-    parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32", help="default: %(default)s")
-    parser.add_argument(
-        "--batch-tokens", type=_positive, default=BATCH_TOKENS, help="tokens a forward pass; default: %(default)s"
-    )
-    parser.add_argument(
-        "--out", type=a_path, help="folder for rows.jsonl and summary.json; default: a new one in runs/evals"
-    )
-    return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, it is {number}")
-    return number
 
 
 @dataclasses.dataclass
@@ -230,13 +186,12 @@ class _Run:
 
 
 @contextlib.contextmanager
-def _opened(parser: argparse.ArgumentParser, argv: list[str]) -> Iterator[_Run]:
+def _opened(command: str, args: argparse.Namespace) -> Iterator[_Run]:
     """The checkpoint that the arguments name, on this rank's device, in the asked precision."""
-    args, command = parser.parse_args(argv), parser.prog.split()[-1]
     called = f"--out {args.out}" if args.out else f"the folder {EVALS}"
     require_folder(args.out or EVALS, called, "Name another place: --out FOLDER")  # before anything is scored for it
     with ranks(args.device) as (device, reports):
-        checkpoint = open_model(args.checkpoint, device=str(device), tokenizer=args.tokenizer)
+        checkpoint = open_model(args.run, device=str(device), tokenizer=args.tokenizer)
         kind = checkpoint.model.wte.weight.device.type
         with torch.autocast(kind, torch.bfloat16, enabled=args.dtype == "bf16"):
             yield _Run(args, checkpoint, reports, command)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpt_from_scratch.evals.protocol.stats import proportion_interval
+from gpt_from_scratch.evals.scoring.choices import STYLES as STYLES
 from gpt_from_scratch.evals.scoring.data import read_jsonl, require, take, take_index, take_texts
 from gpt_from_scratch.evals.scoring.loglikelihood import (
     BATCH_TOKENS,
@@ -20,7 +21,6 @@ from gpt_from_scratch.evals.scoring.loglikelihood import (
 )
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
-STYLES = ("completion", "lm_eval")
 HOW_TO_GET = (
     "HellaSwag's validation set is one file of 10,042 lines: bring "
     "https://raw.githubusercontent.com/rowanz/hellaswag/master/data/hellaswag_val.jsonl there, or name another file."

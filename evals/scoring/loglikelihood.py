@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from gpt_from_scratch.evals.scoring.choices import BATCH_TOKENS as BATCH_TOKENS
 from gpt_from_scratch.kernels.padding import logits
 from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
-BATCH_TOKENS = 8192
 LOGITS_AT_ONCE = 1 << 25  # numbers, 128 MiB in fp32: so the vocabulary never meets a whole batch
 
 

@@ -1,4 +1,7 @@
-"""gpt serve RUN: an OpenAI-compatible server for one of our models, with a page to try it at its root.
+"""An OpenAI-compatible server for one of our models, with a page to try it at its root.
+
+    gpt serve runs/NAME --open                   # the page, in the browser
+    gpt serve gpt2 --port 8001                   # OpenAI's weights, at another port
 
 On the loopback interface alone unless --host says otherwise; any other address needs a token, in $GPT_SERVE_TOKEN, which
 clients send as their API key.
@@ -19,7 +22,7 @@ import threading
 import webbrowser
 
 from gpt_from_scratch.evals.serve.limits import ServerLimits
-from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_number, a_path
+from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_number, a_path, add_run, the_run
 from gpt_from_scratch.support.command_line.invocation import how_to_install
 from gpt_from_scratch.support.command_line.streams import surviving
 
@@ -30,7 +33,9 @@ SPARE_FILES = 1 << 16  # connections are files, and the usual limit of 1,024 is 
 @surviving()
 def main(argv: list[str]) -> int:
     """Serve until interrupted."""
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    run = the_run(parser, args)
     try:
         import uvicorn
 
@@ -49,7 +54,6 @@ def main(argv: list[str]) -> int:
             f"--host {args.host} can be reached from other machines: set {TOKEN_VARIABLE} to a secret that clients must "
             f"send, or stay on 127.0.0.1"
         )
-    run = _run(args)
     limits = ServerLimits(max_tokens=args.max_tokens, queue=args.max_queue)
     checkpoint = open_model(run, device=args.device, tokenizer=args.tokenizer, name=args.name)
     dtype = torch.bfloat16 if args.dtype == "bf16" else None
@@ -85,14 +89,6 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _run(args: argparse.Namespace) -> str:
-    """The model that was named, by whichever way. Raises ValueError where none or two were."""
-    named = [one for one in (args.run, args.checkpoint) if one is not None]
-    if len(named) != 1:
-        raise ValueError(f"name one model to serve, as RUN or with --checkpoint; {len(named) or 'none'} were named")
-    return str(named[0])
-
-
 def _page(host: str, port: int) -> str:
     """Where a browser of this machine finds the page of a server that listens on `host`."""
     return f"http://{ {'0.0.0.0': '127.0.0.1', '[::]': '[::1]'}.get(host, host) }:{port}/"
@@ -107,10 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = ArgumentParser(
         prog="gpt serve",
         description=__doc__,
-        formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("run", nargs="?", metavar="RUN", help="a model's folder, a checkpoint, a run, or gpt2")
-    parser.add_argument("--checkpoint", help="the same as RUN")
+    add_run(parser)
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     parser.add_argument("--tokenizer", type=a_path, help="its tokenizer's file, if the folder has none")
     parser.add_argument("--name", help="what clients call the model; default: the run's and the step's name")

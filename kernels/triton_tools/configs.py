@@ -23,11 +23,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from gpt_from_scratch.kernels.launch_config import FAMILIES as FAMILIES
 from gpt_from_scratch.kernels.launch_config import Config as Config
 from gpt_from_scratch.kernels.launch_config import ConfigLine, parse_table
 from gpt_from_scratch.kernels.registry import load_ops
-
-FAMILIES = ("sm_80", "sm_90", "sm_100", "gfx942")
 
 
 @cache

@@ -15,49 +15,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from gpt_from_scratch.support.command_line.settings import Many, check_settings
+from gpt_from_scratch.models.settings import KSVDConfig as KSVDConfig
 
 # Floats that one chunk of the pursuit may hold: 256 MiB in fp32, whatever the number of signals.
 CHUNK_FLOATS = 2**26
-
-
-@dataclass(frozen=True)
-class KSVDConfig:
-    """How a dictionary is learned."""
-
-    n_atoms: Many = 20
-    """atoms in the dictionary; at most as many as there are signals"""
-    n_nonzero: Many = 3
-    """atoms that a signal may use"""
-    iterations: Many = 60
-    """rounds of coding and atom updates in one restart"""
-    restarts: Many = 2
-    """independent starts; the one with the smallest reconstruction error is kept"""
-    split_every: int = 20
-    """iterations between splits: an atom that stands for two is split in two, and the weakest atom given up; 0: never"""
-    split_fraction: float = 0.05
-    """part of the atoms that are split each time (at least one, at most half)"""
-    dead_below: float = 0.05
-    """an atom used by less than this part of its fair share of signals (signals * n_nonzero / n_atoms) is replaced; 0: only one
-    that no signal uses"""
-    duplicate_above: float = 0.9
-    """an atom whose |cosine| with another atom is larger is replaced; 1 keeps duplicates"""
-
-    def __post_init__(self) -> None:
-        check_settings(self)
-        for name in ("n_atoms", "n_nonzero", "iterations", "restarts"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: at least 1 is needed")
-        if self.n_nonzero > self.n_atoms:
-            raise ValueError(
-                f"n_nonzero is {self.n_nonzero}, but there are only {self.n_atoms} atoms to choose from: "
-                "lower n_nonzero or raise n_atoms"
-            )
-        if self.split_every < 0:
-            raise ValueError(f"split_every is {self.split_every}: give a number of iterations, or 0 for no splits")
-        for name in ("split_fraction", "dead_below", "duplicate_above"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: it is a fraction, from 0 to 1")
 
 
 @dataclass(frozen=True)

@@ -14,52 +14,16 @@ Shapes: n activations (tokens), d their width, m features.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
-from gpt_from_scratch.support.command_line.settings import Many, check_settings
+from gpt_from_scratch.models.settings import SparseAutoencoderConfig as SparseAutoencoderConfig
 
 CHUNK_ROWS = 4096
 """Activations that `measure` encodes at a time."""
-
-
-@dataclass(frozen=True)
-class SparseAutoencoderConfig:
-    """What is learned, and how."""
-
-    n_features: Many = 512
-    """features in the dictionary; at most as many as there are activations"""
-    kind: Literal["topk", "l1"] = "topk"
-    """how codes are made sparse"""
-    k: Many = 32
-    """topk: the codes that stay in each activation"""
-    l1: float = 0.03
-    """l1: the penalty on the sum of an activation's codes, where the activations' variance is 1"""
-    steps: int = 2000
-    """optimizer steps"""
-    batch_size: Many = 1024
-    """activations in a step, drawn at random"""
-    lr: float = 4e-3
-    """peak learning rate (Adam); it falls to 0 over the last third"""
-    dead_after: int = 20
-    """steps without firing after which a feature is dead; as often the dead ones are replaced, in the first 85 % of the run"""
-
-    def __post_init__(self) -> None:
-        check_settings(self)
-        for name in ("n_features", "k", "steps", "batch_size", "dead_after"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: at least 1 is needed")
-        if self.k > self.n_features:
-            raise ValueError(
-                f"k is {self.k}, but there are only {self.n_features} features: lower k or raise n_features"
-            )
-        for name in ("l1", "lr"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}: it must be above 0")
 
 
 class SparseAutoencoder(nn.Module):

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gpt_from_scratch.models.settings import check_sampling
+
 
 class NonFiniteLogitsError(RuntimeError):
     """There is no distribution to draw from: the weights are damaged, or those of a model that diverged."""
@@ -35,12 +37,7 @@ class Sampling:
     stop_tokens: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 0 <= self.temperature < math.inf:
-            raise ValueError(f"temperature must be at least 0 and finite, it is {self.temperature}")
-        if self.top_k is not None and self.top_k < 1:
-            raise ValueError(f"top_k must be at least 1, it is {self.top_k}")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p must be above 0 and at most 1, it is {self.top_p}")
+        check_sampling(self.temperature, self.top_k, self.top_p)
 
     def for_row(self, row: int) -> "Sampling":
         """The same rules with the seed of a request's row: `seed`, `seed` + 1, ... so that equal prompts get other texts.

@@ -7,7 +7,7 @@ ours. It names split patterns, too. So this is for exact ones of those, whose to
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
@@ -15,6 +15,7 @@ from torch import Tensor
 from gpt_from_scratch.models.config import GPTConfig, RopeScaling
 from gpt_from_scratch.models.interchange import gpt2_format, llama_format
 from gpt_from_scratch.models.layers.rotary_table import frequencies
+from gpt_from_scratch.models.settings import Precision as Precision
 from gpt_from_scratch.support.command_line.invocation import how_to_install
 from gpt_from_scratch.support.storage.files import write_whole
 from gpt_from_scratch.tokenizer.formats.gpt2_files import printable_ids, printable_merges
@@ -23,7 +24,6 @@ from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
 from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS, pattern_text
 
 GGUF_FILE = "model.gguf"
-Precision = Literal["f32", "q8_0", "q4_0"]
 QUANTIZED_AT_ONCE = 32
 """Weights along a row that share a scale; a row must be so many times something."""
 KINDS = ("gpt2", "llama", "qwen2", "qwen3", "olmo2")

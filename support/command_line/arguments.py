@@ -4,15 +4,18 @@ import argparse
 import contextlib
 import difflib
 import functools
+import inspect
 import io
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from gpt_from_scratch.support.command_line.command import MISTAKE, complain, shortened
+from gpt_from_scratch.support.command_line.help import help_text
 from gpt_from_scratch.support.command_line.invocation import gpt
 from gpt_from_scratch.support.command_line.settings import LARGEST
 
@@ -28,6 +31,10 @@ class ArgumentParser(argparse.ArgumentParser):
         if isinstance(value, int) and abs(value) > LARGEST:
             raise argparse.ArgumentError(action, f"{shortened(arg_string)} is too large: give a number below 2^63")
         return value
+
+    def format_help(self) -> str:
+        """What --help prints, as of every command."""
+        return help_text(self)
 
     def error(self, message: str) -> NoReturn:
         """Print the mistake and exit with status 2."""
@@ -66,6 +73,21 @@ def a_number(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Let a parser take a trained model as RUN; --checkpoint, its name in earlier releases, stays. See `the_run`."""
+    parser.add_argument("run", nargs="?", metavar="RUN", help="a run, a checkpoint, a model's folder, or gpt2")
+    parser.add_argument("--checkpoint", metavar="RUN", help=argparse.SUPPRESS)
+
+
+def the_run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> str:
+    """The model that was named by either way; a mistake where none or two were."""
+    named = [one for one in (args.run, args.checkpoint) if one is not None]
+    del args.checkpoint
+    if len(named) != 1:
+        parser.error(f"name one model, as RUN; {len(named) or 'none'} were named")
+    return str(named[0])
+
+
 EMPTY_PATH = "the path is empty (is a variable of the shell not set?); . is the current folder"
 
 
@@ -77,28 +99,52 @@ def settings(kind: Any, arguments: Sequence[str] | None, *, prog: str, **options
     import tyro
 
     words = sys.argv[1:] if arguments is None else list(arguments)
-    with mistakes_of_tyro(words, prog):
+    if HELP_FLAGS & set(words):
+        print_help(kind, prog=prog, **options)
+    with mistakes_of_tyro(prog):
         return tyro.cli(kind, prog=prog, args=words, registry=_paths(), **options)
 
 
-def subcommand(commands: dict[str, Any], arguments: Sequence[str] | None, *, prog: str) -> Any:
-    """Call one of `commands`, whose options are its parameters, by tyro; returns what it returns."""
+def print_help(kind: Any, **options: Any) -> NoReturn:
+    """Print the help of what tyro would parse, and exit with 0."""
     import tyro
 
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # no other function of tyro's gives the parser
+        parser = tyro.extras.get_parser(kind, registry=_paths(), **options)
+    print(help_text(cast(argparse.ArgumentParser, parser)), end="")
+    sys.exit(0)
+
+
+def subcommand(commands: dict[str, Callable[..., Any]], arguments: Sequence[str] | None, *, prog: str) -> Any:
+    """Call the one of `commands` that the first word names; its options are its parameters. Returns what it returns.
+
+    Raises:
+        ValueError: there is no such command.
+    """
     words = sys.argv[1:] if arguments is None else list(arguments)
-    with mistakes_of_tyro(words, prog):
-        chosen = tyro.extras.subcommand_cli_from_dict(
-            {name: _later(function) for name, function in commands.items()}, prog=prog, args=words, registry=_paths()
-        )
+    if not words or words[0] in HELP_FLAGS:
+        width = max(map(len, commands))
+        lines = [f"  {name:<{width}}  {_text_of(function).partition('.')[0]}" for name, function in commands.items()]
+        text = "\n".join([f"usage: {prog} COMMAND ...", "", *lines, "", f"{prog} COMMAND --help tells more."])
+        print(text, file=sys.stdout if words else sys.stderr)
+        sys.exit(0 if words else MISTAKE)
+    name, *rest = words
+    if name not in commands:
+        raise ValueError(f"there is no command {name!r}.{_did_you_mean(name, list(commands))}\n{_help(prog)}")
+    function = commands[name]
+    chosen = settings(_later(function), rest, prog=f"{prog} {name}", description=_text_of(function))
     return chosen()
 
 
+def _text_of(function: Callable[..., Any]) -> str:
+    """A function's docstring up to what it says of its parameters."""
+    return (inspect.getdoc(function) or "").partition("\nArgs:")[0].strip()
+
+
 @contextlib.contextmanager
-def mistakes_of_tyro(words: Sequence[str], prog: str) -> Iterator[None]:
+def mistakes_of_tyro(prog: str) -> Iterator[None]:
     """tyro's box around a mistake as two lines."""
-    if HELP_FLAGS & set(words):
-        yield
-        return
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = "10000"  # no line of the box is broken
     said = io.StringIO()

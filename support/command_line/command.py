@@ -43,10 +43,7 @@ def run_command(name: str, target: str) -> NoReturn:
     """
 
     def call() -> int | str | None:
-        module, _, function = target.partition(":")
-        with ending_at_once(name):
-            command = getattr(importlib.import_module(module), function)
-        status: int | None = command(sys.argv[1:])
+        status: int | None = imported(name, target)(sys.argv[1:])
         return status
 
     open_closed_streams()
@@ -60,6 +57,16 @@ def run_command(name: str, target: str) -> NoReturn:
     status = status_of(name, call)
     end_output()
     sys.exit(status)
+
+
+def imported(name: str, target: str) -> Any:
+    """What "module:attribute" names; Ctrl-C while it is imported ends the process at once.
+
+    A command parses its words first and imports its work then, so that help and mistakes do not wait for torch.
+    """
+    module, _, attribute = target.partition(":")
+    with ending_at_once(name):
+        return getattr(importlib.import_module(module), attribute)
 
 
 @contextlib.contextmanager

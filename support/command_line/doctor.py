@@ -1,4 +1,9 @@
-"""`gpt doctor`: what this machine has for training, and what to do about each lack."""
+"""What this machine has for training, and what to do about each lack.
+
+    gpt doctor
+
+It changes and installs nothing.
+"""
 
 import importlib.metadata
 import os

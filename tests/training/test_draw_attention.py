@@ -8,7 +8,7 @@ import torch
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
-from gpt_from_scratch.training.draw_attention import main
+from gpt_from_scratch.training.commands.attention import main
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
 from gpt_from_scratch.tokenizer.formats.tiktoken_folder import OPENING
 from gpt_from_scratch.training import PRESETS, train
+from gpt_from_scratch.training.commands.export import main
 from gpt_from_scratch.training.config import RunConfig
-from gpt_from_scratch.training.export import main
 from tests.tokenizer.texts import SCRIPTS
 
 

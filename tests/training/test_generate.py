@@ -19,7 +19,8 @@ from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
 from gpt_from_scratch.training.checkpoints import CheckpointStore
-from gpt_from_scratch.training.generate import beginning, learned_documents, main, write
+from gpt_from_scratch.training.commands.generate import main
+from gpt_from_scratch.training.generate import beginning, learned_documents, write
 
 TOKENIZER = BytePairEncodingTokenizer.from_text("Tom ran to the park. Mia ran to Tom. naïve café\n" * 3, 270)
 

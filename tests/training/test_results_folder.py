@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gpt_from_scratch.support.storage.lock import HeldError
-from gpt_from_scratch.training import train_bigram, train_dictionary, train_sparse_autoencoder
+from gpt_from_scratch.training.commands import bigram, dictionary, features
 from gpt_from_scratch.training.results_folder import check_place, own_place, results_folder
 
 HOLD = """
@@ -25,9 +25,7 @@ def names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
 
-@pytest.mark.parametrize(
-    "command", [train_bigram, train_dictionary, train_sparse_autoencoder], ids=lambda m: m.__name__
-)
+@pytest.mark.parametrize("command", [bigram, dictionary, features], ids=lambda m: m.__name__)
 def test_two_processes_do_not_learn_into_one_folder(command: object, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with subprocess.Popen(

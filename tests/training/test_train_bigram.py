@@ -20,9 +20,9 @@ from gpt_from_scratch.tokenizer.files import load_tokenizer
 from gpt_from_scratch.training import train_bigram
 from gpt_from_scratch.training.bigram import loop as bigram_loop
 from gpt_from_scratch.training.bigram.loop import PRESETS, BigramTraining, evaluate, train, windows
+from gpt_from_scratch.training.commands.bigram import main, parse
 from gpt_from_scratch.training.optim.config import OptimizerConfig
 from gpt_from_scratch.training.optim.schedule import ScheduleConfig
-from gpt_from_scratch.training.train_bigram import main, parse
 
 QUICK = BigramTraining(
     steps=200,

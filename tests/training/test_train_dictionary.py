@@ -11,7 +11,8 @@ import safetensors.torch
 import torch
 from matplotlib.image import imread
 
-from gpt_from_scratch.training.train_dictionary import DictionaryConfig, draw, learn, main
+from gpt_from_scratch.training.commands.dictionary import main
+from gpt_from_scratch.training.train_dictionary import DictionaryConfig, draw, learn
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -27,6 +27,8 @@ from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.support.command_line.command import status_of
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.training import train_bigram, train_dictionary, train_sparse_autoencoder
+from gpt_from_scratch.training.commands import bigram, dictionary, features
+from gpt_from_scratch.training.commands.features import main, parse
 from gpt_from_scratch.training.data import stories
 from gpt_from_scratch.training.data.run_texts import split_sequences, texts_of_run
 from gpt_from_scratch.training.features import map as feature_map
@@ -34,7 +36,7 @@ from gpt_from_scratch.training.features.map import plane_of
 from gpt_from_scratch.training.features.page import feature_page, strongest_features
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run import command_line as cli
-from gpt_from_scratch.training.train_sparse_autoencoder import main, parse, sequences
+from gpt_from_scratch.training.train_sparse_autoencoder import sequences
 from tests.training.trained import train
 
 TEXT = "<b>& the cat\x1b[31m sat. " * 60
@@ -248,15 +250,15 @@ def test_folders_of_other_experiments_are_kept(
 
 def test_a_file_as_out_is_refused_before_learning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("mine")
-    for module, learn in (
-        (train_sparse_autoencoder, "learn_features"),
-        (train_dictionary, "learn_dictionary"),
-        (train_bigram, "read"),
+    for command, module, learn in (
+        (features, train_sparse_autoencoder, "learn_features"),
+        (dictionary, train_dictionary, "learn_dictionary"),
+        (bigram, train_bigram, "read"),
     ):
         monkeypatch.setattr(module, learn, None)  # cannot be called
         for out in ("file", "file/below"):
             with pytest.raises(ValueError, match=r"cannot be a folder: .*file is a file"):
-                module.main(["--out", str(tmp_path / out)])
+                command.main(["--out", str(tmp_path / out)])
     assert (tmp_path / "file").read_text() == "mine"
 
 

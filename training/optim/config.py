@@ -1,36 +1,49 @@
-"""`OptimizerConfig`: the settings of a run's optimizer, made of what all have and what each file of `algorithms/` adds."""
+"""`OptimizerConfig`: the settings of a run's optimizer, made of what all have and what each file of `algorithms/` adds.
 
+The files are read, not imported, so that a command's --help does not wait for torch; only one that adds settings is imported.
+"""
+
+import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from gpt_from_scratch.support.command_line.settings import merged
-from gpt_from_scratch.support.registry_folder import classes_in
+from gpt_from_scratch.support.registry_folder import class_in, classes_read_in, is_read_as, names_in
 from gpt_from_scratch.training.optim import algorithms
-from gpt_from_scratch.training.optim.algorithm import Algorithm
 from gpt_from_scratch.training.optim.settings import OptimizerSettings
 
-ALGORITHMS = classes_in(algorithms, Algorithm)
-"""The optimizers by their names."""
+NAMES = tuple(names_in(algorithms))
+"""The optimizers, by the names of their files."""
 
 
 def about() -> str:
     """What each optimizer is, in words, for --help."""
-    return (
-        "; ".join(
-            f'"{name}": {(one.__doc__ or "").partition(chr(10))[0].rstrip(".")}' for name, one in ALGORITHMS.items()
-        )
-        + "."
-    )
+    return "; ".join(f'"{name}": {_first_line(name)}' for name in NAMES) + "."
+
+
+def _first_line(name: str) -> str:
+    docs = (ast.get_docstring(node) for node in classes_read_in(algorithms, name) if is_read_as(node, "Algorithm"))
+    return (next(docs, None) or "").partition("\n")[0].rstrip(".")
+
+
+def own_settings() -> list[type[OptimizerSettings]]:
+    """The settings that files of `algorithms/` add to those that all have."""
+    adding = [
+        name
+        for name in NAMES
+        if any(is_read_as(node, OptimizerSettings.__name__) for node in classes_read_in(algorithms, name))
+    ]
+    return [class_in(algorithms, name, OptimizerSettings) for name in adding]
 
 
 if TYPE_CHECKING:
     Name = str
     AllSettings = OptimizerSettings
 else:
-    Name = Literal[tuple(ALGORITHMS)]
-    AllSettings = merged([one.options for one in ALGORITHMS.values()], OptimizerSettings)
+    Name = Literal[NAMES]
+    AllSettings = merged(own_settings(), OptimizerSettings)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gpt_from_scratch.support.registry_folder import classes_in
+from gpt_from_scratch.training.optim import algorithms
 from gpt_from_scratch.training.optim.algorithm import Algorithm, is_hidden_matrix
 from gpt_from_scratch.training.optim.algorithms.adamw import AdamW
-from gpt_from_scratch.training.optim.config import ALGORITHMS, OptimizerConfig
+from gpt_from_scratch.training.optim.config import OptimizerConfig
 from gpt_from_scratch.training.optim.sharded import placed_like
 from gpt_from_scratch.training.ranks.process_group import ONE_RANK, Ranks
 
+ALGORITHMS = classes_in(algorithms, Algorithm)
+"""The optimizers by their names."""
 REST: type[Algorithm] = AdamW
 """What takes the parameters that the chosen optimizer does not take."""
 

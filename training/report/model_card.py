@@ -13,10 +13,9 @@ from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.models.interchange.pretrained import OWN_MODEL_TYPE, model_type
 from gpt_from_scratch.training.metrics.record import metrics
 from gpt_from_scratch.training.metrics.records.eval import Eval
+from gpt_from_scratch.training.report.licence import LICENCE, UNKNOWN
 from gpt_from_scratch.training.report.run_data import Run
 
-UNKNOWN = "unknown"
-LICENCE = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 MOST_ROWS = 12
 """Validations that the card lists at most; the best and the last are among them."""
 _PATH = re.compile(r"(?:file://|~|[A-Za-z]:)?[/\\](?:[^/\\]*[/\\])*([^/\\]*)")

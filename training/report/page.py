@@ -1,26 +1,19 @@
-"""Draw the report of a run, or compare several.
+"""The pages report.html of a run and comparison.html of several.
 
-    python -m gpt_from_scratch.training.report RUN              # writes RUN/report.html
-    python -m gpt_from_scratch.training.report RUN OTHER ...    # writes RUN/comparison.html
-
-The page stands alone: its curves are drawn into it, it loads nothing and runs nothing, and whatever a model, a corpus or a
+A page stands alone: its curves are drawn into it, it loads nothing and runs nothing, and whatever a model, a corpus or a
 file says is escaped, with hidden characters shown.
 """
 
-import argparse
 import json
 import math
-import sys
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_path
 from gpt_from_scratch.support.command_line.invocation import gpt
 from gpt_from_scratch.support.pages.html_page import Markup, element, join, page
 from gpt_from_scratch.support.storage.files import write_text
-from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.training.drawing import COLORS
 from gpt_from_scratch.training.metrics.records.event import Event
 from gpt_from_scratch.training.metrics.records.sample import Sample
@@ -315,21 +308,3 @@ def next_steps(run: Run) -> Markup:
             for part in (element("dt", what), element("dd", element("code", command)))
         ],
     )
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Parse the command line, draw, say where."""
-    parser = ArgumentParser(
-        prog="gpt report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("runs", nargs="+", type=a_path, metavar="RUN", help="folder of a run; several are compared")
-    parser.add_argument(
-        "--output", type=a_path, help="the page (default: RUN/report.html, RUN/comparison.html for several)"
-    )
-    options = parser.parse_args(arguments)
-    runs = [read_run(folder) for folder in options.runs]
-    path = write_page(runs, options.output)
-    for run in runs:
-        for warning in run.warnings:
-            print(visible(f"report: warning: {run.folder}: {warning}"), file=sys.stderr)
-    print(path)

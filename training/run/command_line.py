@@ -10,12 +10,9 @@ from typing import Annotated
 
 import tyro
 
-from gpt_from_scratch.models.checkpoints.finding import find_model
-from gpt_from_scratch.models.gpt import GPT2_SIZES, GPTConfig
-from gpt_from_scratch.models.interchange import pretrained
-from gpt_from_scratch.models.interchange.hub import from_hub
-from gpt_from_scratch.models.weight_files import CONFIG_FILE, read_json
+from gpt_from_scratch.models.config import GPT2_SIZES, GPTConfig
 from gpt_from_scratch.support.command_line.arguments import EMPTY_PATH, settings
+from gpt_from_scratch.tokenizer.files import read_json
 from gpt_from_scratch.training.config import WEIGHTS, TrainConfig, from_json
 from gpt_from_scratch.training.data.registry import LIVE, NAMED, OF_PATHS, named_by
 from gpt_from_scratch.training.run.presets import DEFAULT, PRESETS
@@ -23,6 +20,20 @@ from gpt_from_scratch.training.run.presets import DEFAULT, PRESETS
 PROFILED = ("10", "12")
 OWN_MODULES = "--backend-module"
 PROG = "gpt train"
+EXAMPLES = """\
+    gpt train                                      # `tiny`: stories with a known floor, two minutes on a laptop
+    gpt train shakespeare-char                     # Tiny Shakespeare by characters
+    gpt train --data my_texts/ --steps 500         # your own text: a file, a folder, or what `gpt prepare` made
+    gpt train --resume runs/NAME                   # go on, exactly where it stood
+    gpt train gpt2-124m --dry-run                  # parameters, memory, disk, FLOPs and time of a large run
+    gpt train gpt2-124m --nproc 8 --max-restarts 3 # eight GPUs; a rank that is lost is started again"""
+SHORT = """\
+Short forms, and what `gpt train` itself takes:
+  --data NAME_OR_PATH     --data.source or --data.path: a file, a folder, a data set's name
+  --out PLACE/NAME        --run.folder and --run.name: the folder of this run
+  --profile [FIRST,LAST]  --run.profile-steps, 10,12 unless told
+  --nproc N               start N processes on this machine, one a GPU
+  --max-restarts N        with --nproc: start all again so often where one is lost"""
 AUTO = Path("auto")
 """As --resume: go on with the run that --run.name names, if it has begun."""
 
@@ -59,7 +70,7 @@ def parse(argv: Sequence[str]) -> Command:
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"no preset {name!r}; there are {', '.join(PRESETS)}.{hint}")
     start = PRESETS[name][1]
-    arguments = _gather(OWN_MODULES, _expand_profile(_expand_data(arguments)))
+    arguments = _gather(OWN_MODULES, _expand_profile(_expand_out(_expand_data(arguments))))
     folder = _value_of("--resume", arguments)
     if folder not in (None, "", str(AUTO)):
         start = read_config(Path(folder) / "config.json")
@@ -81,6 +92,12 @@ def parse(argv: Sequence[str]) -> Command:
 
 def _architecture(weights: str) -> GPTConfig:
     """The settings of the model that --init-from names, which a run takes unless told otherwise."""
+    # Here, since these bring in torch, for which --help and mistakes do not wait.
+    from gpt_from_scratch.models.checkpoints.finding import find_model
+    from gpt_from_scratch.models.interchange import pretrained
+    from gpt_from_scratch.models.interchange.hub import from_hub
+    from gpt_from_scratch.models.weight_files import CONFIG_FILE
+
     if not Path(weights).exists():
         known = GPT2_SIZES.get(weights.removeprefix("openai-community/"))
         return known or pretrained.read_config(from_hub(weights) / CONFIG_FILE)
@@ -101,7 +118,7 @@ def _parsed(arguments: list[str], start: TrainConfig) -> Command:
         Command,
         arguments,
         prog=f"{PROG} [PRESET]",
-        description=f"{Command.__doc__}\n\n{_presets()}",
+        description=f"{Command.__doc__}\n\n{_presets()}\n\n{SHORT}\n\n{EXAMPLES}",
         default=Command(start),
     )
     if any(_value_of(f"--model.vocab{mark}size", arguments) is not None for mark in "-_"):
@@ -171,6 +188,17 @@ def _expand_data(arguments: list[str]) -> list[str]:
         else:
             result.append(word)
     return result
+
+
+def _expand_out(arguments: list[str]) -> list[str]:
+    """`--out PLACE/NAME` is short for --run.folder PLACE --run.name NAME."""
+    if (given := _value_of("--out", arguments)) is None:
+        return arguments
+    if not given or not (place := Path(given)).name:
+        raise ValueError(f"--out is {given!r}: name the run's own folder, such as runs/first")
+    words = iter(arguments)
+    rest = [word for word in words if not word.startswith("--out=") and not (word == "--out" and next(words))]
+    return [*rest, "--run.folder", str(place.parent), "--run.name", place.name]
 
 
 def _expand_profile(arguments: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.interchange.gguf_file import Precision, write_gguf
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
-from gpt_from_scratch.training.export import main
+from gpt_from_scratch.training.commands.export import main
 from tests.tokenizer.texts import SCRIPTS
 
 pytestmark = pytest.mark.harness

@@ -25,8 +25,8 @@ from gpt_from_scratch.support.devices import choose_device
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
-from gpt_from_scratch.training import draw_attention, generate, train_sparse_autoencoder
 from gpt_from_scratch.training.checkpoints import CheckpointStore
+from gpt_from_scratch.training.commands import attention, features, generate
 from tests.training.checkpoints.test_damage import FILES, HARM, flip
 
 TOKENIZER = BytePairEncodingTokenizer.from_text("Tom ran to the park. Mia ran to Tom.\n" * 3, 270)
@@ -63,7 +63,7 @@ def run(whole: Path, tmp_path: Path) -> Path:
 
 
 def by_generate(source: Path) -> None:
-    generate.main([str(source), "--num", "1", "--max-new-tokens", "1", "--device", "cpu"])
+    generate.main([str(source), "--num", "1", "--max-tokens", "1", "--device", "cpu"])
 
 
 def by_bits_per_byte(source: Path) -> None:
@@ -91,11 +91,11 @@ def by_local(source: Path) -> None:
 
 
 def by_attention(source: Path) -> None:
-    draw_attention.main([str(source), "--out", str(source.parent / "out"), "--text", "Tom"])
+    attention.main([str(source), "--out", str(source.parent / "out"), "--text", "Tom"])
 
 
 def by_autoencoder(source: Path) -> None:
-    train_sparse_autoencoder.main([str(source), "--out", str(source.parent / "out"), "--n-tokens", "200"])
+    features.main([str(source), "--out", str(source.parent / "out"), "--n-tokens", "200"])
 
 
 def by_open_model(source: Path) -> None:

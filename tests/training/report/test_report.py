@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpt_from_scratch.training.commands.report import main
 from gpt_from_scratch.training.metrics.history import STARTED_AGAIN, history, resumed_at
 from gpt_from_scratch.training.metrics.kinds import parse
 from gpt_from_scratch.training.metrics.records.eval import Eval
@@ -19,7 +20,7 @@ from gpt_from_scratch.training.metrics.records.event import Event
 from gpt_from_scratch.training.metrics.records.sample import Sample
 from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.report.figures import POINTS, series
-from gpt_from_scratch.training.report.page import main, write_report
+from gpt_from_scratch.training.report.page import write_report
 from gpt_from_scratch.training.report.run_data import differences, read_run
 
 CONFIG = {"seed": 1, "model": {"n_layer": 4, "n_embd": 128}, "data": {"source": "stories"}}

@@ -1,7 +1,10 @@
 """Read some stories, or check the corpus.
 
-python -m gpt_from_scratch.training.data.stories                   # three stories of the training text
-python -m gpt_from_scratch.training.data.stories --check 10000     # one derivation each? and their sizes
+    gpt stories                            # three stories of the training text
+    gpt stories --num 2000 > stories.txt   # a text of 700 kB
+    gpt stories --check 10000              # one derivation each? and their sizes
+
+A story is made anew from its stream and its number, always the same.
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
@@ -10,7 +13,6 @@ if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is i
     run_command("stories", "gpt_from_scratch.training.data.stories.__main__:main")
 
 
-import argparse
 import statistics
 import time
 
@@ -43,9 +45,7 @@ def check(made: list[Derivation]) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line; print stories or the check's result."""
-    parser = ArgumentParser(
-        prog="gpt stories", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = ArgumentParser(prog="gpt stories", description=__doc__)
     parser.add_argument("--seed", type=int, default=TRAIN_SEED, help="the stream: 0 is training, 1 validation")
     parser.add_argument("--first", type=int, default=0, help="number of the first story")
     parser.add_argument("--num", type=a_number(1, 10**7), default=3, help="how many stories to print")

@@ -1,0 +1,6 @@
+"""What the scoring commands can be told, importable without torch."""
+
+STYLES = ("completion", "lm_eval")
+"""HellaSwag's two public forms of a question."""
+BATCH_TOKENS = 8192
+"""Tokens of a forward pass, unless told otherwise."""

@@ -1,0 +1,145 @@
+"""The --help of every command: usage, what it is for, examples, and the options by groups, no word of them broken.
+
+It is made from the parser itself, argparse's or the one that tyro builds, so that it cannot say what is not so.
+"""
+
+import argparse
+import re
+import shutil
+import textwrap
+from typing import Any
+
+from gpt_from_scratch.support.command_line.shared_options import OLDER
+
+WIDEST, NARROWEST = 120, 40
+HANG = 28
+"""Columns that an option's name may take before its text begins."""
+KINDS = {"INT": "N", "FLOAT": "X", "STR": "TEXT"}
+"""Kinds of values as tyro calls them, and as they are shown."""
+
+
+def help_text(parser: argparse.ArgumentParser, width: int | None = None) -> str:
+    """What --help prints.
+
+    Args:
+        width: Columns; None: the terminal's, or 100 where there is none, and never more than `WIDEST`.
+    """
+    columns = width or max(NARROWEST, min(WIDEST, shutil.get_terminal_size((100, 24)).columns))
+    about, examples = _described(parser.description or "", columns)
+    blocks = [f"usage: {_usage(parser)}", *about]
+    if examples:
+        blocks.append("\n".join(["Examples", *(f"  {line}" for line in examples)]))
+    for group in parser._action_groups:
+        rows = [row for action in group._group_actions if (row := _row(parser, action, columns)) is not None]
+        if rows:
+            title = (group.title or "options").replace("positional arguments", "what it takes")
+            note = " ".join((group.description or "").split())
+            head = textwrap.fill(f"{title}: {note}" if note else title, columns)
+            blocks.append("\n".join([head, *rows]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def names_of(action: argparse.Action) -> tuple[str, list[str]]:
+    """An option's name, and the older ones under which it can still be given."""
+    older = [name for name in action.option_strings if name in OLDER]
+    return next(name for name in action.option_strings if name not in OLDER), older
+
+
+def _negated(name: str) -> str:
+    """--model.no-bias of --model.bias."""
+    head, dot, last = name.lstrip("-").rpartition(".")
+    return f"--{head}{dot}no-{last}"
+
+
+def _described(text: str, columns: int) -> tuple[list[str], list[str]]:
+    """A description's paragraphs, and the lines of its indented blocks, which are examples."""
+    about: list[str] = []
+    examples: list[str] = []
+    for block in re.split(r"\n\s*\n", text.lstrip("\n").rstrip()):
+        lines = block.splitlines()
+        if all(line.startswith("    ") for line in lines):
+            examples += [line.strip() for line in lines]
+        elif any(line.startswith("  ") for line in lines):  # a list: each line stays one
+            about.append("\n".join(textwrap.fill(line, columns, subsequent_indent=" " * 26) for line in lines))
+        else:
+            about.append(_filled(" ".join(block.split()), columns))
+    return about, examples
+
+
+def _usage(parser: argparse.ArgumentParser) -> str:
+    words, options = [parser.prog], False
+    for action in parser._actions:
+        if action.help == argparse.SUPPRESS:
+            continue
+        name = _value(action)
+        if not action.option_strings:
+            words.append(f"[{name}]" if _may_be_left_out(action) else name)
+        elif action.required:
+            words.append(f"{names_of(action)[0]} {name}".rstrip())
+        else:
+            options = True
+    return " ".join([*words, "[options]"] if options else words)
+
+
+def _may_be_left_out(action: argparse.Action) -> bool:
+    return action.nargs in ("?", "*") or "(default:" in (action.help or "")
+
+
+def _row(parser: argparse.ArgumentParser, action: argparse.Action, columns: int) -> str | None:
+    """An option with its value, and what it does, beside it or below it."""
+    if action.help == argparse.SUPPRESS:
+        return None
+    older: list[str] = []
+    if action.option_strings:
+        first, older = names_of(action)
+        if _negated(first) in action.option_strings:
+            head, dot, last = first.lstrip("-").rpartition(".")
+            first = f"--{head}{dot}[no-]{last}"
+        name = "-h, --help" if "--help" in action.option_strings else f"{first} {_value(action)}".rstrip()
+    else:
+        name = _value(action)
+    text = _about(parser, action)
+    if older:
+        text += f" (also: {', '.join(older)})"
+    lines = textwrap.wrap(text, columns - HANG, break_long_words=False, break_on_hyphens=False) or [""]
+    start = f"  {name}"
+    if len(start) + 2 <= HANG:
+        return "\n".join([f"{start:<{HANG}}{lines[0]}".rstrip(), *(f"{'':<{HANG}}{line}" for line in lines[1:])])
+    return "\n".join([start, *(f"{'':<{HANG}}{line}" for line in lines)])
+
+
+def _about(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
+    """What an option does, in one line, with its default where that says something."""
+    # argparse's own texts have %(default)s and the like in them; those that tyro makes are as they are shown.
+    made_by_tyro = type(parser).__module__.partition(".")[0] == "tyro"
+    text = (action.help or "") if made_by_tyro else parser._get_formatter()._expand_help(action) if action.help else ""
+    text = " ".join(text.split())
+    text = re.sub(r" ?\((?:required|default: (?:None|''|\"\")?)\)(?=$| \()", "", text)
+    return text.replace("(default: False)", "(default: no)").replace("(default: True)", "(default: yes)")
+
+
+def _value(action: argparse.Action) -> str:
+    """What stands for an option's value: N, X, TEXT, PATH, or the words that it can be."""
+    if action.nargs == 0 or isinstance(action, argparse.BooleanOptionalAction):
+        return ""
+    shown: Any = action.metavar
+    if isinstance(shown, tuple):
+        return " ".join(shown)
+    if shown is None:
+        if action.choices is not None:
+            shown = "{" + ",".join(map(str, action.choices)) + "}"
+        else:
+            kind = getattr(action.type, "__name__", "")
+            shown = {"int": "N", "read": "N", "_positive": "N", "float": "X", "a_path": "PATH"}.get(kind, "TEXT")
+            if not action.option_strings:
+                shown = action.dest.upper()
+    shown = shown.replace("{None}|", "").removeprefix("{").removesuffix("}") if "{None}" in shown else shown
+    shown = re.sub(r"\[*(\w+) \[\1 \.\.\.\]+", r"\1 ...", shown)
+    shown = re.sub(r"^\[(\w+)\]$", r"\1", shown)
+    shown = re.sub(r"\b(INT|FLOAT|STR)\b", lambda kind: KINDS[kind[1]], shown)
+    many = action.nargs in ("+", "*") and "..." not in shown
+    return f"{shown} ..." if many else shown
+
+
+def _filled(text: str, columns: int) -> str:
+    return textwrap.fill(text, columns, break_long_words=False, break_on_hyphens=False)

@@ -1,0 +1,62 @@
+"""Take a trained model elsewhere.
+
+    gpt export runs/NAME                                    # a folder that transformers opens without this package
+    gpt export runs/NAME --licence mit --out my_model       # with a licence in its model card
+    gpt export runs/NAME --to tiktoken                      # its tokenizer, for tiktoken
+    gpt export runs/NAME --to gguf --precision q8_0         # one file for llama.cpp: GPT-2s and Llama-likes
+
+RUN is a run (its newest whole checkpoint is taken), a checkpoint, or a model's folder. What is exported is proven first, by
+the checkpoint's manifest. --out is a new folder; nothing is ever written into one that has something in it.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from gpt_from_scratch.models.settings import Precision
+from gpt_from_scratch.support.command_line.arguments import settings
+from gpt_from_scratch.support.command_line.command import imported
+from gpt_from_scratch.support.visible import visible
+from gpt_from_scratch.training.report.licence import LICENCE, UNKNOWN
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """What is exported, into which form, and where to."""
+
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer"""
+    to: Literal["hugging-face", "tiktoken", "gguf"] = "hugging-face"
+    """hugging-face: weights, tokenizer, model card, and for any architecture but GPT-2's the file from which transformers
+    makes the model; tiktoken: the tokenizer alone; gguf: an exact GPT-2 as one file, which llama.cpp opens"""
+    out: Path | None = None
+    """the new folder (default: the model's name and the form, here)"""
+    licence: str = UNKNOWN
+    """of the model, for its card: an identifier of the hub such as mit, apache-2.0 or cc-by-4.0"""
+
+    precision: Precision = "f32"
+    """with --to gguf, how the weights are kept: as they are, or rounded to 8 or 4 bits"""
+
+    def __post_init__(self) -> None:
+        if self.precision != "f32" and self.to != "gguf":
+            raise ValueError(f"--precision {self.precision} is for --to gguf, not for {self.to}")
+        if not LICENCE.fullmatch(self.licence):
+            raise ValueError(f"--licence is {self.licence!r}, expected an identifier such as mit or apache-2.0")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line, export, and say where it is and how it is opened."""
+
+    def warn(message: str) -> None:
+        print(visible(f"export: warning: {message}"), file=sys.stderr)
+
+    config = settings(ExportConfig, arguments, prog="gpt export", description=__doc__)
+    out: Path = imported("gpt export", "gpt_from_scratch.training.export:export")(config, warn)
+    print(visible(str(out)))
+    for path in sorted(out.iterdir()):
+        print(visible(f"  {path.name:<28} {path.stat().st_size:>13,} bytes"))
+    if (out / "README.md").exists():
+        print(visible(f"{out / 'README.md'} says how to open it"))

@@ -1,0 +1,69 @@
+"""Let a trained model write.
+
+    gpt generate runs/NAME                                    # a run: its newest whole checkpoint
+    gpt generate runs/NAME/checkpoints/step-00000500 --num 5
+    gpt generate FOLDER --prompt "One sunny Monday," --temperature 0.5
+
+FOLDER holds a model in Hugging Face's format and its tokenizer, as every checkpoint's model/ does. A text ends with the
+end-of-text token or after --max-tokens. What a model writes is not ours: its control characters are shown, not obeyed.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from gpt_from_scratch.models.settings import check_sampling
+from gpt_from_scratch.support.command_line.arguments import settings
+from gpt_from_scratch.support.command_line.command import imported
+from gpt_from_scratch.support.command_line.settings import Many, check_settings
+from gpt_from_scratch.support.visible import visible
+
+OPTIONS = {"num": "num", "max_new_tokens": "max-tokens"}
+"""Fields that count something, and their options."""
+
+
+@dataclass(frozen=True)
+class GenerateConfig:
+    """What writes, what it begins with, and how each token is chosen."""
+
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer"""
+    prompt: str = ""
+    """how every text begins; without one it begins as the training's texts do"""
+    num: Many = 3
+    """how many texts to write, with the seeds seed, seed + 1, ..."""
+    max_new_tokens: Annotated[Many, tyro.conf.arg(name="max-tokens", aliases=["--max-new-tokens"])] = 300
+    """longest text, in tokens beyond the prompt"""
+    temperature: float = 0.8
+    """divides the logits: 0 always takes the most likely token, 1 is the model's own distribution"""
+    top_k: int | None = None
+    """choose among the k most likely tokens only"""
+    top_p: float | None = 0.95
+    """choose from the smallest set of most likely tokens whose probability reaches p"""
+    seed: int = 0
+    """makes the texts repeatable"""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """"auto" is the accelerator if there is one"""
+    backend: str | None = None
+    """kernels: one backend, or one an op ("attention=torch,..."); default: GPT_BACKEND, else the device's preference: on a
+    CPU the plain definition, where "torch" is faster"""
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        for name in OPTIONS:
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{OPTIONS[name]} is {getattr(self, name)}: at least 1 is needed")
+        check_sampling(self.temperature, self.top_k, self.top_p)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line and write."""
+
+    def warn(message: str) -> None:
+        print(visible(f"generate: warning: {message}"), file=sys.stderr)
+
+    config = settings(GenerateConfig, arguments, prog="gpt generate", description=__doc__)
+    imported("gpt generate", "gpt_from_scratch.training.generate:run")(config, warn)

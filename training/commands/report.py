@@ -1,0 +1,38 @@
+"""Draw the report of a run, or compare several.
+
+    gpt report runs/NAME                  # writes runs/NAME/report.html
+    gpt report runs/NAME runs/OTHER       # writes runs/NAME/comparison.html
+
+The page stands alone: its curves are drawn into it, it loads nothing and runs nothing, and whatever a model, a corpus or a
+file says is escaped, with hidden characters shown.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_path
+from gpt_from_scratch.support.command_line.command import imported
+from gpt_from_scratch.support.visible import visible
+from gpt_from_scratch.training.report.run_data import read_run
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line, draw, say where."""
+    parser = ArgumentParser(prog="gpt report", description=__doc__)
+    parser.add_argument("runs", nargs="+", type=a_path, metavar="RUN", help="folder of a run; several are compared")
+    parser.add_argument(
+        "--out",
+        "--output",
+        dest="output",
+        type=a_path,
+        help="the page (default: RUN/report.html, RUN/comparison.html for several)",
+    )
+    options = parser.parse_args(arguments)
+    write_page: Any = imported("gpt report", "gpt_from_scratch.training.report.page:write_page")
+    runs = [read_run(folder) for folder in options.runs]
+    path: Path = write_page(runs, options.output)
+    for run in runs:
+        for warning in run.warnings:
+            print(visible(f"report: warning: {run.folder}: {warning}"), file=sys.stderr)
+    print(path)
