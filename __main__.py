@@ -58,7 +58,7 @@ EXAMPLES = (
     ("train", "a GPT learns little stories, in two minutes on a laptop"),
     ("train --data my_texts/", "the same on your own text"),
     ('generate runs/NAME --prompt "Once upon a time"', "let it write"),
-    ("eval bits-per-byte --checkpoint runs/NAME --data text.txt", "score it"),
+    ("eval bits-per-byte runs/NAME --data text.txt", "score it"),
 )
 
 

@@ -1,6 +1,6 @@
-"""The settings of every model, importable without torch: a command's --help and its checks need no more.
+"""The settings of the course's models and of sampling, importable without torch: --help and checks need no more.
 
-Each model's own file has its mathematics; the settings are named there, too.
+Each model's own file has its mathematics, and names its settings, too; the GPT's are in `config.py`.
 """
 
 import math

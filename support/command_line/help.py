@@ -26,7 +26,7 @@ def help_text(parser: argparse.ArgumentParser, width: int | None = None) -> str:
     """
     columns = width or max(NARROWEST, min(WIDEST, shutil.get_terminal_size((100, 24)).columns))
     about, examples = _described(parser.description or "", columns)
-    blocks = [f"usage: {_usage(parser)}", *about]
+    blocks = [_filled(f"usage: {_usage(parser)}", columns), *about]
     if examples:
         blocks.append("\n".join(["Examples", *(f"  {line}" for line in examples)]))
     for group in parser._action_groups:

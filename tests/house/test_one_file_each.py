@@ -198,7 +198,7 @@ def test_an_optimizer_is_offered_trains_goes_on_and_is_estimated(tree: Path, run
     train = ("gpt_from_scratch/training/train_gpt2.py", *SMALL.split(), "--steps", "6", "--optimizer.name", "lion")
     offered = " ".join(run(train[0], "--help").replace("│", " ").split())
     assert "{adamw,lion,muon}" in offered and '"lion": Lion: the sign of a momentum' in offered
-    assert "--optimizer.sharpness FLOAT What the sign's argument is multiplied by." in offered
+    assert "--optimizer.sharpness X What the sign's argument is multiplied by." in offered
     run("-c", LION)
     assert "optimizer" in run(*train, "--dry-run")
     options = ("--optimizer.lr", "0.003", "--optimizer.sharpness", "0.5", "--run.checkpoint-every", "3")

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from gpt_from_scratch.models.gpt import GPT2_SIZES, GPTConfig
+from gpt_from_scratch.models.config import GPT2_SIZES, GPTConfig
 from gpt_from_scratch.training.config import RunConfig, TrainConfig
 from gpt_from_scratch.training.data.config import DataConfig
 from gpt_from_scratch.training.data.data_folder import data_folder
