@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 from gpt_from_scratch.support.command_line.command import MISTAKE, complain, shortened
 from gpt_from_scratch.support.command_line.help import help_text
@@ -112,7 +112,7 @@ def print_help(kind: Any, **options: Any) -> NoReturn:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # no other function of tyro's gives the parser
         parser = tyro.extras.get_parser(kind, registry=_paths(), **options)
-    print(help_text(cast(argparse.ArgumentParser, parser)), end="")
+    print(help_text(parser), end="")
     sys.exit(0)
 
 
@@ -123,12 +123,14 @@ def subcommand(commands: dict[str, Callable[..., Any]], arguments: Sequence[str]
         ValueError: there is no such command.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
-    if not words or words[0] in HELP_FLAGS:
+    if not words:
+        raise ValueError(f"{prog} needs one more word: {', '.join(commands)}\n{_help(prog)}")
+    if words[0] in HELP_FLAGS:
         width = max(map(len, commands))
         lines = [f"  {name:<{width}}  {_text_of(function).partition('.')[0]}" for name, function in commands.items()]
         text = "\n".join([f"usage: {prog} COMMAND ...", "", *lines, "", f"{prog} COMMAND --help tells more."])
-        print(text, file=sys.stdout if words else sys.stderr)
-        sys.exit(0 if words else MISTAKE)
+        print(text)
+        sys.exit(0)
     name, *rest = words
     if name not in commands:
         raise ValueError(f"there is no command {name!r}.{_did_you_mean(name, list(commands))}\n{_help(prog)}")

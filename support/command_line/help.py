@@ -11,6 +11,9 @@ from typing import Any
 
 from gpt_from_scratch.support.command_line.shared_options import OLDER
 
+Parser = Any
+Action = Any
+"""Of argparse, or of the copy of it that tyro has: other classes with the same attributes."""
 WIDEST, NARROWEST = 120, 40
 HANG = 28
 """Columns that an option's name may take before its text begins."""
@@ -18,7 +21,7 @@ KINDS = {"INT": "N", "FLOAT": "X", "STR": "TEXT"}
 """Kinds of values as tyro calls them, and as they are shown."""
 
 
-def help_text(parser: argparse.ArgumentParser, width: int | None = None) -> str:
+def help_text(parser: Parser, width: int | None = None) -> str:
     """What --help prints.
 
     Args:
@@ -39,7 +42,7 @@ def help_text(parser: argparse.ArgumentParser, width: int | None = None) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def names_of(action: argparse.Action) -> tuple[str, list[str]]:
+def names_of(action: Action) -> tuple[str, list[str]]:
     """An option's name, and the older ones under which it can still be given."""
     older = [name for name in action.option_strings if name in OLDER]
     return next(name for name in action.option_strings if name not in OLDER), older
@@ -66,7 +69,7 @@ def _described(text: str, columns: int) -> tuple[list[str], list[str]]:
     return about, examples
 
 
-def _usage(parser: argparse.ArgumentParser) -> str:
+def _usage(parser: Parser) -> str:
     words, options = [parser.prog], False
     for action in parser._actions:
         if action.help == argparse.SUPPRESS:
@@ -81,11 +84,11 @@ def _usage(parser: argparse.ArgumentParser) -> str:
     return " ".join([*words, "[options]"] if options else words)
 
 
-def _may_be_left_out(action: argparse.Action) -> bool:
+def _may_be_left_out(action: Action) -> bool:
     return action.nargs in ("?", "*") or "(default:" in (action.help or "")
 
 
-def _row(parser: argparse.ArgumentParser, action: argparse.Action, columns: int) -> str | None:
+def _row(parser: Parser, action: Action, columns: int) -> str | None:
     """An option with its value, and what it does, beside it or below it."""
     if action.help == argparse.SUPPRESS:
         return None
@@ -108,7 +111,7 @@ def _row(parser: argparse.ArgumentParser, action: argparse.Action, columns: int)
     return "\n".join([start, *(f"{'':<{HANG}}{line}" for line in lines)])
 
 
-def _about(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
+def _about(parser: Parser, action: Action) -> str:
     """What an option does, in one line, with its default where that says something."""
     # argparse's own texts have %(default)s and the like in them; those that tyro makes are as they are shown.
     made_by_tyro = type(parser).__module__.partition(".")[0] == "tyro"
@@ -118,9 +121,9 @@ def _about(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
     return text.replace("(default: False)", "(default: no)").replace("(default: True)", "(default: yes)")
 
 
-def _value(action: argparse.Action) -> str:
+def _value(action: Action) -> str:
     """What stands for an option's value: N, X, TEXT, PATH, or the words that it can be."""
-    if action.nargs == 0 or isinstance(action, argparse.BooleanOptionalAction):
+    if action.nargs == 0 or type(action).__name__ == "BooleanOptionalAction":
         return ""
     shown: Any = action.metavar
     if isinstance(shown, tuple):

@@ -177,7 +177,7 @@ def test_a_model_without_its_tokenizer_or_with_anothers_is_refused(tmp_path: Pat
     ("arguments", "message"),
     [
         (["--num", "0"], "--num is 0"),
-        (["--max-new-tokens", "0"], "--max-new-tokens is 0"),
+        (["--max-new-tokens", "0"], "--max-tokens is 0"),
         (["--temperature", "-1"], "temperature must be at least 0"),
         (["--top-k", "0"], "top_k must be at least 1"),
         (["--top-p", "1.5"], "top_p must be above 0 and at most 1"),

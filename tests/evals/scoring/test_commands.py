@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gpt_from_scratch.evals.__main__ import main
-from gpt_from_scratch.evals.scoring import commands
+from gpt_from_scratch.evals.scoring import command_line as commands
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gpt_from_scratch.evals.providers.local_checkpoint import LocalCheckpointProvider
-from gpt_from_scratch.evals.scoring.commands import bits_per_byte
+from gpt_from_scratch.evals.scoring.command_line import bits_per_byte
 from gpt_from_scratch.evals.serve import __main__ as serve_command
 from gpt_from_scratch.models.checkpoints import manifest, opening
 from gpt_from_scratch.models.checkpoints.checkpoint import READ_BY_NAME, DamagedCheckpointError

@@ -130,7 +130,7 @@ def test_several_ranks_that_had_nothing_to_save_do_not_end_as_if_they_had(
 ) -> None:
     command = [sys.executable, "-m", "gpt_from_scratch", "train", "--nproc", "2", "--backend", "torch"]
     with subprocess.Popen(
-        [*command, "--data.n-stories", "100000000"],  # which take hours to make
+        [*command, "--data.n-stories", "10000000"],  # which take long to make
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
