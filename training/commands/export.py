@@ -31,7 +31,8 @@ class ExportConfig:
     """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer"""
     to: Literal["hugging-face", "tiktoken", "gguf"] = "hugging-face"
     """hugging-face: weights, tokenizer, model card, and for any architecture but GPT-2's the file from which transformers
-    makes the model; tiktoken: the tokenizer alone; gguf: an exact GPT-2 as one file, which llama.cpp opens"""
+    makes the model; tiktoken: the tokenizer alone; gguf: an exact GPT-2, Llama,
+    Qwen 2 or 3 or OLMo 2 as one file, which llama.cpp opens"""
     out: Path | None = None
     """the new folder (default: the model's name and the form, here)"""
     licence: str = UNKNOWN
