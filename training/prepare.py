@@ -17,7 +17,6 @@ if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is i
 import hashlib
 import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -40,12 +39,11 @@ from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer, read_json
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer, id_dtype
 from gpt_from_scratch.training.data.data_folder import data_folder
-from gpt_from_scratch.training.data.left_out import LeftOutRows
-from gpt_from_scratch.training.data.opening import open_source
-from gpt_from_scratch.training.data.prepare_workers import RECORDS, Job, tokenize
+from gpt_from_scratch.training.data.preparing.left_out import LeftOutRows
+from gpt_from_scratch.training.data.preparing.opening import open_source
+from gpt_from_scratch.training.data.preparing.workers import RECORDS, Job, tokenize
 from gpt_from_scratch.training.data.reading.known_files import KnownFiles
-from gpt_from_scratch.training.data.reading.remote import is_remote
-from gpt_from_scratch.training.data.registry import NAMED, prepared_sources
+from gpt_from_scratch.training.data.registry import folder_name, prepared_sources
 from gpt_from_scratch.training.data.shards import INDEX_FILE, Index, damage, read_index, write_index
 from gpt_from_scratch.training.data.source import SPLITS, Asked, Document, Source
 
@@ -108,13 +106,7 @@ class PrepareConfig:
     @property
     def folder(self) -> Path:
         """Where the shards go."""
-        if self.out is not None:
-            return self.out
-        if self.source in NAMED:
-            return data_folder() / self.source
-        word = self.source.partition("#")[0].partition("@")[0].rstrip("/*")
-        name = word.rpartition("/")[2] if is_remote(word) else Path(word).resolve().stem
-        return data_folder() / (re.sub(r"[^\w.-]", "_", name.partition("?")[0]) or "data")
+        return self.out or data_folder() / folder_name(self.source)
 
 
 @dataclass(frozen=True)

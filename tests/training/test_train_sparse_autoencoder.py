@@ -206,7 +206,7 @@ def test_high_norms_of_first_tokens_are_told_apart(checkpoint: Path, tmp_path: P
 
 def test_the_text_is_that_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model of stories gets stories, one of a text that text's end; a model of nobody's run says that it needs one."""
-    monkeypatch.setattr("gpt_from_scratch.training.report.write_report", lambda folders: folders[0])
+    monkeypatch.setattr("gpt_from_scratch.training.report.page.write_report", lambda folders: folders[0])
     text = tmp_path / "text.txt"
     text.write_text("".join(f"line {n} of the text. " for n in range(400)) + "ZZ the end ZZ " * 40)
     shape = "--model.n-layer 1 --model.n-head 1 --model.n-embd 8 --model.block-size 320 --steps 1 --batch-size 1 --device cpu"

@@ -1,16 +1,19 @@
 """A run's data from its settings: the source is read, the tokenizer learned, the text tokenized."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 from gpt_from_scratch.support.storage.downloads import Progress
-from gpt_from_scratch.tokenizer.files import load_tokenizer
+from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer
 from gpt_from_scratch.training.data.config import DataConfig
 from gpt_from_scratch.training.data.corpus import Corpus, of_documents, of_running_text, of_shards
-from gpt_from_scratch.training.data.registry import LIVE, PREPARED, how_to_prepare
+from gpt_from_scratch.training.data.mixing.data import mixed_corpus
+from gpt_from_scratch.training.data.mixing.weights import Mixture
+from gpt_from_scratch.training.data.registry import LIVE, MIXTURE, OF_PATHS, PREPARED, how_to_prepare, named_by
 from gpt_from_scratch.training.data.shards import Index, read_index
-from gpt_from_scratch.training.data.source import GPT2_VOCABULARY, Prepared, Texts
+from gpt_from_scratch.training.data.source import GPT2_VOCABULARY, Mixed, Prepared, Texts
 
 LEARN_FROM = 3_000_000
 """Characters that a byte pair encoding is learned from; more text hardly changes a small vocabulary."""
@@ -30,6 +33,17 @@ def build_corpus(
     """
     source = LIVE[config.source]
     data = source.read(config, progress=progress)
+    if isinstance(data, Mixed):
+        mixture, parts = Mixture.of(data.mixture, data.schedule), parts_of(config, data)
+        if tokenizer is None:
+            tokenizer = mixed_tokenizer(config, parts)
+        return mixed_corpus(
+            mixture,
+            {
+                name: build_corpus(part, block_size, tokenizer=tokenizer, progress=progress)
+                for name, part in parts.items()
+            },
+        )
     if isinstance(data, Prepared):
         return of_shards(index_of(data.folder), block_size, tokenizer)
     if tokenizer is None:
@@ -46,6 +60,10 @@ def vocabulary(config: DataConfig) -> int:
         FileNotFoundError, ValueError: as `build_corpus`.
     """
     source = LIVE[config.source]
+    if isinstance(mixed := source.read(config) if config.source == MIXTURE else None, Mixed):
+        parts = parts_of(config, mixed)
+        ready = [part for part in parts.values() if LIVE[part.source].brings_tokenizer]
+        return vocabulary(ready[0]) if ready else mixed_tokenizer(config, parts).n_vocab
     if source.brings_tokenizer:
         assert config.path is not None
         prepared = PREPARED.get(config.path.name)
@@ -74,9 +92,47 @@ def texts_of(config: DataConfig) -> Texts:
         FileNotFoundError, ValueError, DownloadError: as `build_corpus`.
     """
     data = LIVE[config.source].read(config)
-    if isinstance(data, Prepared):
-        raise ValueError(f"{data.folder} holds tokens, not text")
+    if not isinstance(data, Texts):
+        raise ValueError(f"the source {config.source!r} gives no texts")
     return data
+
+
+def parts_of(config: DataConfig, mixed: Mixed) -> dict[str, DataConfig]:
+    """The settings of each source of a mixture, by its name there.
+
+    Raises:
+        ValueError: a name is that of a mixture again.
+    """
+    parts = {}
+    for name in Mixture.of(mixed.mixture, mixed.schedule).names:
+        named = named_by(name)
+        path = Path(named["path"]) if "path" in named else None
+        if named.get("source") == MIXTURE or name.endswith(".toml"):
+            raise ValueError(f"{name}: a mixture cannot be a part of a mixture, name its sources")
+        parts[name] = config.replaced(source=named.get("source", OF_PATHS), path=path, mixture=(), schedule=())
+    return parts
+
+
+def mixed_tokenizer(config: DataConfig, parts: Mapping[str, DataConfig]) -> Tokenizer:
+    """The tokenizer of a mixture: that of its prepared folders, else the one that is asked for, learned from all texts.
+
+    Raises:
+        FileNotFoundError, ValueError: as `build_corpus`, and where two folders were prepared with different tokenizers.
+    """
+    folders = [part.path for part in parts.values() if LIVE[part.source].brings_tokenizer and part.path is not None]
+    if folders:
+        first, *others = (index_of(folder) for folder in folders)
+        for other in others:
+            if other.tokenizer != first.tokenizer:
+                raise ValueError(
+                    f"{first.folder} and {other.folder} were prepared with different tokenizers: prepare one again with "
+                    f"--tokenizer {first.folder / TOKENIZER_FILE}"
+                )
+        return load_tokenizer(first.folder)
+    texts = [texts_of(part) for part in parts.values()] if config.tokenizer in ("bpe", "character") else []
+    fair = LEARN_FROM // max(1, len(texts))
+    taken = [END_OF_TEXT.join(one.train)[:fair] if config.tokenizer == "bpe" else "".join(one.train) for one in texts]
+    return make_tokenizer(config, Texts(taken, [text for one in texts for text in one.validation]))
 
 
 def make_tokenizer(config: DataConfig, texts: Texts) -> Tokenizer:

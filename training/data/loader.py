@@ -3,7 +3,7 @@
     windows    the stream of all tokens, cut every `block_size`: a sample reads T+1 tokens, and its last one is the
                first of the next sample, so each token is predicted exactly once (all but the very first, which nothing
                precedes). Where the shards end makes no difference.
-    documents  whole documents, packed into rows; each row begins at the start of a document, and no document is cut.
+    documents  whole documents, packed into rows; only one that is longer than a row is cut, and goes on in the next.
 
 Places without a target (the last window's rest, a row's rest) have the target -100, which the loss leaves out.
 """
@@ -21,7 +21,7 @@ from torch import Tensor
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 from gpt_from_scratch.training.data.packing import best_fit
-from gpt_from_scratch.training.data.sampler import permuted, round_keys
+from gpt_from_scratch.training.data.sampler import permuted, round_keys, sample_ids
 from gpt_from_scratch.training.data.shards import damage, read_index
 
 NO_TARGET = -100
@@ -34,6 +34,15 @@ class TokenData(ABC):
     n_samples: int
     n_targets: int
     """Tokens predicted in one epoch."""
+
+    @property
+    def targets(self) -> Int[np.ndarray, " n"] | int:
+        """The tokens that each sample predicts; one number where all but the last have as many."""
+        return self.block_size
+
+    def batch_ids(self, seed: int, step: int, batch_size: int) -> Int[np.ndarray, " b"]:
+        """The samples of the global batch of a step (0, 1, …), in order: a pure function of its arguments."""
+        return sample_ids(seed, step, batch_size, self.n_samples)
 
     @abstractmethod
     def row(self, sample: int) -> Integer[np.ndarray, " m"]:
@@ -61,10 +70,11 @@ class TokenData(ABC):
         """Whole documents (without end-of-text tokens), packed into rows.
 
         A row reads `eot, document, eot, document, eot`: each token of each document, and each document's end, is
-        predicted exactly once an epoch.
+        predicted exactly once an epoch. One that does not fit the context goes on in further rows, without a gap: the
+        first token of such a row is the last target of the row before it.
 
         Raises:
-            ValueError: a document does not fit the context, or there is none.
+            ValueError: there is no document.
         """
         return _Documents(documents, block_size, eot_token)
 
@@ -146,36 +156,55 @@ class _Windows(TokenData):
 
 
 class _Documents(TokenData):
+    """Each row is made of parts: a document's targets from `first` to `stop`, the last of which is its end."""
+
     def __init__(self, documents: Sequence[Integer[np.ndarray, " _"]], block_size: int, eot_token: int) -> None:
         if not documents:
             raise ValueError("there is no document to train on")
-        self.documents = documents
+        self.documents, self.block_size = documents, block_size
         self.eot = np.array([eot_token], dtype=np.int64)
         lengths = [len(document) + 1 for document in documents]  # the end is predicted too
-        longest = int(np.argmax(lengths))
-        if lengths[longest] > block_size:
-            raise ValueError(
-                f"document {longest} has {lengths[longest] - 1:,} tokens and its end, block_size is {block_size}: "
-                f"no document is cut, so raise block_size to at least {lengths[longest]:,}, or leave longer ones out"
-            )
-        self.block_size = block_size
-        self.rows = [self._shuffled(row) for row in best_fit(lengths, block_size)]
+        long = [document for document, length in enumerate(lengths) if length > block_size]
+        full = [[(n, at)] for n in long for at in range(0, lengths[n] - block_size, block_size)]
+        rests = [(n, (lengths[n] - 1) // block_size * block_size) for n in long]  # each at the beginning of a row
+        short = [(n, 0) for n, length in enumerate(lengths) if length <= block_size] if long else None
+        packed = best_fit(
+            lengths if short is None else [lengths[n] for n, _ in short],
+            block_size,
+            begun=[lengths[n] - first for n, first in rests],
+        )
+        items = [(n, 0) for n in range(len(lengths))] if short is None else short
+        self.rows = full + [
+            [*rests[number : number + 1], *(items[item] for item in self._shuffled(row))]
+            for number, row in enumerate(packed)
+        ]
         self.n_targets = sum(lengths)
         self.n_samples = len(self.rows)
+        self._targets = np.array(
+            [sum(min(lengths[n] - first, block_size) for n, first in row) for row in self.rows], dtype=np.int64
+        )
+
+    @property
+    def targets(self) -> Int[np.ndarray, " n"]:
+        return self._targets
 
     @staticmethod
     def _shuffled(row: list[int]) -> list[int]:
         """A long document opens a new row more often than a short one; any of them may come first."""
-        if len(row) == 1:  # most rows, where documents are long: the permutation would take the start of a run seconds
+        if len(row) < 2:  # most rows, where documents are long: the permutation would take the start of a run seconds
             return row
         order = permuted(np.arange(len(row), dtype=np.uint64), len(row), round_keys(row[0], 0))
         return [row[place] for place in order.tolist()]
 
     def row(self, sample: int) -> Integer[np.ndarray, " m"]:
-        pieces: list[Integer[np.ndarray, " _"]] = [self.eot]
-        for document in self.rows[sample]:
-            pieces += [self.documents[document], self.eot]
+        document, first = self.rows[sample][0]
+        pieces = [self.documents[document][first - 1 : first] if first else self.eot]
+        for document, first in self.rows[sample]:
+            pieces.append(self.documents[document][first : first + self.block_size])
+            if len(self.documents[document]) < first + self.block_size:
+                pieces.append(self.eot)
         return np.concatenate(pieces)
 
     def where(self, sample: int) -> str:
-        return f"sample {sample}: documents {', '.join(map(str, self.rows[sample]))}"
+        named = [f"{document} from {first:,} on" if first else str(document) for document, first in self.rows[sample]]
+        return f"sample {sample}: documents {', '.join(named)}"

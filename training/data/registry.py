@@ -2,15 +2,21 @@
 
 import importlib
 import pkgutil
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gpt_from_scratch.support.command_line.invocation import gpt
 from gpt_from_scratch.training.data import sources
 from gpt_from_scratch.training.data.data_folder import data_folder
+from gpt_from_scratch.training.data.mixing.weights import from_file, is_mixture
+from gpt_from_scratch.training.data.reading.hub import hub_name
+from gpt_from_scratch.training.data.reading.remote import is_remote
 from gpt_from_scratch.training.data.shards import INDEX_FILE
 from gpt_from_scratch.training.data.source import LiveSource, PreparedSource
 
+MIXTURE = "mixture"
+"""The live source that is made of others."""
 OF_PATHS = "text"
 """The source, live and prepared, that takes a path that no other does."""
 
@@ -66,9 +72,46 @@ def named_by(word: str) -> dict[str, str]:
         return {"source": word}
     if word in NAMED:
         return {"source": "shards", "path": str(data_folder() / word)}
-    if (Path(word) / INDEX_FILE).is_file():  # what `prepare` made
-        return {"source": "shards", "path": word}
+    for folder in (Path(word), data_folder() / word):  # what `prepare` made
+        if (folder / INDEX_FILE).is_file():
+            return {"source": "shards", "path": str(folder)}
+    path = Path(word)
+    if not path.exists() and not path.parent.exists() and hub_name(word) is not None:
+        folder = data_folder() / folder_name(word)
+        if (folder / INDEX_FILE).is_file():
+            return {"source": "shards", "path": str(folder)}
+        raise FileNotFoundError(
+            f"no file or folder {word}. A data set of the Hugging Face hub is prepared once:\n  {gpt('prepare', word)}"
+        )
     return {"path": word}
+
+
+def settings_of(words: Sequence[str]) -> dict[str, list[str]]:
+    """What `--data WORD …` is short for, each setting with its words: a mixture, its TOML file, or what one name means.
+
+    Raises:
+        ValueError, FileNotFoundError: the file is not that of a mixture; the words name nothing.
+    """
+    if is_mixture(words):
+        return {"source": [MIXTURE], "mixture": list(words)}
+    if words[0].endswith(".toml") and Path(words[0]).is_file():
+        mixture, schedule = from_file(Path(words[0]))
+        settings = {"source": [MIXTURE], "mixture": mixture}
+        return {**settings, "schedule": schedule} if schedule else settings
+    return {setting: [meant] for setting, meant in named_by(words[0]).items()}
+
+
+def folder_name(word: str) -> str:
+    """The name of the folder that a source is prepared in, where none is given."""
+    if word in NAMED:
+        return word
+    if is_remote(word):
+        name = word.partition("#")[0].partition("?")[0].rstrip("/*").rpartition("/")[2]
+    elif not Path(word).exists() and hub_name(word) is not None:
+        name = word.partition("@")[0].rpartition("/")[2]
+    else:
+        name = Path(word.rstrip("/*")).resolve().stem
+    return re.sub(r"[^\w.-]", "_", name) or "data"
 
 
 def how_to_prepare(folder: Path) -> str | None:

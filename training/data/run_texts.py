@@ -1,6 +1,6 @@
 """The text that a trained model is measured on: that of its own run, the part for validation first."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,12 @@ from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER, STATE_F
 from gpt_from_scratch.models.weight_files import read_json
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
 from gpt_from_scratch.training.config import from_json
+from gpt_from_scratch.training.data.building import parts_of
 from gpt_from_scratch.training.data.config import DataConfig
 from gpt_from_scratch.training.data.corpus import documents_of
 from gpt_from_scratch.training.data.registry import LIVE
 from gpt_from_scratch.training.data.shards import read_index
-from gpt_from_scratch.training.data.source import Prepared
+from gpt_from_scratch.training.data.source import Mixed, Prepared
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ def texts_of_run(model_folder: Path, tokenizer: Tokenizer) -> Texts:
     data = data_of(model_folder)
     if data is None:
         raise ValueError(f"{model_folder} does not say what the model was trained on: name a text like it, --data FILE")
+    return _texts_of(data, tokenizer)
+
+
+def _texts_of(data: DataConfig, tokenizer: Tokenizer) -> Texts:
     source = LIVE[data.source]
     if (fresh := source.fresh(data)) is not None:
         return Texts(fresh)
@@ -70,11 +75,25 @@ def texts_of_run(model_folder: Path, tokenizer: Tokenizer) -> Texts:
                 for split in ("validation", "train")
             )
             return Texts(unseen, seen)
+        if isinstance(found, Mixed):
+            parts = [_texts_of(part, tokenizer) for part in parts_of(data, found).values()]
+            return Texts(_in_turn([part.unseen for part in parts]), _in_turn([part.seen for part in parts]))
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"the text that the model was trained on is gone ({error}): name a text, --data"
         ) from error
     return Texts(found.validation, found.train)
+
+
+def _in_turn(several: Sequence[Iterable[str]]) -> Iterator[str]:
+    """A text of each in turn, until all have ended."""
+    waiting = [iter(texts) for texts in several]
+    while waiting:
+        for texts in list(waiting):
+            if (text := next(texts, None)) is None:
+                waiting.remove(texts)
+            else:
+                yield text
 
 
 def sequences(texts: Iterable[str], tokenizer: Tokenizer, block_size: int, n_tokens: int) -> list[list[int]]:

@@ -22,12 +22,16 @@ def sample_ids(seed: int, step: int, batch_size: int, n_samples: int) -> Int[np.
             f"step {step}, batch_size {batch_size}, n_samples {n_samples}: a step counts from 0, and a batch and the data "
             "hold at least one sample"
         )
-    first = step * batch_size  # a Python int: no overflow however long the run
-    ids = np.empty(batch_size, dtype=np.int64)
+    return samples_at(seed, step * batch_size, batch_size, n_samples)  # a Python int: no overflow however long the run
+
+
+def samples_at(seed: int, first: int, n: int, n_samples: int) -> Int[np.ndarray, " n"]:
+    """The samples at the places `first` to `first + n` of the endless order."""
+    ids = np.empty(n, dtype=np.int64)
     filled = 0
-    while filled < batch_size:
+    while filled < n:
         epoch, start = divmod(first + filled, n_samples)
-        count = min(n_samples - start, batch_size - filled)
+        count = min(n_samples - start, n - filled)
         places = np.arange(start, start + count, dtype=np.uint64)
         ids[filled : filled + count] = permuted(places, n_samples, round_keys(seed, epoch))
         filled += count

@@ -63,6 +63,14 @@ class Prepared:
     folder: Path
 
 
+@dataclass(frozen=True)
+class Mixed:
+    """What a mixture gives: the names and weights of other sources."""
+
+    mixture: tuple[str, ...]
+    schedule: tuple[str, ...]
+
+
 class LiveSource(ABC):
     """Data that a run reads, makes or downloads itself."""
 
@@ -83,7 +91,7 @@ class LiveSource(ABC):
     """What splits its text into words, where a byte pair encoding is learned from it."""
 
     @abstractmethod
-    def read(self, settings: Any, *, progress: Progress | None = None) -> Texts | Prepared:
+    def read(self, settings: Any, *, progress: Progress | None = None) -> Texts | Prepared | Mixed:
         """The data. `settings` are of the type `options`.
 
         Raises:

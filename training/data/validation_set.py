@@ -6,7 +6,7 @@ Documents are cut as evals/scoring/bits_per_byte.py cuts them, and bits a byte a
 
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -32,6 +32,8 @@ class Score:
     """What no model can go below on average, where that is known exactly."""
     text_nats: float | None = None
     """-log p of the targets that are text; None: all are."""
+    parts: "dict[str, Score]" = field(default_factory=dict)
+    """Of a mixture: the score of each source's own text."""
 
     @property
     def loss(self) -> float:
@@ -82,6 +84,8 @@ class ValidationSet:
             raise ValueError("the validation text is too short to predict anything: give more text")
         self.n_bytes = n_bytes
         self.floor_nats = floor_nats
+        self.parts: dict[str, ValidationSet] = {}
+        """Of a mixture: each source's own set, whose scores' sum is the whole's."""
         self.special = torch.tensor(sorted(special), dtype=torch.int64)
 
     @classmethod
@@ -122,6 +126,14 @@ class ValidationSet:
                 rows += _windows(document, (eot_token,), block_size)
                 rows.append((np.concatenate([document[len(document) - block_size :], end]), 1))
         return cls(rows, n_bytes, floor_nats, special=(eot_token,))
+
+    @classmethod
+    def of_sets(cls, parts: "dict[str, ValidationSet]") -> "ValidationSet":
+        """The sets of several sources as one, each of which is scored alone."""
+        rows = [row for part in parts.values() for row in zip(part.rows, part.scored, strict=True)]
+        whole = cls(rows, sum(part.n_bytes for part in parts.values()))
+        whole.parts = parts
+        return whole
 
     def batches(self, tokens_a_batch: int) -> list[list[int]]:
         """Indices of neighbouring rows, with about so many tokens together."""
@@ -165,6 +177,17 @@ def evaluate(
     Every batch is the same whatever the number of ranks, and their sums are added exactly, so the result is too, to the last
     bit where the model's arithmetic is (the same number of threads).
     """
+    if validation.parts:
+        found: dict[str, Score] = {}
+        for name, part in validation.parts.items():
+            score = evaluate(model, part, ranks, tokens_a_batch=tokens_a_batch, should_stop=should_stop)
+            if score is None:
+                return None
+            found[name] = score
+        scores = list(found.values())
+        total = math.fsum(score.nats for score in scores)
+        text = math.fsum(score.nats if score.text_nats is None else score.text_nats for score in scores)
+        return Score(total, validation.n_targets, validation.n_bytes, None, text, found)
     device = model.wte.weight.device
     batches = validation.batches(tokens_a_batch)
     nats, text_nats = torch.zeros(2, len(batches), dtype=torch.float64)
@@ -182,5 +205,5 @@ def evaluate(
     *sums, any_stopped = ranks.sum(*nats.tolist(), *text_nats.tolist(), float(stopped))
     if any_stopped:
         return None
-    every, text = math.fsum(sums[: len(batches)]), math.fsum(sums[len(batches) :])
-    return Score(every, validation.n_targets, validation.n_bytes, validation.floor_nats, text)
+    every, of_text = math.fsum(sums[: len(batches)]), math.fsum(sums[len(batches) :])
+    return Score(every, validation.n_targets, validation.n_bytes, validation.floor_nats, of_text)

@@ -14,7 +14,7 @@ from gpt_from_scratch.models.config import GPT2_SIZES, GPTConfig
 from gpt_from_scratch.support.command_line.arguments import EMPTY_PATH, settings
 from gpt_from_scratch.tokenizer.files import read_json
 from gpt_from_scratch.training.config import WEIGHTS, TrainConfig, from_json
-from gpt_from_scratch.training.data.registry import LIVE, NAMED, OF_PATHS, named_by
+from gpt_from_scratch.training.data.registry import LIVE, MIXTURE, NAMED, OF_PATHS, settings_of
 from gpt_from_scratch.training.run.presets import DEFAULT, PRESETS
 
 PROFILED = ("10", "12")
@@ -172,22 +172,19 @@ def _gather(option: str, arguments: list[str]) -> list[str]:
 
 
 def _expand_data(arguments: list[str]) -> list[str]:
-    """`--data NAME_OR_PATH` is short for --data.source or --data.path; a data set's name means the shards made of it."""
-    result: list[str] = []
-    words = iter(arguments)
-    for word in words:
-        if word == "--data":
-            value = next(words, None)
-            if value is None or value.startswith("--"):
-                names = [name for name in dict.fromkeys((*LIVE, *NAMED)) if name not in (OF_PATHS, "shards")]
-                raise ValueError(f"--data needs a value: a file, a folder, or one of {', '.join(names)}")
-            if not value:
-                raise ValueError(f"--data: {EMPTY_PATH}")
-            for setting, meant in named_by(value).items():
-                result += [f"--data.{setting}", meant]
-        else:
-            result.append(word)
-    return result
+    """`--data WHAT` is short for --data.source and --data.path, or for the weights of a mixture: see `settings_of`."""
+    if "--data" not in arguments:
+        return arguments
+    place = arguments.index("--data")
+    end = next((n for n in range(place + 1, len(arguments)) if arguments[n].startswith("-")), len(arguments))
+    words = arguments[place + 1 : end]
+    if not words:
+        names = [name for name in dict.fromkeys((*LIVE, *NAMED)) if name not in (OF_PATHS, "shards", MIXTURE)]
+        raise ValueError(f"--data needs a value: a file, a folder, or one of {', '.join(names)}")
+    if not all(words):
+        raise ValueError(f"--data: {EMPTY_PATH}")
+    meant = [word for name, values in settings_of(words).items() for word in (f"--data.{name}", *values)]
+    return [*arguments[:place], *meant, *_expand_data(arguments[end:])]
 
 
 def _expand_out(arguments: list[str]) -> list[str]:

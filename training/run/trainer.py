@@ -17,7 +17,7 @@ from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.training.checkpoints import NonFiniteError
 from gpt_from_scratch.training.config import as_json
 from gpt_from_scratch.training.data.loader import NO_TARGET
-from gpt_from_scratch.training.data.sampler import rank_part, sample_ids
+from gpt_from_scratch.training.data.sampler import rank_part
 from gpt_from_scratch.training.data.validation_set import Score, comparable, evaluate
 from gpt_from_scratch.training.evaluation.samples import Sample, draw_samples
 from gpt_from_scratch.training.metrics.record import Record
@@ -25,6 +25,7 @@ from gpt_from_scratch.training.metrics.records.eval import Eval
 from gpt_from_scratch.training.metrics.records.event import Event
 from gpt_from_scratch.training.metrics.records.hellaswag import HellaSwag as HellaSwagRecord
 from gpt_from_scratch.training.metrics.records.sample import Sample as SampleRecord
+from gpt_from_scratch.training.metrics.records.source_eval import SourceEval
 from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.optim.optimizers import leading_group, optimizer_tensors
 from gpt_from_scratch.training.optim.schedule import rate
@@ -120,7 +121,7 @@ class Trainer:
     def train_step(self, step: int) -> bool:
         """One optimizer step; True, without a step, if any rank was asked to stop."""
         config = self.config
-        ids = sample_ids(config.data.seed, step, config.batch_size, self.corpus.train.n_samples)
+        ids = self.corpus.train.batch_ids(config.data.seed, step, config.batch_size)
         mine = rank_part(ids, self.ranks.rank, self.ranks.size)
         batches = [self.corpus.train.batch(mine[i : i + self.rows]) for i in range(0, len(mine), self.rows)]
         counted = sum(int((targets != NO_TARGET).sum()) for _, targets in batches)
@@ -225,6 +226,8 @@ class Trainer:
             self.progress.best_loss = score.loss
         made = Eval(step, score.loss, score.bits_per_byte, score.ratio, score.nats, score.floor_nats)
         self.evals.append(self.record(made, "  (best so far)" if is_best else ""))
+        for name, part in score.parts.items():
+            self.record(SourceEval(step, name, part.loss, part.bits_per_byte, part.ratio), f"  ({name})")
         if self.ranks.is_first and self._saves_at(step):  # the best of those that can be opened again
             try:
                 saved = self.store.best()
@@ -288,7 +291,7 @@ class Trainer:
 
     def _note_skip(self, step: int, loss: float, norm: float) -> None:
         config = self.config
-        ids = sample_ids(config.data.seed, step - 1, config.batch_size, self.corpus.train.n_samples).tolist()
+        ids = self.corpus.train.batch_ids(config.data.seed, step - 1, config.batch_size).tolist()
         self.progress.skipped.append(step)
         places = "; ".join(self.corpus.train.where(sample) for sample in ids[:8])
         message = f"step {step} skipped: loss {loss}, gradient norm {norm}. Samples {ids}: {places}"

@@ -129,10 +129,32 @@ def test_rows_hold_what_fits(lengths: list[int]) -> None:
     assert all(sum(lengths[index] for index in row) <= 10 for row in rows)
 
 
-def test_a_document_longer_than_the_context_is_refused() -> None:
-    documents = [np.zeros(n, dtype=np.uint16) for n in (3, 8, 2)]
-    with pytest.raises(ValueError, match="document 1 has 8 tokens and its end, block_size is 8: .* at least 9"):
-        TokenData.from_documents(documents, 8, eot_token=0)
+@settings(max_examples=60, deadline=None)
+@given(lengths=st.lists(st.integers(0, 40), min_size=1, max_size=15), block_size=st.integers(1, 12))
+def test_every_token_of_every_document_is_a_target_once_and_long_ones_go_on(
+    lengths: list[int], block_size: int
+) -> None:
+    """Tokens are numbers of their own, so that each target says where it belongs; 0 is the end of a document."""
+    starts = np.cumsum([1, *lengths])
+    documents = [np.arange(start, start + n, dtype=np.uint16) for start, n in zip(starts, lengths, strict=False)]
+    before = {int(token): int(token) - 1 for document in documents for token in document[1:]}
+    before |= {int(document[0]): 0 for document in documents if len(document)}
+    last = sorted(int(document[-1]) if len(document) else 0 for document in documents)
+    data = TokenData.from_documents(documents, block_size, eot_token=0)
+    seen: list[int] = []
+    ends: list[int] = []
+    for sample in range(data.n_samples):
+        row = data.row(sample)
+        assert 2 <= len(row) <= block_size + 1
+        assert isinstance(data.targets, np.ndarray) and len(row) - 1 == data.targets[sample]
+        for token, target in zip(row[:-1].tolist(), row[1:].tolist(), strict=True):
+            assert target == 0 or before[target] == token  # no target follows a token of another document
+            (ends if target == 0 else seen).append(token if target == 0 else target)
+    assert sorted(seen) == list(range(1, sum(lengths) + 1)) and sorted(ends) == last
+    assert data.n_targets == len(seen) + len(ends)
+
+
+def test_no_document_at_all_is_refused() -> None:
     with pytest.raises(ValueError, match="no document"):
         TokenData.from_documents([], 8, eot_token=0)
 

@@ -67,9 +67,10 @@ from gpt_from_scratch.training import launch, config
 assert config.__file__.startswith({str(tmp_path)!r}), config.__file__
 from gpt_from_scratch.training.generate import learned_documents
 from gpt_from_scratch.training.run.command_line import parse
-from tests.training.trained import train
+from gpt_from_scratch.training.run.session import prepared
 from gpt_from_scratch.training.ranks.process_group import ranks_from_environment
-assert train(parse({[*small.split(), str(tmp_path / "runs")]!r}), ranks_from_environment())
+with prepared(parse({[*small.split(), str(tmp_path / "runs")]!r}), ranks_from_environment()) as session:
+    assert session.run()
 from pathlib import Path
 assert not learned_documents(Path({str(tmp_path / "runs" / "one" / "checkpoints" / "step-00000002" / "model")!r}))
 try:
@@ -80,7 +81,8 @@ except SystemExit:
     environment = {**os.environ, "PYTHONSAFEPATH": "1", "COLUMNS": "200"}
     run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-3000:]
-    assert '"sums": lines of sums, made here' in run.stdout and "--data.n-sums" in run.stdout
+    told = " ".join(run.stdout.replace("│", " ").split())
+    assert '"sums": lines of sums, made here' in told and "--data.n-sums" in told
     saved = json.loads((tmp_path / "runs" / "one" / "config.json").read_text())
     assert saved["data"]["source"] == "sums" and saved["data"]["n_sums"] == 300
 

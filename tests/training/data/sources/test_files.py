@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from gpt_from_scratch.support.command_line.command import status_of
-from gpt_from_scratch.training.data.left_out import LeftOutRows
-from gpt_from_scratch.training.data.opening import open_source
+from gpt_from_scratch.training.data.preparing.left_out import LeftOutRows
+from gpt_from_scratch.training.data.preparing.opening import open_source
 from gpt_from_scratch.training.data.source import Asked, Document, LeftOut, Source
 from gpt_from_scratch.training.prepare import main as command
 

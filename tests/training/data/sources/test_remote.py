@@ -14,7 +14,7 @@ import pytest
 
 from gpt_from_scratch.support.command_line.command import status_of
 from gpt_from_scratch.tokenizer.files import load_tokenizer
-from gpt_from_scratch.training.data.opening import open_source
+from gpt_from_scratch.training.data.preparing.opening import open_source
 from gpt_from_scratch.training.data.reading import hub
 from gpt_from_scratch.training.data.reading.hub import HubName, HubSource, hub_name
 from gpt_from_scratch.training.data.shards import read_index

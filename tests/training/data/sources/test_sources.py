@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS
-from gpt_from_scratch.training.data import opening, registry
+from gpt_from_scratch.training.data import registry
+from gpt_from_scratch.training.data.preparing import opening
 from gpt_from_scratch.training.data.reading.hub import HubDataSet, HubName, HubSource
 from gpt_from_scratch.training.data.source import Asked, LeftOut, Source
 from gpt_from_scratch.training.data.sources.jsonl import JsonlSource

@@ -22,7 +22,7 @@ from gpt_from_scratch.support.command_line.described import value_of
 from gpt_from_scratch.support.storage.files import ensure_folder, write_text
 from gpt_from_scratch.tokenizer.files import load_tokenizer, read_json
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer, id_dtype
-from gpt_from_scratch.training.data.left_out import LeftOutRows
+from gpt_from_scratch.training.data.preparing.left_out import LeftOutRows
 from gpt_from_scratch.training.data.shards import Shard, write_shard
 from gpt_from_scratch.training.data.source import SPLITS, LeftOut, Source
 

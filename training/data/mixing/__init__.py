@@ -1,0 +1,4 @@
+"""Mixtures: several sources in one run, each with a weight.
+
+`weights` reads what a person asks for, `order` decides which sample comes when, `data` has the samples and the corpus.
+"""
