@@ -78,7 +78,7 @@ try:
 except SystemExit:
     pass
 """
-    environment = {**os.environ, "PYTHONSAFEPATH": "1", "COLUMNS": "200"}
+    environment = {**os.environ, "PYTHONSAFEPATH": "1", "COLUMNS": "90"}
     run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-3000:]
     told = " ".join(run.stdout.replace("│", " ").split())
