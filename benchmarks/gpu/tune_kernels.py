@@ -47,7 +47,7 @@ def search(op: str, tuning: Tuning, size: int, device: str, rounds: int, tried: 
         try:
             trial()
         except (RuntimeError, TritonError) as error:  # does not fit this chip
-            print(f"# {show(line)}: {type(error).__name__}", file=sys.stderr)
+            print(f"# {show_line(line)}: {type(error).__name__}", file=sys.stderr)
             continue
         runs[show_line(line)], lines[show_line(line)] = trial, line
     times = interleaved(runs, rounds, device)
