@@ -23,7 +23,6 @@ from gpt_from_scratch.kernels.ops.rms_norm import rms_norm
 from gpt_from_scratch.kernels.padding import logits
 from gpt_from_scratch.models.config import GPT2_SIZES as GPT2_SIZES
 from gpt_from_scratch.models.config import GPTConfig as GPTConfig
-from gpt_from_scratch.models.interchange import pretrained
 from gpt_from_scratch.models.layers.embedding import Embedding
 from gpt_from_scratch.models.layers.ngram_embedding import NgramEmbedding
 from gpt_from_scratch.models.layers.norm import HeadNorm, Norm
@@ -285,8 +284,12 @@ class GPT(nn.Module):
         Raises:
             FileNotFoundError, ValueError: what is missing, damaged or not a GPT-2, by file and field.
         """
+        from gpt_from_scratch.models.interchange import pretrained
+
         return pretrained.load(name, cls) if warn is None else pretrained.load(name, cls, warn)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors: GPT-2's format if the architecture is exactly GPT-2's, else our own."""
+        from gpt_from_scratch.models.interchange import pretrained
+
         pretrained.save(self.config, self.state_dict(), Path(folder))

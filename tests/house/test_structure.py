@@ -62,6 +62,7 @@ CHARACTERS = "a model of characters needs no other tokenizer: start-up time"
 IMPORTED_IN_FUNCTIONS = {
     **{(top, "support.lazy"): LAZY for top in ("kernels", "tokenizer", "models", "evals", "training")},
     ("kernels.__main__", "kernels.proof.inspection"): "needs triton, which the machine may lack",
+    ("tokenizer.bpe.tokenizer", "tokenizer.tiktoken_package"): "encoding needs nothing of tiktoken's: start-up time",
     ("tokenizer.files", "tokenizer.bpe.tokenizer"): CHARACTERS,
     ("tokenizer.files", "tokenizer.character"): FEW,
     ("tokenizer.files", "tokenizer.hugging_face_wrapper"): CHARACTERS,
@@ -71,6 +72,7 @@ IMPORTED_IN_FUNCTIONS = {
     ("tokenizer.formats.hugging_face_folder", "tokenizer.formats.tiktoken_ranks"): CHARACTERS,
     ("tokenizer.formats.hugging_face_folder", "tokenizer.tiktoken_wrapper"): CHARACTERS,
     ("models.checkpoints.opening", "tokenizer.tiktoken_wrapper"): CHARACTERS,
+    ("models.gpt", "models.interchange.pretrained"): "needs safetensors, and making a model does not: start-up time",
     ("models.interchange.hugging_face", "tokenizer.formats.hugging_face_folder"): FEW,
     ("evals.__main__", "evals.text_command"): "needs pydantic, which scoring a checkpoint does not",
     ("evals.providers.local_checkpoint", "evals.providers.shared_engine"): "needs torch, which no other provider does",

@@ -26,7 +26,6 @@ from gpt_from_scratch.tokenizer.special_tokens import SpecialChoice, SpecialToke
 from gpt_from_scratch.tokenizer.splitting.chunks import PIECE, Cutter
 from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS, is_pinned, pattern_text
 from gpt_from_scratch.tokenizer.splitting.unicode_table import UNICODE_VERSION
-from gpt_from_scratch.tokenizer.tiktoken_package import encoding_of, ranks_of
 
 if TYPE_CHECKING:
     import tiktoken
@@ -292,12 +291,15 @@ class BytePairEncodingTokenizer(TrainingMethods, EncodingMethods, Tokenizer):
             raise ValueError(
                 f"tiktoken has no added tokens, such as {next(iter(self.added_tokens))!r} of this tokenizer"
             )
+        from gpt_from_scratch.tokenizer.tiktoken_package import encoding_of
+
         return encoding_of(name or self.name, self.pattern, self.ranks(), self.special_tokens)
 
     def ranks(self) -> dict[bytes, int]:
         """The id of each byte and merge, as tiktoken's files list them; ValueError if tiktoken could not merge by them."""
-        ids = self.token_ids or list(range(len(self.symbols)))
-        return ranks_of(ids, self.symbols)
+        from gpt_from_scratch.tokenizer.tiktoken_package import ranks_of
+
+        return ranks_of(self.token_ids or range(len(self.symbols)), self.symbols)
 
     # The file
 
