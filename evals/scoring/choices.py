@@ -1,4 +1,4 @@
-"""What the scoring commands can be told, importable without torch."""
+"""Options of the scoring commands, importable without torch."""
 
 STYLES = ("completion", "lm_eval")
 """HellaSwag's two public forms of a question."""

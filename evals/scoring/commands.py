@@ -1,4 +1,4 @@
-"""What the commands hellaswag, core and bits-per-byte do. Under torchrun every rank takes its share."""
+"""The commands hellaswag, core and bits-per-byte. Under torchrun every rank takes its share."""
 
 import argparse
 import contextlib

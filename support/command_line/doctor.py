@@ -1,4 +1,4 @@
-"""What this machine has for training, and what to do about each lack.
+"""The doctor: what this machine has for training, and what to do about each lack.
 
     gpt doctor
 

@@ -26,7 +26,7 @@ ORDER = {
     ),
     "training": (
         *("ranks", "data", "checkpoints", "optim", "parallel", "evaluation", "metrics", "report", "run"),
-        *("bigram", "features"),
+        *("bigram", "features", "commands"),
     ),
     "benchmarks": ("common", "cpu", "gpu", "evals", "tokenizers", "learning", "pictures"),
 }
@@ -57,11 +57,15 @@ LEFT_OUT = ("training/data",)
 """Folders in which only the order of subfolders is checked: to be mended."""
 
 FEW = "a command loads only what it needs: start-up time"
+HELP = "needs torch, and --help does not: start-up time"
 LAZY = "a top package imports nothing before a name is asked for"
 CHARACTERS = "a model of characters needs no other tokenizer: start-up time"
 IMPORTED_IN_FUNCTIONS = {
     **{(top, "support.lazy"): LAZY for top in ("kernels", "tokenizer", "models", "evals", "training")},
     ("kernels.__main__", "kernels.proof.inspection"): "needs triton, which the machine may lack",
+    ("kernels.__main__", "kernels.registry"): HELP,
+    ("kernels.__main__", "kernels.requirements"): HELP,
+    ("kernels.__main__", "support.devices"): HELP,
     ("tokenizer.bpe.tokenizer", "tokenizer.tiktoken_package"): "encoding needs nothing of tiktoken's: start-up time",
     ("tokenizer.files", "tokenizer.bpe.tokenizer"): CHARACTERS,
     ("tokenizer.files", "tokenizer.character"): FEW,
@@ -82,13 +86,12 @@ IMPORTED_IN_FUNCTIONS = {
     ("evals.scoring.commands", "evals.scoring.records"): "needs pydantic, which may be missing",
     ("evals.serve.__main__", "evals.serve.app"): "needs starlette, an extra; and --help needs no torch",
     ("evals.serve.__main__", "evals.serve.protection"): "needs starlette and uvicorn, extras",
-    ("evals.serve.__main__", "evals.serve.worker"): "needs torch, and --help does not: start-up time",
-    ("evals.serve.__main__", "models.checkpoints.opening"): "needs torch, and --help does not: start-up time",
+    ("evals.serve.__main__", "evals.serve.worker"): HELP,
+    ("evals.serve.__main__", "models.checkpoints.opening"): HELP,
     ("evals.tasks.arithmetic", "evals.arithmetic.heatmap"): "needs numpy and pandas: start-up time",
     ("training.checkpoints.store", "training.checkpoints.parts"): "needs torch.distributed: start-up time",
     ("training.optim.sharded", "training.checkpoints.parts"): "needs torch.distributed: start-up time",
     ("training.launch", "support.command_line.invocation"): FEW,
-    ("training.launch", "training.run.presets"): "needs torch, and a launcher of ranks does not: start-up time",
     ("training.launch", "training.train_gpt2"): "needs torch, and a launcher of ranks does not: start-up time",
     ("training.parallel.choose", "training.parallel.ddp"): "needs torch.distributed: start-up time",
     ("training.parallel.choose", "training.parallel.deterministic"): "needs torch.distributed: start-up time",
@@ -96,6 +99,10 @@ IMPORTED_IN_FUNCTIONS = {
     ("training.prepare", "tokenizer.bpe.tokenizer"): CHARACTERS,
     ("training.prepare", "tokenizer.character"): CHARACTERS,
     ("training.prepare", "tokenizer.tiktoken_wrapper"): CHARACTERS,
+    ("training.run.command_line", "models.checkpoints.finding"): HELP,
+    ("training.run.command_line", "models.interchange.hub"): HELP,
+    ("training.run.command_line", "models.interchange.pretrained"): HELP,
+    ("training.run.command_line", "models.weight_files"): HELP,
     ("training.run.folder", "kernels.requirements"): "needs torch, and reading a run's folder does not: start-up time",
     (
         "training.run.summary",
