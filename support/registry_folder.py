@@ -2,8 +2,6 @@
 
 import ast
 import importlib
-import inspect
-import pkgutil
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -13,7 +11,7 @@ T = TypeVar("T")
 
 def names_in(package: ModuleType) -> list[str]:
     """The names of a package's files in the order of the alphabet, without importing any; none that begins with "_"."""
-    return sorted(found.name for found in pkgutil.iter_modules(package.__path__) if not found.name.startswith("_"))
+    return sorted(path.stem for folder in package.__path__ for path in Path(folder).glob("[!_.]*.py"))
 
 
 def classes_read_in(package: ModuleType, name: str) -> list[ast.ClassDef]:
@@ -28,6 +26,17 @@ def is_read_as(node: ast.ClassDef, base: str) -> bool:
     return any(isinstance(one, ast.Name) and one.id == base for one in node.bases)
 
 
+def literals_read_in(package: ModuleType, name: str, base: str) -> dict[str, object]:
+    """The literals that the class in a file gives to its attributes, read without importing it."""
+    found: dict[str, object] = {}
+    for node in classes_read_in(package, name):
+        for line in node.body if is_read_as(node, base) else ():
+            if isinstance(line, ast.Assign | ast.AnnAssign) and isinstance(line.value, ast.Constant):
+                target = line.targets[0] if isinstance(line, ast.Assign) else line.target
+                found[ast.unparse(target)] = line.value.value
+    return found
+
+
 def class_in(package: ModuleType, name: str, base: type[T]) -> type[T]:
     """The one subclass of `base` that the file `name` of a package defines.
 
@@ -38,7 +47,7 @@ def class_in(package: ModuleType, name: str, base: type[T]) -> type[T]:
     found = [
         value
         for value in vars(module).values()
-        if inspect.isclass(value) and issubclass(value, base) and value.__module__ == module.__name__
+        if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__
     ]
     if len(found) != 1:
         has = ", ".join(one.__name__ for one in found) or "none"

@@ -1,10 +1,10 @@
-"""The commands of `python -m gpt_from_scratch.tokenizer`. A TOKENIZER is a file or folder of any format of `formats`."""
+"""The commands of `python -m gpt_from_scratch.tokenizer`. A TOKENIZER is a file or folder of any known format."""
 
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich import box
@@ -19,10 +19,7 @@ from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.bpe.large_files import read_texts
 from gpt_from_scratch.tokenizer.bpe.reference import TieBreak
 from gpt_from_scratch.tokenizer.bpe.tokenizer import SHARD_TOKENS, BytePairEncodingTokenizer
-from gpt_from_scratch.tokenizer.formats.gpt2_files import write_gpt2
-from gpt_from_scratch.tokenizer.formats.hugging_face import write_hugging_face
-from gpt_from_scratch.tokenizer.formats.opening import open_tokenizer
-from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import write_ranks
+from gpt_from_scratch.tokenizer.formats.opening import FORMATS, open_tokenizer
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer
 from gpt_from_scratch.tokenizer.views.page import write_token_page
 from gpt_from_scratch.tokenizer.views.terminal import show_token_mapping, shown
@@ -32,6 +29,10 @@ Texts = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar=
 Tokenizers = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="TOKENIZER ...")]
 OneTokenizer = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="TOKENIZER")]
 File = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+if TYPE_CHECKING:
+    FormatName = str
+else:
+    FormatName = Literal[tuple(FORMATS)]
 Html = Annotated[Path | None, tyro.conf.arg(name="out", aliases=["--html"])]
 
 
@@ -192,7 +193,7 @@ def compare(tokenizers: Tokenizers, text: str = "", file: Path | None = None, ht
 def convert(
     source: OneTokenizer,
     out: File,
-    to: Literal["ours", "hugging-face", "gpt2", "tiktoken"],
+    to: Annotated[FormatName, tyro.conf.arg(help="; ".join(f"{one.name}: {one.about}" for one in FORMATS.values()))],
     pattern: str = "gpt2",
     special_tokens: tuple[str, ...] = (),
 ) -> None:
@@ -202,19 +203,11 @@ def convert(
 
     Args:
         source: the tokenizer
-        out: the file to write (for gpt2 a folder, for its vocab.json and merges.txt)
-        to: the format
+        out: the file to write, or the folder for a format of several files
         pattern: the split pattern, where the source holds none (GPT-2's and tiktoken's files)
         special_tokens: the special tokens of a tiktoken file, with the ids behind its ranks
     """
-    tokenizer = _byte_pair(source, pattern=pattern, special_tokens=special_tokens)
-    writers: dict[str, Callable[[], object]] = {
-        "ours": lambda: tokenizer.save(out),
-        "hugging-face": lambda: write_hugging_face(tokenizer, out),
-        "gpt2": lambda: write_gpt2(tokenizer, out),
-        "tiktoken": lambda: write_ranks(tokenizer, out),
-    }
-    writers[to]()
+    FORMATS[to].write(_byte_pair(source, pattern=pattern, special_tokens=special_tokens), out)
     print(f"written to {out}")
 
 

@@ -16,7 +16,9 @@ from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
 from gpt_from_scratch.models.interchange import hugging_face
 from gpt_from_scratch.models.interchange.gguf_file import GGUF_FILE, write_gguf
 from gpt_from_scratch.support.storage.files import ensure_folder, remove, rename, sync_folder
-from gpt_from_scratch.tokenizer.formats.tiktoken_folder import write_tiktoken_folder
+from gpt_from_scratch.tokenizer.formats.hugging_face_folder import as_byte_pairs
+from gpt_from_scratch.tokenizer.formats.opening import FORMATS
+from gpt_from_scratch.training.commands.export import MODEL_FORMS
 from gpt_from_scratch.training.commands.export import ExportConfig as ExportConfig
 from gpt_from_scratch.training.report.licence import UNKNOWN
 from gpt_from_scratch.training.report.model_card import model_card
@@ -42,8 +44,8 @@ def export(config: ExportConfig, warn: Callable[[str], None]) -> Path:
     temporary = out.absolute().parent / f".{out.absolute().name}.{secrets.token_hex(4)}.tmp"
     try:
         ensure_folder(temporary)
-        if config.to == "tiktoken":
-            write_tiktoken_folder(opened.tokenizer, temporary, opened.name)
+        if config.to not in MODEL_FORMS:
+            FORMATS[config.to].export(as_byte_pairs(opened.tokenizer), temporary, opened.name)
         elif config.to == "gguf":
             write_gguf(
                 opened.model.config,

@@ -1,4 +1,4 @@
-"""One file is one more thing: a metric, an optimizer, a provider. Each works in a copy of the tree with no other change."""
+"""One file is one more metric, optimizer, provider or tokenizer format, in a copy of the tree with no other change."""
 
 import json
 import os
@@ -98,6 +98,33 @@ class MirrorProvider(OfflineProvider):
 
 
 PROVIDER = MirrorProvider()
+''',
+    "tokenizer/formats/known/hex_lines.py": '''
+"""Merges as lines of two hexadecimal numbers."""
+
+from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
+from gpt_from_scratch.tokenizer.formats.format import Format
+
+
+class HexLines(Format):
+    """A merge a line."""
+
+    name = "hex"
+    about = "merges in hexadecimal (*.hex)"
+    files = ("merges.hex",)
+
+    @classmethod
+    def recognises(cls, candidate):
+        return candidate.path.suffix == ".hex"
+
+    @classmethod
+    def read(cls, path, pattern, special_tokens):
+        pairs = [tuple(int(word, 16) for word in line.split()) for line in path.read_text().splitlines()]
+        return BytePairEncodingTokenizer(pairs, pattern=pattern, special_tokens=tuple(special_tokens))
+
+    @classmethod
+    def write(cls, tokenizer, out):
+        out.write_text("".join(f"{left:x} {right:x}\\n" for left, right in tokenizer.merges))
 ''',
 }
 SMALL = (
@@ -228,3 +255,20 @@ def test_a_provider_answers_is_priced_and_is_named(tree: Path, run: Run) -> None
         AssertionError, match=r"no provider has the model 'miror'\. The models are: .*mirror-… \(backwards\)"
     ):
         run(*ask, "miror")
+
+
+def test_a_tokenizer_format_is_read_written_converted_and_exported(tree: Path, run: Run) -> None:
+    tokenizer = ("-m", "gpt_from_scratch.tokenizer")
+    run(*tokenizer, "train", "text.txt", "--out", "ours.json", "--vocab-size", "280", "--special-tokens")
+    help_text = " ".join(run(*tokenizer, "convert", "--help").replace("│", " ").split())
+    assert "{ours,hugging-face,gpt2,tiktoken,hex}" in help_text and "hex: merges in hexadecimal (*.hex)" in help_text
+    run(*tokenizer, "convert", "ours.json", "m.hex", "--to", "hex")
+    run(*tokenizer, "convert", "m.hex", "again.json", "--to", "ours")
+    assert json.loads((tree / "again.json").read_text()) == json.loads((tree / "ours.json").read_text())
+    (tree / "folder").mkdir()
+    shutil.copy(tree / "m.hex", tree / "folder" / "merges.hex")
+    ids = [run(*tokenizer, "encode", place, "text.txt") for place in ("ours.json", "m.hex", "folder")]
+    assert len(set(ids)) == 1
+    assert "hex: the tokenizer alone, merges in hexadecimal" in " ".join(
+        run("-m", "gpt_from_scratch.training.export", "--help").replace("│", " ").split()
+    )

@@ -1,4 +1,4 @@
-"""Formats of other programs: tiktoken's ranks, Hugging Face's tokenizer.json, GPT-2's vocab.json and merges.txt.
+"""Formats of tokenizers, each a file of `known/`, and the opening of a tokenizer in any of them.
 
 May import `tokenizer/*.py`, `tokenizer/bpe/`, `tokenizer/splitting/` and `support/`.
 """

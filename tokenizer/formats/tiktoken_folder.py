@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 
 from gpt_from_scratch.support.storage.files import sha256, write_text
-from gpt_from_scratch.tokenizer.formats.hugging_face_folder import as_byte_pairs
+from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.formats.tiktoken_ranks import write_ranks
-from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
 RANKS_FILE, ENCODING_FILE, README_FILE = "ranks.tiktoken", "encoding.json", "README.md"
 OPENING = """\
@@ -27,22 +26,21 @@ encoding = tiktoken.Encoding(
 """
 
 
-def write_tiktoken_folder(tokenizer: Tokenizer, folder: Path, name: str) -> None:
+def write_tiktoken_folder(tokenizer: BytePairEncodingTokenizer, folder: Path, name: str) -> None:
     """Write the files into an existing folder: encodings made from them give every text the same ids.
 
     Raises:
         ValueError: tiktoken cannot do what this tokenizer does; says what.
         RuntimeError: tiktoken is not installed.
     """
-    byte_pairs = as_byte_pairs(tokenizer)
-    encoding = byte_pairs.to_tiktoken(name)
-    write_ranks(byte_pairs, folder / RANKS_FILE)
+    encoding = tokenizer.to_tiktoken(name)
+    write_ranks(tokenizer, folder / RANKS_FILE)
     about = {
         "name": name,
         "pattern": encoding._pat_str,
-        "special_tokens": byte_pairs.special_tokens,
+        "special_tokens": tokenizer.special_tokens,
         "sha256": sha256(folder / RANKS_FILE),
     }
     write_text(folder / ENCODING_FILE, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
-    text = f"# A tokenizer for tiktoken\n\n{byte_pairs.n_vocab:,} ids. To make it:\n\n```python\n{OPENING}```\n"
+    text = f"# A tokenizer for tiktoken\n\n{tokenizer.n_vocab:,} ids. To make it:\n\n```python\n{OPENING}```\n"
     write_text(folder / README_FILE, text)

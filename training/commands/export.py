@@ -12,7 +12,7 @@ the checkpoint's manifest. --out is a new folder; nothing is ever written into o
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -20,7 +20,20 @@ from gpt_from_scratch.models.settings import Precision
 from gpt_from_scratch.support.command_line.arguments import settings
 from gpt_from_scratch.support.command_line.command import imported
 from gpt_from_scratch.support.visible import visible
+from gpt_from_scratch.tokenizer.formats.described import about_formats
 from gpt_from_scratch.training.report.licence import LICENCE, UNKNOWN
+
+MODEL_FORMS = {
+    "hugging-face": "weights, tokenizer, model card, and for any architecture but GPT-2's the file from which transformers "
+    "makes the model",
+    "gguf": "an exact GPT-2, Llama, Qwen 2 or 3 or OLMo 2 as one file, which llama.cpp opens",
+}
+FORMS = {**{name: f"the tokenizer alone, as {about}" for name, about in about_formats().items()}, **MODEL_FORMS}
+"""What a model can be exported into: the formats of tokenizers, and those of whole models."""
+if TYPE_CHECKING:
+    Form = str
+else:
+    Form = Literal[tuple(FORMS)]
 
 
 @dataclass(frozen=True)
@@ -29,10 +42,9 @@ class ExportConfig:
 
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer"""
-    to: Literal["hugging-face", "tiktoken", "gguf"] = "hugging-face"
-    """hugging-face: weights, tokenizer, model card, and for any architecture but GPT-2's the file from which transformers
-    makes the model; tiktoken: the tokenizer alone; gguf: an exact GPT-2, Llama,
-    Qwen 2 or 3 or OLMo 2 as one file, which llama.cpp opens"""
+    to: Annotated[Form, tyro.conf.arg(help="; ".join(f"{name}: {about}" for name, about in FORMS.items()))] = (
+        "hugging-face"
+    )
     out: Path | None = None
     """the new folder (default: the model's name and the form, here)"""
     licence: str = UNKNOWN
