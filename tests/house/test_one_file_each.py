@@ -269,6 +269,6 @@ def test_a_tokenizer_format_is_read_written_converted_and_exported(tree: Path, r
     shutil.copy(tree / "m.hex", tree / "folder" / "merges.hex")
     ids = [run(*tokenizer, "encode", place, "text.txt") for place in ("ours.json", "m.hex", "folder")]
     assert len(set(ids)) == 1
-    assert "hex: the tokenizer alone, merges in hexadecimal" in " ".join(
+    assert "hex: the tokenizer alone, as merges in hexadecimal" in " ".join(
         run("-m", "gpt_from_scratch.training.export", "--help").replace("│", " ").split()
     )
