@@ -34,6 +34,7 @@ GROUPS: dict[str, dict[str, Command]] = {
             "a model for transformers or llama.cpp, or its tokenizer for tiktoken", f"{_TRAINING}.commands.export:main"
         ),
         "import": Command("bring in a GPT-2 or a model of the Llama family", f"{_TRAINING}.commands.import_model:main"),
+        "push": Command("put a model on the Hugging Face hub", f"{_TRAINING}.commands.push_model:main"),
         "serve": Command("serve a model by OpenAI's protocol", f"{_EVALS}.serve.__main__:main"),
         "tokenizer": Command(
             "train, show, compare and convert tokenizers", "gpt_from_scratch.tokenizer.command_line:main"

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gpt_from_scratch.support.command_line.described import shown
-from gpt_from_scratch.support.storage.files import retried, write_whole
+from gpt_from_scratch.support.storage.files import retried, write_text, write_whole
 
 CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE = "config.json", "model.safetensors", "model.safetensors.index.json"
 FLOATS = ("F64", "F32", "F16", "BF16")
@@ -43,6 +43,31 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
         temporary.chmod(mode)  # safetensors 0.8 lets nobody but the owner read it, whatever the umask
 
     write_whole(path, write)
+
+
+def cut(tensors: Mapping[str, Tensor], folder: Path, most_bytes: int) -> None:
+    """Write a model's tensors into files of at most so many bytes, a tensor that is larger into one of its own.
+
+    A single file has the usual name; several are named with their numbers, and the index says what is where.
+    """
+    files: list[dict[str, Tensor]] = [{}]
+    size = 0
+    for name, tensor in tensors.items():
+        if files[-1] and size + tensor.nbytes > most_bytes:
+            files.append({})
+            size = 0
+        files[-1][name] = tensor
+        size += tensor.nbytes
+    if len(files) == 1:
+        save_tensors(folder / WEIGHTS_FILE, files[0])
+        return
+    places: dict[str, str] = {}
+    for number, part in enumerate(files, start=1):
+        file = f"model-{number:05d}-of-{len(files):05d}.safetensors"
+        save_tensors(folder / file, part)
+        places |= dict.fromkeys(part, file)
+    index = {"metadata": {"total_size": sum(tensor.nbytes for tensor in tensors.values())}, "weight_map": places}
+    write_text(folder / INDEX_FILE, json.dumps(index, indent=2) + "\n")
 
 
 def has_weights(folder: Path) -> bool:

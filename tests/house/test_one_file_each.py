@@ -270,5 +270,5 @@ def test_a_tokenizer_format_is_read_written_converted_and_exported(tree: Path, r
     ids = [run(*tokenizer, "encode", place, "text.txt") for place in ("ours.json", "m.hex", "folder")]
     assert len(set(ids)) == 1
     assert "hex: the tokenizer alone, as merges in hexadecimal" in " ".join(
-        run("-m", "gpt_from_scratch.training.export", "--help").replace("│", " ").split()
+        run("-m", "gpt_from_scratch.training.sharing.export", "--help").replace("│", " ").split()
     )

@@ -26,7 +26,7 @@ ORDER = {
     ),
     "training": (
         *("ranks", "data", "checkpoints", "optim", "parallel", "evaluation", "metrics", "report", "run"),
-        *("bigram", "features", "commands"),
+        *("bigram", "features", "commands", "sharing"),
     ),
     "benchmarks": ("common", "cpu", "gpu", "evals", "tokenizers", "learning", "pictures"),
 }

@@ -16,9 +16,9 @@ from gpt_from_scratch.models.generation.engine import generate
 from gpt_from_scratch.models.generation.sampling import Sampling
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.training.generate import main as write_text
-from gpt_from_scratch.training.import_model import main
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run.command_line import parse
+from gpt_from_scratch.training.sharing.import_model import main
 from gpt_from_scratch.training.train_sparse_autoencoder import main as find_features
 from tests.training.trained import train
 

@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(visible(f"export: warning: {message}"), file=sys.stderr)
 
     config = settings(ExportConfig, arguments, prog="gpt export", description=__doc__)
-    out: Path = imported("gpt export", "gpt_from_scratch.training.export:export")(config, warn)
+    out: Path = imported("gpt export", "gpt_from_scratch.training.sharing.export:export")(config, warn)
     print(visible(str(out)))
     for path in sorted(out.iterdir()):
         print(visible(f"  {path.name:<28} {path.stat().st_size:>13,} bytes"))

@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(visible(f"import: warning: {message}"), file=sys.stderr)
 
     config = settings(ImportConfig, arguments, prog="gpt import", description=__doc__)
-    out, opened = imported("gpt import", "gpt_from_scratch.training.import_model:import_model")(config, warn)
+    out, opened = imported("gpt import", "gpt_from_scratch.training.sharing.import_model:import_model")(config, warn)
     model = opened.model.config
     print(visible(str(out)))
     print(

@@ -18,7 +18,7 @@ from gpt_from_scratch.models.interchange.hub import from_hub
 from gpt_from_scratch.models.interchange.hugging_face import CARD_FILE
 from gpt_from_scratch.support.storage.files import ensure_folder, remove, rename, sync_folder
 from gpt_from_scratch.training.commands.import_model import ImportConfig as ImportConfig
-from gpt_from_scratch.training.export import require_new
+from gpt_from_scratch.training.sharing.export import require_new
 
 STEP = 0
 
