@@ -19,10 +19,9 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import tyro
@@ -30,7 +29,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from gpt_from_scratch.support.command_line.arguments import EMPTY_PATH, settings
-from gpt_from_scratch.support.command_line.invocation import gpt
 from gpt_from_scratch.support.command_line.settings import Many, Threads, check_settings
 from gpt_from_scratch.support.command_line.streams import surviving
 from gpt_from_scratch.support.storage.files import ensure_folder, remove, write_text
@@ -40,7 +38,9 @@ from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer, rea
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer, id_dtype
 from gpt_from_scratch.training.data.data_folder import data_folder
 from gpt_from_scratch.training.data.preparing.left_out import LeftOutRows
+from gpt_from_scratch.training.data.preparing.note import NOTE_FILE, noted, require_same
 from gpt_from_scratch.training.data.preparing.opening import open_source
+from gpt_from_scratch.training.data.preparing.parts import Part, is_part_lock
 from gpt_from_scratch.training.data.preparing.workers import RECORDS, Job, tokenize
 from gpt_from_scratch.training.data.reading.known_files import KnownFiles
 from gpt_from_scratch.training.data.registry import folder_name, prepared_sources
@@ -83,6 +83,9 @@ class PrepareConfig:
     """Most tokens in a shard."""
     pieces: int | None = None
     """Only the first so many pieces of the source (32 MB of text, a row group, a file of the hub, or 2,000 stories)."""
+    part: str | None = None
+    """Only part I/N of the pieces, as 3/8: N commands on as many hosts share the work and a folder. In a Slurm array "slurm"
+    is this task's part. Whichever ends last puts all together; the bytes are those of one command."""
     workers: Threads | None = None
     """Processes; default: one a core."""
 
@@ -97,6 +100,7 @@ class PrepareConfig:
                 raise ValueError(f"{name} is {value}: at least 1 is needed")
         if self.max_bad_rows < 0:
             raise ValueError(f"max_bad_rows is {self.max_bad_rows}: give a number of rows, 0 or more")
+        Part.of(self.part)
 
     @property
     def asked(self) -> Asked:
@@ -117,58 +121,92 @@ class VerifyConfig:
     """A folder that `prepare` made."""
 
 
-def prepare(config: PrepareConfig, console: Console) -> Index:
-    """Tokenize the source into `config.folder`, unless it is there already.
+def prepare(config: PrepareConfig, console: Console) -> Index | None:
+    """Tokenize the source into `config.folder`, unless it is there already; None: other parts of the work are left.
 
     Each piece of the source becomes shards of its own and a record of them, so what is done is not done again, and the
-    result is the same to the last byte however many processes there are and however often they were stopped.
+    result is the same to the last byte however many processes, parts and hosts there are and however often they were stopped.
 
     Raises:
         FileNotFoundError, ValueError: the source cannot be used, or the folder holds something else.
-        HeldError: another process prepares data there.
+        HeldError: another process prepares data there, or the same part of them.
     """
-    source, folder = open_source(config.asked), config.folder
+    source, folder, part = open_source(config.asked), config.folder, Part.of(config.part)
     n_pieces = min(source.n_pieces, config.pieces or source.n_pieces)
     files = KnownFiles.of(source.files(n_pieces))
     key = _key(config, source, files, n_pieces)
     ensure_folder(folder)
-    with locked(folder / LOCK_FILE, f"another process is preparing data in {folder}", "give another --out"):
+    job = Job(source, folder, config.shard_tokens, config.max_bad_rows)
+    mine = part.pieces(n_pieces)
+
+    def begin() -> Index | Tokenizer:
         if (folder / INDEX_FILE).exists():
             index = read_index(folder)
-            _require_same(index.source, key, folder)
+            require_same(index.source, key, folder)
             _tidy(folder)
             return index
-        for leftover in folder.glob(".*.tmp"):
-            remove(leftover)
-        tokenizer = _tokenizer_of(config, source, n_pieces, key)
-        job = Job(source, folder, config.shard_tokens, config.max_bad_rows)
-        todo = [piece for piece in range(n_pieces) if not job.record(piece).exists()]
+        return _tokenizer_of(config, source, n_pieces, key)
+
+    def work() -> None:
+        todo = [piece for piece in mine if not job.record(piece).exists()]
         with Progress(*COLUMNS, console=console) as bar:
-            task = bar.add_task("tokenizing", total=n_pieces, completed=n_pieces - len(todo), tokens=0)
+            task = bar.add_task("tokenizing", total=len(mine), completed=len(mine) - len(todo), tokens=0)
 
             def progress(pieces: int, tokens: int) -> None:
                 bar.update(task, advance=pieces, tokens=bar.tasks[0].fields["tokens"] + tokens)
 
             tokenize(job, todo, config.workers or _cores(), progress)
-        made = [job.shards(piece) for piece in range(n_pieces)]
-        splits = {split: [shard for piece in made for shard in piece[split]] for split in SPLITS}
-        if empty := [split for split in SPLITS if not splits[split]]:
-            raise ValueError(f"{_nothing_for(empty[0], config, source.n_pieces)}\nRemove {folder} first")
+        files.require_unchanged()
+
+    def end() -> Index | None:
+        found = begin()
+        if isinstance(found, Index):
+            return found
+        if missing := sum(not job.record(piece).exists() for piece in range(n_pieces)):
+            console.print(f"part {config.part} is done; {missing} of {n_pieces} pieces are left for the other parts")
+            return None
         left_out = LeftOutRows.of(job.left_out(piece) for piece in range(n_pieces))
         left_out.require_few_broken(config.max_bad_rows)
         for line in left_out.lines():
             console.print(visible(line))
-        index = Index(
-            folder=folder,
-            dtype=np.dtype(id_dtype(tokenizer.n_vocab)).name,
-            n_vocab=tokenizer.n_vocab,
-            tokenizer=tokenizer.fingerprint,
-            source={"name": config.source, "validation_fraction": config.validation_fraction, **_noted(key)},
-            splits=splits,
-        )
-        files.require_unchanged()
-        write_index(index)
-        _tidy(folder)
+        return _indexed(config, job, n_pieces, found, key, source.n_pieces)
+
+    whole = locked(folder / LOCK_FILE, f"another process is preparing data in {folder}", "give another --out")
+    if part.count == 1:
+        with whole, part.alone_in(folder):
+            if isinstance(found := begin(), Index):
+                return found
+            for leftover in folder.glob(".*.tmp"):
+                remove(leftover)
+            work()
+            return end()
+    with part.held_in(folder):
+        with part.in_turn(folder):
+            if isinstance(found := begin(), Index):
+                return found
+        work()
+        with part.in_turn(folder):
+            return end()
+
+
+def _indexed(config: PrepareConfig, job: Job, n_pieces: int, tokenizer: Tokenizer, key: str, of_pieces: int) -> Index:
+    """The index of what all pieces have become, written: the folder is whole."""
+    made = [job.shards(piece) for piece in range(n_pieces)]
+    splits = {split: [shard for piece in made for shard in piece[split]] for split in SPLITS}
+    if empty := [split for split in SPLITS if not splits[split]]:
+        raise ValueError(f"{_nothing_for(empty[0], config, of_pieces)}\nRemove {job.folder} first")
+    index = Index(
+        folder=job.folder,
+        dtype=np.dtype(id_dtype(tokenizer.n_vocab)).name,
+        n_vocab=tokenizer.n_vocab,
+        tokenizer=tokenizer.fingerprint,
+        source={"name": config.source, "validation_fraction": config.validation_fraction, **noted(key)},
+        splits=splits,
+    )
+    write_index(index)
+    for leftover in job.folder.glob(".*.tmp"):
+        remove(leftover)
+    _tidy(job.folder)
     return index
 
 
@@ -181,9 +219,6 @@ def _nothing_for(split: str, config: PrepareConfig, n_pieces: int) -> str:
         "give more text, or another fraction"
     )
 
-
-NOTE_FILE = ".prepare.json"
-"""Says, while the work is under way, what it is."""
 
 COLUMNS = (
     TextColumn("{task.description}"),
@@ -206,41 +241,21 @@ def _key(config: PrepareConfig, source: Source, files: KnownFiles, n_pieces: int
     return hashlib.sha256(json.dumps(everything).encode()).hexdigest()
 
 
-KEY_VERSION = 3
-"""Of what a key is made from; the first release's, which took files by name and size, has no number."""
-
-
-def _noted(key: str) -> dict[str, Any]:
-    return {"key": key, "key_version": KEY_VERSION}
-
-
-def _require_same(noted: Mapping[str, Any], key: str, folder: Path) -> None:
-    """Refuse a folder whose note says that it was made of something else, or does not say what it was made of."""
-    if noted.get("key") == key:
-        return
-    if noted.get("key_version") == KEY_VERSION:
-        raise ValueError(
-            f"{folder} holds data from another source or made with other settings: give another --out, or remove the folder"
-        )
-    use = gpt("train", "--data", str(folder))
-    raise ValueError(
-        f"{folder} was prepared by another release, which noted its source in another way: whether it is this one cannot be "
-        f"told.\nWhat is finished can be learned from as it is: {use}\n"
-        "To make it anew, give another --out, or remove the folder"
-    )
-
-
 def _tokenizer_of(config: PrepareConfig, source: Source, n_pieces: int, key: str) -> Tokenizer:
     """The tokenizer that a stopped run left in the folder, or a new one, left there with a note of what is being made."""
     folder = config.folder
     if (folder / NOTE_FILE).exists():
-        _require_same(read_json(folder / NOTE_FILE), key, folder)
+        require_same(read_json(folder / NOTE_FILE), key, folder)
         return load_tokenizer(folder)
-    if others := [path.name for path in folder.iterdir() if path.name not in (LOCK_FILE, TOKENIZER_FILE)]:
+    if others := [
+        path.name
+        for path in folder.iterdir()
+        if path.name not in (LOCK_FILE, TOKENIZER_FILE) and not is_part_lock(path)
+    ]:
         raise ValueError(f"{folder} holds {others[0]!r} and no index of shards: give a new or empty folder as --out")
     tokenizer = _make_tokenizer(config, source, n_pieces)
     tokenizer.save(folder / TOKENIZER_FILE)
-    write_text(folder / NOTE_FILE, json.dumps(_noted(key)) + "\n")
+    write_text(folder / NOTE_FILE, json.dumps(noted(key)) + "\n")
     return tokenizer
 
 
@@ -309,6 +324,8 @@ def main(arguments: list[str] | None = None) -> int:
         index = prepare(config, console)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command goes on where it was") from None
+    if index is None:
+        return 0
     counts = ", ".join(f"{index.tokens(split):,} {split}" for split in index.splits)
     console.print(f"{index.folder}: {counts} tokens ({index.dtype}, {index.n_vocab:,} ids)")
     return 0
