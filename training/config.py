@@ -12,6 +12,7 @@ import tyro
 from gpt_from_scratch.models.config import GPTConfig
 from gpt_from_scratch.support.command_line.described import build
 from gpt_from_scratch.support.command_line.settings import Many, OrNever, check_settings
+from gpt_from_scratch.support.storage.json_text import flat
 from gpt_from_scratch.training.data.config import DataConfig
 from gpt_from_scratch.training.metrics.loggers import names_in
 from gpt_from_scratch.training.optim.config import OptimizerConfig
@@ -223,11 +224,3 @@ def from_json(document: Mapping[str, Any]) -> TrainConfig:
     """
     config: TrainConfig = build(TrainConfig, document)
     return config
-
-
-def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"model": {"n_layer": 4}} as {"model.n_layer": 4}."""
-    result: dict[str, Any] = {}
-    for key, value in document.items():
-        result |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return result

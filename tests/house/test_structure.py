@@ -50,7 +50,6 @@ LONG_FILES = {
     "tests/training/report/test_report.py": TO_MEND,
     "tests/training/run/test_train.py": TO_MEND,
     "tests/training/test_train_sparse_autoencoder.py": TO_MEND,
-    "training/checkpoints/store.py": TO_MEND,
 }
 """Files of more than `MOST_LINES` lines, each with its reason."""
 LEFT_OUT = ("training/data",)

@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from gpt_from_scratch.support.storage.files import FULL, error_number
+from gpt_from_scratch.support.units import exact_size
 
 
 class PartError(RuntimeError):
@@ -36,7 +37,7 @@ def preflight(bytes_needed: int, folder: Path) -> None:
     free = shutil.disk_usage(existing).free
     if free < bytes_needed:
         raise RuntimeError(
-            f"the checkpoints of this run need {in_units(bytes_needed)} in {folder}, and {in_units(free)} are free there: "
+            f"the checkpoints of this run need {exact_size(bytes_needed)} in {folder}, and {exact_size(free)} are free there: "
             "make room, choose a folder on another disk, or keep fewer checkpoints"
         )
 
@@ -49,11 +50,3 @@ def free_bytes(folder: Path) -> int:
 def is_disk_full(error: Exception) -> bool:
     """Whether a write failed for want of space or quota."""
     return error.full if isinstance(error, PartError) else error_number(error) in FULL
-
-
-def in_units(n_bytes: int) -> str:
-    """Bytes for people and, exactly, for scripts: "1.2 GB (1,234,567,890 bytes)"."""
-    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if n_bytes >= size:
-            return f"{n_bytes / size:.1f} {unit} ({n_bytes:,} bytes)"
-    return f"{n_bytes:,} bytes"

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import logging
-import re
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
@@ -23,9 +22,11 @@ from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.support.command_line.described import build
 from gpt_from_scratch.support.storage.files import ensure_folder, remove, rename, retried, sync_folder, write_text
 from gpt_from_scratch.support.storage.json_text import json_text
+from gpt_from_scratch.support.units import exact_size
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
-from gpt_from_scratch.training.checkpoints.space import PartError, bytes_of, free_bytes, in_units, is_disk_full
+from gpt_from_scratch.training.checkpoints.space import PartError, bytes_of, free_bytes, is_disk_full
 from gpt_from_scratch.training.checkpoints.staging import NonFiniteError, Staging, require_finite
+from gpt_from_scratch.training.checkpoints.tidying import clean_up, path_of, rotate, steps_in
 from gpt_from_scratch.training.ranks.process_group import ONE_RANK, Ranks
 
 BEST_FILE = "best.json"
@@ -85,17 +86,11 @@ class CheckpointStore:
 
     def steps(self) -> list[int]:
         """The steps of which there is a checkpoint, ascending."""
-        try:
-            names = retried(lambda: [path.name for path in self.folder.iterdir() if path.is_dir()])
-        except FileNotFoundError:
-            return []
-        except NotADirectoryError:
-            raise ValueError(f"{self.folder} is a file: expected the folder with a run's checkpoints") from None
-        return sorted(int(found[1]) for name in names if (found := re.fullmatch(r"step-(\d{8,})", name)))
+        return steps_in(self.folder)
 
     def path_of(self, step: int) -> Path:
         """The folder of a step's checkpoint, there or not."""
-        return self.folder / f"step-{step:08d}"
+        return path_of(self.folder, step)
 
     def save(
         self,
@@ -257,7 +252,7 @@ class CheckpointStore:
         require_finite(weights)
         require_finite(tensors)
         try:
-            retried(lambda: self._clean_up(temporary))
+            retried(lambda: clean_up(self.folder, temporary, self._position, self._warn))
             ensure_folder(temporary)
             entries = None
             if ranks.size == 1:
@@ -292,7 +287,9 @@ class CheckpointStore:
             )
         try:
             sync_folder(self.folder)
-            self._rotate()
+            best = self.best()
+            kept = None if best is None else best.step
+            rotate(self.folder, self.steps(), kept, self.keep_last, self.keep_every)
         except OSError as error:
             self._warn(f"{_reason(error)}: step {step} is saved, but older checkpoints stay in {self.folder} for now")
 
@@ -300,9 +297,9 @@ class CheckpointStore:
         """What is said of a checkpoint that could not be written."""
         room = ""
         if is_disk_full(error):
-            room = f" needs more than {in_units(n_bytes)} in {self.folder}"
+            room = f" needs more than {exact_size(n_bytes)} in {self.folder}"
             with contextlib.suppress(OSError):  # the folder may be what failed
-                room += f", and {in_units(free_bytes(self.folder))} are free there"
+                room += f", and {exact_size(free_bytes(self.folder))} are free there"
         else:
             room = f" could not be written in {self.folder}"
         return (
@@ -330,35 +327,6 @@ class CheckpointStore:
             with contextlib.suppress(OSError):  # where rank 0 gave up first, the folder is gone
                 disk = not isinstance(error, NonFiniteError)
                 parts.write_failure(temporary, ranks, str(error), is_disk_full(error), disk)
-
-    def _clean_up(self, temporary: Path) -> None:
-        """Remove what a killed process left half-written, and set aside what is not of this run's line."""
-        ensure_folder(self.folder)
-        for leftover in self.folder.glob(".*.tmp"):
-            if leftover != temporary:
-                with contextlib.suppress(OSError):  # hidden, and in nobody's way: the next save tries again
-                    remove(leftover)
-        for path in sorted(self.folder.iterdir()):
-            if (step := checkpoint.step_of(path)) is None:
-                continue
-            # A file or a dangling link in a checkpoint's place would end the save that is to come there.
-            if self._position is None or step > self._position or not path.is_dir():
-                aside = self.folder / f"aside-{path.name}-{secrets.token_hex(4)}"
-                rename(path, aside)
-                self._warn(
-                    f"{path} is not of this run's line (damaged, or beyond the step it went on from): "
-                    f"set aside as {aside.name}, which you may delete"
-                )
-
-    def _rotate(self) -> None:
-        """Remove old checkpoints; renamed first, so that a kill leaves no half of one under a checkpoint's name."""
-        steps, best = self.steps(), self.best()
-        kept = {*steps[-self.keep_last :], *([best.step] if best else [])}
-        for step in steps:
-            if step not in kept and not (self.keep_every and step % self.keep_every == 0):
-                doomed = self.folder / f".{self.path_of(step).name}.{secrets.token_hex(4)}.tmp"
-                rename(self.path_of(step), doomed)
-                remove(doomed)
 
 
 def _reason(error: Exception) -> str:

@@ -12,12 +12,13 @@ from matplotlib.figure import Figure
 
 from gpt_from_scratch.support.pages.html_page import Markup
 from gpt_from_scratch.support.pages.svg import inline
+from gpt_from_scratch.support.storage.json_text import flat
 from gpt_from_scratch.training.drawing import COLORS, FLOOR, TRAINING, VALIDATION, logarithmic, plain_text
 from gpt_from_scratch.training.metrics.kinds import kinds
 from gpt_from_scratch.training.metrics.metric import Chart, Metric
 from gpt_from_scratch.training.metrics.record import Record, metrics
 from gpt_from_scratch.training.metrics.records.train import Train
-from gpt_from_scratch.training.report.run_data import Run, flatten
+from gpt_from_scratch.training.report.run_data import Run
 
 INK = "#123456"
 """Stands for the page's text colour while matplotlib draws."""
@@ -146,7 +147,7 @@ def tokenizer_of(run: Run) -> str:
     """What tells the run's tokens from those of others: its tokenizer's fingerprint, or what older runs say of it."""
     if isinstance(found := run.facts.get("tokenizer"), str):
         return found
-    settings = flatten(run.config)
+    settings = flat(run.config)
     named = settings.get("data.tokenizer") not in ("bpe", "character")  # else it was learned from the data
     prefix = "data.tokenizer" if named else "data."
     found = {name: value for name, value in settings.items() if name.startswith(prefix) and name != "data.seed"}

@@ -14,6 +14,8 @@ from typing import Any
 from gpt_from_scratch.support.command_line.invocation import gpt
 from gpt_from_scratch.support.pages.html_page import Markup, element, join, page
 from gpt_from_scratch.support.storage.files import write_text
+from gpt_from_scratch.support.storage.json_text import flat
+from gpt_from_scratch.support.units import duration
 from gpt_from_scratch.training.drawing import COLORS
 from gpt_from_scratch.training.metrics.records.event import Event
 from gpt_from_scratch.training.metrics.records.sample import Sample
@@ -26,7 +28,6 @@ from gpt_from_scratch.training.report.run_data import (
     RUN_FILE,
     Run,
     differences,
-    flatten,
     read_run,
 )
 from gpt_from_scratch.training.report.style import STYLE
@@ -72,7 +73,7 @@ def single(run: Run) -> str:
         section("Events", events(run)),
         section("What ran", facts(run)),
         section("Backends", backends(run)),
-        section("Configuration", table(("setting", "value"), sorted(flatten(run.config).items()))),
+        section("Configuration", table(("setting", "value"), sorted(flat(run.config).items()))),
         section("Where everything is", places(run)),
         section("What to try next", next_steps(run)),
         style=STYLE,
@@ -138,18 +139,16 @@ def summary(run: Run) -> str:
         size,
         run.facts.get("device"),
         run.facts.get("dtype"),
-        duration(run.facts.get("seconds")),
+        time_of(run.facts.get("seconds")),
     )
     return " · ".join(str(part) for part in parts if part is not None)
 
 
-def duration(seconds: object) -> str | None:
-    """Seconds as 1 h 02 min, 2 min 05 s or 12.3 s; None for what is not a time."""
+def time_of(seconds: object) -> str | None:
+    """Seconds in words; None for what is not a time."""
     if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < math.inf:
         return None
-    if seconds >= 3600:
-        return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f} min"
-    return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s" if seconds >= 60 else f"{seconds:.1f} s"
+    return duration(seconds)
 
 
 def compared(runs: Sequence[Run], names: Sequence[Markup]) -> Markup | None:
@@ -162,7 +161,7 @@ def compared(runs: Sequence[Run], names: Sequence[Markup]) -> Markup | None:
             for column in columns
         ]
         rows.append(
-            (name, run.facts.get("state"), last and last.step, *figures, duration(last.seconds) if last else None)
+            (name, run.facts.get("state"), last and last.step, *figures, time_of(last.seconds) if last else None)
         )
     return table(("run", "state", "step", *(column.heading for column in columns), "after"), rows)
 
@@ -173,7 +172,7 @@ def result(run: Run) -> Markup | None:
     tiles: list[tuple[str, object]] = []
     if last_record is not None:
         tiles += [("step", last_record.step), *((column.heading, column.texts[0]) for column in results([run]))]
-        tiles += [("after", duration(last_record.seconds))]
+        tiles += [("after", time_of(last_record.seconds))]
     sampled = run.of(Sample)
     last = [sample for sample in sampled if sample.step == sampled[-1].step]
     tiles += [
@@ -254,11 +253,11 @@ def facts(run: Run) -> Markup | None:
     described = {name: value for name, value in run.facts.items() if name not in ("backends", "name")}
     if isinstance(described.get("command"), list):
         described["command"] = element("code", " ".join(map(str, described["command"])))
-    if text := duration(described.get("seconds")):
+    if text := time_of(described.get("seconds")):
         described["seconds"] = text
     if steps := run.of(Train):
         described["last step"] = steps[-1].step
-    return table((), flatten(described).items())
+    return table((), flat(described).items())
 
 
 def backends(run: Run) -> Markup | None:

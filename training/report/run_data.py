@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gpt_from_scratch.support.storage.json_text import flat
 from gpt_from_scratch.training.metrics.history import history
 from gpt_from_scratch.training.metrics.kinds import parse
 from gpt_from_scratch.training.metrics.record import Record
@@ -83,20 +84,9 @@ def read_records(path: Path, warnings: list[str]) -> Iterator[Record]:
             warnings.append(f"{path.name}, line {number}, is left out: {error}")
 
 
-def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """``{"model": {"n_layer": 4}}`` as ``{"model.n_layer": 4}``."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict) and value:
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
-
-
 def differences(runs: list[Run]) -> dict[str, list[Any]]:
     """The settings in which runs differ: dotted name to each run's value, in the order of the runs ("" where it has none)."""
-    configs = [flatten(run.config) for run in runs]
+    configs = [flat(run.config) for run in runs]
     names = dict.fromkeys(name for config in configs for name in config)
     values = {name: [config.get(name, "") for config in configs] for name in names}
     return {name: found for name, found in values.items() if any(value != found[0] for value in found[1:])}

@@ -13,7 +13,8 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from gpt_from_scratch.kernels.backends import Choice
-from gpt_from_scratch.training.config import as_json, flat
+from gpt_from_scratch.support.storage.json_text import flat
+from gpt_from_scratch.training.config import as_json
 from gpt_from_scratch.training.ranks.agreement import RanksDifferError, difference
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run.command_line import Command

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from gpt_from_scratch.kernels.backends import Choice
 from gpt_from_scratch.support.command_line.streams import survivor
+from gpt_from_scratch.support.units import duration
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.training.evaluation.samples import Sample
 from gpt_from_scratch.training.metrics.record import Record, metrics, values
@@ -154,13 +155,3 @@ class Display:
         (s0, t0), (s1, t1) = self._rates[first], self._rates[-1]
         seconds = (self.steps - step) * (t1 - t0) / max(s1 - s0, 1)
         return duration(seconds)
-
-
-def duration(seconds: float) -> str:
-    """For people: 45 s, 3 min 20 s, 5 h 10 min, 3 d 4 h."""
-    whole = round(seconds)
-    for unit, size, below, small in (("d", 86_400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
-        if whole >= size:
-            rest = whole % size // small
-            return f"{whole // size} {unit}" + (f" {rest} {below}" if rest else "")
-    return f"{whole} s"

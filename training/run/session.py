@@ -18,10 +18,11 @@ from gpt_from_scratch.kernels.own_backends import import_backends
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.weight_files import require_utf8
+from gpt_from_scratch.support.storage.json_text import flat
 from gpt_from_scratch.support.storage.private_folder import private_folder
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 from gpt_from_scratch.training.checkpoints import Checkpoint, CheckpointStore, NonFiniteError, preflight
-from gpt_from_scratch.training.config import WEIGHTS, TrainConfig, as_json, flat
+from gpt_from_scratch.training.config import WEIGHTS, TrainConfig, as_json
 from gpt_from_scratch.training.data.building import build_corpus, vocabulary
 from gpt_from_scratch.training.data.corpus import Corpus
 from gpt_from_scratch.training.data.registry import LIVE

@@ -13,10 +13,11 @@ from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.support.command_line.invocation import gpt
 from gpt_from_scratch.support.storage.files import retried
 from gpt_from_scratch.support.torchrun import SAVED_RANKS
+from gpt_from_scratch.support.units import duration, size
 from gpt_from_scratch.training.checkpoints.space import is_disk_full
 from gpt_from_scratch.training.config import TrainConfig
 from gpt_from_scratch.training.data.corpus import Corpus
-from gpt_from_scratch.training.run.console import Display, duration
+from gpt_from_scratch.training.run.console import Display
 from gpt_from_scratch.training.run.context import Learner, RunContext, RunData
 from gpt_from_scratch.training.run.estimate import Estimate
 from gpt_from_scratch.training.run.folder import RunFolder, versions
@@ -121,9 +122,9 @@ def print_estimate(e: Estimate, config: TrainConfig, n_ranks: int, device: torch
     """The dry run."""
     for name, text in {
         "parameters": f"{e.parameters:,}",
-        "memory a rank": f"{_size(e.memory)}: weights {_size(e.weights)}, gradients {_size(e.gradients)}, optimizer "
-        f"{_size(e.optimizer)}, activations about {_size(e.activations)}",
-        "disk": f"{_size(e.disk)} for checkpoints of {_size(e.checkpoint)}",
+        "memory a rank": f"{size(e.memory)}: weights {size(e.weights)}, gradients {size(e.gradients)}, optimizer "
+        f"{size(e.optimizer)}, activations about {size(e.activations)}",
+        "disk": f"{size(e.disk)} for checkpoints of {size(e.checkpoint)}",
         "tokens": f"{e.tokens:,} in {config.steps:,} steps of {config.batch_size * config.model.block_size:,}",
         "FLOPs": f"{e.flops_a_token / 1e6:,.1f} M a token, {e.flops:.3g} in all",
         "expected time": f"about {duration(e.seconds)} on {n_ranks} x {device}, at half of the "
@@ -132,14 +133,6 @@ def print_estimate(e: Estimate, config: TrainConfig, n_ranks: int, device: torch
     }.items():
         display.say(f"{name:<14} {text}")
     display.say("dry run: nothing was written.")
-
-
-def _size(n: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if n < 1000:
-            return f"{n:.3g} {unit}"
-        n /= 1000
-    return f"{n:.3g} TB"
 
 
 def _now() -> str:

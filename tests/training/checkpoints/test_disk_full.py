@@ -115,5 +115,5 @@ def test_a_whole_run_survives_and_its_metrics_have_every_line(
 
 def test_preflight_says_what_is_needed_and_what_is_free(tmp_path: Path) -> None:
     preflight(1000, tmp_path / "not" / "yet")
-    with pytest.raises(RuntimeError, match=r"need 1000000\.0 GB \(1,000,000,000,000,000 bytes\) in .*yet, and .* free"):
+    with pytest.raises(RuntimeError, match=r"need 1 PB \(1,000,000,000,000,000 bytes\) in .*yet, and .* free"):
         preflight(10**15, tmp_path / "not" / "yet")

@@ -14,7 +14,8 @@ import torch.distributed as dist
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpt_from_scratch.training.config import TrainConfig, as_json, flat
+from gpt_from_scratch.support.storage.json_text import flat
+from gpt_from_scratch.training.config import TrainConfig, as_json
 from gpt_from_scratch.training.ranks.agreement import RanksDifferError, compare_in, difference
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.ranks.rendezvous import AbsentRanksError

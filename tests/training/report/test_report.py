@@ -102,7 +102,7 @@ def test_a_report_says_what_ran_and_what_came_of_it(tmp_path: Path) -> None:
     assert page == tmp_path / "first" / "report.html"
     said = " ".join(text_of(page).split())
     for expected in (
-        "first finished · 1,234,567 parameters · cpu · float32 · 2 min 05 s",
+        "first finished · 1,234,567 parameters · cpu · float32 · 2 min 5 s",
         "total nats ÷ floor 1.212",
         "grammatical and new 1 of 2",
         "attention torch fastest of 3",
@@ -175,7 +175,7 @@ def test_several_runs_are_compared(tmp_path: Path) -> None:
     page = write_report([one, two])
     assert page == one / "comparison.html"
     said = " ".join(text_of(page).split())
-    assert "one finished 40 0.4000 0.2000 1.212 9.0 s two interrupted 40" in said
+    assert "one finished 40 0.4000 0.2000 1.212 9 s two interrupted 40" in said
     assert "setting one two model.n_layer 4 6 new – seed 1 2" in said.replace(
         "seed 1 2 model.n_layer 4 6 new –", "model.n_layer 4 6 new – seed 1 2"
     )

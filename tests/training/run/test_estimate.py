@@ -15,7 +15,6 @@ from gpt_from_scratch.training.data.building import vocabulary
 from gpt_from_scratch.training.optim.schedule import ScheduleConfig, rate
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run.command_line import parse
-from gpt_from_scratch.training.run.console import duration
 from gpt_from_scratch.training.run.estimate import estimate, flops_a_token, matrix_parameters, peak_flops
 from gpt_from_scratch.training.run.presets import PRESETS
 from gpt_from_scratch.training.run.session import fitted
@@ -140,11 +139,3 @@ def test_the_rate_rises_stays_and_falls() -> None:
     assert rates[5:51] == [1.0] * 46
     assert rates[51:] == sorted(rates[51:], reverse=True)
     assert rates[-1] == pytest.approx(0.1 + 0.9 / 50)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 s"), (59.6, "1 min"), (200, "3 min 20 s"), (18_600, "5 h 10 min"), (273_600, "3 d 4 h")],
-)
-def test_durations_are_for_people(seconds: float, text: str) -> None:
-    assert duration(seconds) == text

@@ -1,0 +1,65 @@
+"""Order in a folder of checkpoints: which steps there are, what is set aside or left over, and which old ones go."""
+
+import contextlib
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from gpt_from_scratch.models.checkpoints import checkpoint
+from gpt_from_scratch.support.storage.files import ensure_folder, remove, rename, retried
+
+
+def steps_in(folder: Path) -> list[int]:
+    """The steps of which there is a checkpoint, ascending.
+
+    Raises:
+        ValueError: it is a file.
+    """
+    try:
+        names = retried(lambda: [path.name for path in folder.iterdir() if path.is_dir()])
+    except FileNotFoundError:
+        return []
+    except NotADirectoryError:
+        raise ValueError(f"{folder} is a file: expected the folder with a run's checkpoints") from None
+    return sorted(int(found[1]) for name in names if (found := re.fullmatch(r"step-(\d{8,})", name)))
+
+
+def path_of(folder: Path, step: int) -> Path:
+    """The folder of a step's checkpoint, there or not."""
+    return folder / f"step-{step:08d}"
+
+
+def clean_up(folder: Path, temporary: Path, position: int | None, warn: Callable[[str], None]) -> None:
+    """Remove what a killed process left half-written, and set aside what is not of this run's line.
+
+    Args:
+        temporary: the hidden folder of the save at hand, which stays.
+        position: the step last saved or loaded, if any.
+    """
+    ensure_folder(folder)
+    for leftover in folder.glob(".*.tmp"):
+        if leftover != temporary:
+            with contextlib.suppress(OSError):  # hidden, and in nobody's way: the next save tries again
+                remove(leftover)
+    for path in sorted(folder.iterdir()):
+        if (step := checkpoint.step_of(path)) is None:
+            continue
+        # A file or a dangling link in a checkpoint's place would end the save that is to come there.
+        if position is None or step > position or not path.is_dir():
+            aside = folder / f"aside-{path.name}-{secrets.token_hex(4)}"
+            rename(path, aside)
+            warn(
+                f"{path} is not of this run's line (damaged, or beyond the step it went on from): "
+                f"set aside as {aside.name}, which you may delete"
+            )
+
+
+def rotate(folder: Path, steps: Sequence[int], best: int | None, keep_last: int, keep_every: int) -> None:
+    """Remove old checkpoints; renamed first, so that a kill leaves no half of one under a checkpoint's name."""
+    kept = {*steps[-keep_last:], best}
+    for step in steps:
+        if step not in kept and not (keep_every and step % keep_every == 0):
+            doomed = folder / f".{path_of(folder, step).name}.{secrets.token_hex(4)}.tmp"
+            rename(path_of(folder, step), doomed)
+            remove(doomed)
