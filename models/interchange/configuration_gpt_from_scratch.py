@@ -61,6 +61,8 @@ class GPTFromScratchConfig(PreTrainedConfig):
         super().__init__(**{**kwargs, "tie_word_embeddings": own["tie_head"]})
         for name, value in own.items():
             setattr(self, name, value)
+        if self.position not in ("learned", "rotary"):
+            raise ValueError(f"position is {self.position!r}: this file knows learned and rotary positions only")
         self.use_cache = use_cache
 
     @property
