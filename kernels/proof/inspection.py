@@ -38,7 +38,7 @@ def _launches() -> Iterator[Any]:
 
 
 def complaints(subject: Subject, code: MachineCode) -> list[str]:
-    """What is wrong with the machine code: spills, too much shared memory, no matrix instructions where a product is."""
+    """What is wrong with machine code: spills, atomics, too much shared memory, no matrix instructions where a product is."""
     chip = CHIPS[subject.family]
     exact = subject.variant.startswith(
         "fp32"
@@ -48,6 +48,8 @@ def complaints(subject: Subject, code: MachineCode) -> list[str]:
         found.append(f"{code.shared} bytes of shared memory, the chip has {chip.shared_program} a program")
     if subject.multiplies and not exact and not code.matrix_anywhere:
         found.append("no matrix instructions")
+    if code.atomic:
+        found.append(f"{code.atomic} atomic instructions: results would differ from run to run")
     return [f"{subject.key}: {complaint}" for complaint in found]
 
 

@@ -51,6 +51,7 @@ CHIPS = {
     "gfx942": Chip(GPUTarget("hip", "gfx942", 64), 64 << 10, 64 << 10, 4 * 512 * 64, 2048, r"v_mfma"),
 }
 MEMORY = r"LD|ST|ATOM|RED|UTMA|UBLK|ds_|global_|buffer_|flat_"
+ATOMIC = r"ATOM|RED(?!UX)|\w+_atomic_|ds_(?:add|sub|rsub|inc|dec|min|max|and|or|xor|cmpst|wrxchg)_"
 EXP = r"MUFU\.EX2|v_exp"
 
 
@@ -71,6 +72,8 @@ class MachineCode:
     other: int
     matrix_anywhere: int
     """Matrix instructions in the whole kernel."""
+    atomic: int
+    """Atomic instructions in the whole kernel: sums that they make differ from run to run."""
 
 
 def compile_for(launch: Launch, family: str) -> MachineCode:
@@ -100,6 +103,7 @@ def compile_for(launch: Launch, family: str) -> MachineCode:
         occupancy=occupancy(chip, registers, shared, warps),
         **count(loop, chip.matrix),
         matrix_anywhere=count(instructions, chip.matrix)["matrix"],
+        atomic=sum(re.match(ATOMIC, instruction.opcode) is not None for instruction in instructions),
     )
 
 

@@ -16,7 +16,8 @@ from triton.runtime import interpreter
 
 from gpt_from_scratch.benchmarks.gpu.steps import complaints, operation_checks
 from gpt_from_scratch.kernels.cases import Case
-from gpt_from_scratch.kernels.ops.attention import attention, triton_forward
+from gpt_from_scratch.kernels.ops.attention import attention
+from gpt_from_scratch.kernels.ops.attention.triton_parts import forward as triton_forward
 from gpt_from_scratch.kernels.ops.layer_norm import layer_norm, triton_norm
 from gpt_from_scratch.kernels.ops.layer_norm import triton_kernel as layer_norm_kernel
 from gpt_from_scratch.kernels.ops.linear_cross_entropy import linear_cross_entropy, triton_loss
@@ -32,7 +33,7 @@ def case_of(made: Op[Any], name: str) -> Case:
 
 
 def seed(module: Any, old: str, new: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replace `old` in a module's source, and its kernels by those of the changed copy."""
+    """Replace `old` in a module's source, and its kernels and functions by those of the changed copy."""
     source = inspect.getsource(module)
     assert old in source, f"{module.__name__} has no {old!r}: the fault must be seeded elsewhere"
     file = folder / f"mutant_{module.__name__.rpartition('.')[2]}.py"
@@ -42,7 +43,8 @@ def seed(module: Any, old: str, new: str, folder: Path, monkeypatch: pytest.Monk
     mutant = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(mutant)
     for name, kernel in vars(mutant).items():
-        if isinstance(kernel, interpreter.InterpretedFunction):
+        own = inspect.isfunction(kernel) and kernel.__module__ == mutant.__name__
+        if own or isinstance(kernel, interpreter.InterpretedFunction):
             replaced = getattr(module, name)
             for place, owner in list(sys.modules.items()):
                 if place.startswith(f"{OPS}.") and getattr(owner, name, None) is replaced:

@@ -21,6 +21,7 @@ RUNS = {
     "float16": ("test_parity.py", "-k", "float16"),
     "gradients": ("test_gradients.py", "-k", "frozen or second"),
     "kernels": ("interpreted_kernels.py",),
+    "attention": ("interpreted_attention.py",),
 }
 
 

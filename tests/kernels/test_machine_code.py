@@ -15,19 +15,21 @@ import torch
 if importlib.util.find_spec("triton") is None:
     pytest.skip("no CUDA: nor triton, which would compile for it", allow_module_level=True)
 import triton
+import triton.language as tl
 
 from gpt_from_scratch.benchmarks.gpu import tune_kernels
 from gpt_from_scratch.kernels.launch_config import HEADER, Config, parse_table, show_line
-from gpt_from_scratch.kernels.ops.attention import benchmark, triton_kernel
+from gpt_from_scratch.kernels.ops.attention import benchmark
 from gpt_from_scratch.kernels.ops.attention import launches as attention
+from gpt_from_scratch.kernels.ops.attention.triton_parts import passes
 from gpt_from_scratch.kernels.ops.layer_norm import launches as norms
 from gpt_from_scratch.kernels.proof import inspection
-from gpt_from_scratch.kernels.proof.machine_code import CHIPS, MachineCode, count, main_loop, read
+from gpt_from_scratch.kernels.proof.machine_code import CHIPS, MachineCode, compile_for, count, main_loop, read
 from gpt_from_scratch.kernels.proof.sources import source_hash
 from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.kernels.triton_tools import configs
-from gpt_from_scratch.kernels.triton_tools.launch import recording
-from gpt_from_scratch.kernels.triton_tools.subjects import empty
+from gpt_from_scratch.kernels.triton_tools.launch import Launch, recording
+from gpt_from_scratch.kernels.triton_tools.subjects import Subject, empty
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = [ROOT / "benchmarks" / "results" / f"kernels_machine_code_{family}.json" for family in configs.FAMILIES]
@@ -55,7 +57,7 @@ def test_nothing_spills_and_everything_fits(compiled: dict[str, MachineCode]) ->
         mine = {key: code for key, code in compiled.items() if key.startswith(f"{family} ")}
         assert len(mine) >= 14
         for key, code in mine.items():
-            assert code.spilled == 0, key
+            assert code.spilled == 0 and code.atomic == 0, key
             assert 0 < code.registers <= 512 and code.shared <= CHIPS[family].shared_program, key
             assert code.occupancy > 0, key
             assert bool(code.matrix) == ("attention" in key), key
@@ -88,11 +90,27 @@ def test_the_committed_table_is_what_the_compiler_makes(path: Path, compiled: di
 
 def test_what_is_wrong_is_named() -> None:
     subject = next(attention.subjects("sm_80", "bf16", 64))
-    bad = MachineCode(255, 16, 200 << 10, 0.1, 0, 1, 1, 1, 0)
-    spills, shared, matrix = inspection.complaints(subject, bad)
+    bad = MachineCode(255, 16, 200 << 10, 0.1, 0, 1, 1, 1, 0, 2)
+    spills, shared, matrix, atomic = inspection.complaints(subject, bad)
     assert "16 bytes of spilled" in spills and "204800 bytes of shared" in shared and "no matrix" in matrix
+    assert "2 atomic instructions" in atomic
     exact = next(attention.subjects("sm_80", "fp32", 64))
-    assert len(inspection.complaints(exact, bad)) == 1  # fp32 may spill and has no matrix instructions
+    assert len(inspection.complaints(exact, bad)) == 2  # fp32 may spill and has no matrix instructions
+
+
+@triton.jit
+def adds_atomically(x_ptr, y_ptr, BLOCK: tl.constexpr):
+    tl.atomic_add(y_ptr + tl.program_id(0) % 2, tl.sum(tl.load(x_ptr + tl.arange(0, BLOCK)), 0))
+
+
+@pytest.mark.parametrize("family", configs.FAMILIES)
+def test_an_atomic_addition_is_seen(family: str) -> None:
+    """Determinism is promised: no kernel of the table has one, and one that has is named."""
+    x = empty(64)
+    launch = Launch(adds_atomically, (4,), (x, x), {"BLOCK": 64}, Config(1))
+    code = compile_for(launch, family)
+    assert code.atomic >= 1
+    assert "atomic" in inspection.complaints(Subject(family, "bf16", launch), code)[0]
 
 
 SASS = """
@@ -201,6 +219,6 @@ def test_configurations_of_ones_own_come_first(tmp_path: Path, monkeypatch: pyte
 )
 def test_no_narrow_tiles_on_hopper(dtype: str, head_size: int, tiles: tuple[int, int]) -> None:
     """As 32 + 16 columns heads of 40 were read beyond their shared memory (triton#11366), seen on an H200."""
-    for family, expected in (("sm_90", tiles), ("sm_80", triton_kernel.tiles(head_size))):
+    for family, expected in (("sm_90", tiles), ("sm_80", passes.tiles(head_size))):
         for subject in attention.subjects(family, dtype, head_size):
             assert (subject.launch.constants["LEAD"], subject.launch.constants["REST"]) == expected

@@ -14,29 +14,88 @@ from gpt_from_scratch.kernels.proof.parity import check_parity
 from gpt_from_scratch.kernels.registry import Op, load_ops
 
 
-def attention_start_aligned(q, k, v, *, causal=True, scale=None, kv_lengths=None):
+def attention_mutant(function):
+    """A backend with all of the op's parameters, of a function that takes them as options."""
+
+    def mutant(
+        q, k, v, *, causal=True, scale=None, kv_lengths=None, documents=None, window=None, softcap=None, sinks=None
+    ):
+        options = {"causal": causal, "scale": scale, "kv_lengths": kv_lengths, "documents": documents}
+        return function(q, k, v, **options, window=window, softcap=softcap, sinks=sinks)
+
+    mutant.__name__ = function.__name__
+    return mutant
+
+
+@attention_mutant
+def attention_start_aligned(q, k, v, causal, scale, **options):
     return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=scale, enable_gqa=True)
 
 
-def attention_off_by_one(q, k, v, *, causal=True, scale=None, kv_lengths=None):
-    lengths = None if kv_lengths is None else kv_lengths
-    return attention.reference(q, torch.roll(k, 1, 2), v, causal=causal, scale=scale, kv_lengths=lengths)
+@attention_mutant
+def attention_off_by_one(q, k, v, **options):
+    return attention.reference(q, torch.roll(k, 1, 2), v, **options)
 
 
-def attention_wrong_scale(q, k, v, *, causal=True, scale=None, kv_lengths=None):
-    return attention.reference(q, k, v, causal=causal, scale=1 / q.shape[-1] ** 0.49, kv_lengths=kv_lengths)
+@attention_mutant
+def attention_wrong_scale(q, k, v, **options):
+    return attention.reference(q, k, v, **{**options, "scale": 1 / q.shape[-1] ** 0.49})
 
 
-def attention_acausal(q, k, v, *, causal=True, scale=None, kv_lengths=None):
-    return attention.reference(q, k, v, causal=False, scale=scale, kv_lengths=kv_lengths)
+@attention_mutant
+def attention_acausal(q, k, v, **options):
+    return attention.reference(q, k, v, **{**options, "causal": False})
 
 
-def attention_ignores_lengths(q, k, v, *, causal=True, scale=None, kv_lengths=None):
-    return attention.reference(q, k, v, causal=causal, scale=scale)
+@attention_mutant
+def attention_ignores_lengths(q, k, v, **options):
+    return attention.reference(q, k, v, **{**options, "kv_lengths": None})
 
 
-def attention_detached_values(q, k, v, *, causal=True, scale=None, kv_lengths=None):
-    return attention.reference(q, k, v.detach() + 0 * v, causal=causal, scale=scale, kv_lengths=kv_lengths)
+@attention_mutant
+def attention_detached_values(q, k, v, **options):
+    return attention.reference(q, k, v.detach() + 0 * v, **options)
+
+
+@attention_mutant
+def attention_leaks_one_key(q, k, v, documents, **options):
+    """The last key of a document belongs to the next."""
+    documents = torch.cat([documents[:, 1:], documents[:, -1:]], dim=1)
+    return attention.reference(q, k, v, documents=documents, **options)
+
+
+@attention_mutant
+def attention_window_off_by_one(q, k, v, window, **options):
+    return attention.reference(q, k, v, window=window + 1, **options)
+
+
+@attention_mutant
+def attention_cap_is_straight(q, k, v, softcap, **options):
+    """The cap without its derivative."""
+    q, scale = q.double(), options["scale"] or q.shape[-1] ** -0.5
+
+    class Cap(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return softcap * torch.tanh(x / softcap)
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad
+
+    scores = Cap.apply(q @ k.double().mT * scale)
+    visible = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
+    return (scores.masked_fill(~visible, float("-inf")).softmax(-1) @ v.double()).to(v.dtype)
+
+
+@attention_mutant
+def attention_ignores_the_cap(q, k, v, **options):
+    return attention.reference(q, k, v, **{**options, "softcap": None})
+
+
+@attention_mutant
+def attention_sinks_are_fixed(q, k, v, sinks, **options):
+    return attention.reference(q, k, v, sinks=sinks.detach(), **options)
 
 
 def layer_norm_unbiased(x, weight, bias, eps=1e-5):
@@ -73,6 +132,13 @@ MUTANTS = [
     (attention, attention_acausal, "causal-t1024", torch.bfloat16),
     (attention, attention_ignores_lengths, "ragged", torch.bfloat16),
     (attention, attention_detached_values, "causal-t97", torch.bfloat16),
+    (attention, attention_leaks_one_key, "documents", torch.bfloat16),
+    (attention, attention_leaks_one_key, "documents-full", torch.float32),
+    (attention, attention_window_off_by_one, "window-2", torch.bfloat16),
+    (attention, attention_window_off_by_one, "window-64", torch.float32),
+    (attention, attention_cap_is_straight, "softcap", torch.bfloat16),
+    (attention, attention_ignores_the_cap, "softcap", torch.bfloat16),
+    (attention, attention_sinks_are_fixed, "sinks", torch.bfloat16),
     (layer_norm, layer_norm_unbiased, "width-97", torch.float32),
     (layer_norm, layer_norm_no_bias, "width-768", torch.bfloat16),
     (layer_norm, layer_norm_missing_term, "width-768", torch.float32),
@@ -107,9 +173,10 @@ def add_norm_in_parts(x, residual, weight, bias, eps=1e-5):
     return norm_in_parts(total, weight, bias, eps), total
 
 
-def attention_in_parts(q, k, v, *, causal=True, scale=None, kv_lengths=None):
-    assert not causal and kv_lengths is None
-    return torch.cat([attention.reference(part, k, v, causal=False, scale=scale) for part in q.split(2, dim=2)], dim=2)
+@attention_mutant
+def attention_in_parts(q, k, v, causal, **options):
+    assert not causal and options["kv_lengths"] is None
+    return torch.cat([attention.reference(part, k, v, causal=False, **options) for part in q.split(2, dim=2)], dim=2)
 
 
 def loss_in_parts(hidden, weight, targets, *, ignore_index=-100, reduction="mean"):

@@ -1,15 +1,13 @@
-"""Parity cases of attention, and the scale of its intermediate values."""
+"""Parity cases of attention."""
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
-from gpt_from_scratch.kernels.cases import Case, Scale, SumScale
-from gpt_from_scratch.kernels.ops.attention.masking import visible_keys
+from gpt_from_scratch.kernels.cases import Case
 
 
 def attention_cases() -> Iterator[Case]:
@@ -25,7 +23,7 @@ def attention_cases() -> Iterator[Case]:
     yield case("grouped", hq=6, hkv=2)
     yield case("multi-query", hq=4, hkv=1, tq=64, tk=64)
     yield case("ragged", b=4, lengths=(97, 50, 1, 0))
-    yield case("ragged-int32", b=4, lengths=(97, 50, 1, 0), length_dtype=torch.int32)
+    yield case("ragged-int32", b=4, lengths=(97, 50, 1, 0), integers=torch.int32)
     yield case("ragged-full", b=4, lengths=(97, 50, 1, 0), causal=False)
     yield case("ragged-decode", b=3, tq=1, tk=130, lengths=(130, 64, 7))
     yield case("ragged-grouped-chunk", b=2, hq=4, hkv=2, tq=16, tk=80, lengths=(80, 40))
@@ -40,6 +38,69 @@ def attention_cases() -> Iterator[Case]:
     yield case("packed-1024", packed=True, tq=1024, tk=1024)
     for grad in ("expanded", "strided", "transposed", "sliced"):
         yield case(f"grad-{grad}", grad=grad)
+    yield from bounded_cases()
+    yield from scored_cases()
+
+
+def bounded_cases() -> Iterator[Case]:
+    """Documents and windows: within a block and across many, ids that return, padding, caches, every combination."""
+    yield case("documents", b=1, hq=1, tq=203, tk=203, documents=(50, 14, 1, 64, 74))
+    yield case("documents-of-a-block", b=1, hq=1, tq=256, tk=256, documents=(64, 128, 64))
+    yield case("documents-whole", documents=(97,))
+    yield case("documents-of-one-token", tq=67, tk=67, d=16, documents=(1,) * 67)
+    yield case("documents-full", b=1, hq=1, tq=203, tk=203, causal=False, documents=(50, 14, 1, 64, 74))
+    yield case("documents-int32", documents=(40, 57), integers=torch.int32)
+    yield case("documents-ragged", b=4, lengths=(97, 50, 1, 0), documents=(30, 30, 37))
+    yield case("documents-ragged-full", b=4, lengths=(97, 50, 1, 0), causal=False, documents=(30, 30, 37))
+    yield case("documents-grouped", hq=4, hkv=2, tq=70, tk=70, d=16, documents=(40, 30))
+    yield case("documents-chunk", b=1, hq=1, tq=20, tk=300, documents=(100, 185, 15))
+    yield case("documents-decode", b=3, tq=1, tk=300, lengths=(300, 170, 7), documents=(100, 150, 50))
+    yield case("documents-more-queries", b=1, hq=1, tq=203, tk=113, documents=(50, 63))
+    yield case("documents-d80", d=80, documents=(33, 64))
+    yield case("documents-no-queries", tq=0, tk=8, documents=(3, 5))
+    for window in (1, 2, 64, 65, 96, 97, 1000):
+        yield case(f"window-{window}", b=1, d=16, window=window)
+    yield case("window-of-blocks", b=1, hq=1, tq=256, tk=256, d=16, window=130)
+    yield case("window-full", b=1, hq=1, tq=203, tk=203, causal=False, window=40)
+    yield case("window-ragged", b=4, lengths=(97, 50, 1, 0), window=33)
+    yield case("window-ragged-full", b=4, lengths=(97, 50, 1, 0), causal=False, window=33)
+    yield case("window-decode", b=3, tq=1, tk=700, lengths=(700, 64, 7), window=290)
+    yield case("window-chunk", b=1, hq=1, tq=16, tk=399, window=200)
+    yield case("window-early-peak", b=1, hq=1, tq=200, tk=200, window=150, peak=64.0)
+    yield case("window-more-queries", b=1, hq=1, tq=203, tk=113, window=20)
+    yield case("documents-window", b=1, hq=2, hkv=1, tq=203, tk=203, documents=(120, 83), window=50)
+    yield case("documents-window-full", b=1, hq=1, tq=203, tk=203, causal=False, documents=(120, 83), window=50)
+    yield case("documents-1024", tq=1024, tk=1024, packed=True, documents=(300, 1, 500, 223), window=256)
+
+
+def scored_cases() -> Iterator[Case]:
+    """Capped scores and sinks, small and large, alone and together."""
+    yield case("softcap", softcap=5.0, size=3.0)
+    yield case("softcap-large", softcap=50.0)
+    yield case("softcap-small", softcap=0.5, d=16)
+    yield case("softcap-full-d80", softcap=3.0, d=80, causal=False)
+    yield case("softcap-decode", softcap=5.0, tq=1, tk=300, lengths=(300, 64))
+    yield case("sinks", sinks=1.0)
+    yield case("sinks-high", sinks=1.0, sink_shift=30.0)
+    yield case("sinks-low", sinks=1.0, sink_shift=-30.0)
+    yield case("sinks-fp32", hq=4, hkv=2, sinks=2.0, sinks_fp32=True)
+    yield case("sinks-ragged", b=4, lengths=(97, 50, 1, 0), sinks=1.0)
+    yield case("sinks-decode", b=3, tq=1, tk=300, lengths=(300, 64, 0), sinks=1.0)
+    yield case("sinks-early-peak", b=1, hq=1, tq=200, tk=200, sinks=1.0, peak=64.0)
+    yield case("sinks-no-keys", tq=3, tk=0, sinks=1.0)
+    yield case("everything", hq=2, hkv=1, tq=203, tk=203, documents=(90, 113), window=70, softcap=4.0, sinks=1.0)
+    yield case(
+        "everything-full",
+        b=1,
+        hq=1,
+        tq=130,
+        tk=130,
+        causal=False,
+        documents=(90, 40),
+        window=30,
+        softcap=4.0,
+        sinks=1.0,
+    )
 
 
 def case(
@@ -54,7 +115,13 @@ def case(
     causal: bool = True,
     scale: float | None = None,
     lengths: tuple[int, ...] | None = None,
-    length_dtype: torch.dtype = torch.int64,
+    integers: torch.dtype = torch.int64,
+    documents: tuple[int, ...] | None = None,
+    window: int | None = None,
+    softcap: float | None = None,
+    sinks: float | None = None,
+    sink_shift: float = 0.0,
+    sinks_fp32: bool = False,
     size: float = 1.0,
     peak: float = 1.0,
     packed: bool = False,
@@ -62,7 +129,8 @@ def case(
 ) -> Case:
     """One case; `packed` takes q, k and v as strided views of one projection, as the model does; `hkv` 0 is `hq`.
 
-    `size` multiplies the queries, `peak` the first keys, whose scores then lie far above or below all others.
+    `documents` are the lengths of a row's documents; the next row begins with the last of them, and so on. `size`
+    multiplies the queries, `peak` the first keys, whose scores then lie far above or below all others, `sinks` the sinks.
     """
     hkv = hkv or hq
 
@@ -74,85 +142,23 @@ def case(
             q = (torch.randn(b, hq, tq, d, generator=generator) * size).to(dtype)
             k, v = (torch.randn(b, hkv, tk, d, generator=generator).to(dtype) for _ in range(2))
             k[:, :, :3] *= peak
-        kv_lengths = None if lengths is None else torch.tensor(lengths, dtype=length_dtype)
-        return {"q": q, "k": k, "v": v, "causal": causal, "scale": scale, "kv_lengths": kv_lengths}
+        made: dict[str, Any] = {"q": q, "k": k, "v": v, "causal": causal, "scale": scale}
+        made["kv_lengths"] = None if lengths is None else torch.tensor(lengths, dtype=integers)
+        if documents is not None:
+            made["documents"] = torch.stack([ids_of(documents, row, integers) for row in range(b)])
+        if sinks is not None:
+            drawn = torch.randn(hq, generator=generator) * sinks + sink_shift
+            made["sinks"] = drawn.to(torch.promote_types(dtype, torch.float32) if sinks_fp32 else dtype)
+        return made | {"window": window, "softcap": softcap}
 
     layout = "packed inputs" if packed else None
-    return Case(name, make, grad, tq * tk > 2**16, layout, compiled=name in ("causal-t97", "ragged"))
+    compiled = name in ("causal-t97", "ragged", "everything")
+    return Case(name, make, grad, tq * tk > 2**16, layout, compiled=compiled)
 
 
-def attention_scale(
-    grads: tuple[Float[Tensor, "b hq tq d"]],
-    q: Float[Tensor, "b hq tq d"],
-    k: Float[Tensor, "b hkv tk d"],
-    v: Float[Tensor, "b hkv tk d"],
-    **options: Any,
-) -> Scale:
-    """Every result is a sum, over keys or queries, of probabilities P or of their gradients times rows.
-
-    Scores lose eps · |q||k|ᵀ · scale in fp32, and P as much in proportion. In half precision P and its gradient are rounded
-    one by one, and so are the outputs, from which a kernel forms delta = Σ dO · O.
-    """
-    group = q.shape[1] // k.shape[1]
-    keys, values = (x.repeat_interleave(group, dim=1) for x in (k, v))
-    scale = options.get("scale") or 1 / math.sqrt(q.shape[-1])
-    p = probabilities(q, k, **{**options, "scale": scale})
-    lost = q.abs() @ keys.abs().mT * abs(scale)
-    unsure = p * (1 + lost + (p * lost).sum(-1, keepdim=True))
-    do, out = grads[0], p @ values
-    dp = do.abs() @ values.abs().mT
-    ds = unsure * (dp + (unsure * dp).sum(-1, keepdim=True)) * abs(scale)
-    delta_lost = p * (do * out).square().sum(-1, keepdim=True).sqrt() * abs(scale)
-    ds_lost = p * ((do @ values.mT).abs() + (do * out).sum(-1, keepdim=True).abs()) * abs(scale)
-    return {
-        "output": SumScale(largest(unsure @ values.abs()), root(p.square() @ values.square())),
-        "grad q": SumScale(
-            largest(ds @ keys.abs()), root(ds_lost.square() @ keys.square()) + largest(delta_lost @ keys.abs())
-        ),
-        "grad k": over_queries(ds, ds_lost + delta_lost, q, group),
-        "grad v": over_queries(unsure, p, do, group),
-    }
-
-
-def probabilities(
-    q: Float[Tensor, "b hq tq d"],
-    k: Float[Tensor, "b hkv tk d"],
-    *,
-    causal: bool,
-    scale: float,
-    kv_lengths: Int[Tensor, " b"] | None,
-) -> Float[Tensor, "b hq tq tk"]:
-    """softmax(q kᵀ · scale) over the keys that each query may see; a query that sees none has zeros."""
-    scores = q @ k.repeat_interleave(q.shape[1] // k.shape[1], dim=1).mT * scale
-    visible = visible_keys(q.shape[2], k.shape[2], causal, kv_lengths, q.device)
-    if visible is None:
-        return scores.softmax(-1)
-    return scores.masked_fill(~visible, torch.finfo(scores.dtype).min).softmax(-1).masked_fill(~visible, 0)
-
-
-def over_queries(
-    weights: Float[Tensor, "b hq tq tk"],
-    rounded: Float[Tensor, "b hq tq tk"],
-    rows: Float[Tensor, "b hq tq d"],
-    group: int,
-) -> SumScale:
-    """The scale of weightsᵀ rows, a sum over the queries of all heads that share their keys.
-
-    Of each weight eps · `rounded` is lost by rounding. Neither is negative.
-    """
-
-    def summed(factors: Tensor, values: Tensor) -> Tensor:
-        total: Tensor = (factors.mT @ values).unflatten(1, (-1, group)).sum(2)
-        return total
-
-    return SumScale(largest(summed(weights, rows.abs())), root(summed(rounded.square(), rows.square())))
-
-
-def root(squares: Float[Tensor, "..."]) -> float:
-    """The root of the largest element."""
-    return math.sqrt(largest(squares))
-
-
-def largest(x: Float[Tensor, "..."]) -> float:
-    """The largest element, 0 if there is none."""
-    return float(x.max()) if x.numel() else 0.0
+def ids_of(runs: tuple[int, ...], row: int, dtype: torch.dtype) -> Int[Tensor, " t"]:
+    """Two ids in turns for runs of these lengths, of which the row's number says the first."""
+    turned = runs[row % len(runs) :] + runs[: row % len(runs)]
+    return torch.tensor([5 if n % 2 else -1 for n in range(len(runs))], dtype=dtype).repeat_interleave(
+        torch.tensor(turned)
+    )

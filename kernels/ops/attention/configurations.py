@@ -1,4 +1,7 @@
-"""The launch configurations of the op's Triton kernels; triton_tools/configs.py says what the columns count."""
+"""The launch configurations of the op's Triton kernels; triton_tools/configs.py says what the columns count.
+
+The backward kernels have lines of their own where there are documents or a window: what bounds them takes registers.
+"""
 
 LINES = """
 family       op                    kernel       dtype  size   length  rows  columns  warps  stages  waves
@@ -6,6 +9,8 @@ interpreter  attention             forward      any    128    0       64    64  
 interpreter  attention             decode       any    128    0       16    64       4      2       2
 interpreter  attention             backward_q   any    128    0       64    32       4      2       1
 interpreter  attention             backward_kv  any    128    0       32    64       4      2       1
+interpreter  attention             bounded_q    any    128    0       64    32       4      2       1
+interpreter  attention             bounded_kv   any    128    0       32    64       4      2       1
 sm_80        attention             forward      half   64     0       128   64       4      3       1
 sm_80        attention             forward      half   128    0       128   64       8      2       1
 sm_80        attention             forward      fp32   128    0       32    32       4      1       1
@@ -17,6 +22,11 @@ sm_80        attention             backward_q   fp32   128    0       32    32  
 sm_80        attention             backward_kv  half   64     0       64    128      8      2       1
 sm_80        attention             backward_kv  half   128    0       32    64       4      2       1
 sm_80        attention             backward_kv  fp32   128    0       32    32       4      1       1
+sm_80        attention             bounded_q    half   128    0       64    32       4      2       1
+sm_80        attention             bounded_q    fp32   128    0       32    32       4      1       1
+sm_80        attention             bounded_kv   half   64     0       32    64       4      2       1
+sm_80        attention             bounded_kv   half   128    0       32    32       4      2       1
+sm_80        attention             bounded_kv   fp32   128    0       32    32       4      1       1
 sm_90        attention             forward      half   64     0       64    64       4      3       1
 sm_90        attention             forward      half   128    0       64    32       4      3       1
 sm_90        attention             forward      fp32   128    0       32    32       4      1       1
@@ -28,6 +38,12 @@ sm_90        attention             backward_q   fp32   128    0       32    32  
 sm_90        attention             backward_kv  half   64     0       32    64       4      3       1
 sm_90        attention             backward_kv  half   128    0       32    64       4      2       1
 sm_90        attention             backward_kv  fp32   128    0       32    32       4      1       1
+sm_90        attention             bounded_q    half   64     0       64    64       4      3       1
+sm_90        attention             bounded_q    half   128    0       64    32       4      2       1
+sm_90        attention             bounded_q    fp32   128    0       32    32       4      1       1
+sm_90        attention             bounded_kv   half   64     0       32    64       4      3       1
+sm_90        attention             bounded_kv   half   128    0       32    128      8      2       1
+sm_90        attention             bounded_kv   fp32   128    0       32    32       4      1       1
 sm_100       attention             forward      half   64     0       128   128      8      2       1
 sm_100       attention             forward      half   128    0       128   64       8      2       1
 sm_100       attention             forward      fp32   128    0       32    32       4      1       1
@@ -39,6 +55,12 @@ sm_100       attention             backward_q   fp32   128    0       32    32  
 sm_100       attention             backward_kv  half   64     0       64    128      8      2       1
 sm_100       attention             backward_kv  half   128    0       64    128      8      2       1
 sm_100       attention             backward_kv  fp32   128    0       32    32       4      1       1
+sm_100       attention             bounded_q    half   64     0       128   64       4      2       1
+sm_100       attention             bounded_q    half   128    0       64    64       4      2       1
+sm_100       attention             bounded_q    fp32   128    0       32    32       4      1       1
+sm_100       attention             bounded_kv   half   64     0       64    128      8      2       1
+sm_100       attention             bounded_kv   half   128    0       64    128      8      2       1
+sm_100       attention             bounded_kv   fp32   128    0       32    32       4      1       1
 gfx942       attention             forward      half   64     0       128   64       4      1       1
 gfx942       attention             forward      half   128    0       128   32       4      1       1
 gfx942       attention             forward      fp32   128    0       32    32       4      1       1
@@ -50,4 +72,10 @@ gfx942       attention             backward_q   fp32   128    0       32    32  
 gfx942       attention             backward_kv  half   64     0       32    128      4      1       1
 gfx942       attention             backward_kv  half   128    0       32    64       4      1       1
 gfx942       attention             backward_kv  fp32   128    0       32    32       4      1       1
+gfx942       attention             bounded_q    half   64     0       128   32       4      1       1
+gfx942       attention             bounded_q    half   128    0       64    32       4      1       1
+gfx942       attention             bounded_q    fp32   128    0       32    32       4      1       1
+gfx942       attention             bounded_kv   half   64     0       32    128      4      1       1
+gfx942       attention             bounded_kv   half   128    0       32    64       4      1       1
+gfx942       attention             bounded_kv   fp32   128    0       32    32       4      1       1
 """
