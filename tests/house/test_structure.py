@@ -38,7 +38,6 @@ TO_MEND = "to be mended"
 LONG_FILES = {
     "support/bootstrap.py": "runs before anything is installed: one file, started by its path",
     "kernels/registry.py": TO_MEND,
-    "kernels/ops/attention/triton_backward.py": TO_MEND,
     "tests/evals/function_calling/test_odd_tools.py": TO_MEND,
     "tests/evals/function_calling/test_tools.py": TO_MEND,
     "tests/evals/harness/test_harnesses.py": TO_MEND,

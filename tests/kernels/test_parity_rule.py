@@ -114,14 +114,71 @@ def layer_norm_missing_term(x, weight, bias, eps=1e-5):
     return (out if bias is None else out + bias).to(x.dtype)
 
 
-def loss_counts_ignored(hidden, weight, targets, *, ignore_index=-100, reduction="mean"):
-    total = linear_cross_entropy.reference(hidden, weight, targets, ignore_index=ignore_index, reduction="sum")
+def loss_mutant(function):
+    """As `attention_mutant`, of the loss."""
+
+    def mutant(
+        hidden,
+        weight,
+        targets,
+        *,
+        ignore_index=-100,
+        reduction="mean",
+        token_weights=None,
+        label_smoothing=0.0,
+        z_loss=0.0,
+        softcap=None,
+    ):
+        options = {"ignore_index": ignore_index, "reduction": reduction, "token_weights": token_weights}
+        terms = {"label_smoothing": label_smoothing, "z_loss": z_loss, "softcap": softcap}
+        return function(hidden, weight, targets, **options, **terms)
+
+    mutant.__name__ = function.__name__
+    return mutant
+
+
+@loss_mutant
+def loss_counts_ignored(hidden, weight, targets, reduction, **options):
+    total = linear_cross_entropy.reference(hidden, weight, targets, reduction="sum", **options)
     return total / max(1, targets.numel()) if reduction == "mean" else total
 
 
-def loss_shifted(hidden, weight, targets, *, ignore_index=-100, reduction="mean"):
-    rolled = torch.roll(targets, 1)
-    return linear_cross_entropy.reference(hidden, weight, rolled, ignore_index=ignore_index, reduction=reduction)
+@loss_mutant
+def loss_shifted(hidden, weight, targets, **options):
+    return linear_cross_entropy.reference(hidden, weight, torch.roll(targets, 1), **options)
+
+
+@loss_mutant
+def loss_counts_weights(hidden, weight, targets, reduction, **options):
+    """The mean of the weighted losses by their number, not their weight."""
+    total = linear_cross_entropy.reference(hidden, weight, targets, reduction="sum", **options)
+    return total / (targets != options["ignore_index"]).sum() if reduction == "mean" else total
+
+
+@loss_mutant
+def loss_weights_are_fixed(hidden, weight, targets, token_weights, **options):
+    return linear_cross_entropy.reference(hidden, weight, targets, token_weights=token_weights.detach(), **options)
+
+
+@loss_mutant
+def loss_smooths_the_others(hidden, weight, targets, label_smoothing, **options):
+    """The share of the target itself goes to the others alone."""
+    others = label_smoothing * len(weight) / (len(weight) - 1)
+    return linear_cross_entropy.reference(hidden, weight, targets, label_smoothing=others, **options)
+
+
+@loss_mutant
+def loss_z_is_a_constant(hidden, weight, targets, z_loss, **options):
+    """The z-loss without its gradient."""
+    plain = linear_cross_entropy.reference(hidden, weight, targets, **options)
+    with torch.no_grad():
+        extra = linear_cross_entropy.reference(hidden, weight, targets, z_loss=z_loss, **options) - plain
+    return plain + extra
+
+
+@loss_mutant
+def loss_ignores_the_cap(hidden, weight, targets, **options):
+    return linear_cross_entropy.reference(hidden, weight, targets, **{**options, "softcap": None})
 
 
 # A mutant that changes less than bf16 can show (an unbiased variance at width 97 is 0.5 %) must be caught in fp32.
@@ -144,6 +201,11 @@ MUTANTS = [
     (layer_norm, layer_norm_missing_term, "width-768", torch.float32),
     (linear_cross_entropy, loss_counts_ignored, "mean-some-ignored", torch.bfloat16),
     (linear_cross_entropy, loss_shifted, "vocabulary-65", torch.bfloat16),
+    (linear_cross_entropy, loss_counts_weights, "mean-weights", torch.bfloat16),
+    (linear_cross_entropy, loss_weights_are_fixed, "mean-weights", torch.bfloat16),
+    (linear_cross_entropy, loss_smooths_the_others, "mean-smoothing", torch.float32),
+    (linear_cross_entropy, loss_z_is_a_constant, "mean-z-loss", torch.float32),
+    (linear_cross_entropy, loss_ignores_the_cap, "mean-softcap", torch.bfloat16),
 ]
 
 
@@ -179,14 +241,16 @@ def attention_in_parts(q, k, v, causal, **options):
     return torch.cat([attention.reference(part, k, v, causal=False, **options) for part in q.split(2, dim=2)], dim=2)
 
 
-def loss_in_parts(hidden, weight, targets, *, ignore_index=-100, reduction="mean"):
+@loss_mutant
+def loss_in_parts(hidden, weight, targets, **options):
     narrow = weight.to(hidden.dtype)
     parts = zip(hidden.split(1), targets.split(1), strict=True)
     return sum(linear_cross_entropy.reference(h, narrow, t, reduction="sum") for h, t in parts) / len(targets)
 
 
-def loss_summed_in_half(hidden, weight, targets, *, ignore_index=-100, reduction="mean"):
-    losses = linear_cross_entropy.reference(hidden, weight, targets, ignore_index=ignore_index, reduction="none")
+@loss_mutant
+def loss_summed_in_half(hidden, weight, targets, **options):
+    losses = linear_cross_entropy.reference(hidden, weight, targets, **{**options, "reduction": "none"})
     total = torch.zeros((), dtype=hidden.dtype)
     for loss in losses:
         total = total + loss.to(hidden.dtype)

@@ -1,4 +1,4 @@
-"""What attention may be given."""
+"""The check of attention's arguments, before a backend is chosen."""
 
 import math
 

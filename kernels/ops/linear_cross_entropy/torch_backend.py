@@ -1,5 +1,6 @@
 """The loss by the library's matrix products, chunk by chunk, with the gradients formed in the forward pass."""
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from gpt_from_scratch.kernels.cpu_speed import large_empty
 from gpt_from_scratch.kernels.derivatives import first_derivatives_only
-from gpt_from_scratch.kernels.ops.linear_cross_entropy.reference import CHUNK_LOGITS, linear_cross_entropy
+from gpt_from_scratch.kernels.ops.linear_cross_entropy.reference import CHUNK_LOGITS, linear_cross_entropy, reduced
 from gpt_from_scratch.kernels.ops.linear_cross_entropy.scaling import scaled
 from gpt_from_scratch.kernels.padding import padded_head
 
@@ -24,26 +25,60 @@ def linear_cross_entropy_torch(
     *,
     ignore_index: int = -100,
     reduction: Literal["mean", "sum", "none"] = "mean",
+    token_weights: Float[Tensor, "*b"] | None = None,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    softcap: float | None = None,
 ) -> Float[Tensor, "..."]:
     """Each chunk's logits live once: its gradient is written while they are at hand (as Liger and llm.c do).
 
     Only for "mean" and "sum", whose gradient is known up to a factor; "none" with gradients is the reference.
     """
     rows, labels = hidden.flatten(0, -2), targets.flatten()
+    factors = None if token_weights is None else token_weights.flatten()
     if reduction != "none" and labels.device.type == "cpu" and not torch.compiler.is_compiling():
         counted = (labels != ignore_index).nonzero().squeeze(1)  # a GPU would have to be waited for
         if len(counted) < len(labels):  # what does not count need not be computed: of `tiny`'s rows a fifth is padding
             rows, labels = rows.index_select(0, counted), labels[counted]
-    needs_grad = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
-    if not needs_grad or len(rows) * weight.shape[0] <= FEW_LOGITS:
+            factors = None if factors is None else factors[counted]
+    needs_grad = torch.is_grad_enabled() and any(
+        x is not None and x.requires_grad for x in (hidden, weight, token_weights)
+    )
+    terms = Terms(label_smoothing, z_loss, softcap)
+    few = len(rows) * weight.shape[0] <= FEW_LOGITS
+    if terms.plain and factors is None and (few or not needs_grad):
         loss = _by_cross_entropy(rows, weight, labels, ignore_index, "none" if reduction == "none" else "sum")
-    elif reduction == "none":
-        return linear_cross_entropy.reference(hidden, weight, targets, ignore_index=ignore_index, reduction=reduction)
+    elif reduction == "none" or few:
+        return linear_cross_entropy.reference(
+            hidden,
+            weight,
+            targets,
+            ignore_index=ignore_index,
+            reduction=reduction,
+            token_weights=token_weights,
+            label_smoothing=label_smoothing,
+            z_loss=z_loss,
+            softcap=softcap,
+        )
     else:
-        loss = _GradientInForward.apply(rows, weight, labels, ignore_index)  # type: ignore[no-untyped-call]
-    if reduction == "none":
-        return loss.view(targets.shape)
-    return loss if reduction == "sum" else loss / (labels != ignore_index).sum().clamp(min=1)
+        wide = torch.promote_types(rows.dtype, torch.float32)
+        factors = None if factors is None else factors.to(wide)
+        loss = _GradientInForward.apply(rows, weight, labels, factors, ignore_index, terms)  # type: ignore[no-untyped-call]
+    return reduced(loss, labels, factors, targets, ignore_index, reduction)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the loss has beside the cross-entropy, and what bounds its logits; the defaults are nothing."""
+
+    label_smoothing: float = 0.0
+    z_loss: float = 0.0
+    softcap: float | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether the loss is the cross-entropy alone."""
+        return not self.label_smoothing and not self.z_loss and self.softcap is None
 
 
 def _by_cross_entropy(
@@ -77,58 +112,69 @@ class _GradientInForward(torch.autograd.Function):
         hidden: Float[Tensor, "n d"],
         weight: Float[Tensor, "v d"],
         labels: Int[Tensor, " n"],
+        factors: Float[Tensor, " n"] | None,
         ignore_index: int,
+        terms: Terms,
     ) -> Float[Tensor, ""]:
-        loss, *ctx.formed = _loss_and_gradients(hidden, weight, labels, ignore_index, *ctx.needs_input_grad[:2])
-        ctx.ignore_index = ignore_index
-        ctx.save_for_backward(hidden, weight, labels)
+        ctx.options = (ignore_index, terms, *ctx.needs_input_grad[:2])
+        loss, *ctx.formed = _loss_and_gradients(hidden, weight, labels, factors, *ctx.options)
+        ctx.save_for_backward(hidden, weight, labels, factors)
         return loss
 
     @staticmethod
     @first_derivatives_only  # the formed gradients are constants to autograd
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         formed, ctx.formed = ctx.formed, None
         if formed is None:  # the first pass through a graph that is kept has given its gradients away
-            hidden, weight, labels = ctx.saved_tensors
-            _, *formed = _loss_and_gradients(hidden, weight, labels, ctx.ignore_index, *ctx.needs_input_grad[:2])
+            _, *formed = _loss_and_gradients(*ctx.saved_tensors, *ctx.options)
         (factor,) = grads
-        grad_hidden, grad_weight = (
+        grad_hidden, grad_weight, losses = (
             None if g is None else g.mul_(factor) if g.dtype == factor.dtype else scaled(g, factor) for g in formed
         )
-        return grad_hidden, grad_weight, None, None
+        return grad_hidden, grad_weight, None, losses, None, None
 
 
 def _loss_and_gradients(
     hidden: Float[Tensor, "n d"],
     weight: Float[Tensor, "v d"],
     labels: Int[Tensor, " n"],
+    factors: Float[Tensor, " n"] | None,
     ignore_index: int,
+    terms: Terms,
     with_hidden: bool,
     with_weight: bool,
-) -> tuple[Float[Tensor, ""], Float[Tensor, "n d"] | None, Float[Tensor, "v d"] | None]:
-    """The sum of the losses, and its gradients by hidden and weight, None where they are not wanted."""
+) -> tuple[Float[Tensor, ""], Float[Tensor, "n d"] | None, Float[Tensor, "v d"] | None, Float[Tensor, " n"] | None]:
+    """The sum of the weighted losses, and its gradients by hidden, weight and the rows' weights, None where not wanted."""
     wide = torch.promote_types(hidden.dtype, torch.float32)
     head = _head(weight, hidden.dtype)
     loss = hidden.new_zeros((), dtype=wide)
     grad_hidden = torch.empty_like(hidden, memory_format=torch.contiguous_format) if with_hidden else None
     # A bf16 accumulator diverges (Liger-Kernel#512).
     grad_weight = large_empty(head.shape, wide, weight.device) if with_weight else None
+    unweighted = None if factors is None else torch.empty_like(factors)
     chunk = min(len(hidden), max(1, CHUNK_LOGITS // len(head)))
     memory = large_empty((chunk, len(head)), hidden.dtype, hidden.device)
     for start in range(0, len(hidden), chunk):
-        h, t = hidden[start : start + chunk], labels[start : start + chunk]
+        part = slice(start, start + chunk)
+        h, t = hidden[part], labels[part]
         logits = torch.mm(h, head.T, out=memory[: len(t)]).to(wide)
-        logits[:, len(weight) :] = float("-inf")
-        log_p = torch.log_softmax(logits, dim=-1, out=logits)
-        loss += F.nll_loss(log_p, t, ignore_index=ignore_index, reduction="sum")
+        if terms.plain:
+            losses, grad = _of_logits(logits, t, len(weight), ignore_index, factors is not None)
+        else:
+            losses, grad = _with_terms(logits, t, len(weight), ignore_index, terms)
+        if unweighted is None:
+            loss += losses.sum()
+        else:
+            assert factors is not None
+            unweighted[part] = losses
+            loss += losses @ factors[part]
+            grad *= factors[part].unsqueeze(1)
         ignored = t == ignore_index
-        grad = log_p.exp_()
-        grad.scatter_add_(1, t.masked_fill(ignored, 0).unsqueeze(1), grad.new_full((len(t), 1), -1.0))
         if t.is_cuda or ignored.any():
             grad.masked_fill_(ignored.unsqueeze(1), 0)
         narrow = grad.to(hidden.dtype)
         if grad_hidden is not None:
-            torch.mm(narrow, head, out=grad_hidden[start : start + chunk])
+            torch.mm(narrow, head, out=grad_hidden[part])
         if grad_weight is None:
             continue
         if narrow.dtype == wide:  # added inside the product: no second matrix as large as the weight
@@ -137,4 +183,45 @@ def _loss_and_gradients(
             grad_weight.copy_(narrow.T @ h)
         else:
             grad_weight += narrow.T @ h
-    return loss, grad_hidden, None if grad_weight is None else grad_weight[: len(weight)].to(weight.dtype)
+    if grad_weight is not None:
+        grad_weight = grad_weight[: len(weight)].to(weight.dtype)
+    return loss, grad_hidden, grad_weight, unweighted
+
+
+def _of_logits(
+    logits: Float[Tensor, "n w"], labels: Int[Tensor, " n"], vocabulary: int, ignore_index: int, each: bool
+) -> tuple[Float[Tensor, "..."], Float[Tensor, "n w"]]:
+    """The cross-entropy, of each row or summed, and its gradient, written over the logits."""
+    logits[:, vocabulary:] = float("-inf")
+    log_p = torch.log_softmax(logits, dim=-1, out=logits)
+    losses = F.nll_loss(log_p, labels, ignore_index=ignore_index, reduction="none" if each else "sum")
+    grad = log_p.exp_()
+    picked = labels.masked_fill(labels == ignore_index, 0).unsqueeze(1)
+    grad.scatter_add_(1, picked, grad.new_full((len(labels), 1), -1.0))
+    return losses, grad
+
+
+def _with_terms(
+    logits: Float[Tensor, "n w"], labels: Int[Tensor, " n"], vocabulary: int, ignore_index: int, terms: Terms
+) -> tuple[Float[Tensor, " n"], Float[Tensor, "n w"]]:
+    """Each row's loss with all its terms, and its gradient, written over the logits."""
+    if terms.softcap is not None:
+        logits = logits.div_(terms.softcap).tanh_()
+        slope = 1 - logits.square()
+        logits.mul_(terms.softcap)
+    logits[:, vocabulary:] = float("-inf")
+    ignored = labels == ignore_index
+    target = labels.masked_fill(ignored, 0).unsqueeze(1)
+    picked = logits.gather(1, target).squeeze(1)
+    lse = torch.logsumexp(logits, dim=-1)
+    smoothing = terms.label_smoothing
+    losses = lse - picked + terms.z_loss * lse.square()
+    if smoothing:
+        losses += smoothing * (picked - logits[:, :vocabulary].mean(-1))
+    grad = logits.sub_(lse.unsqueeze(1)).exp_()
+    grad.mul_((1 + 2 * terms.z_loss * lse).unsqueeze(1))
+    grad[:, :vocabulary] -= smoothing / vocabulary
+    grad.scatter_add_(1, target, grad.new_full((len(labels), 1), smoothing - 1))
+    if terms.softcap is not None:
+        grad.mul_(slope)
+    return losses.masked_fill_(ignored, 0), grad

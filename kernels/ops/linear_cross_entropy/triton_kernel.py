@@ -7,13 +7,22 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gpt_from_scratch.kernels.derivatives import first_derivatives_only
-from gpt_from_scratch.kernels.ops.linear_cross_entropy.reference import linear_cross_entropy
+from gpt_from_scratch.kernels.ops.linear_cross_entropy.reference import linear_cross_entropy, reduced
 from gpt_from_scratch.kernels.ops.linear_cross_entropy.scaling import scaled
 from gpt_from_scratch.kernels.ops.linear_cross_entropy.triton_loss import losses_and_gradients
 
 
 def limits(
-    hidden: Tensor, weight: Tensor, targets: Tensor, *, ignore_index: int = -100, reduction: str = "mean"
+    hidden: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    token_weights: Tensor | None = None,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    softcap: float | None = None,
 ) -> str | None:
     """Why the kernel cannot take these arguments, or None."""
     return "torch.float64 (the kernel computes in fp32)" if hidden.dtype == torch.float64 else None
@@ -27,18 +36,25 @@ def linear_cross_entropy_triton(
     *,
     ignore_index: int = -100,
     reduction: Literal["mean", "sum", "none"] = "mean",
+    token_weights: Float[Tensor, "*b"] | None = None,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    softcap: float | None = None,
 ) -> Float[Tensor, "..."]:
     """Logits live a chunk at a time. "mean" and "sum" form the gradients in the forward pass; "none" recomputes the logits."""
     rows, labels = hidden.flatten(0, -2) if hidden.ndim > 1 else hidden.unsqueeze(0), targets.flatten()
     rows, labels = rows.contiguous(), labels.contiguous()
+    options = (ignore_index, label_smoothing, z_loss, softcap)
+    factors = None if token_weights is None else token_weights.flatten().float()
     if reduction == "none":
-        losses: Tensor = _PerRow.apply(rows, weight, labels, ignore_index)  # type: ignore[no-untyped-call]
-        return losses.view(targets.shape)
-    if torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad):
-        loss: Tensor = _GradientInForward.apply(rows, weight, labels, ignore_index)  # type: ignore[no-untyped-call]
+        loss: Tensor = _PerRow.apply(rows, weight, labels, *options)  # type: ignore[no-untyped-call]
+        loss = loss if factors is None else loss * factors
+    elif torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in (hidden, weight, token_weights)):
+        loss = _GradientInForward.apply(rows, weight, labels, factors, *options)  # type: ignore[no-untyped-call]
     else:
-        loss = losses_and_gradients(rows, weight, labels, None, ignore_index, False, False)[0].sum()
-    return loss if reduction == "sum" else loss / (labels != ignore_index).sum().clamp(min=1)
+        losses = losses_and_gradients(rows, weight, labels, None, *options, False, False)[0]
+        loss = losses.sum() if factors is None else losses @ factors
+    return reduced(loss, labels, factors, targets, ignore_index, reduction)
 
 
 class _GradientInForward(torch.autograd.Function):
@@ -50,22 +66,25 @@ class _GradientInForward(torch.autograd.Function):
         hidden: Float[Tensor, "n d"],
         weight: Float[Tensor, "v d"],
         labels: Int[Tensor, " n"],
-        ignore_index: int,
+        factors: Float[Tensor, " n"] | None,
+        *options: int | float | None,
     ) -> Float[Tensor, ""]:
         wanted = ctx.needs_input_grad[:2]
-        losses, grad_hidden, grad_weight = losses_and_gradients(hidden, weight, labels, None, ignore_index, *wanted)
-        ctx.save_for_backward(grad_hidden, grad_weight, hidden, weight)  # the last two carry the graph
-        loss: Tensor = losses.sum()
+        losses, grad_hidden, grad_weight = losses_and_gradients(hidden, weight, labels, factors, *options, *wanted)
+        each = None if factors is None else losses
+        ctx.save_for_backward(grad_hidden, grad_weight, each, hidden, weight, factors)  # the last three carry the graph
+        loss: Tensor = losses.sum() if factors is None else losses @ factors
         return loss
 
     @staticmethod
     @first_derivatives_only
-    def backward(ctx: Any, grad: Float[Tensor, ""]) -> tuple[Tensor | None, Tensor | None, None, None]:
-        hidden, weight = (
+    def backward(ctx: Any, grad: Float[Tensor, ""]) -> tuple[Tensor | None, ...]:
+        wanted = (*ctx.needs_input_grad[:2], ctx.needs_input_grad[3])
+        hidden, weight, factors = (
             scaled(gradient, grad) if is_wanted else None
-            for gradient, is_wanted in zip(ctx.saved_tensors[:2], ctx.needs_input_grad[:2], strict=True)
+            for gradient, is_wanted in zip(ctx.saved_tensors[:3], wanted, strict=True)
         )
-        return hidden, weight, None, None
+        return hidden, weight, None, factors, None, None, None, None
 
 
 class _PerRow(torch.autograd.Function):
@@ -77,17 +96,17 @@ class _PerRow(torch.autograd.Function):
         hidden: Float[Tensor, "n d"],
         weight: Float[Tensor, "v d"],
         labels: Int[Tensor, " n"],
-        ignore_index: int,
+        *options: int | float | None,
     ) -> Float[Tensor, " n"]:
         ctx.save_for_backward(hidden, weight, labels)
-        ctx.ignore_index = ignore_index
-        losses: Tensor = losses_and_gradients(hidden, weight, labels, None, ignore_index, False, False)[0]
+        ctx.options = options
+        losses: Tensor = losses_and_gradients(hidden, weight, labels, None, *options, False, False)[0]
         return losses
 
     @staticmethod
     @first_derivatives_only
-    def backward(ctx: Any, grad: Float[Tensor, " n"]) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, grad: Float[Tensor, " n"]) -> tuple[Tensor | None, ...]:
         wanted = ctx.needs_input_grad[:2]
-        _, *grads = losses_and_gradients(*ctx.saved_tensors, grad, ctx.ignore_index, *wanted)
+        _, *grads = losses_and_gradients(*ctx.saved_tensors, grad, *ctx.options, *wanted)
         hidden, weight = (gradient if is_wanted else None for gradient, is_wanted in zip(grads, wanted, strict=True))
-        return hidden, weight, None, None
+        return hidden, weight, None, None, None, None, None

@@ -14,6 +14,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from gpt_from_scratch.kernels.ops.attention.triton_parts.tiles import tanh
 from gpt_from_scratch.kernels.padding import padded_head
 from gpt_from_scratch.kernels.triton_tools import configs
 from gpt_from_scratch.kernels.triton_tools.launch import launch, opaque
@@ -32,12 +33,21 @@ def loss_rows(
     loss_ptr,
     stride,
     ignore_index,
+    smoothing,
+    z_loss,
+    cap,
     VOCABULARY: tl.constexpr,
     GRAD: tl.constexpr,
     UPSTREAM: tl.constexpr,
+    SMOOTHING: tl.constexpr,
+    Z_LOSS: tl.constexpr,
+    CAP: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """loss = log Σ exp(logits) - logits[label] of one row; with GRAD, the logits become (softmax - one-hot) [· upstream]."""
+    """loss = log Σ exp(logits) - logits[label] of one row; with GRAD, the logits become (softmax - one-hot) [· upstream].
+
+    SMOOTHING, Z_LOSS and CAP say which of the terms `smoothing`, `z_loss` and `cap` there are.
+    """
     row = tl.program_id(0).to(tl.int64)
     label = tl.load(labels_ptr + row)
     logits_ptr += row * stride
@@ -45,9 +55,14 @@ def loss_rows(
     top = float("-inf")
     total = 0.0
     picked = 0.0
+    everything = 0.0
     for first in range(0, VOCABULARY, BLOCK):
         column = first + tl.arange(0, BLOCK)
         x = tl.load(logits_ptr + column, mask=column < VOCABULARY, other=float("-inf")).to(tl.float32)
+        if CAP:
+            x = tl.where(column < VOCABULARY, tanh(x / cap) * cap, float("-inf"))
+        if SMOOTHING:
+            everything += tl.sum(tl.where(column < VOCABULARY, x, 0.0), 0)
         picked += tl.sum(tl.where(column == label, x, 0.0), 0)
         higher = tl.maximum(top, tl.max(x, 0))
         total = total * tl.exp2((top - higher) * LOG2E) + tl.sum(tl.exp2((x - higher) * LOG2E), 0)
@@ -56,7 +71,12 @@ def loss_rows(
     known = (label >= 0) & (
         label < VOCABULARY
     )  # the op has refused other labels: should one come here, it is no number
-    loss = tl.where(counts, tl.where(known, lse - picked, float("nan")), 0.0)
+    loss = lse - picked
+    if SMOOTHING:
+        loss += smoothing * (picked - everything / VOCABULARY)
+    if Z_LOSS:
+        loss += z_loss * lse * lse
+    loss = tl.where(counts, tl.where(known, loss, float("nan")), 0.0)
     tl.store(loss_ptr + row, loss)
     if GRAD:
         factor = 1.0
@@ -65,8 +85,19 @@ def loss_rows(
         for first in range(0, VOCABULARY, BLOCK):
             column = first + tl.arange(0, BLOCK)
             x = tl.load(logits_ptr + column, mask=column < VOCABULARY, other=float("-inf")).to(tl.float32)
+            if CAP:
+                bent = tanh(x / cap)
+                x = bent * cap
             p = tl.exp2((x - lse) * LOG2E)
-            grad = tl.where(counts, (p - tl.where(column == label, 1.0, 0.0)) * factor, 0.0)
+            if Z_LOSS:
+                p *= 1 + 2 * z_loss * lse
+            if SMOOTHING:
+                slopes = p - smoothing / VOCABULARY - tl.where(column == label, 1 - smoothing, 0.0)
+            else:
+                slopes = p - tl.where(column == label, 1.0, 0.0)
+            if CAP:
+                slopes *= 1 - bent * bent
+            grad = tl.where(counts, slopes * factor, 0.0)
             tl.store(logits_ptr + column, grad.to(logits_ptr.dtype.element_ty), mask=column < VOCABULARY)
 
 
@@ -76,6 +107,9 @@ def shapes(
     labels: Tensor,
     upstream: Tensor | None,
     ignore_index: int,
+    label_smoothing: float,
+    z_loss: float,
+    softcap: float | None,
     with_hidden: bool,
     with_weight: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -95,14 +129,19 @@ def losses_and_gradients(
     labels: Tensor,
     upstream: Tensor | None,
     ignore_index: int,
+    label_smoothing: float,
+    z_loss: float,
+    softcap: float | None,
     with_hidden: bool,
     with_weight: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(losses (n) in fp32, their gradient by hidden (n, d), by weight (v, d)), each gradient empty where it is not wanted.
 
-    The gradients are those of Σ upstream · losses, or of Σ losses. `hidden` is (n, d), `labels` is (n).
+    The gradients are those of Σ upstream · losses, or of Σ losses. `hidden` is (n, d), `labels` is (n); the losses are not
+    multiplied by `upstream`.
     """
-    losses, grad_hidden, grad_weight = shapes(hidden, weight, labels, upstream, ignore_index, with_hidden, with_weight)
+    terms, wanted = (label_smoothing, z_loss, softcap), (with_hidden, with_weight)
+    losses, grad_hidden, grad_weight = shapes(hidden, weight, labels, upstream, ignore_index, *terms, *wanted)
     labels, upstream = labels.contiguous(), None if upstream is None else upstream.contiguous()
     head, vocabulary = padded_head(weight, hidden.dtype), len(weight)
     config = configs.find(hidden, "linear_cross_entropy", "loss", vocabulary)
@@ -119,10 +158,13 @@ def losses_and_gradients(
             (len(h),),
             config,
             *(logits, labels[rows], losses if upstream is None else upstream[rows], losses[rows]),
-            *(len(head), ignore_index),
+            *(len(head), ignore_index, label_smoothing, z_loss, softcap or 1.0),
             VOCABULARY=vocabulary,
             GRAD=with_hidden or with_weight,
             UPSTREAM=upstream is not None,
+            SMOOTHING=label_smoothing > 0,
+            Z_LOSS=z_loss > 0,
+            CAP=softcap is not None,
             BLOCK=min(config.columns, triton.next_power_of_2(vocabulary)),
         )
         if with_hidden:

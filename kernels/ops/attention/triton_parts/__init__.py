@@ -1,1 +1,4 @@
-"""The Triton kernels of attention and the functions that they share; triton_kernel.py launches them."""
+"""The Triton kernels of attention, and the passes that launch them.
+
+May import `kernels/*.py` and `kernels/triton_tools/`.
+"""

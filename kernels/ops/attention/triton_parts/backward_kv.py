@@ -11,7 +11,7 @@ from gpt_from_scratch.kernels.ops.attention.triton_parts.tiles import load_tile,
 
 @triton.jit
 @no_type_check
-def gather_dkv(
+def gather_dkv(  # noqa: C901 (constants choose, and what they leave out is not compiled)
     dk,
     dk_rest,
     dv,

@@ -1,4 +1,4 @@
-"""Which keys a tile of queries sees, and which queries a tile of keys: as ranges of blocks, so that no other is visited.
+"""Ranges of blocks: the keys that a tile of queries sees, and the queries that see a tile of keys. No other is visited.
 
 Query i stands at position i + offset among its row's keys. What it sees is one interval, since documents are runs, and so
 are the queries that see a key.
