@@ -51,7 +51,8 @@ CHIPS = {
     "gfx942": Chip(GPUTarget("hip", "gfx942", 64), 64 << 10, 64 << 10, 4 * 512 * 64, 2048, r"v_mfma"),
 }
 MEMORY = r"LD|ST|ATOM|RED|UTMA|UBLK|ds_|global_|buffer_|flat_"
-ATOMIC = r"ATOM|RED(?!UX)|\w+_atomic_|ds_(?:add|sub|rsub|inc|dec|min|max|and|or|xor|cmpst|wrxchg)_"
+ATOMIC = r"ATOM(?!S\.(?:AND|OR)\b)|RED(?!UX)|\w+_atomic_|ds_(?:add|sub|rsub|inc|dec|min|max|cmpst|wrxchg)_"
+"""Bits set in shared memory are the same in any order: by them a Blackwell program takes and gives back tensor memory."""
 EXP = r"MUFU\.EX2|v_exp"
 
 
