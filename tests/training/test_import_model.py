@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from gpt_from_scratch.evals.scoring.commands import bits_per_byte
+from gpt_from_scratch.evals.__main__ import main as evals
 from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.models.generation.engine import generate
 from gpt_from_scratch.models.generation.sampling import Sampling
 from gpt_from_scratch.models.gpt import GPT
-from gpt_from_scratch.training.generate import main as write_text
+from gpt_from_scratch.training.commands.features import main as find_features
+from gpt_from_scratch.training.commands.generate import main as write_text
+from gpt_from_scratch.training.commands.import_model import main
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run.command_line import parse
-from gpt_from_scratch.training.sharing.import_model import main
-from gpt_from_scratch.training.train_sparse_autoencoder import main as find_features
 from tests.training.trained import train
 
 pytest.importorskip("tokenizers")
@@ -74,7 +74,7 @@ def test_everything_that_takes_a_run_takes_it(imported: Path, capsys: pytest.Cap
     write_text([str(imported), "--prompt", "the fox", "--num", "1", "--max-new-tokens", "5", "--device", "cpu"])
     assert "the fox" in capsys.readouterr().out
     Path("text.txt").write_text(TEXT, encoding="utf-8")
-    assert bits_per_byte(["--checkpoint", str(imported), "--data", "text.txt", "--device", "cpu"]) == 0
+    assert evals(["bits-per-byte", "--checkpoint", str(imported), "--data", "text.txt", "--device", "cpu"]) == 0
     assert "bits per byte" in capsys.readouterr().out
     quick = ["--sae.n-features", "16", "--sae.k", "4", "--sae.steps", "5", "--sae.batch-size", "64", "--threads", "1"]
     find_features([str(imported), "--data", "text.txt", "--layer", "h.0.mlp", "--out", "features", *quick])
