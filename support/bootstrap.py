@@ -35,6 +35,7 @@ STAMP = VENV / "gpt_from_scratch.json"  # written unfinished when the venv is be
 OLDEST, NEWEST = (3, 11), (3, 14)  # the package needs 3.11; torch 2.13 has wheels up to 3.14
 TORCH_RELEASE = "2.13.0"  # the one all figures were measured with; pyproject.toml admits more
 TORCH = f"torch=={TORCH_RELEASE}"
+CONSTRAINTS = "constraints.txt"  # the versions of all else that the tests were run with
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # PyTorch's own index of builds without CUDA
 SHELL_PATH = "GPT_SHELL_PATH"
 BUILDS = ("cpu", "cuda", "default")
@@ -211,7 +212,7 @@ def write_stamp(fields: "Mapping[str, object]") -> None:
 def fingerprint() -> str:
     """Changes with whatever decides what is installed."""
     digest = hashlib.sha256(TORCH.encode())
-    for name in ("pyproject.toml", "setup.py"):
+    for name in ("pyproject.toml", "setup.py", CONSTRAINTS):
         digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()
 
@@ -325,7 +326,7 @@ def set_up(python: str, extra: str, torch: "str | None", held: int) -> None:
             write_stamp(begun)
         if torch == "cpu":
             install_cpu_torch(held)
-        pip([TORCH, "--editable", f".[{extra}]" if extra else "."], held)
+        pip(["--constraint", CONSTRAINTS, TORCH, "--editable", f".[{extra}]" if extra else "."], held)
     except subprocess.CalledProcessError:
         if sound:
             write_stamp(stamp)  # pip gave up in good order (no network, say): what was there is as good as before

@@ -59,6 +59,7 @@ class Project:
         shutil.copy(SCRIPT, root / "support")
         (root / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
         (root / "setup.py").touch()
+        (root / "constraints.txt").touch()
         (root / "backend.py").write_text(BACKEND, encoding="utf-8")
         (root / "pytest.py").write_text(f"{TELL}sys.exit(7)\n", encoding="utf-8")
         (root / "wheels").mkdir()

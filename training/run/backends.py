@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Sequence
 
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from gpt_from_scratch.kernels.backends import Choice
@@ -50,16 +49,22 @@ def choose(run: RunContext, resumed: Checkpoint | None) -> list[Choice]:
     if resumed is not None and config.backend in (None, FASTEST, before):
         choices = restore(resumed.part("backends", list[tuple[str, str, str]]), machine.device)
     else:
+        timings: list[Timing] = []
+        rows = rows_at_once(config, machine.ranks.size, machine.device)
         choices = decide(
             config.backend,
             config.model,
-            rows_at_once(config, machine.ranks.size, machine.device),
+            rows,
             device=machine.device,
             dtype=machine.dtype,
             ranks=machine.ranks,
             say=run.display.say,
-            console=run.display.console,
+            timings=timings,
         )
+        if timings:  # one table: what was measured, and what was taken
+            where = f"device {machine.device}, activations {machine.dtype_name}, parameters fp32"
+            run.display.show(timing_table(timings, choices, rows, config.model.block_size, where))
+            return choices
     unasked = config.backend is None and "GPT_BACKEND" not in os.environ
     faster = quicker(choices, machine.device) if unasked else []
     run.display.backends(choices, str(machine.device), machine.dtype_name, faster)
@@ -75,17 +80,18 @@ def decide(
     dtype: torch.dtype,
     ranks: Ranks,
     say: Callable[[str], None],
-    console: Console,
+    timings: list[Timing],
 ) -> list[Choice]:
     """Decide for every op, make it the process's choice, and return it. "fastest" is measured on rank 0.
+
+    Args:
+        timings: Gets what is measured, on rank 0.
 
     Raises:
         ValueError: an unknown op or backend; RuntimeError: a chosen one cannot run here.
     """
     if backend == FASTEST:
-        timings = _time_all(config, rows, device, dtype, say) if ranks.is_first else []
-        if ranks.is_first:
-            console.print(timing_table(timings, rows, config.block_size))
+        timings += _time_all(config, rows, device, dtype, say) if ranks.is_first else []
         chosen = ranks.agree([[c.op, c.backend, c.reason] for c in winners(timings)] if ranks.is_first else None)
         timed = [Choice(*three) for three in chosen]
         by_name = {choice.op: choice for choice in timed}
@@ -108,16 +114,21 @@ def restore(choices: Sequence[Sequence[str]], device: torch.device) -> list[Choi
     return [Choice(op, backend, "as in the checkpoint") for op, backend, _ in choices]
 
 
-def timing_table(timings: list[Timing], rows: int, length: int) -> Table:
-    """A row an op, a column a backend: the time of one forward and backward pass; below it, what was not timed and why."""
-    best = {choice.op: choice.backend for choice in winners(timings)}
+def timing_table(timings: list[Timing], choices: Sequence[Choice], rows: int, length: int, where: str) -> Table:
+    """A row an op, a column a backend: the time of one forward and backward pass, and what is taken.
+
+    Below it stands what was not timed, and why. `where` names the device and the types.
+    """
+    best = {choice.op: choice.backend for choice in choices}
     by_place = {(timing.op, timing.backend): timing for timing in timings}
     columns = list(dict.fromkeys(timing.backend for timing in timings if timing.seconds is not None))
     reasons = dict.fromkeys(f"{timing.backend}: {timing.why_not}" for timing in timings if timing.why_not is not None)
     table = Table(
         f"ms for {rows} × {length} tokens",
         *columns,
-        title="forward and backward; the quickest is taken",
+        "taken",
+        title=f"{where}; forward and backward, the quickest is taken",
+        title_justify="left",
         caption="\n".join(reasons),
         caption_justify="left",
     )
@@ -126,8 +137,8 @@ def timing_table(timings: list[Timing], rows: int, length: int) -> Table:
         for backend in columns:
             timing = by_place.get((op, backend))
             shown = "" if timing is None or timing.seconds is None else f"{timing.seconds * 1e3:.2f}"
-            cells.append(f"{shown} <" if best[op] == backend else shown)
-        table.add_row(op, *cells)
+            cells.append(shown)
+        table.add_row(op, *cells, best[op])
     return table
 
 

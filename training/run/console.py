@@ -85,6 +85,11 @@ class Display:
             )
 
     @_guarded
+    def show(self, table: Table) -> None:
+        """A table."""
+        self.console.print(table)
+
+    @_guarded
     def start(self, step: int) -> None:
         """Begin the live line."""
         self._rates = [(step, time.monotonic())]
@@ -109,9 +114,10 @@ class Display:
         self._step = step = record.step
         now = time.monotonic()
         self._rates.append((step, now))
-        figures = f"{self._said(record)}  {self._left(step)} left"
+        left = self._left(step)
+        figures = f"{self._said(record)}{left}"
         if self._progress is not None and self.console.width < len(figures):  # the least that is worth a line
-            figures = f"{self._said(record, narrow=True)}  {self._left(step)} left"
+            figures = f"{self._said(record, narrow=True)}{left}"
         if self._progress is not None:
             self._progress.update(self._progress.task_ids[0], completed=step, figures=figures)
         elif now - self._last_plain >= PLAIN_SECONDS or step == self.steps:
@@ -129,7 +135,7 @@ class Display:
         """The first few samples, and how many of all the grammar accepts."""
         for sample in samples[:show]:
             verdict = {True: "  [grammatical]", False: "  [not grammatical]", None: ""}[sample.grammatical]
-            self.say(f"sample at step {step}{verdict}:", style="dim")
+            self.say(f"what it writes now, after step {step}{verdict}:", style="dim")
             self.console.print("  " + visible(sample.prompt + sample.text).replace("\n", "\n  "), markup=False)
 
     def _place(self, record: Record) -> str:
@@ -148,10 +154,15 @@ class Display:
             self.lost = f"at step {self._step}: {reason}"
 
     def _left(self, step: int) -> str:
-        """Time left, by the rate since half the steps so far: evaluations count, the first slow steps do not."""
+        """Time left, by the rate since half the steps so far; nothing until there is one.
+
+        Evaluations count. The first steps do not: kernels are compiled in them.
+        """
+        if len(self._rates) < 3:
+            return ""
         middle = (self._rates[0][0] + step) // 2
         first = next(index for index, (at, _) in enumerate(self._rates) if at >= middle)
-        first = max(min(first, len(self._rates) - 2), 0)
+        first = max(min(first, len(self._rates) - 2), 1)
         (s0, t0), (s1, t1) = self._rates[first], self._rates[-1]
         seconds = (self.steps - step) * (t1 - t0) / max(s1 - s0, 1)
-        return duration(seconds)
+        return f"  {duration(seconds)} left"

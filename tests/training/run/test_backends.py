@@ -1,6 +1,7 @@
 """The choice of backends for a run: measured, shown, and the same on every rank."""
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -95,9 +96,12 @@ def test_the_quickest_wins_each_op_and_says_by_how_much() -> None:
 
 def test_the_table_marks_winners_and_says_what_was_not_timed() -> None:
     console = Console(file=io.StringIO(), width=100)
-    console.print(timing_table(TIMINGS, 2, 8))
+    chosen = [*winners(TIMINGS), Choice("rms_norm", "torch", "preferred on cpu")]
+    console.print(timing_table(TIMINGS, chosen, 2, 8, "device cpu"))
     printed = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "1000.00 <" in printed
+    assert re.search(r"attention +│ +4000.00 +│ 1000.00 +│ torch ", printed), printed
+    assert re.search(r"layer_norm +│ +1000.00 +│ 2000.00 +│ reference ", printed)
+    assert re.search(r"rms_norm +│ +│ +│ torch ", printed), "what was not timed is in the same table"
     assert "triton: runs on cuda, not cpu" in printed
 
 

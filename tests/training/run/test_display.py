@@ -89,3 +89,15 @@ def test_an_odd_terminal_is_shown_something(term: str, columns: str) -> None:
     display = Display(10, console=console)
     show_everything(display)
     assert display.lost is None and "wor" in terminal.getvalue().replace("\n", "")
+
+
+def test_the_time_left_is_that_of_steps_after_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels are compiled in the first steps: ten that took 60 s say nothing of those that follow."""
+    file = io.StringIO()
+    display = Display(40, console=Console(file=file, width=200))
+    for number, seconds in ((0, 0.0), (10, 60.0), (20, 65.0), (30, 70.0)):
+        monkeypatch.setattr("time.monotonic", lambda now=seconds: now)
+        display.start(0) if number == 0 else display.progress(step(number))
+    lines = file.getvalue().splitlines()
+    assert " left" not in lines[0]
+    assert lines[1].endswith("  10 s left") and lines[2].endswith("  5 s left")
