@@ -81,7 +81,7 @@ def test_examples_use_what_there_is(words: str) -> None:
     examples = text.partition("\nExamples\n")[2].partition("\n\n")[0].splitlines()
     assert examples, "no example"
     for line in examples:
-        assert line.startswith("  gpt "), line
+        assert line.startswith(("  gpt ", "  export ")), line
         if not line.startswith(f"  gpt {words}"):  # how to go on: another command
             continue
         for option in re.findall(r"(?<= )--[\w.-]+", line.partition("  # ")[0]):
