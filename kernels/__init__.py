@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from gpt_from_scratch.kernels.ops.add_layer_norm import add_layer_norm as add_layer_norm
     from gpt_from_scratch.kernels.ops.attention import attention as attention
     from gpt_from_scratch.kernels.ops.layer_norm import layer_norm as layer_norm
+    from gpt_from_scratch.kernels.ops.linear_activation import linear_activation as linear_activation
     from gpt_from_scratch.kernels.ops.linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
     from gpt_from_scratch.kernels.ops.rms_norm import rms_norm as rms_norm
     from gpt_from_scratch.kernels.registry import op as op
@@ -28,4 +29,13 @@ else:
         return public_name("gpt_from_scratch.kernels", name, modules)
 
 
-__all__ = ["add_layer_norm", "attention", "layer_norm", "linear_cross_entropy", "op", "rms_norm", "use_backend"]
+__all__ = [
+    "add_layer_norm",
+    "attention",
+    "layer_norm",
+    "linear_activation",
+    "linear_cross_entropy",
+    "op",
+    "rms_norm",
+    "use_backend",
+]

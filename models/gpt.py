@@ -1,7 +1,7 @@
 """The GPT, top to bottom: GPT-2 exactly, and a few orthogonal switches that make it learn in far fewer steps.
 
 Parameter names are GPT-2's own (wte, wpe, h.0.attn.c_attn, ...), so that a checkpoint maps to Hugging Face's one to one.
-The model calls ops (attention, rms_norm, linear_cross_entropy, and in its norms layer_norm, ...), never a backend.
+The model calls ops (attention, rms_norm, linear_cross_entropy, and in its layers layer_norm, ...), never a backend.
 
 Shapes: b batch, t tokens, c n_embd, h heads, d head size, v vocabulary.
 """
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -24,9 +23,10 @@ from gpt_from_scratch.kernels.padding import logits
 from gpt_from_scratch.models.config import GPT2_SIZES as GPT2_SIZES
 from gpt_from_scratch.models.config import GPTConfig as GPTConfig
 from gpt_from_scratch.models.layers.embedding import Embedding
+from gpt_from_scratch.models.layers.mlp import MLP
 from gpt_from_scratch.models.layers.ngram_embedding import NgramEmbedding
 from gpt_from_scratch.models.layers.norm import HeadNorm, Norm
-from gpt_from_scratch.models.layers.rotary_relu2 import relu_squared, rotate
+from gpt_from_scratch.models.layers.rotary import rotate
 from gpt_from_scratch.models.layers.rotary_table import rotary_table
 
 if TYPE_CHECKING:
@@ -79,28 +79,6 @@ class CausalSelfAttention(nn.Module):
             turned = rotate(turned, rotary)
         q, k = turned.split([config.n_head, config.kv_heads], dim=1)
         return q, k, v
-
-
-class MLP(nn.Module):
-    """Two linear layers around the activation; with a gate the first makes the gate, then what passes through it."""
-
-    def __init__(self, config: GPTConfig) -> None:
-        super().__init__()
-        self.activation = config.activation
-        rows = config.mlp_size * (2 if config.activation == "swiglu" else 1)
-        self.c_fc = nn.Linear(config.n_embd, rows, bias=config.has_mlp_bias)
-        self.c_proj = nn.Linear(config.mlp_size, config.n_embd, bias=config.has_mlp_bias)
-
-    def forward(self, x: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c"]:
-        """c_proj(activation(c_fc(x)))."""
-        hidden = self.c_fc(x)
-        if self.activation == "swiglu":
-            gate, passing = hidden.chunk(2, dim=-1)
-            hidden = F.silu(gate) * passing
-        else:
-            hidden = F.gelu(hidden, approximate="tanh") if self.activation == "gelu" else relu_squared(hidden)
-        out: Tensor = self.c_proj(hidden)
-        return out
 
 
 class Block(nn.Module):

@@ -61,7 +61,8 @@ def test_nothing_spills_and_everything_fits(compiled: dict[str, MachineCode]) ->
             assert 0 < code.registers <= 512 and code.shared <= CHIPS[family].shared_program, key
             assert code.occupancy > 0, key
             assert bool(code.matrix) == ("attention" in key), key
-            assert bool(code.exp) == ("attention" in key or "loss" in key or "combine" in key), key
+            if "activation" not in key:  # GELU's, outside a loop
+                assert bool(code.exp) == ("attention" in key or "loss" in key or "combine" in key), key
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)

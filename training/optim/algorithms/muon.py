@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gpt_from_scratch.models.gpt import MLP
+from gpt_from_scratch.models.layers.mlp import MLP
 from gpt_from_scratch.training.optim import muon_ranks as shared_work
 from gpt_from_scratch.training.optim.algorithm import Algorithm, Member, Named, Shape, group_of, is_hidden_matrix
 from gpt_from_scratch.training.optim.sharded import is_sharded

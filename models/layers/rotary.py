@@ -1,22 +1,14 @@
-"""The modern switches' element-wise functions, each with a backward pass of its own: autograd's keep more and pass more often.
+"""Rotary positions, with a backward pass of their own: autograd's keeps more and passes more often over memory.
 
-A small model spends a third of its step in such passes over memory. Compilers fuse them by themselves, so they are given the
-formulas; so are activations below fp32, whose intermediate values are wider than they are.
+Compilers fuse such passes by themselves, so they are given the formula; so are activations below fp32, whose intermediate
+values are wider than they are.
 """
 
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-
-from gpt_from_scratch.kernels.derivatives import first_derivatives_only
-
-
-def relu_squared(x: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-    """max(x, 0)² (So et al. 2021)."""
-    return F.relu(x).square() if _by_formula(x) else _ReluSquared.apply(x)  # type: ignore[no-untyped-call]
 
 
 def rotate(x: Float[Tensor, "b h t d"], rotary: Float[Tensor, "2 #b 1 t half"]) -> Float[Tensor, "b h t d"]:
@@ -31,22 +23,6 @@ def rotate(x: Float[Tensor, "b h t d"], rotary: Float[Tensor, "2 #b 1 t half"]) 
 
 def _by_formula(x: Tensor) -> bool:
     return x.dtype not in (torch.float32, torch.float64) or torch.compiler.is_compiling()
-
-
-class _ReluSquared(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-        positive = x.clamp(min=0)
-        squared = positive * positive
-        ctx.save_for_backward(positive, squared)  # the latter carries the graph; the product after it keeps it anyway
-        return squared
-
-    @staticmethod
-    @first_derivatives_only
-    def backward(ctx: Any, grad: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-        positive, _ = ctx.saved_tensors
-        out: Tensor = (grad * positive).mul_(2)
-        return out
 
 
 class _Rotation(torch.autograd.Function):
