@@ -2,6 +2,7 @@
 
     gpt kernels                                  # this machine's
     gpt kernels --device cuda                    # what a GPU would take
+    gpt kernels check --backend-module my_kernels.py     # the parity cases on your own backends; 1: one is wrong
     gpt kernels --inspect --target sm_90         # compile for a Hopper GPU, without one
 
 An op takes the backend that is marked as chosen, unless a run or GPT_BACKEND names another.
@@ -71,9 +72,55 @@ def inspect_kernels(targets: list[str], which: str, out: Path | None, console: "
     return min(len(complaints), 100)
 
 
+def check(op: str | None, device: str, console: "Console") -> int:
+    """Print the verdict on backends from outside, or on ours where there are none; 1 if one is wrong or not compared.
+
+    Raises:
+        ValueError: the op has no backend to compare on this device.
+    """
+    from gpt_from_scratch.kernels.outside.modules import foreign_backends
+    from gpt_from_scratch.kernels.proof.check import check_backend
+    from gpt_from_scratch.kernels.proof.parity import compared
+    from gpt_from_scratch.kernels.registry import load_ops
+
+    foreign = list(foreign_backends())
+    every = foreign or [(made, name) for made in load_ops().values() for name in compared(made)]
+    wanted = [(made, name) for made, name in every if op in (None, made.name)]
+    usable = [(made, name) for made, name in wanted if made.why_not(name, device) is None]
+    for made, name in wanted if foreign else ():
+        if (reason := made.why_not(name, device)) is not None:
+            console.print(f"{made.name} {name}: not compared: {reason}", markup=False, soft_wrap=True)
+    if not usable:
+        raise ValueError(
+            f"there is no backend of {op or 'any op'} to compare on {device}: name yours by --backend-module"
+        )
+    bad = len(wanted) - len(usable) if foreign else 0
+    for made, name in usable:
+        groups = []
+        for group in check_backend(made, name, device):
+            console.print(str(group), markup=False, highlight=False, soft_wrap=True)
+            groups.append(group)
+        right = all(group.wrong is None for group in groups) and any(group.compared for group in groups)
+        bad += not right
+        cases = sum(group.compared for group in groups)
+        console.print(
+            f"{made.name} {name}: {'right' if right else 'REFUSED'} ({cases} cases)", markup=False, soft_wrap=True
+        )
+    return 1 if bad else 0
+
+
 def main(words: list[str] | None = None) -> int:
     """Parse the arguments and print the table; the exit status."""
     parser = ArgumentParser(prog="gpt kernels", description=__doc__)
+    parser.add_argument("command", nargs="?", choices=("check",), help="check: compare backends with the reference")
+    parser.add_argument(
+        "--backend-module",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="my_kernels.py, package.module, hub:org/name or a folder that the kernels library built; several times",
+    )
+    parser.add_argument("--op", help="check the backends of this op alone")
     parser.add_argument("--device", help="device type to answer for (default: the accelerator's, else cpu)")
     parser.add_argument(
         "--inspect", action="store_true", help="compile the Triton kernels, without a GPU, and show the code"
@@ -94,5 +141,14 @@ def main(words: list[str] | None = None) -> int:
     if arguments.inspect:
         targets = [arguments.target] if arguments.target else list(FAMILIES)
         return inspect_kernels(targets, arguments.set, arguments.out, console)
-    print_backends(arguments.device or accelerator().type, console)
+    from gpt_from_scratch.kernels.outside.modules import import_backends
+    from gpt_from_scratch.kernels.registry import folders
+
+    if arguments.op is not None and arguments.op not in folders():
+        parser.error(f"--op {arguments.op}: there is no such op; there are {', '.join(folders())}")
+    import_backends(arguments.backend_module)
+    device = arguments.device or accelerator().type
+    if arguments.command == "check":
+        return check(arguments.op, device, console)
+    print_backends(device, console)
     return 0

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gpt_from_scratch.kernels.backends import Choice
+from gpt_from_scratch.kernels.proof.check import fault
 from gpt_from_scratch.kernels.registry import Op
 
 ROUNDS = 7
@@ -57,6 +58,10 @@ def time_backends(
     reasons: dict[str, str] = {}
     for name in made.backends:
         reason = made.why_not(name, device, **arguments) or (skip or {}).get(name)
+        if reason is None and made.is_foreign(name):
+            dtype = next(x.dtype for x in arguments.values() if isinstance(x, Tensor) and x.is_floating_point())
+            wrong = fault(made, name, device.type, dtype)
+            reason = None if wrong is None else f"wrong, so not timed: {wrong}"
         if reason is not None:
             reasons[name] = reason
             continue

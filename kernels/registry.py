@@ -180,6 +180,18 @@ class Op(Generic[R]):
                 passed.append(f"not {candidate}: {reason}")
         return Choice(self.name, "reference", _because(f"the plain definition is the default on {device.type}", passed))
 
+    def is_foreign(self, name: str) -> bool:
+        """Whether a backend was registered by a module that is neither the reference's nor in the op's folder."""
+        folder = self.reference.__module__.rpartition(".")[0]
+        module = self.backends[name].module
+        return module != self.reference.__module__ and module.rpartition(".")[0] != folder
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Take back what was registered."""
+        for name in names:
+            del self.backends[name]
+        self._missing.clear()
+
     def load(self, device: str | torch.device) -> None:
         """Import every backend that can run on `device`."""
         for name, reason in self._reasons(torch.device(device)).items():

@@ -133,7 +133,8 @@ class TrainConfig:
     """A kernel backend for every op ("torch"), one an op ("attention=torch,layer_norm=reference"), or "fastest": time them
     at the start and take the winners. Default: GPT_BACKEND, else the device's preference."""
     backend_module: tuple[str, ...] = ()
-    """A file or module of your own that registers backends (my_kernels.py, package.module); may be given several times."""
+    """A file or module of your own that registers backends (my_kernels.py, package.module), or hub:org/name; may be given
+    several times."""
     compile: bool = False
     """Compile the model's blocks with torch.compile: one's code serves all, made once in a quarter of a minute. On a CPU
     compiling has gained nothing for GPT-2 124M (benchmarks/README.md): --no-compile begins earlier there."""

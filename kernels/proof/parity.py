@@ -8,7 +8,8 @@ A sum over rows has a stricter S, for Σ |term| grows with the rows until it hid
 each be rounded to the dtype, 2·eps(dtype)·(√Σ term² + |result|), but they are added in fp32, 4·eps(fp32)·Σ |term|.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,8 +29,50 @@ def compared(made: Op[Any]) -> list[str]:
     return names
 
 
+def chosen(made: Op[Any], backend: str) -> Iterator[tuple[Case, torch.dtype]]:
+    """The cases and dtypes on which one backend is compared."""
+    declared = list(made.declared_cases())
+    names = {case.name for case in declared}
+    compiled = [case.name for case in declared if case.compiled] or [declared[0].name]
+    interpreted = any(needs.interpreted() for needs in TOOLCHAINS.values())  # whose bf16 dot is wrong (triton#11584)
+    for case in made.cases():
+        if interpreted and case.large:
+            continue
+        if backend == "compiled":  # the same definition through one compiler: a few shapes, each costs seconds
+            if case.name in compiled:
+                yield case, torch.float32
+        elif case.name in names:
+            yield from ((case, dtype) for dtype in (torch.float32, torch.float16 if interpreted else torch.bfloat16))
+        else:  # another layout: not read otherwise in another dtype
+            yield case, torch.float32
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One output or gradient of a backend: its error against the truth, the reference's own, and what is allowed."""
+
+    name: str
+    error: float
+    allowed: float
+    own: float
+
+    @property
+    def is_right(self) -> bool:
+        """Within what is allowed; an error that is NaN is not."""
+        return self.error <= self.allowed
+
+    def __str__(self) -> str:
+        return f"{self.name}: error {self.error:.3g}, allowed {self.allowed:.3g} (the reference makes {self.own:.3g})"
+
+
 def check_parity(made: Op[Any], backend: str, case: Case, dtype: torch.dtype, device: str) -> None:
     """Raise AssertionError, naming every output and gradient, unless `backend` follows the rule on this case."""
+    wrong = [str(found) for found in differences(made, backend, case, dtype, device) if not found.is_right]
+    assert not wrong, "; ".join(wrong)
+
+
+def differences(made: Op[Any], backend: str, case: Case, dtype: torch.dtype, device: str) -> list[Difference]:
+    """Every output and gradient of `backend` on this case; AssertionError where one has another dtype or shape."""
     inputs = case.make(torch.Generator().manual_seed(0), dtype)
     truth, grads = evaluate(made.reference, promoted(inputs), case, None)
     scale = made.scale(tuple(grads), **promoted(inputs))
@@ -41,17 +84,16 @@ def check_parity(made: Op[Any], backend: str, case: Case, dtype: torch.dtype, de
         backend == "compiled"
     ):  # past its limit torch.compile runs eager, and the reference would be compared with itself
         assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > graphs, "no graph was compiled"
-    failures = []
+    found = []
     for name, exact in truth.items():
         assert fast[name].dtype == plain[name].dtype, (
             f"{name}: {fast[name].dtype}, the reference gives {plain[name].dtype}"
         )
-        assert fast[name].shape == exact.shape
+        assert fast[name].shape == exact.shape, f"{name}: {tuple(fast[name].shape)}, not {tuple(exact.shape)}"
         error, own = (largest_difference(side[name], exact) for side in (fast, plain))
         allowed = (3 if name.startswith("grad") else 2) * own + rounding(scale[name], exact, dtype)
-        if not error <= allowed:  # also when it is NaN
-            failures.append(f"{name}: error {error:.3g}, allowed {allowed:.3g} (the reference makes {own:.3g})")
-    assert not failures, "; ".join(failures)
+        found.append(Difference(name, error, allowed, own))
+    return found
 
 
 def rounding(scale: float | SumScale, exact: Float[Tensor, "*s"], dtype: torch.dtype) -> float:

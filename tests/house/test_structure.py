@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = "gpt_from_scratch"
 ORDER = {
     "support": ("command_line", "storage", "pages"),
-    "kernels": ("triton_tools", "ops", "proof"),
+    "kernels": ("triton_tools", "ops", "proof", "outside"),
     "tokenizer": ("splitting", "numba_kernels", "bpe", "formats", "views"),
     "models": ("layers", "interchange", "generation", "checkpoints", "dictionary"),
     "evals": (
@@ -61,6 +61,9 @@ CHARACTERS = "a model of characters needs no other tokenizer: start-up time"
 IMPORTED_IN_FUNCTIONS = {
     **{(top, "support.lazy"): LAZY for top in ("kernels", "tokenizer", "models", "evals", "training")},
     ("kernels.__main__", "kernels.proof.inspection"): "needs triton, which the machine may lack",
+    ("kernels.__main__", "kernels.outside.modules"): HELP,
+    ("kernels.__main__", "kernels.proof.check"): HELP,
+    ("kernels.__main__", "kernels.proof.parity"): HELP,
     ("kernels.__main__", "kernels.registry"): HELP,
     ("kernels.__main__", "kernels.requirements"): HELP,
     ("kernels.__main__", "support.devices"): HELP,

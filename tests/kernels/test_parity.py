@@ -4,7 +4,6 @@ The rule is kernels/proof/parity.py's.
 """
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,31 +11,13 @@ import torch
 
 from gpt_from_scratch.kernels.cases import Case
 from gpt_from_scratch.kernels.proof.nan_guards import GuardedAllocations, surrounded
-from gpt_from_scratch.kernels.proof.parity import check_parity, compared
+from gpt_from_scratch.kernels.proof.parity import check_parity, chosen, compared
 from gpt_from_scratch.kernels.registry import Op, load_ops
 
 DEVICES = (
     ["cpu"] + (["cuda"] if torch.cuda.is_available() else []) + (["mps"] if torch.backends.mps.is_available() else [])
 )
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # its bf16 dot is wrong (triton#11584): fp16 stands in for it
-
-
-def chosen(made: Op[Any], backend: str) -> Iterator[tuple[Case, torch.dtype]]:
-    """The cases and dtypes of one backend."""
-    declared = list(made.declared_cases())
-    names = {case.name for case in declared}
-    compiled = [case.name for case in declared if case.compiled] or [declared[0].name]
-    dtypes = [torch.float32, torch.float16] if INTERPRETED else [torch.float32, torch.bfloat16]
-    for case in made.cases():
-        if INTERPRETED and case.large:
-            continue
-        if backend == "compiled":  # the same definition through one compiler: a few shapes, each costs seconds
-            if case.name in compiled:
-                yield case, torch.float32
-        elif case.name in names:
-            yield from ((case, dtype) for dtype in dtypes)
-        else:  # another layout: not read otherwise in another dtype
-            yield case, torch.float32
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
 
 def parity_parameters() -> list[Any]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 
 from gpt_from_scratch.kernels.cpu_speed import no_denormals
-from gpt_from_scratch.kernels.own_backends import import_backends
+from gpt_from_scratch.kernels.outside.modules import import_backends
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.weight_files import require_utf8

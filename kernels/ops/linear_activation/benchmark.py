@@ -1,4 +1,4 @@
-"""What linear_activation is compared on and with, and which of its configurations are searched."""
+"""Benchmark of linear_activation: its sizes, rivals and goal on a GPU, and the configurations that are searched."""
 
 import itertools
 from collections.abc import Callable, Iterator

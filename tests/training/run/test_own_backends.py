@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gpt_from_scratch.kernels.ops.layer_norm import layer_norm
-from gpt_from_scratch.kernels.own_backends import import_backends
+from gpt_from_scratch.kernels.outside.modules import import_backends
 from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.training import train_gpt2
 from gpt_from_scratch.training.config import as_json, from_json
