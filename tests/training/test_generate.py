@@ -162,7 +162,8 @@ def test_what_is_no_model_is_refused(tmp_path: Path, run: Path) -> None:
 def test_a_model_without_its_tokenizer_or_with_anothers_is_refused(tmp_path: Path, run: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(run / "checkpoints" / "step-00000010" / "model", folder)
-    (folder / TOKENIZER_FILE).unlink()
+    for file in (TOKENIZER_FILE, "tokenizer.json"):  # transformers' file alone would do
+        (folder / file).unlink()
     with pytest.raises((OSError, ValueError), match=rf"has no {TOKENIZER_FILE}: save the model's tokenizer there"):
         main([str(folder)])
     CharacterTokenizer("".join(map(chr, range(32, 400)))).save(folder / TOKENIZER_FILE)

@@ -220,7 +220,7 @@ def test_damaged_lines_are_left_out_and_named(tmp_path: Path, capsys: pytest.Cap
                 "Unterminated string",
                 "utf-8",
                 "it holds a list, expected an object",
-                "its kind is 'validation', expected one of eval, event, hellaswag, sample, train",
+                "its kind is 'validation', expected one of eval, event, hellaswag, sample, source_eval, train",
                 "step is -1",
                 "step is True, expected int",
                 "lr is 'fast', expected float",
