@@ -18,7 +18,7 @@ from gpt_from_scratch.kernels.outside import hub, modules
 from gpt_from_scratch.kernels.outside.modules import import_backends
 from gpt_from_scratch.kernels.registry import load_ops
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MODULE = """
 import torch
 from gpt_from_scratch.kernels.ops.layer_norm import layer_norm
