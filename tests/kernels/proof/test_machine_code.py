@@ -31,7 +31,7 @@ from gpt_from_scratch.kernels.triton_tools import configs
 from gpt_from_scratch.kernels.triton_tools.launch import Launch, recording
 from gpt_from_scratch.kernels.triton_tools.subjects import Subject, empty
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COMMITTED = [ROOT / "benchmarks" / "results" / f"kernels_machine_code_{family}.json" for family in configs.FAMILIES]
 
 
