@@ -23,7 +23,8 @@ from gpt_from_scratch.benchmarks.cpu.plain_modern import zeropower
 from gpt_from_scratch.benchmarks.cpu.step_contenders import CONTENDERS
 from gpt_from_scratch.benchmarks.learning import best_loss, scaling
 from gpt_from_scratch.kernels.registry import use_backend
-from gpt_from_scratch.training.data.validation_set import Score
+from gpt_from_scratch.training.metrics.records.eval import Eval
+from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.run.console import Display
 
 EAGER = {preset: [n for n, c in made.items() if not c.compiles] for preset, made in CONTENDERS.items()}
@@ -154,8 +155,8 @@ def test_two_processes_train_together() -> None:
 def test_a_run_says_when_it_has_taken_its_first_step() -> None:
     text = io.StringIO()
     display = Display(560, console=Console(file=text, width=200))
-    display.evaluation(0, Score(nats=7.0, n_targets=1, n_bytes=1, floor_nats=None), True)
-    display.train(1, 7.0, 0.1, 1.0, 1000.0, None)
+    display.record(Eval(0, loss=7.0, bits_per_byte=None, ratio=None, nats=7.0, floor_nats=None))
+    display.progress(Train(1, loss=7.0, lr=0.1, grad_norm=1.0, tokens_per_s=1000.0, mfu=None))
     script = f"print('run x'); print('data: stories ...'); print('device cpu'); print({text.getvalue()!r}, flush=True)"
     waits = f"{script}; import time; time.sleep(60)"
     found = start_up.seconds_to(["-c", waits], start_up.MOMENTS)
