@@ -1,7 +1,6 @@
 """The loss by the library's matrix products, chunk by chunk, with the gradients formed in the forward pass."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -67,8 +66,7 @@ def linear_cross_entropy_torch(
     return reduced(loss, labels, factors, targets, ignore_index, reduction)
 
 
-@dataclass(frozen=True)
-class Terms:
+class Terms(NamedTuple):
     """What the loss has beside the cross-entropy, and what bounds its logits; the defaults are nothing."""
 
     label_smoothing: float = 0.0
