@@ -5,6 +5,8 @@ Every rule looks at a bounded piece of text at a time, so that any answer is rea
 
 import re
 
+import regex
+
 BOX = "⟦", "⟧"
 """What stands around a final answer that LaTeX's \\boxed or a tag <answer> marked."""
 
@@ -22,7 +24,7 @@ _NOTHING = dict.fromkeys([0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x200E, 0x200F
 _PLAIN = {**_FULL_WIDTH, **_CIRCLED, **_SPACES, **_NOTHING, ord("’"): "'", ord("‘"): "'", ord("“"): '"', ord("”"): '"'}
 
 _FONT = re.compile(r"\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|tt)|operatorname|bf|rm|mbox)\s?\{([^{}]{0,200})\}")
-_BOXED = re.compile(r"\\(?:boxed|fbox)\s?\{((?:[^{}]|\{(?:[^{}]|\{[^{}]{0,100}+\}){0,100}+\}){0,200}+)\}")
+_BOXED = regex.compile(r"\\(?:boxed|fbox)\s?\{((?:[^{}]|\{(?:[^{}]|\{[^{}]{0,100}+\}){0,100}+\}){0,200}+)\}")
 _TAGGED = re.compile(r"<(?:final_)?answer>([^<]{0,200})</(?:final_)?answer>", re.I)
 _TAG = re.compile(r"</?(?:b|i|u|em|strong|code|p|br|span|sup|sub|mark)\s?/?>", re.I)
 _STRUCK = re.compile(r"~~[^~\n]{1,300}~~|<(s|del|strike)>[^<\n]{0,300}</\1>", re.I)

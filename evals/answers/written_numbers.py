@@ -4,6 +4,8 @@ import dataclasses
 import re
 import unicodedata
 
+import regex
+
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _VULGAR = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅖": "2/5", "⅗": "3/5", "⅘": "4/5"}
@@ -32,7 +34,7 @@ _SUPERSCRIPT = re.compile(r"(?<=[\d)])([⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,
 _FRACTION = re.compile(f"(\\d?)\\s?([{''.join(_VULGAR)}])")
 _EMPHASIS = re.compile(r"[*_`]+")
 
-_NUMBER = re.compile(
+_NUMBER = regex.compile(  # possessive groups are wrong in `re` before Python 3.11.5
     r"""(?<![^\W_]) (?<![\d.]) (?<!\d[,'])
     (?P<sign>[-+]\s?)? (?:[€£¥₹₩¢$]\s?(?P<inner>-(?=\d))?)?
     (?P<body>\d++(?:[.,']\d++|_\d++)*+(?:(?:\ \d{3}(?!\d))++(?:[.,]\d++)?)?+|\.\d++)
@@ -41,7 +43,7 @@ _NUMBER = re.compile(
     (?P<over>\s?/\s?(?P<below>\d{1,15}(?:\.\d{1,9})?+)(?![\d/,]))?
     (?P<mixed>\ (?P<above>\d{1,6})/(?P<under>\d{1,6})(?!\.?\d|/))?
     """,
-    re.X,
+    regex.X,
 )
 _TEN_TO = re.compile(r"\s?(?:\^|\*\*)\s?[{(]?([-+]?\d{1,4})[)}]?(?!\.?\d)")
 _UNIT = re.compile(
@@ -157,7 +159,7 @@ def numbers_in(text: str) -> list[Number]:
     return found
 
 
-def _value(match: re.Match[str], before: str, text: str, *, aside: bool) -> tuple[float | None, int]:
+def _value(match: regex.Match, before: str, text: str, *, aside: bool) -> tuple[float | None, int]:
     """The value of a match of `_NUMBER`, and where it ends."""
     end = match.end()
     size = _size(match["body"], before)
