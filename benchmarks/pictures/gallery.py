@@ -28,13 +28,8 @@ from gpt_from_scratch.evals.protocol.samples import AnySample
 from gpt_from_scratch.evals.providers.offline import OracleProvider
 from gpt_from_scratch.evals.results.results import to_dataframe
 from gpt_from_scratch.support.storage.files import write_bytes
-from gpt_from_scratch.training import (
-    draw_attention,
-    train_bigram,
-    train_dictionary,
-    train_gpt2,
-)
-from gpt_from_scratch.training.commands import attention, features
+from gpt_from_scratch.training import draw_attention, train_gpt2
+from gpt_from_scratch.training.commands import attention, bigram, dictionary, features
 from gpt_from_scratch.training.report import picture as report_picture
 
 IMAGES = Path(__file__).parents[2] / "images"
@@ -114,10 +109,10 @@ PICTURES: dict[str, Callable[[Path], None]] = {
     "tinystories_mapping.svg": draw_tinystories_mapping,
     "function_calling.svg": draw_function_calling,
     "heatmap.png": draw_heatmap,
-    "bigram_small.png": written(train_bigram.main, [], "curves.png"),
-    "bigram_ladder.png": written(train_bigram.main, ["--stage", "all"], "ladder.png"),
-    "bigram_large.png": written(train_bigram.main, ["--preset", "large"], "curves.png"),
-    "dictionary.png": written(train_dictionary.main, [], "dictionary.png"),
+    "bigram_small.png": written(bigram.main, [], "curves.png"),
+    "bigram_ladder.png": written(bigram.main, ["--stage", "all"], "ladder.png"),
+    "bigram_large.png": written(bigram.main, ["--preset", "large"], "curves.png"),
+    "dictionary.png": written(dictionary.main, [], "dictionary.png"),
     "sparse_autoencoder.png": of_main_run(features.main, "curve.png", "--curve"),
     "features.png": draw_features,
     "cpu_scaling.png": draw_scaling,

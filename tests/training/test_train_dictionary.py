@@ -116,4 +116,4 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    assert "python training/train_dictionary.py" in text and "--ksvd.restarts" in text
+    assert "gpt learn dictionary --n-seeds 10" in text and "--ksvd.restarts" in text
