@@ -33,7 +33,7 @@ def _no_shape_checks_under_compile(request: pytest.FixtureRequest) -> Iterator[N
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
-OPT_IN = ("harness", "torture")
+OPT_IN = ("harness", "torture", "llama", "docs")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

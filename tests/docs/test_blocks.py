@@ -12,7 +12,7 @@ import pytest
 
 from tests.docs.pages import NEEDS, PAGES, ROOT, RUN, blocks, fits, name_of
 
-pytestmark = [pytest.mark.harness, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docs, pytest.mark.timeout(600)]
 NOT_HERE = {*NEEDS, "first-hour"}
 PAGES_THAT_RUN = [  # tests/first_hour runs the README's, in a fresh clone
     page for page in PAGES[1:] if any(block.language in RUN and block.mark not in NOT_HERE for block in blocks(page))

@@ -11,7 +11,7 @@ import pytest
 from gpt_from_scratch.__main__ import COMMANDS
 from tests.docs.pages import ROOT
 
-pytestmark = [pytest.mark.harness, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docs, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from gpt_from_scratch.models.interchange.gguf_file import Precision, write_gguf
 from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 from tests.tokenizer.texts import SCRIPTS
 
-pytestmark = pytest.mark.harness
+pytestmark = pytest.mark.llama
 
 TOKENIZER = BytePairEncodingTokenizer.from_text(
     "the robin sang to the fox\n" * 30 + "".join(SCRIPTS), 300, pattern="gpt2"
