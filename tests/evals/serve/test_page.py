@@ -237,10 +237,10 @@ def test_a_completion_names_its_tokens_where_it_is_asked(
 
 
 def test_one_model_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for words in (["serve"], ["serve", str(folder), "--checkpoint", str(folder)]):
+    for words, said in (([], "none were named"), ([str(folder), "--checkpoint", str(folder)], "2 were named")):
         with pytest.raises(SystemExit, match="2"):
-            main(words)
-        assert "RUN" in capsys.readouterr().err
+            main(["serve", *words])
+        assert f"name one model, as RUN; {said}" in capsys.readouterr().err
 
 
 @contextlib.contextmanager
