@@ -36,7 +36,17 @@ def _from_file(path: Path, option: str) -> ModuleType:
     name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"  # two files may have one name
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
+    return import_file(name, path)
+
+
+def import_file(name: str, path: Path) -> ModuleType:
+    """Import the file at `path` as the module `name`; an `__init__.py` as the package that it begins.
+
+    Raises:
+        whatever the file raises; the name is free again then.
+    """
+    inside = [str(path.parent)] if path.name == "__init__.py" else None
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=inside)
     assert spec is not None and spec.loader is not None, "a name that ends with .py has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # triton and pickling of functions look a module up by its name

@@ -4,9 +4,7 @@ A kernel's module either registers its backends itself, or has functions with th
 the backend that has the kernel's name.
 """
 
-import importlib
 import importlib.metadata
-import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +12,9 @@ from types import ModuleType
 
 from gpt_from_scratch.kernels.proof.check import check_backend
 from gpt_from_scratch.kernels.registry import load_ops
+from gpt_from_scratch.support.command_line.invocation import how_to_install
 from gpt_from_scratch.support.devices import accelerator
+from gpt_from_scratch.support.own_modules import import_file
 
 LIBRARY = "kernels"
 _taken: dict[str, ModuleType] = {}
@@ -53,24 +53,13 @@ def library() -> ModuleType:
     try:
         place = Path(str(importlib.metadata.distribution(LIBRARY).locate_file(LIBRARY)))
     except importlib.metadata.PackageNotFoundError:
-        raise RuntimeError("kernels of the hub need the library `kernels`: pip install 'provengpt[hub]'") from None
+        raise RuntimeError(f"kernels of the hub need the library `kernels`: {how_to_install('hub')}") from None
     known = sys.modules.get(LIBRARY)
     if known is not None and Path(str(known.__file__)).parent == place:
         return known
     for name in [name for name in sys.modules if name == LIBRARY or name.startswith(f"{LIBRARY}.")]:
         del sys.modules[name]  # ours, imported by that name from the working folder
-    spec = importlib.util.spec_from_file_location(
-        LIBRARY, place / "__init__.py", submodule_search_locations=[str(place)]
-    )
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[LIBRARY] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[LIBRARY]
-        raise
-    return module
+    return import_file(LIBRARY, place / "__init__.py")
 
 
 def _registered(name: str, load: Callable[[], ModuleType]) -> ModuleType:

@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from gpt_from_scratch.kernels.ops.layer_norm import layer_norm
 from gpt_from_scratch.kernels.outside import hub, modules
 from gpt_from_scratch.kernels.outside.modules import import_backends
 from gpt_from_scratch.kernels.registry import load_ops
+from gpt_from_scratch.support.command_line.invocation import how_to_install
 
 ROOT = Path(__file__).parents[3]
 MODULE = """
@@ -151,7 +153,7 @@ def test_without_the_library_it_is_said(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(importlib.metadata, "distribution", none)
     for name in ("hub:some/norms", str(kernel_in(tmp_path / "norms"))):
-        with pytest.raises(ValueError, match=r"needs? the library `kernels`: pip install 'provengpt\[hub\]'"):
+        with pytest.raises(ValueError, match=re.escape(f"need the library `kernels`: {how_to_install('hub')}")):
             import_backends([name])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpt_from_scratch.support.command_line.invocation import SHELL_PATH, extras, gpt, how_to_install
+from gpt_from_scratch.support.command_line.invocation import DISTRIBUTION, SHELL_PATH, extras, gpt, how_to_install
 
 BIN = Path(sys.prefix) / "bin"
 
@@ -48,3 +48,16 @@ def test_every_extra_is_known_with_what_it_adds() -> None:
     assert {"evals", "serve", "hf", "tiktoken"} <= found.keys()
     assert [name.split(">")[0] for name in found["tiktoken"]] == ["tiktoken"]
     assert how_to_install("evals", "serve").endswith("[evals,serve]'")
+
+
+def test_only_one_place_words_how_an_extra_is_installed() -> None:
+    """A message that words it itself is wrong in a clone, or in an installed package: all ask `how_to_install`."""
+    root = Path(__file__).parents[3]
+    folders = ("support", "kernels", "models", "tokenizer", "evals", "training")
+    files = [path for folder in folders for path in (root / folder).rglob("*.py")]
+    assert len(files) > 100
+    worded = [str(path) for path in files if f"{DISTRIBUTION}[" in path.read_text(encoding="utf-8")]
+    assert not worded
+    assert not [
+        page for page in (root / "docs").rglob("*.md") if f"{DISTRIBUTION}[" in page.read_text(encoding="utf-8")
+    ]
