@@ -17,6 +17,8 @@ PIECE = 1 << 20
 _WINDOW = 1 << 12
 _PAUSE = 1e-3
 """Seconds between two texts of a stream that make a pause."""
+_LONG = 1 << 14
+"""Characters of a stream from which on its pieces are larger."""
 _LATE = 0.05
 """Seconds that text may wait for more where the source does not pause."""
 
@@ -60,8 +62,8 @@ class Cutter:
     def stream(self, texts: Iterable[str]) -> Iterator[str]:
         """As `pieces`, but each piece as soon as nothing that may follow can change its words.
 
-        Where the source does not pause, a piece may be a 32nd of what was read before, or what came within `_LATE` seconds:
-        lines are then as fast as large blocks.
+        Where the source does not pause, a piece may be a 256th of what was read before, of a long text a 32nd, or what came
+        within `_LATE` seconds: lines are then nearly as fast as large blocks.
         """
         waiting: list[str] = []
         length = seen = total = enough = 0
@@ -82,7 +84,7 @@ class Cutter:
             yield from self.pieces([joined[:cut]])
             total += cut
             waiting, length, seen = [joined[cut:]], len(joined) - cut, len(joined) - cut
-            enough = max(min(total >> 5, self.size), 2 * seen if seen > _WINDOW else 0)
+            enough = max(min(total >> (8 if total < _LONG else 5), self.size), 2 * seen if seen > _WINDOW else 0)
             before = cut_at = clock()
         yield from self.pieces(waiting)
 
