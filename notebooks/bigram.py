@@ -51,7 +51,7 @@ with use_backend(config.backend):
 plt.barh(range(len(STAGES)), losses)
 plt.yticks(range(len(STAGES)), STAGES)
 plt.gca().invert_yaxis()
-plt.xlabel("validation loss, nats a character")
+plt.xlabel("validation loss, nats per character")
 plt.show()
 
 # %% [markdown]

@@ -33,7 +33,7 @@ from gpt_from_scratch.training.run.presets import PRESETS
 
 FILE = "cpu_steps.json"
 MODULE = "gpt_from_scratch.benchmarks.cpu.step_contenders"
-AGREE = 1e-4  # nats a token
+AGREE = 1e-4  # nats per token
 SPARE_BYTES = 2**32  # those that run already grow, too, until all have had their turn
 FRESH = {"TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}  # else a second run would find its code compiled
 STEPS_A_TURN = {"gpt2-124m": 1, "tiny": 20}  # many short ones: the first of a turn finds the caches cold

@@ -74,7 +74,7 @@ def own_trainer(
 
 
 def train_step(trainer: Trainer) -> float:
-    """One step; this rank's part of the mean loss in nats a token."""
+    """One step; this rank's part of the mean loss in nats per token."""
     trainer.train_step(trainer.progress.step)
     step = trainer.pending.pop()
     return float(step.loss) / step.n_targets

@@ -55,7 +55,7 @@ class Stepping:
         return by_kind(self.step, count)
 
     def steps(self, count: int = 1) -> dict[str, float]:
-        """Seconds a step, and the loss before the first in nats a token."""
+        """Seconds a step, and the loss before the first in nats per token."""
         start = time.perf_counter()
         losses = [self.step() for _ in range(count)]
         return {"seconds": (time.perf_counter() - start) / count, "loss": float(losses[0])}

@@ -13,8 +13,8 @@ def ladder(metrics: dict[str, Any]) -> list[str]:
     minutes = sum(stage["cpu_seconds"] for stage in stages) / 60
     lines = [
         f"{config['steps']:,} steps of {config['batch_size']} × {config['model']['block_size']} characters each, seed "
-        f"{config['seed']}; losses in nats a character, validation on the whole last tenth; {minutes:.1f} minutes of one core "
-        "for all nine.",
+        f"{config['seed']}; losses in nats per character, validation on the whole last tenth; {minutes:.1f} minutes of one "
+        "core for all nine.",
         "",
         "| stage | adds | parameters | train | validation |",
         "|---|---|---:|---:|---:|",

@@ -1,4 +1,4 @@
-"""The picture of benchmarks/learning/scaling.py: tokens a second beside the ideal line, and what part of it is reached."""
+"""The picture of benchmarks/learning/scaling.py: tokens/s beside the ideal line, and what part of it is reached."""
 
 from typing import Any
 

@@ -51,7 +51,7 @@ class BitsPerByte:
 
 
 def bits(nats: float, n_bytes: int) -> float:
-    """Bits a byte: nats / (ln 2 · bytes)."""
+    """Bits per byte: nats / (ln 2 · bytes)."""
     return nats / (math.log(2) * n_bytes)
 
 

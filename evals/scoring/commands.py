@@ -108,7 +108,7 @@ def bits_per_byte(args: argparse.Namespace) -> int:
         }
         lines = [
             f"bits per byte  {result.value:.4f}",
-            f"loss           {result.loss:.4f} nats a token (perplexity {result.perplexity:.2f})",
+            f"loss           {result.loss:.4f} nats per token (perplexity {result.perplexity:.2f})",
             f"of             {result.bytes:,} bytes, {result.tokens:,} tokens, {result.documents:,} documents",
         ]
         run.finish(figures, [], lines)

@@ -135,7 +135,7 @@ def collect(model: GPT, site: str, sequences: Sequence[Sequence[int]], rows: int
 
 @torch.inference_mode()
 def loss(model: GPT, sequences: Sequence[Sequence[int]], rows: int = 16) -> float:
-    """The mean loss of the sequences' tokens after the first, in nats a token."""
+    """The mean loss of the sequences' tokens after the first, in nats per token."""
     total, count = 0.0, 0
     for padded in batches(sequences, rows):
         targets = F.pad(padded[:, 1:], (0, 1), value=-1)
@@ -149,7 +149,7 @@ def loss(model: GPT, sequences: Sequence[Sequence[int]], rows: int = 16) -> floa
 
 @dataclass(frozen=True)
 class Spliced:
-    """The model's loss, nats a token: as it is, with a reconstruction in a site's place, and with zeros there."""
+    """The model's loss, nats per token: as it is, with a reconstruction in a site's place, and with zeros there."""
 
     clean: float
     spliced: float
@@ -169,7 +169,7 @@ class Spliced:
     def meaningless(self) -> str:
         """Why no part of the loss can be said to be recovered, in words; empty where one can.
 
-        The site must matter on this text (zeros there cost more than `LEAST_COST` nats a token), and the reconstruction must
+        The site must matter on this text (zeros there cost more than `LEAST_COST` nats per token), and the reconstruction must
         lie between zeros and the model as it is, up to `SLACK`.
         """
         if not all(map(math.isfinite, (self.clean, self.spliced, self.zero))):

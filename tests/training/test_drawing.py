@@ -153,10 +153,10 @@ def test_runs_of_different_tokenizers_are_compared_by_bits_a_byte() -> None:
         return Run(made.folder, made.config, {**made.facts, "tokenizer": tokenizer}, made.records, ())
 
     same, other = dict(all_figures([run("a"), run("a")])), dict(all_figures([run("a"), run("b")]))
-    assert "nats a token" in str(same) and "bits a byte" not in str(same)
-    assert "nats a token" not in str(other) and "bits a byte" in str(other)
+    assert "nats per token" in str(same) and "bits per byte" not in str(same)
+    assert "nats per token" not in str(other) and "bits per byte" in str(other)
     records = a_run("x", [1.0]).records
     older = [
         Run(Path(name), {"data": {"tokenizer": name, "seed": 1}}, {}, records, ()) for name in ("gpt2", "character")
     ]
-    assert "nats a token" not in str(all_figures(older)) and "nats a token" in str(all_figures(older[:1] * 2))
+    assert "nats per token" not in str(all_figures(older)) and "nats per token" in str(all_figures(older[:1] * 2))

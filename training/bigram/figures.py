@@ -40,7 +40,7 @@ def _ladder(stages: list[dict[str, Any]]) -> Figure:
     axis.invert_yaxis()
     low, high = limits(losses + training) or (0.0, 1.0)
     axis.set_xlim(low - 0.08 * (high - low + 0.1), high + 0.6 * (high - low + 0.1))  # room for the words
-    axis.set_xlabel("loss, nats a character")
+    axis.set_xlabel("loss, nats per character")
     axis.legend(frameon=False, loc="lower right")
     axis.set_title("From bigram to transformer: each stage keeps all before it and adds one thing")
     axis.spines[["top", "right"]].set_visible(False)
@@ -58,7 +58,7 @@ def _curves(stage: dict[str, Any]) -> Figure:
     axis.plot(best["step"], best["validation"], "o", color=VALIDATION)
     axis.set_title(f"{stage['stage']}: best validation loss {best['validation']:.4f} at step {best['step']:,}")
     axis.set_xlabel("step")
-    axis.set_ylabel("loss, nats a character")
+    axis.set_ylabel("loss, nats per character")
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False)
     return figure

@@ -23,7 +23,7 @@ EVAL_TOKENS = 16_384
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean losses in nats a character: of the whole validation split, and of as much of the training split."""
+    """Mean losses in nats per character: of the whole validation split, and of as much of the training split."""
 
     step: int
     train: float
@@ -61,7 +61,7 @@ def windows(data: Int[Tensor, " n"], length: int) -> tuple[Int[Tensor, "w t"], I
 
 @torch.inference_mode()
 def evaluate(model: BigramLanguageModel, inputs: Int[Tensor, "w t"], targets: Int[Tensor, "w t"]) -> float:
-    """The mean loss over all windows, in nats a token, with dropout off."""
+    """The mean loss over all windows, in nats per token, with dropout off."""
     model.eval()
     rows = max(1, EVAL_TOKENS // inputs.shape[1])
     total = sum(float(model(x, y)) * len(x) for x, y in zip(inputs.split(rows), targets.split(rows), strict=True))

@@ -6,7 +6,7 @@
     gpt learn bigram --preset large            # a model that is worth reading, 101 core-minutes
     gpt learn bigram --data my.txt             # any UTF-8 text
 
-The first 90 % of the text is for training. The validation loss is that of the whole rest, in nats a character, cut into
+The first 90 % of the text is for training. The validation loss is that of the whole rest, in nats per character, cut into
 windows of the context's size. The weights of the best evaluation are kept, and those of the last one shown beside them.
 """
 

@@ -1,6 +1,6 @@
 """The validation loss over a fixed, whole set: the same rows for any number of ranks, each target counted once.
 
-Documents are cut as evals/scoring/bits_per_byte.py cuts them, and bits a byte are what it defines: training and
+Documents are cut as evals/scoring/bits_per_byte.py cuts them, and bits per byte are what it defines: training and
 `evals bits-per-byte` give one figure for one model and text.
 """
 
@@ -37,7 +37,7 @@ class Score:
 
     @property
     def loss(self) -> float:
-        """Nats a token."""
+        """Nats per token."""
         return self.nats / self.n_targets
 
     @property
@@ -73,7 +73,7 @@ class ValidationSet:
     ) -> None:
         """
         Args:
-            special: the ids that are no text: as targets they count in the loss, and not in bits a byte.
+            special: the ids that are no text: as targets they count in the loss, and not in bits per byte.
         """
         # By length, so that a batch pads little; a stable sort, so that the batches are the same everywhere.
         ordered = sorted(rows, key=lambda row: len(row[0]), reverse=True)

@@ -48,7 +48,7 @@ class Metric:
     label: str
     """Its name."""
     unit: str = ""
-    """What it is counted in, such as "nats a token"."""
+    """What it is counted in, such as "nats per token"."""
     format: str = ".4g"
     """How Python writes its value."""
     better: Literal["lower", "higher"] | None = None

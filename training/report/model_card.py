@@ -137,7 +137,7 @@ def _losses(run: Run, evals: list[Eval]) -> list[str]:
     floor = run.facts.get("floor_nats_per_token")
     if isinstance(floor, float):
         lines += [
-            f"The entropy of the validation text is known exactly: {floor:.4f} nats a token. No model can do better; "
+            f"The entropy of the validation text is known exactly: {floor:.4f} nats per token. No model can do better; "
             "that is the floor below.",
             "",
         ]

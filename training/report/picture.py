@@ -55,7 +55,7 @@ def figure(run: Run) -> Figure:
     if min(values) > 0:
         logarithmic(axes, min(values), max(values))
     axes.set_xlabel("step")
-    axes.set_ylabel("nats a token")
+    axes.set_ylabel("nats per token")
     axes.set_title(f"{outside(run.name)} on {outside(run.facts.get('device', 'an unknown device'))}", fontsize=10)
     bare(axes)
     axes.legend(frameon=False)

@@ -56,7 +56,7 @@ def introduce(config: TrainConfig, corpus: Corpus, model: GPT, display: Display)
     if validation.floor_nats is not None:
         floor = validation.floor_nats / validation.n_targets
         display.facts["floor_nats_per_token"] = floor
-        display.say(f"floor: the validation text has {floor:.4f} nats a token, exactly; no model can do better")
+        display.say(f"floor: the validation text has {floor:.4f} nats per token, exactly; no model can do better")
     epochs = config.steps * config.batch_size / train.n_samples
     display.say(f"training: {config.steps:,} steps of {config.batch_size} rows, {epochs:.2f} times through the data")
 
@@ -85,7 +85,7 @@ def finish(trainer: Trainer, path: Path, state: str, display: Display) -> None:
         return
     display.say(f"\ndone: {steps:,} steps in {duration(trainer.folder.seconds)}", style="bold")
     if (score := trainer.last_score) is not None:
-        text = f"validation: {score.loss:.4f} nats a token, {score.bits_per_byte:.4f} bits a byte"
+        text = f"validation: {score.loss:.4f} nats per token, {score.bits_per_byte:.4f} bits per byte"
         if score.ratio is not None:
             text += f"; {score.nats:,.0f} nats in all, {score.ratio:.3f} x the floor of {score.floor_nats:,.0f}"
         display.say(text)

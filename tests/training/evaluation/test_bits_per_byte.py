@@ -1,4 +1,4 @@
-"""One definition of bits a byte: what training says of its validation text is what the evals say of it."""
+"""One definition of bits per byte: what training says of its validation text is what the evals say of it."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ Run = Callable[..., Path]
 
 
 def told(folder: Path) -> float:
-    """The last validation of a run, bits a byte."""
+    """The last validation of a run, bits per byte."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     return float([line["bits_per_byte"] for line in lines if line["kind"] == "eval"][-1])
 
@@ -70,7 +70,7 @@ def test_of_a_folder_of_short_documents(run: Run, tmp_path: Path, end_of_text: b
 
 
 def test_of_stories(run: Run) -> None:
-    """Their ends count in the loss, for the floor counts them, and not in bits a byte."""
+    """Their ends count in the loss, for the floor counts them, and not in bits per byte."""
     sizes = [
         "--data.n-stories",
         "30",

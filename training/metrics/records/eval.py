@@ -18,26 +18,26 @@ class Eval(Record):
         float | None,
         Metric(
             "validation loss",
-            "nats a token",
+            "nats per token",
             ".4f",
             "lower",
             line="{label} {value}",
             result=True,
             mark=FLOOR,
-            chart=Chart("Loss", "nats a token", panel="loss", curve="validation", log=True, tokens="alike"),
+            chart=Chart("Loss", "nats per token", panel="loss", curve="validation", log=True, tokens="alike"),
         ),
     ]
     bits_per_byte: Annotated[
         float | None,
         Metric(
-            "bits a byte",
+            "bits per byte",
             format=".4f",
             better="lower",
             line="{value} {label}",
             result=True,
             chart=Chart(
-                "Bits a byte: the runs' tokens differ, so their losses a token cannot be compared",
-                "validation, bits a byte",
+                "Bits per byte: the runs' tokens differ, so their losses a token cannot be compared",
+                "validation, bits per byte",
                 log=True,
                 tokens="different",
             ),

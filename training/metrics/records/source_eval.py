@@ -17,10 +17,10 @@ class SourceEval(Record):
     source: str
     loss: Annotated[
         float | None,
-        Metric("  loss", "nats a token", ".4f", "lower", line="{label} {value}", chart=None),
+        Metric("  loss", "nats per token", ".4f", "lower", line="{label} {value}", chart=None),
     ]
     bits_per_byte: Annotated[
-        float | None, Metric("bits a byte", format=".4f", better="lower", line="{value} {label}", chart=None)
+        float | None, Metric("bits per byte", format=".4f", better="lower", line="{value} {label}", chart=None)
     ]
     ratio: Annotated[
         float | None, Metric("÷ floor", format=".3f", better="lower", line="{value} x the floor", chart=None)

@@ -20,13 +20,13 @@ class Train(Record):
         float | None,
         Metric(
             "loss",
-            "nats a token",
+            "nats per token",
             ".3f",
             "lower",
             line="{label} {value}{mark}",
             narrow=True,
             mark=FLOOR,
-            chart=Chart("Loss", "nats a token", panel="loss", curve="train", log=True, tokens="alike"),
+            chart=Chart("Loss", "nats per token", panel="loss", curve="train", log=True, tokens="alike"),
         ),
     ]
     lr: Annotated[
