@@ -19,6 +19,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -35,7 +36,7 @@ from gpt_from_scratch.support.storage.files import ensure_folder, remove, write_
 from gpt_from_scratch.support.storage.lock import LOCK_FILE, locked
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer, read_json
-from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer, id_dtype
+from gpt_from_scratch.tokenizer.protocol import Tokenizer, id_dtype
 from gpt_from_scratch.training.data.data_folder import data_folder
 from gpt_from_scratch.training.data.preparing.left_out import LeftOutRows
 from gpt_from_scratch.training.data.preparing.note import NOTE_FILE, noted, require_same
@@ -46,11 +47,11 @@ from gpt_from_scratch.training.data.reading.known_files import KnownFiles
 from gpt_from_scratch.training.data.registry import folder_name, prepared_sources
 from gpt_from_scratch.training.data.shards import INDEX_FILE, Index, damage, read_index, write_index
 from gpt_from_scratch.training.data.source import SPLITS, Asked, Document, Source
+from gpt_from_scratch.training.data.tokenizers import make_tokenizer
 
 VERIFY = """What is not as the index says, one line for each file; reads everything.
 
     gpt prepare verify data/mine"""
-LEARN_FROM = 20_000_000  # characters that a byte pair encoding is learned from
 
 
 @dataclass(frozen=True)
@@ -253,7 +254,7 @@ def _tokenizer_of(config: PrepareConfig, source: Source, n_pieces: int, key: str
         if path.name not in (LOCK_FILE, TOKENIZER_FILE) and not is_part_lock(path)
     ]:
         raise ValueError(f"{folder} holds {others[0]!r} and no index of shards: give a new or empty folder as --out")
-    tokenizer = _make_tokenizer(config, source, n_pieces)
+    tokenizer = _new_tokenizer(config, source, n_pieces)
     tokenizer.save(folder / TOKENIZER_FILE)
     write_text(folder / NOTE_FILE, json.dumps(noted(key)) + "\n")
     return tokenizer
@@ -265,32 +266,22 @@ def _tidy(folder: Path) -> None:
     remove(folder / NOTE_FILE)
 
 
-def _make_tokenizer(config: PrepareConfig, source: Source, n_pieces: int) -> Tokenizer:
-    if config.tokenizer == "gpt2":
-        from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
+def _new_tokenizer(config: PrepareConfig, source: Source, n_pieces: int) -> Tokenizer:
+    """The tokenizer that is asked for; the source is read where it is learned."""
 
-        return TiktokenTokenizer.from_name("gpt2")
-    if config.tokenizer not in ("bpe", "character"):
-        return load_tokenizer(config.tokenizer)
-    rows = (row for piece in range(n_pieces) for row in source.documents(piece))
-    documents = (row for row in rows if isinstance(row, Document))
-    if config.tokenizer == "character":
-        from gpt_from_scratch.tokenizer.character import CharacterTokenizer
+    def texts(*splits: str) -> Iterator[str]:
+        rows = (row for piece in range(n_pieces) for row in source.documents(piece))
+        found = False
+        for row in rows:
+            if isinstance(row, Document) and row.split in splits and row.text:
+                found = True
+                yield row.text
+        if not found:
+            raise ValueError(_nothing_for(splits[0], config, source.n_pieces))
 
-        return CharacterTokenizer.from_text("".join({character for made in documents for character in set(made.text)}))
-    from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
-
-    taken, length = [], 0
-    for document in documents:
-        if document.split != "train":
-            continue
-        taken.append(document.text[: LEARN_FROM - length])
-        length += len(taken[-1])
-        if length >= LEARN_FROM:
-            break
-    if not length:
-        raise ValueError(_nothing_for("train", config, source.n_pieces))
-    return BytePairEncodingTokenizer.from_text(END_OF_TEXT.join(taken), config.vocab_size, pattern=config.pattern)
+    return make_tokenizer(
+        config.tokenizer, config.vocab_size, config.pattern, train=texts("train"), all_texts=texts(*SPLITS)
+    )
 
 
 def _cores() -> int:

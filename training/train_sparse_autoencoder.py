@@ -39,8 +39,7 @@ from gpt_from_scratch.support.storage.files import write_bytes, write_text
 from gpt_from_scratch.support.storage.json_text import json_text
 from gpt_from_scratch.training.commands.features import MIXED, N_TRUE, WIDTH, AutoencoderTraining
 from gpt_from_scratch.training.data.reading.texts import read_texts
-from gpt_from_scratch.training.data.run_texts import Texts, split_sequences, texts_of_run
-from gpt_from_scratch.training.data.run_texts import sequences as sequences
+from gpt_from_scratch.training.data.run_texts import RunTexts, split_sequences, texts_of_run
 from gpt_from_scratch.training.features.curve import Point, as_json, curve, draw_curve
 from gpt_from_scratch.training.features.map import require
 from gpt_from_scratch.training.features.page import feature_page
@@ -124,7 +123,7 @@ def in_a_model(config: AutoencoderTraining, source: Path, results: Results) -> N
     loaded = None if config.load is None else fitting(config, model)
     layer = (loaded[1].layer if loaded else config.layer) or f"h.{model.config.n_layer // 2}"
     skips = loaded[1].skip_first if loaded else config.skip_first
-    texts = texts_of_run(folder, tokenizer) if config.data is None else Texts(read_texts(config.data))
+    texts = texts_of_run(folder, tokenizer) if config.data is None else RunTexts(read_texts(config.data))
     train_pieces, held_pieces = split_sequences(texts, tokenizer, model.config.block_size, config.n_tokens)
     results.figures["layer"] = layer
     console.print(f"collecting activations of {layer} ...", markup=False, highlight=False)

@@ -51,9 +51,6 @@ LONG_FILES = {
     "tests/training/test_train_sparse_autoencoder.py": TO_MEND,
 }
 """Files of more than `MOST_LINES` lines, each with its reason."""
-LEFT_OUT = ("training/data",)
-"""Folders in which only the order of subfolders is checked: to be mended."""
-
 FEW = "a command loads only what it needs: start-up time"
 HELP = "needs torch, and --help does not: start-up time"
 LAZY = "a top package imports nothing before a name is asked for"
@@ -92,14 +89,15 @@ IMPORTED_IN_FUNCTIONS = {
     ("evals.tasks.arithmetic", "evals.arithmetic.heatmap"): "needs numpy and pandas: start-up time",
     ("training.checkpoints.store", "training.checkpoints.parts"): "needs torch.distributed: start-up time",
     ("training.optim.sharded", "training.checkpoints.parts"): "needs torch.distributed: start-up time",
+    ("training.data.corpus", "tokenizer.bpe.tokenizer"): CHARACTERS,
+    ("training.data.tokenizers", "tokenizer.bpe.tokenizer"): CHARACTERS,
+    ("training.data.tokenizers", "tokenizer.character"): CHARACTERS,
+    ("training.data.tokenizers", "tokenizer.tiktoken_wrapper"): CHARACTERS,
     ("training.launch", "support.command_line.invocation"): FEW,
     ("training.launch", "training.train_gpt2"): "needs torch, and a launcher of ranks does not: start-up time",
     ("training.parallel.choose", "training.parallel.ddp"): "needs torch.distributed: start-up time",
     ("training.parallel.choose", "training.parallel.deterministic"): "needs torch.distributed: start-up time",
     ("training.parallel.choose", "training.parallel.fsdp"): "needs torch.distributed: start-up time",
-    ("training.prepare", "tokenizer.bpe.tokenizer"): CHARACTERS,
-    ("training.prepare", "tokenizer.character"): CHARACTERS,
-    ("training.prepare", "tokenizer.tiktoken_wrapper"): CHARACTERS,
     ("training.run.command_line", "models.checkpoints.finding"): HELP,
     ("training.run.command_line", "models.interchange.hub"): HELP,
     ("training.run.command_line", "models.interchange.pretrained"): HELP,
@@ -125,10 +123,6 @@ def place(path: Path) -> str:
 HOUSE = python_files(*ORDER)
 FOLDERS = sorted({path.parent for path in HOUSE})
 ALL = [ROOT / "__main__.py", *HOUSE, *python_files("tests")]
-
-
-def is_left_out(path: Path) -> bool:
-    return any(place(path) == folder or place(path).startswith(f"{folder}/") for folder in LEFT_OUT)
 
 
 def module_of(path: Path) -> str:
@@ -186,7 +180,7 @@ def inside(folder: str) -> dict[str, set[str]]:
     prefix = folder.replace("/", ".") + "."
     arrows: dict[str, set[str]] = {}
     for module, targets in graph().items():
-        if module.startswith(prefix) and not is_left_out(MODULES[module]):
+        if module.startswith(prefix):
             node = module.removeprefix(prefix).partition(".")[0]
             others = {t.removeprefix(prefix).partition(".")[0] for t in targets if t.startswith(prefix)}
             arrows.setdefault(node, set()).update(others - {node})
@@ -199,16 +193,11 @@ def test_circle_finds_circles() -> None:
 
 
 def test_no_modules_import_one_another_in_a_circle() -> None:
-    arrows = {
-        module: targets
-        for module, targets in graph().items()
-        if not any(module.startswith(folder.replace("/", ".") + ".") for folder in LEFT_OUT)
-    }
-    found = circle(arrows)
+    found = circle(graph())
     assert not found, f"a circle of imports: {' -> '.join([*found, found[0]])}"
 
 
-@pytest.mark.parametrize("folder", sorted(place(folder) for folder in FOLDERS if not is_left_out(folder)))
+@pytest.mark.parametrize("folder", sorted(map(place, FOLDERS)))
 def test_no_circle_between_the_parts_of_a_folder(folder: str) -> None:
     found = circle(inside(folder))
     assert not found, f"a circle in {folder}/: {' -> '.join([*found, found[0]])}"
@@ -232,21 +221,21 @@ def test_the_order_is_drawn_in_the_contributing_guide() -> None:
         assert f"{top + '/':<13}{' '.join(folders)}" in text, f"draw the subfolders of {top}/ in CONTRIBUTING.md"
 
 
-@pytest.mark.parametrize("folder", sorted({path.parent for path in ALL if not is_left_out(path)}), ids=place)
+@pytest.mark.parametrize("folder", sorted({path.parent for path in ALL}), ids=place)
 def test_a_folder_is_one_page(folder: Path) -> None:
     files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
     assert len(files) <= MOST_FILES, f"{place(folder)}/ has {len(files)} Python files: split it"
 
 
 def test_files_are_short() -> None:
-    long = {place(path) for path in ALL if path.read_bytes().count(b"\n") > MOST_LINES and not is_left_out(path)}
+    long = {place(path) for path in ALL if path.read_bytes().count(b"\n") > MOST_LINES}
     assert long == LONG_FILES.keys(), "the list of long files, each with its reason, is not what there is"
 
 
 def test_imports_inside_functions_have_reasons() -> None:
     found = set()
     for module, path in MODULES.items():
-        for function in ast.walk(tree(path)) if not is_left_out(path) else ():
+        for function in ast.walk(tree(path)):
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 found |= {(module, name) for node in ast.walk(function) for name in imported(node)}
     assert found == IMPORTED_IN_FUNCTIONS.keys(), "the list of imports inside functions is not what there is"
@@ -256,7 +245,7 @@ def sentences(text: str) -> list[str]:
     return [part for part in re.split(r"(?<=[.!?])\s+", text.strip()) if part]
 
 
-@pytest.mark.parametrize("folder", [folder for folder in FOLDERS if not is_left_out(folder)], ids=place)
+@pytest.mark.parametrize("folder", FOLDERS, ids=place)
 def test_a_folder_says_what_lives_there_and_what_it_may_import(folder: Path) -> None:
     """The docstring's last sentence is "May import `support/` and `tokenizer/*.py`.", or "May import nothing of ours."
 
@@ -275,7 +264,7 @@ def test_a_folder_says_what_lives_there_and_what_it_may_import(folder: Path) -> 
             assert any(fits), f"{place(path)} imports {place(where)}, and {place(folder)}/__init__.py does not say so"
 
 
-@pytest.mark.parametrize("path", [path for path in ALL if not is_left_out(path)], ids=place)
+@pytest.mark.parametrize("path", ALL, ids=place)
 def test_a_module_begins_with_what_it_is(path: Path) -> None:
     docstring = ast.get_docstring(tree(path))
     assert docstring, f"{place(path)} has no docstring"

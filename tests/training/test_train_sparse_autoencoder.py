@@ -30,13 +30,12 @@ from gpt_from_scratch.training import train_bigram, train_dictionary, train_spar
 from gpt_from_scratch.training.commands import bigram, dictionary, features
 from gpt_from_scratch.training.commands.features import main, parse
 from gpt_from_scratch.training.data import stories
-from gpt_from_scratch.training.data.run_texts import split_sequences, texts_of_run
+from gpt_from_scratch.training.data.run_texts import sequences, split_sequences, texts_of_run
 from gpt_from_scratch.training.features import map as feature_map
 from gpt_from_scratch.training.features.map import plane_of
 from gpt_from_scratch.training.features.page import feature_page, strongest_features
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run import command_line as cli
-from gpt_from_scratch.training.train_sparse_autoencoder import sequences
 from tests.training.trained import train
 
 TEXT = "<b>& the cat\x1b[31m sat. " * 60

@@ -1,12 +1,13 @@
 """A run's data from its settings: the source is read, the tokenizer learned, the text tokenized."""
 
+import itertools
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 from gpt_from_scratch.support.storage.downloads import Progress
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
-from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer
+from gpt_from_scratch.tokenizer.protocol import Tokenizer
 from gpt_from_scratch.training.data.config import DataConfig
 from gpt_from_scratch.training.data.corpus import Corpus, of_documents, of_running_text, of_shards
 from gpt_from_scratch.training.data.mixing.data import mixed_corpus
@@ -14,9 +15,7 @@ from gpt_from_scratch.training.data.mixing.weights import Mixture
 from gpt_from_scratch.training.data.registry import LIVE, MIXTURE, OF_PATHS, PREPARED, how_to_prepare, named_by
 from gpt_from_scratch.training.data.shards import Index, read_index
 from gpt_from_scratch.training.data.source import GPT2_VOCABULARY, Mixed, Prepared, Texts
-
-LEARN_FROM = 3_000_000
-"""Characters that a byte pair encoding is learned from; more text hardly changes a small vocabulary."""
+from gpt_from_scratch.training.data.tokenizers import characters_to_learn_from, first_characters, make_tokenizer
 
 
 def build_corpus(
@@ -47,7 +46,7 @@ def build_corpus(
     if isinstance(data, Prepared):
         return of_shards(index_of(data.folder), block_size, tokenizer)
     if tokenizer is None:
-        tokenizer = make_tokenizer(config, data)
+        tokenizer = _tokenizer(config, data)
     return (of_running_text if source.running_text else of_documents)(data, block_size, tokenizer)
 
 
@@ -73,16 +72,16 @@ def vocabulary(config: DataConfig) -> int:
     if config.tokenizer == "gpt2":
         return GPT2_VOCABULARY
     if config.tokenizer not in ("bpe", "character"):
-        return make_tokenizer(config, Texts([], [])).n_vocab
+        return _tokenizer(config, Texts([], [])).n_vocab
     if (known := source.n_vocab(config)) is not None:
         return known
     if config.tokenizer == "bpe" and (few := source.fewer(config)) != config:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of too few pairs: the whole text may have more
-            found = make_tokenizer(config, texts_of(few)).n_vocab
+            found = _tokenizer(config, texts_of(few)).n_vocab
         if found == config.vocab_size:  # more text has no fewer pairs to merge
             return found
-    return make_tokenizer(config, texts_of(config)).n_vocab
+    return _tokenizer(config, texts_of(config)).n_vocab
 
 
 def texts_of(config: DataConfig) -> Texts:
@@ -130,32 +129,17 @@ def mixed_tokenizer(config: DataConfig, parts: Mapping[str, DataConfig]) -> Toke
                 )
         return load_tokenizer(first.folder)
     texts = [texts_of(part) for part in parts.values()] if config.tokenizer in ("bpe", "character") else []
-    fair = LEARN_FROM // max(1, len(texts))
-    taken = [END_OF_TEXT.join(one.train)[:fair] if config.tokenizer == "bpe" else "".join(one.train) for one in texts]
-    return make_tokenizer(config, Texts(taken, [text for one in texts for text in one.validation]))
-
-
-def make_tokenizer(config: DataConfig, texts: Texts) -> Tokenizer:
-    """The tokenizer that the config asks for, learned from the texts (a byte pair encoding from those to train on)."""
     if config.tokenizer == "character":
-        from gpt_from_scratch.tokenizer.character import CharacterTokenizer
+        return _tokenizer(config, Texts([text for one in texts for text in (*one.train, *one.validation)], []))
+    fair = characters_to_learn_from(config.vocab_size) // max(1, len(texts))
+    return _tokenizer(config, Texts([first_characters(one.train, fair) for one in texts], []))
 
-        return CharacterTokenizer.from_text("".join([*texts.train, *texts.validation]))
-    if config.tokenizer == "bpe":
-        from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 
-        text = END_OF_TEXT.join(texts.train)[:LEARN_FROM]
-        pattern = LIVE[config.source].pattern
-        return BytePairEncodingTokenizer.from_text(text, config.vocab_size, pattern=pattern)
-    if config.tokenizer == "gpt2":
-        from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
-
-        return TiktokenTokenizer.from_name("gpt2")
-    if not Path(config.tokenizer).exists():
-        raise ValueError(
-            f"data.tokenizer is {config.tokenizer!r}: expected bpe, character, gpt2, or the path of a tokenizer file"
-        )
-    return load_tokenizer(config.tokenizer)
+def _tokenizer(config: DataConfig, texts: Texts) -> Tokenizer:
+    """The tokenizer that the config asks for, learned from the texts (a byte pair encoding from those to train on)."""
+    everything = itertools.chain(texts.train, texts.validation)
+    pattern = LIVE[config.source].pattern
+    return make_tokenizer(config.tokenizer, config.vocab_size, pattern, train=texts.train, all_texts=everything)
 
 
 def index_of(folder: Path) -> Index:

@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER, STATE_FILE
 from gpt_from_scratch.models.weight_files import read_json
+from gpt_from_scratch.support.command_line.described import build
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
-from gpt_from_scratch.training.config import from_json
 from gpt_from_scratch.training.data.building import parts_of
 from gpt_from_scratch.training.data.config import DataConfig
 from gpt_from_scratch.training.data.corpus import documents_of
@@ -18,7 +17,7 @@ from gpt_from_scratch.training.data.source import Mixed, Prepared
 
 
 @dataclass(frozen=True)
-class Texts:
+class RunTexts:
     """Documents that the model has not been trained on, and more that it has, for where those are few."""
 
     unseen: Iterable[str]
@@ -34,14 +33,15 @@ def data_of(model_folder: Path) -> DataConfig | None:
     state = model_folder.parent / STATE_FILE
     if model_folder.name != MODEL_FOLDER or not state.is_file():
         return None
-    config: dict[str, Any] = read_json(state).get("config", {})
     try:
-        return from_json(config).data
+        config = read_json(state).get("config", {})
+        data: DataConfig = build(DataConfig, config.get("data", {}) if isinstance(config, dict) else config, "data.")
+        return data.of_path()
     except ValueError as error:
         raise ValueError(f"{state}: {error}; --data names a text instead") from error
 
 
-def texts_of_run(model_folder: Path, tokenizer: Tokenizer) -> Texts:
+def texts_of_run(model_folder: Path, tokenizer: Tokenizer) -> RunTexts:
     """The texts of the run that the model came from. What can be made is made anew: no model has seen it.
 
     Raises:
@@ -54,10 +54,10 @@ def texts_of_run(model_folder: Path, tokenizer: Tokenizer) -> Texts:
     return _texts_of(data, tokenizer)
 
 
-def _texts_of(data: DataConfig, tokenizer: Tokenizer) -> Texts:
+def _texts_of(data: DataConfig, tokenizer: Tokenizer) -> RunTexts:
     source = LIVE[data.source]
     if (fresh := source.fresh(data)) is not None:
-        return Texts(fresh)
+        return RunTexts(fresh)
     try:
         found = source.read(data)
         if isinstance(found, Prepared):
@@ -74,15 +74,15 @@ def _texts_of(data: DataConfig, tokenizer: Tokenizer) -> Texts:
                 )
                 for split in ("validation", "train")
             )
-            return Texts(unseen, seen)
+            return RunTexts(unseen, seen)
         if isinstance(found, Mixed):
             parts = [_texts_of(part, tokenizer) for part in parts_of(data, found).values()]
-            return Texts(_in_turn([part.unseen for part in parts]), _in_turn([part.seen for part in parts]))
+            return RunTexts(_in_turn([part.unseen for part in parts]), _in_turn([part.seen for part in parts]))
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"the text that the model was trained on is gone ({error}): name a text, --data"
         ) from error
-    return Texts(found.validation, found.train)
+    return RunTexts(found.validation, found.train)
 
 
 def _in_turn(several: Sequence[Iterable[str]]) -> Iterator[str]:
@@ -114,7 +114,7 @@ def sequences(texts: Iterable[str], tokenizer: Tokenizer, block_size: int, n_tok
 
 
 def split_sequences(
-    texts: Texts, tokenizer: Tokenizer, block_size: int, n_tokens: int
+    texts: RunTexts, tokenizer: Tokenizer, block_size: int, n_tokens: int
 ) -> tuple[list[list[int]], list[list[int]]]:
     """About `n_tokens` tokens in pieces that fit the context, and of these about a tenth to be held out, from unseen text.
 
@@ -130,7 +130,7 @@ def split_sequences(
             pieces = sequences(texts.seen, tokenizer, size, left) + pieces
         return pieces
 
-    texts = Texts(*(_some(part, n_tokens) for part in (texts.unseen, texts.seen)))
+    texts = RunTexts(*(_some(part, n_tokens) for part in (texts.unseen, texts.seen)))
     pieces = cut(block_size)
     total = sum(map(len, pieces))
     if len(pieces) < 10:
@@ -148,7 +148,7 @@ def split_sequences(
 
 
 def _some(texts: Iterable[str], n_tokens: int) -> list[str]:
-    """Texts enough for so many tokens: each has at least one, and one has at most its own number of bytes."""
+    """RunTexts enough for so many tokens: each has at least one, and one has at most its own number of bytes."""
     found: list[str] = []
     left: Iterator[str] = iter(texts)
     characters = 0

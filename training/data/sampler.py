@@ -1,4 +1,4 @@
-"""Which samples a step trains on: a pure function of (seed, step, batch size), the same for any number of ranks.
+"""The samples that a step trains on: a pure function of (seed, step, batch size), the same for any number of ranks.
 
 Nothing is remembered between steps, so a run goes on at any step at once, and every sample comes exactly once an epoch.
 """

@@ -1,4 +1,4 @@
-"""What a data source declares. Each file of `training/data/sources` has a `LIVE` source, a `PREPARED` one, or both.
+"""The declaration of a data source. Each file of `training/data/sources` has a `LIVE` source, a `PREPARED` one, or both.
 
 A live source is read by a run itself (`--data.source NAME`). A prepared source is tokenized by `gpt prepare` beforehand. The
 command line, the config, `prepare`, the errors and the documentation are made from these declarations (`registry.py`).

@@ -1,4 +1,4 @@
-"""Which sample of which source comes when: a pure function of (seed, step), in which the tokens keep to the weights.
+"""The order of a mixture's samples: a pure function of (seed, step), in which the tokens keep to the weights.
 
 Each source has an endless order of its own samples (`sampler.py`). Sample k of a source, before which T(k) of its tokens
 come, is due at T(k) ÷ weight; the mixture takes the samples as they are due. So at every place the tokens of each source are

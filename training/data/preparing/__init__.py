@@ -1,4 +1,5 @@
-"""What `gpt prepare` does: open a source, share its pieces out, tokenize each, and put the results together.
+"""The steps of `gpt prepare`: open a source, share its pieces out, tokenize each, and put the results together.
 
-Nothing here may import torch: its processes start without it.
+Its processes start without torch. May import `training/data/source.py`, `training/data/registry.py`,
+`training/data/shards.py`, `training/data/reading/`, `tokenizer/` and `support/`.
 """

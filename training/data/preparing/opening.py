@@ -1,4 +1,4 @@
-"""What a person asks `prepare` to read, opened: a name, files here or at an address, or a data set of the hub."""
+"""The source that a person asks `prepare` to read, opened: a name, files here or at an address, or a data set of the hub."""
 
 import difflib
 import glob

@@ -1,4 +1,4 @@
-"""How files and streams become documents: parts of files, rows with a text, the Hugging Face hub.
+"""Readers that make documents of files and streams: parts of files, rows with a text, the Hugging Face hub.
 
-The sources in `training/data/sources` are made of these. Nothing here may import torch: `prepare` starts without it.
+The sources are made of these, before torch is imported. May import `training/data/source.py` and `support/`.
 """

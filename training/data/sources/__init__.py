@@ -1,5 +1,6 @@
-"""The data sources, a file each: its name, its settings, what it answers to, whether a run reads it or `prepare` does.
+"""The data sources, a file each, which declares `LIVE`, a `LiveSource`, or `PREPARED`, a `PreparedSource`, or both.
 
-A file declares `LIVE`, an instance of `LiveSource`, or `PREPARED`, one of `PreparedSource`, or both. All else that knows of
-it is made from that. Nothing here may import torch, config or corpus.
+All else that knows of a source is made from that, before torch is imported. May import `training/data/source.py`,
+`training/data/data_folder.py`, `training/data/reading/`, `training/data/stories/`, `training/data/mixing/weights.py` and
+`support/`.
 """

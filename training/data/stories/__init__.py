@@ -1,4 +1,7 @@
-"""`stories`: little stories from a grammar that knows the probability of every choice, so their entropy is exact."""
+"""`stories`: little stories from a grammar that knows the probability of every choice, so their entropy is exact.
+
+May import `support/`.
+"""
 
 from gpt_from_scratch.training.data.stories.corpus import (
     MAX_CHARACTERS,

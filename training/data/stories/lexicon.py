@@ -1,4 +1,4 @@
-"""What the stories speak of: each table is a list of things with the forms in which a story may mention them."""
+"""The things that the stories speak of: each table is a list of things with the forms in which a story may mention them."""
 
 from gpt_from_scratch.training.data.stories.tables import Table, table, words
 
