@@ -1,6 +1,7 @@
 """Fixtures of every test: the switch for compiled tests, and the rule about which skips are allowed."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import jaxtyping
@@ -12,7 +13,14 @@ _bad_skips: list[str] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Workers share the cores: where they have more threads than cores between them, OpenMP's barriers spin for seconds."""
+    """Two settings that every worker and each of its processes inherit: threads, and a Ctrl-C that is heard.
+
+    Where workers have more threads than cores between them, OpenMP's barriers spin for seconds. A shell without job
+    control starts what it puts in the background (``make test &``) with SIGINT ignored, and so would be each process
+    that a test interrupts.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
