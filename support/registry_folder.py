@@ -26,6 +26,16 @@ def is_read_as(node: ast.ClassDef, base: str) -> bool:
     return any(isinstance(one, ast.Name) and one.id == base for one in node.bases)
 
 
+def about(package: ModuleType, base: str) -> str:
+    """What each file's subclass of `base` is, in the first line of its docstring, for --help; none is imported."""
+
+    def first_line(name: str) -> str:
+        docs = (ast.get_docstring(node) for node in classes_read_in(package, name) if is_read_as(node, base))
+        return (next(docs, None) or "").partition("\n")[0].rstrip(".")
+
+    return "; ".join(f'"{name}": {first_line(name)}' for name in names_in(package)) + "."
+
+
 def literals_read_in(package: ModuleType, name: str, base: str) -> dict[str, object]:
     """The literals that the class in a file gives to its attributes, read without importing it."""
     found: dict[str, object] = {}

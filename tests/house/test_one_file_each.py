@@ -1,4 +1,4 @@
-"""One file is one more metric, optimizer, provider or tokenizer format, in a copy of the tree with no other change."""
+"""One file is one more metric, optimizer, decay, provider or tokenizer format, in a copy of the tree with no other change."""
 
 import json
 import os
@@ -74,6 +74,19 @@ class Lion(Algorithm):
             direction = torch.sign(group["sharpness"] * torch.lerp(member.gradient, momentum, first))
             member.value.mul_(1 - group["lr"] * group["weight_decay"]).sub_(direction, alpha=group["lr"])
             momentum.lerp_(member.gradient, 1 - second)
+''',
+    "training/optim/decays/square.py": '''
+"""A parabola."""
+
+from gpt_from_scratch.training.optim.decay import Decay
+
+
+class Square(Decay):
+    """The square of what is left."""
+
+    @staticmethod
+    def part(left):
+        return left * left
 ''',
     "evals/providers/mirror_provider.py": '''
 """Models that write the question backwards, for a price."""
@@ -228,7 +241,17 @@ def test_an_optimizer_is_offered_trains_goes_on_and_is_estimated(tree: Path, run
     assert "--optimizer.sharpness X What the sign's argument is multiplied by." in offered
     run("-c", LION)
     assert "optimizer" in run(*train, "--dry-run")
-    options = ("--optimizer.lr", "0.003", "--optimizer.sharpness", "0.5", "--run.checkpoint-every", "3")
+    assert '"square": The square of what is left' in offered
+    options = (
+        "--schedule.decay",
+        "square",
+        "--optimizer.lr",
+        "0.003",
+        "--optimizer.sharpness",
+        "0.5",
+        "--run.checkpoint-every",
+        "3",
+    )
     run(*train, *options, "--run.name", "lion")
     checkpoints = tree / "runs/lion/checkpoints"
     weights = checkpoints / "step-00000006" / "model" / "model.safetensors"

@@ -3,29 +3,18 @@
 The files are read, not imported, so that a command's --help does not wait for torch; only one that adds settings is imported.
 """
 
-import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from gpt_from_scratch.support.command_line.settings import merged
-from gpt_from_scratch.support.registry_folder import class_in, classes_read_in, is_read_as, names_in
+from gpt_from_scratch.support.registry_folder import about, class_in, classes_read_in, is_read_as, names_in
 from gpt_from_scratch.training.optim import algorithms
 from gpt_from_scratch.training.optim.settings import OptimizerSettings
 
 NAMES = tuple(names_in(algorithms))
 """The optimizers, by the names of their files."""
-
-
-def about() -> str:
-    """What each optimizer is, in words, for --help."""
-    return "; ".join(f'"{name}": {_first_line(name)}' for name in NAMES) + "."
-
-
-def _first_line(name: str) -> str:
-    docs = (ast.get_docstring(node) for node in classes_read_in(algorithms, name) if is_read_as(node, "Algorithm"))
-    return (next(docs, None) or "").partition("\n")[0].rstrip(".")
 
 
 def own_settings() -> list[type[OptimizerSettings]]:
@@ -50,4 +39,4 @@ else:
 class OptimizerConfig(AllSettings):
     """How parameters are updated."""
 
-    name: Annotated[Name, tyro.conf.arg(help=about())] = "adamw"
+    name: Annotated[Name, tyro.conf.arg(help=about(algorithms, "Algorithm"))] = "adamw"

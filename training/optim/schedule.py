@@ -1,20 +1,32 @@
 """The learning rate's course: a pure function of the step."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
 
 from gpt_from_scratch.support.command_line.settings import check_settings
+from gpt_from_scratch.support.registry_folder import about, class_in, names_in
+from gpt_from_scratch.training.optim import decays
+from gpt_from_scratch.training.optim.decay import Decay
+
+if TYPE_CHECKING:
+    Name = str
+else:
+    Name = Literal[tuple(names_in(decays))]
 
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """Warm up, stay, decay: a trapezoid (Hägele et al. 2024)."""
+    """Warm up, stay, decay."""
 
     warmup_steps: int = 100
     """Steps over which the rate rises from 0 to its peak."""
     decay_fraction: float = 0.5
-    """Part of the run, at its end, over which the rate falls linearly; 1: from the first step on."""
+    """Part of the run, at its end, over which the rate falls; 1, as a cosine usually does: from the first step on."""
     final_fraction: float = 0.0
     """The rate at the end, as a part of the peak."""
+    decay: Annotated[Name, tyro.conf.arg(help=f"How the rate falls. {about(decays, Decay.__name__)}")] = "linear"
 
     def __post_init__(self) -> None:
         check_settings(self, "schedule.")
@@ -30,4 +42,5 @@ def rate(config: ScheduleConfig, step: int, steps: int) -> float:
     warm = min(1.0, (step + 1) / (config.warmup_steps + 1))
     decay_steps = config.decay_fraction * steps
     left = 1.0 if decay_steps == 0 else min(1.0, (steps - step) / decay_steps)
-    return warm * (config.final_fraction + (1 - config.final_fraction) * left)
+    part = class_in(decays, config.decay, Decay).part(left)
+    return warm * (config.final_fraction + (1 - config.final_fraction) * part)
