@@ -100,6 +100,9 @@ class GPTConfig:
     """Also embed the last 2, 3, ... up to so many tokens together, looked up by hash (Pagnoni et al. 2024); 1: none."""
     ngram_buckets: int = 8192
     """Rows of the table of each length of n-gram."""
+    dropout: float = 0.0
+    """Part of the embeddings, and of what each branch adds to the stream, that is zeroed while training. Attention's own
+    weights have none: fused kernels never hold them."""
 
     SIZES: ClassVar = ("block_size", "vocab_size", "n_layer", "n_head", "n_embd")
 
@@ -119,6 +122,8 @@ class GPTConfig:
             raise ValueError(f"n_kv_head {self.n_kv_head} must divide n_head {self.n_head}")
         if self.position == "rotary" and self.head_size % 2:
             raise ValueError(f"rotary positions need an even head size, n_embd / n_head is {self.head_size}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be 0 or more and below 1, it is {self.dropout}")
         for name in ("norm_eps", "qk_norm_eps", "rope_base"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, it is {getattr(self, name)}")
@@ -161,14 +166,15 @@ class GPTConfig:
     def canonical(self) -> "GPTConfig":
         """The same architecture in the fewest words: what nothing reads, or what is said twice, is as by default.
 
-        Two models compute the same function of the same weights where these are equal. `zero_init` is left out, too.
+        Two models compute the same function of the same weights where these are equal. `zero_init` and `dropout` are left out,
+        too.
         """
         # Norms without biases leave `bias` to the parts, which may all have one.
         parts = {name: getattr(self, f"has_{name}") for name in ("qkv_bias", "proj_bias", "mlp_bias")}
         bias = self.bias if self.norm_weight and self.norm == "layer" else all(parts.values())
         short: dict[str, Any] = {"bias": bias, **{name: None if has == bias else has for name, has in parts.items()}}
         plain = {"n_kv_head": self.n_head, "head_dim": self.n_embd / self.n_head, "mlp_width": 4 * self.n_embd}
-        unread = {"zero_init", *(name for name, value in plain.items() if getattr(self, name) == value)}
+        unread = {"zero_init", "dropout", *(name for name, value in plain.items() if getattr(self, name) == value)}
         if self.position != "rotary":
             unread |= {"rope_base", "rope_scaling"}
         if not self.qk_norm:

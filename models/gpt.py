@@ -91,6 +91,7 @@ class Block(nn.Module):
         self.attn = CausalSelfAttention(config)
         self.ln_2 = Norm(config)
         self.mlp = MLP(config)
+        self.drop = nn.Dropout(config.dropout)
 
     def forward(
         self,
@@ -106,13 +107,13 @@ class Block(nn.Module):
         `following` is the next block's ln_1, or the model's ln_f. Where the blocks norm what they add instead, `normed` is
         the stream x itself, and only ln_f follows. `rotary`, `cache` and `layer` go to the attention.
         """
-        branch = self.attn(normed, rotary, cache, layer)
+        branch = self.drop(self.attn(normed, rotary, cache, layer))
         if self.norm_place == "before":
             assert following is not None
             normed, x = self.ln_2.after(branch, x)
-            return following.after(self.mlp(normed), x)
+            return following.after(self.drop(self.mlp(normed)), x)
         x = x + self.ln_1(branch)
-        x = x + self.ln_2(self.mlp(x))
+        x = x + self.ln_2(self.drop(self.mlp(x)))
         return (x if following is None else following(x)), x
 
 
@@ -134,6 +135,7 @@ class GPT(nn.Module):
             if config.ngram > 1
             else None
         )
+        self.drop = nn.Dropout(config.dropout)
         self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.ln_f = Norm(config)
         self.lm_head = None if config.tie_head else nn.Linear(config.n_embd, config.vocab_size, bias=False)
@@ -171,6 +173,13 @@ class GPT(nn.Module):
             else:
                 nn.init.normal_(parameter, std=0.02)
 
+    def set_dropout(self, part: float) -> None:
+        """Train with this dropout from now on, whatever the config said."""
+        self.config = dataclasses.replace(self.config, dropout=part)
+        for module in self.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = part
+
     @property
     def head_weight(self) -> Float[Tensor, "v c"]:
         """The output head's weight: the token embedding's, if tied."""
@@ -204,6 +213,7 @@ class GPT(nn.Module):
             rotary = self.cosines_and_sines[:, positions].unsqueeze(2)
         if torch.is_autocast_enabled(x.device.type):  # the residual stream has the activations' dtype
             x = x.to(torch.get_autocast_dtype(x.device.type))
+        x = self.drop(x)
         if rotary is not None:
             rotary = rotary.to(x.dtype)
         blocks: list[Block] = list(self.h)  # type: ignore[arg-type]

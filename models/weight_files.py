@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,7 @@ def read_entries(found: Mapping[str, Entry]) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for path in sorted({entry.file for entry in found.values()}):
         here = {name: entry.name for name, entry in found.items() if entry.file == path}
-        read = read_file(path, here.values())
+        read = read_file(path, set(here.values()).__contains__)
         tensors |= {name: read[stored] for name, stored in here.items()}
     if wrong := not_finite(tensors):
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
@@ -175,8 +175,8 @@ def opened(path: Path) -> Iterator[Any]:
         yield file
 
 
-def read_file(path: Path, names: Iterable[str] | None = None) -> dict[str, Tensor]:
-    """Tensors of one safetensors file (all of them, or those of the names), copied into memory.
+def read_file(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, Tensor]:
+    """Tensors of one safetensors file (all of them, or those whose names are wanted), copied into memory.
 
     Raises:
         ValueError: the file is damaged.
@@ -184,7 +184,7 @@ def read_file(path: Path, names: Iterable[str] | None = None) -> dict[str, Tenso
 
     def attempt() -> dict[str, Tensor]:
         with opened(path) as file:
-            return {name: file.get_tensor(name) for name in (file.keys() if names is None else names)}
+            return {name: file.get_tensor(name) for name in file.keys() if wanted(name)}  # noqa: SIM118 (no dict)
 
     try:
         return retried(attempt)

@@ -83,7 +83,7 @@ def run(config: GenerateConfig, warn: Callable[[str], None]) -> None:
         FileNotFoundError, ValueError: The source, the prompt, the device or the backend is not what it should be.
     """
     device = choose_device(config.device)
-    opened = open_model(config.source, device=str(device), warn=warn)
+    opened = open_model(config.source, device=str(device), ema=config.ema, warn=warn)
     model, tokenizer = opened.model, opened.tokenizer
     prompt, stop = beginning(tokenizer, config.prompt, learned_documents(opened.folder))
     if config.backend is not None:

@@ -191,7 +191,7 @@ def _opened(command: str, args: argparse.Namespace) -> Iterator[_Run]:
     called = f"--out {args.out}" if args.out else f"the folder {EVALS}"
     require_folder(args.out or EVALS, called, "Name another place: --out FOLDER")  # before anything is scored for it
     with ranks(args.device) as (device, reports):
-        checkpoint = open_model(args.run, device=str(device), tokenizer=args.tokenizer)
+        checkpoint = open_model(args.run, device=str(device), tokenizer=args.tokenizer, ema=args.ema)
         kind = checkpoint.model.wte.weight.device.type
         with torch.autocast(kind, torch.bfloat16, enabled=args.dtype == "bf16"):
             yield _Run(args, checkpoint, reports, command)

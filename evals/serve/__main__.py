@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
             f"send, or stay on 127.0.0.1"
         )
     limits = ServerLimits(max_tokens=args.max_tokens, queue=args.max_queue)
-    checkpoint = open_model(run, device=args.device, tokenizer=args.tokenizer, name=args.name)
+    checkpoint = open_model(run, device=args.device, tokenizer=args.tokenizer, name=args.name, ema=args.ema)
     dtype = torch.bfloat16 if args.dtype == "bf16" else None
     worker = Worker(checkpoint, max_rows=args.max_rows, max_queue=limits.queue, dtype=dtype)
     app = Server(checkpoint, worker, limits).app(token=token, hosts=(*LOOPBACK_NAMES, args.host, *args.allowed_host))
@@ -105,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
     )
     add_run(parser)
+    parser.add_argument("--ema", action="store_true", help="the moving average of its weights, where the run kept one")
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     parser.add_argument("--tokenizer", type=a_path, help="its tokenizer's file, if the folder has none")
     parser.add_argument("--name", help="what clients call the model; default: the run's and the step's name")

@@ -63,6 +63,10 @@ class Checkpoint:
         with torch.random.fork_rng(devices=[]):
             return GPT.from_pretrained(self.folder / MODEL_FOLDER)
 
+    def tensors_of(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names begin so, by the rest of their names."""
+        return {name.removeprefix(prefix): t for name, t in self.tensors.items() if name.startswith(prefix)}
+
     def part(self, name: str, kind: Any) -> Any:
         """What the state holds under a name, as the annotation `kind` (a type, list[str], dict[str, Any], ...) says.
 
@@ -87,14 +91,19 @@ def read(folder: Path, step: int, map_location: str | torch.device = "cpu") -> C
     """
     if lines := damage(folder, step, READ_BY_NAME):
         raise DamagedCheckpointError("\n".join(lines))
-    names = [name for name in files(folder) if re.fullmatch(r"optimizer(-\d+-of-\d+)?\.safetensors", name)]
-    tensors = {name: tensor for file in names for name, tensor in weight_files.read_file(folder / file).items()}
+    read = (weight_files.read_file(file) for file in tensor_files(folder))
+    tensors = {name: tensor for part in read for name, tensor in part.items()}
     return Checkpoint(
         step=step,
         folder=folder,
         tensors={name: tensor.to(map_location) for name, tensor in tensors.items()},
         state=weight_files.read_json(folder / STATE_FILE),
     )
+
+
+def tensor_files(folder: Path) -> list[Path]:
+    """The files of a whole checkpoint's tensors beside the model: one, or one of each rank that wrote it."""
+    return [folder / name for name in files(folder) if re.fullmatch(r"optimizer(-\d+-of-\d+)?\.safetensors", name)]
 
 
 def write_tensors(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpt_from_scratch.models.checkpoints.averaged import take_average
 from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER
 from gpt_from_scratch.models.checkpoints.finding import CHECKPOINTS, LOOKS, find_model
 from gpt_from_scratch.models.gpt import GPT, GPT2_SIZES
@@ -41,6 +42,7 @@ def open_model(
     tokenizer: str | Path | Tokenizer | None = None,
     name: str | None = None,
     hub: bool = False,
+    ema: bool = False,
     warn: Callable[[str], None] = _log.warning,
 ) -> OpenedModel:
     """Open a run (its newest whole checkpoint), one of its checkpoints, or a folder with a model and its tokenizer.
@@ -55,11 +57,12 @@ def open_model(
             the model has one, the two must be the same.
         name: What to call the model in results, instead of its run and step.
         hub: Also take any other model of the hub by its name.
+        ema: Take the moving average of the weights that lies beside them in the checkpoint.
         warn: Told of each newer checkpoint of the run that is damaged and therefore passed over, and of a head of its own.
 
     Raises:
         FileNotFoundError: No model there, or no tokenizer.
-        ValueError: A damaged file, by name; a tokenizer that is not the model's; an unknown device.
+        ValueError: A damaged file, by name; a tokenizer that is not the model's; an unknown device; no average.
     """
     place = choose_device(device)
     by_name = isinstance(source, str) and not Path(source).exists() and (hub or _is_gpt2(source))
@@ -67,12 +70,14 @@ def open_model(
         folder = None if by_name else find_model(Path(source), warn)
         try:
             model, chosen = _read(source, folder, tokenizer, warn)
+            if ema:
+                take_average(model, folder)
             break
         except (OSError, ValueError):
             if folder is None or folder.exists() or look == LOOKS:
                 raise
             # The run lives: its rotation removed the checkpoint while it was read, and there is a newer one.
-    called = name or (str(source) if folder is None else _name(folder))
+    called = name or (str(source) if folder is None else _name(folder)) + ("-ema" if ema else "")
     return OpenedModel(model.to(place).eval(), chosen, called, folder)
 
 

@@ -40,6 +40,7 @@ GPT2: dict[str, Any] = {
     "mlp_bias": None,
     "ngram": 1,
     "ngram_buckets": 8192,
+    "dropout": 0.0,
 }
 """Every setting, as GPT-2 has it."""
 

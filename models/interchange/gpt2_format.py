@@ -54,8 +54,8 @@ def describe(config: GPTConfig) -> dict[str, Any]:
         **{key: allowed[0] for key, allowed in _FIXED.items()},
         "tie_word_embeddings": True,
         "attn_pdrop": 0.0,
-        "embd_pdrop": 0.0,
-        "resid_pdrop": 0.0,
+        "embd_pdrop": config.dropout,
+        "resid_pdrop": config.dropout,
         "bos_token_id": end_of_text,
         "eos_token_id": end_of_text,
     }

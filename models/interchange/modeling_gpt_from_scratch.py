@@ -156,16 +156,17 @@ class Block(nn.Module):
         self.norm_place = config.norm_place
         self.ln_1, self.ln_2 = Norm(config), Norm(config)
         self.attn, self.mlp = Attention(config, layer), MLP(config)
+        self.drop = nn.Dropout(config.dropout)
 
     def forward(
         self, x: Tensor, rotary: Tensor | None, visible: Tensor | None, cache: Any, spelled: Tensor | None
     ) -> Tensor:
         """The stream (b, t, c) after this block; the others go to the attention."""
         if self.norm_place == "after":
-            x = x + self.ln_1(self.attn(x, rotary, visible, cache, spelled))
-            return x + self.ln_2(self.mlp(x))  # type: ignore[no-any-return]
-        x = x + self.attn(self.ln_1(x), rotary, visible, cache, spelled)
-        return x + self.mlp(self.ln_2(x))  # type: ignore[no-any-return]
+            x = x + self.ln_1(self.drop(self.attn(x, rotary, visible, cache, spelled)))
+            return x + self.ln_2(self.drop(self.mlp(x)))  # type: ignore[no-any-return]
+        x = x + self.drop(self.attn(self.ln_1(x), rotary, visible, cache, spelled))
+        return x + self.drop(self.mlp(self.ln_2(x)))  # type: ignore[no-any-return]
 
 
 class GPTFromScratchForCausalLM(PreTrainedModel, GenerationMixin):
@@ -181,6 +182,7 @@ class GPTFromScratchForCausalLM(PreTrainedModel, GenerationMixin):
         self.wte = nn.Embedding(config.vocab_size, config.n_embd)
         self.wpe = nn.Embedding(config.block_size, config.n_embd) if config.position == "learned" else None
         self.ngrams = NgramEmbedding(config) if config.ngram > 1 else None
+        self.drop = nn.Dropout(config.dropout)
         self.h = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
         self.ln_f = Norm(config)
         self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
@@ -262,6 +264,7 @@ class GPTFromScratchForCausalLM(PreTrainedModel, GenerationMixin):
                 self.config.block_size, self.config.head_size, x.device, self.config.rope_base, scaling
             )
             rotary = rotary[:, position_ids].unsqueeze(2).to(x.dtype)
+        x = self.drop(x)
         visible = visible_keys(t, past, attention_mask, x.device)
         streams: list[Tensor] = []
         for block in self.h:

@@ -13,6 +13,7 @@ class Shared(NamedTuple):
 
 SHARED = (
     Shared("RUN", "a trained model, by its place: a run, a checkpoint, a model's folder", ("--checkpoint",)),
+    Shared("--ema", "the moving average of the model's weights, where its run kept one"),
     Shared("--out", "where the result goes: a folder, or a file where there is one", ("--output", "--html")),
     Shared("--steps", "optimizer steps"),
     Shared("--seed", "what makes it repeatable"),

@@ -47,6 +47,8 @@ class ExportConfig:
     )
     out: Path | None = None
     """the new folder (default: the model's name and the form, here)"""
+    ema: bool = False
+    """take the moving average of the weights that a run trained with --optimizer.ema-decay has beside them"""
     licence: str = UNKNOWN
     """of the model, for its card: an identifier of the hub such as mit, apache-2.0 or cc-by-4.0"""
 

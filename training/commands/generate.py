@@ -31,6 +31,8 @@ class GenerateConfig:
 
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer"""
+    ema: bool = False
+    """take the moving average of the weights that a run trained with --optimizer.ema-decay has beside them"""
     prompt: str = ""
     """how every text begins; without one it begins as the training's texts do"""
     num: Many = 3

@@ -67,3 +67,8 @@ def permuted(places: UInt64[np.ndarray, " b"], n: int, keys: UInt64[np.ndarray, 
         mixed ^= mixed >> np.uint64(31)
         values = np.where(mixed >> np.uint64(63), partner, values)
     return values
+
+
+def dropout_seed(seed: int, step: int, sample: int) -> int:
+    """The seed of what is dropped in a micro-batch that begins with this sample: the same for any number of ranks."""
+    return int.from_bytes(hashlib.shake_256(f"dropout {seed} {step} {sample}".encode()).digest(7), "little")

@@ -28,6 +28,10 @@ class OptimizerSettings:
     grad_clip: OrNever = 1.0
     """Largest norm of the whole gradient; a longer one is scaled down to it. 0 or inf: no clipping."""
 
+    ema_decay: float = 0.0
+    """Decay of a moving average of the weights, which every checkpoint then has beside them (`gpt generate RUN --ema`): 0.999
+    averages over about a thousand steps. 0: none."""
+
     def __post_init__(self) -> None:
         check_settings(self, "optimizer.")
         for name in ("lr", "muon_lr", "eps"):
@@ -38,6 +42,11 @@ class OptimizerSettings:
         for name in ("weight_decay", "grad_clip"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"optimizer.{name} must be 0 or more, it is {getattr(self, name)}")
-        for name, value in (("betas", self.betas[0]), ("betas", self.betas[1]), ("momentum", self.momentum)):
+        for name, value in (
+            ("betas", self.betas[0]),
+            ("betas", self.betas[1]),
+            ("momentum", self.momentum),
+            ("ema_decay", self.ema_decay),
+        ):
             if not 0 <= value < 1:
                 raise ValueError(f"optimizer.{name} must lie in [0, 1), it is {getattr(self, name)}")

@@ -36,14 +36,16 @@ class Deterministic(Strategy):
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True)
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-        self.parameters = list(model.parameters())
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.sizes = [p.numel() for p in self.parameters]
         self.free: list[Float[Tensor, " n"]] = []
 
-    def accumulate(self, batches: Sequence[Batch], n_targets: float) -> Float[Tensor, ""]:
+    def accumulate(self, batches: Sequence[Batch], n_targets: float, seeds: Sequence[int] = ()) -> Float[Tensor, ""]:
         """As `Strategy.accumulate`; rank 0's part of the loss is all of it."""
         subtrees: list[tuple[int, Float[Tensor, " n"]]] = []  # (height, sum), ever lower from left to right
-        for tokens, targets in batches:
+        for number, (tokens, targets) in enumerate(batches):
+            if seeds:
+                torch.manual_seed(seeds[number])
             height, total = 0, self._leaf(tokens, targets, n_targets)
             while subtrees and subtrees[-1][0] == height:
                 left = subtrees.pop()[1]

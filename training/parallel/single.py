@@ -33,8 +33,11 @@ class Strategy:
             self._compile()
         self.module: nn.Module = model
 
-    def accumulate(self, batches: Sequence[Batch], n_targets: float) -> Float[Tensor, ""]:
+    def accumulate(self, batches: Sequence[Batch], n_targets: float, seeds: Sequence[int] = ()) -> Float[Tensor, ""]:
         """Run this rank's micro-batches; the parameters' gradients are then those of the mean loss over all ranks' targets.
+
+        Args:
+            seeds: of what each micro-batch drops, where the model has dropout.
 
         Returns:
             A part of the batch's loss, in nats: the parts of all ranks add up to it.
@@ -42,6 +45,8 @@ class Strategy:
         loss = torch.zeros((), device=self.device)
         for number, (tokens, targets) in enumerate(batches):
             with self._step_of(number, len(batches)):
+                if seeds:
+                    torch.manual_seed(seeds[number])
                 nats = self._nats(tokens, targets)
                 # What averages over the ranks divides by their number; the loss is the mean over the targets of all of them.
                 (nats * (self.ranks.size / n_targets)).backward()

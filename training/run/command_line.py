@@ -77,7 +77,8 @@ def parse(argv: Sequence[str]) -> Command:
     elif file := _value_of("--config", arguments):
         start = read_config(Path(file))
     elif weights := _value_of("--init-from", arguments):
-        start = dataclasses.replace(start, model=_architecture(weights), keep_vocab_size=True)
+        model = dataclasses.replace(_architecture(weights), dropout=start.model.dropout)
+        start = dataclasses.replace(start, model=model, keep_vocab_size=True)
     command = _parsed(arguments, start)
     if command.resume == AUTO:
         run = command.train.run

@@ -18,6 +18,7 @@ from gpt_from_scratch.training.checkpoints import CheckpointStore
 from gpt_from_scratch.training.config import TrainConfig
 from gpt_from_scratch.training.data.corpus import Corpus
 from gpt_from_scratch.training.evaluation.hellaswag import HellaSwag
+from gpt_from_scratch.training.optim.weight_average import WeightAverage
 from gpt_from_scratch.training.parallel.single import Strategy
 from gpt_from_scratch.training.ranks.heartbeat import Peers
 from gpt_from_scratch.training.ranks.process_group import Ranks
@@ -104,4 +105,5 @@ class Learner:
     optimizers: list[torch.optim.Optimizer]
     choices: list[Choice]
     """The backend of each op."""
+    average: WeightAverage | None = None
     progress: Progress = field(default_factory=Progress)

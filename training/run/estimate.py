@@ -7,7 +7,6 @@ import torch
 
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.training.config import TrainConfig
-from gpt_from_scratch.training.optim.config import OptimizerConfig
 from gpt_from_scratch.training.optim.optimizers import state_values
 from gpt_from_scratch.training.parallel.choose import rows_at_once
 
@@ -63,7 +62,7 @@ def estimate(config: TrainConfig, n_ranks: int, device: torch.device, dtype: tor
     tokens = config.steps * config.batch_size * model.block_size
     a_token = flops_a_token(model)
     rate = gemm_rate(model, device, dtype)
-    checkpoint = checkpoint_bytes(made, config.optimizer)
+    checkpoint = checkpoint_bytes(made, config)
     slices = n_ranks if config.parallel == "fsdp" else 1
     kept = config.run.keep_last + 2  # the best one, and the one being written
     if config.run.keep_every:
@@ -110,9 +109,10 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float | None:
     return next((peak for key, peak in PEAK_BF16.items() if key in name), None)
 
 
-def checkpoint_bytes(model: GPT, optimizer: OptimizerConfig) -> int:
-    """Weights and the optimizer's state in fp32."""
-    return 4 * (sum(parameter.numel() for parameter in model.parameters()) + state_values(model, optimizer))
+def checkpoint_bytes(model: GPT, config: TrainConfig) -> int:
+    """Weights, their average if there is one, and the optimizer's state in fp32."""
+    copies = 2 if config.optimizer.ema_decay else 1
+    return 4 * (copies * sum(p.numel() for p in model.parameters()) + state_values(model, config.optimizer))
 
 
 def gradient_copies(config: TrainConfig, n_ranks: int) -> int:

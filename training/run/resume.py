@@ -7,12 +7,14 @@ from typing import Any
 
 import torch
 
+from gpt_from_scratch.models.checkpoints.averaged import AVERAGE
 from gpt_from_scratch.support.command_line.described import shown
 from gpt_from_scratch.support.storage.lock import LOCK_FILE, locked
 from gpt_from_scratch.training.checkpoints import Checkpoint, CheckpointStore
 from gpt_from_scratch.training.config import TrainConfig, differences
 from gpt_from_scratch.training.data.corpus import Corpus
 from gpt_from_scratch.training.optim.optimizers import load_optimizer_tensors
+from gpt_from_scratch.training.optim.weight_average import WeightAverage
 from gpt_from_scratch.training.ranks.process_group import Ranks, launcher
 from gpt_from_scratch.training.run.command_line import AUTO, Command
 from gpt_from_scratch.training.run.context import Place, Progress
@@ -103,8 +105,13 @@ def load_resumed(store: CheckpointStore, command: Command, ranks: Ranks) -> Chec
     return checkpoint
 
 
-def restore(checkpoint: Checkpoint, corpus: Corpus, optimizers: list[torch.optim.Optimizer]) -> Progress:
-    """Put the optimizers' state and the random numbers back; returns how far the run had come.
+def restore(
+    checkpoint: Checkpoint,
+    corpus: Corpus,
+    optimizers: list[torch.optim.Optimizer],
+    average: WeightAverage | None = None,
+) -> Progress:
+    """Put back the optimizers' state, the weights' average and the random numbers; returns how far the run had come.
 
     Raises:
         ValueError: the data is not the data of the checkpoint, or the state does not fit.
@@ -117,9 +124,9 @@ def restore(checkpoint: Checkpoint, corpus: Corpus, optimizers: list[torch.optim
             f"the data has changed since {checkpoint.folder} was saved: {what}.\n"
             f"Bring the old data back, or start a new run from the weights: --init-from {checkpoint.folder}"
         )
-    prefix = "optimizer."
-    tensors = {name.removeprefix(prefix): t for name, t in checkpoint.tensors.items() if name.startswith(prefix)}
-    load_optimizer_tensors(optimizers, tensors)
+    load_optimizer_tensors(optimizers, checkpoint.tensors_of("optimizer."))
+    if average is not None:
+        average.load(checkpoint.tensors_of(AVERAGE))
     progress: Progress = checkpoint.part("progress", Progress)
     try:
         torch.set_rng_state(checkpoint.tensors["rng.cpu"])

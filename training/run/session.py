@@ -32,6 +32,7 @@ from gpt_from_scratch.training.metrics.loggers import Loggers, require_packages
 from gpt_from_scratch.training.metrics.records.eval import Eval
 from gpt_from_scratch.training.metrics.records.event import Event
 from gpt_from_scratch.training.optim.optimizers import make_optimizers
+from gpt_from_scratch.training.optim.weight_average import WeightAverage
 from gpt_from_scratch.training.parallel.choose import check_ranks, make_strategy
 from gpt_from_scratch.training.ranks.heartbeat import Peers
 from gpt_from_scratch.training.ranks.process_group import Ranks, process_group
@@ -197,8 +198,9 @@ def build_model(run: RunContext, data: RunData, start: Start) -> Learner:
     agree_on(ranks, data, model, choices)
     parallel = make_strategy(config, model, ranks, run.machine.dtype)
     optimizers = make_optimizers(model, config.optimizer, ranks)
-    progress = restore(start.resumed, data.corpus, optimizers) if start.resumed else Progress()
-    return Learner(parallel, optimizers, choices, progress)
+    average = WeightAverage(model, config.optimizer.ema_decay) if config.optimizer.ema_decay else None
+    progress = restore(start.resumed, data.corpus, optimizers, average) if start.resumed else Progress()
+    return Learner(parallel, optimizers, choices, average, progress)
 
 
 def build_trainer(run: RunContext, data: RunData, learner: Learner, *, resumes: bool) -> Trainer:
@@ -210,7 +212,7 @@ def build_trainer(run: RunContext, data: RunData, learner: Learner, *, resumes: 
     folder.write_config(as_json(config))
     describe(folder, run, data, learner)
     if is_first:
-        preflight(2 * checkpoint_bytes(model, config.optimizer), run.store.folder)
+        preflight(2 * checkpoint_bytes(model, config), run.store.folder)
     introduce(config, data.corpus, model, run.display)
     if resumes:
         folder.record(Event(progress.step, resumed_at(progress.step)))
@@ -289,4 +291,5 @@ def make_model(run: RunContext, tokenizer: Tokenizer, start: Start) -> GPT:
     else:
         torch.manual_seed(config.seed)
         model = GPT(config.model)
+    model.set_dropout(config.model.dropout)  # a setting of the training, which another's weights do not bring along
     return model.to(run.machine.device)

@@ -12,12 +12,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gpt_from_scratch.kernels.registry import use_backend
+from gpt_from_scratch.models.checkpoints.averaged import AVERAGE
 from gpt_from_scratch.models.generation.sampling import NonFiniteLogitsError
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.training.checkpoints import NonFiniteError
 from gpt_from_scratch.training.config import as_json
 from gpt_from_scratch.training.data.loader import NO_TARGET
-from gpt_from_scratch.training.data.sampler import rank_part
+from gpt_from_scratch.training.data.sampler import dropout_seed, rank_part
 from gpt_from_scratch.training.data.validation_set import Score, comparable, evaluate
 from gpt_from_scratch.training.evaluation.samples import Sample, draw_samples
 from gpt_from_scratch.training.metrics.record import Record
@@ -72,6 +73,7 @@ class Trainer:
         self.corpus, self.hellaswag = data.corpus, data.questions
         self.parallel, self.optimizers, self.choices = learner.parallel, learner.optimizers, learner.choices
         self.model, self.ranks, self.device = self.parallel.model, self.parallel.ranks, self.parallel.device
+        self.average = learner.average
         self.progress, self.folder = learner.progress, folder
         self.first_step = self.progress.step
         self.rows = rows_at_once(self.config, self.ranks.size, self.device)
@@ -128,8 +130,12 @@ class Trainer:
         n_targets, stops = self.ranks.sum(counted, self.stop.requested)
         if stops:
             return True
-        with self.stop.ending_at_once() if step == self.first_step else nullcontext():  # which may compile for a minute
-            loss = self.parallel.accumulate(batches, n_targets)
+        seeds = [dropout_seed(config.seed, step, int(mine[i])) for i in range(0, len(mine), self.rows)]
+        with (
+            self.stop.ending_at_once() if step == self.first_step else nullcontext(),  # which may compile for a minute
+            torch.random.fork_rng(devices=[]),  # the state that is saved does not depend on who drops what
+        ):
+            loss = self.parallel.accumulate(batches, n_targets, seeds if config.model.dropout else ())
         grad_norm = self.parallel.clip(config.optimizer.grad_clip)
         factor = rate(config.schedule, step, config.steps)
         bad = (~torch.isfinite(grad_norm)).float()
@@ -139,6 +145,8 @@ class Trainer:
                 group["lr"] = group["peak_lr"] * factor
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update(step)
         lr = self.leading[1]["lr"]
         self.pending.append(Pending(step + 1, loss, grad_norm, lr, int(n_targets)))
         self.progress.step = step + 1
@@ -187,6 +195,8 @@ class Trainer:
             return
         self.progress.seconds = self.folder.seconds
         tensors = {f"optimizer.{k}": v for k, v in optimizer_tensors(self.optimizers).items()}
+        if self.average is not None:
+            tensors |= {f"{AVERAGE}{name}": tensor for name, tensor in self.average.tensors.items()}
         tensors["rng.cpu"] = torch.get_rng_state()
         state = {
             "progress": vars(self.progress),
@@ -286,7 +296,11 @@ class Trainer:
     def _whole_model(self, needed: bool = True) -> Iterator[GPT]:
         """The uncompiled model, with plain backends: for evaluation and sampling, whose time is not the training's."""
         with self.parallel.whole(needed) as model, use_backend(self.eval_choice), self.parallel.autocast():
-            yield model
+            model.eval()
+            try:
+                yield model
+            finally:
+                model.train()
         self.interval_start = time.perf_counter()
 
     def _note_skip(self, step: int, loss: float, norm: float) -> None:

@@ -32,7 +32,7 @@ def export(config: ExportConfig, warn: Callable[[str], None]) -> Path:
         FileExistsError: `out` is a file, or a folder with something in it.
         FileNotFoundError, ValueError: no model there; a damaged one; a tokenizer that the other form cannot have.
     """
-    opened = open_model(config.source, device="cpu", warn=warn)
+    opened = open_model(config.source, device="cpu", ema=config.ema, warn=warn)
     out = config.out or Path(f"{opened.name}-{config.to}")
     require_new(out)
     run, step = run_of(opened)

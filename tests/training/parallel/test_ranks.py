@@ -27,7 +27,8 @@ KINDS = ("ddp", "fsdp", "deterministic")
 # 10 wide with 30, 10 and 40 rows: no multiple of 4 ranks. Muon, and AdamW for the rest.
 SETTINGS = shlex.split(
     "--model.n-head 1 --model.n-embd 10 --model.n-layer 2 --steps 50 --run.log-every 1 --run.eval-every 25 "
-    "--run.checkpoint-every 25 --run.sample-every 25 --optimizer.lr 0.01 --optimizer.embed-lr 0.01 --micro-batch 1"
+    "--run.checkpoint-every 25 --run.sample-every 25 --optimizer.lr 0.01 --optimizer.embed-lr 0.01 --micro-batch 1 "
+    "--model.dropout 0.1 --optimizer.ema-decay 0.9"
 )
 
 
