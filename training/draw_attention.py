@@ -1,4 +1,4 @@
-"""Draw where each head of a trained model looks."""
+"""Draw where the heads of a trained model look."""
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
     from gpt_from_scratch.support.command_line.command import run_command
@@ -6,13 +6,19 @@ if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is i
     run_command("draw_attention", "gpt_from_scratch.training.commands.attention:main")
 
 
+import itertools
+import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from jaxtyping import Float
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from gpt_from_scratch.models.attention_habits import Habit, habits, most_telling
 from gpt_from_scratch.models.attention_maps import attention_maps
 from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.support.storage.files import ensure_folder, write_bytes
@@ -26,26 +32,40 @@ PICTURE_FILE = "attention.png"
 LONGEST = 64  # tokens whose labels can still be told apart
 
 
-def draw(maps: Float[Tensor, "layer h t t"], labels: list[str]) -> bytes:
-    """The maps as a grid of squares, a layer a row, with the tokens beside them; a PNG."""
+def draw(maps: Float[Tensor, "layer h t t"], labels: list[str], heads: Sequence[Habit]) -> bytes:
+    """The maps of some heads, large, with the tokens beside them and a sentence over each; a PNG.
+
+    Args:
+        labels: what the tokens are called.
+        heads: which heads are drawn, in this order.
+    """
     with plain_text():
-        return png(_figure(maps, labels))
+        return png(_figure(maps, labels, heads))
 
 
-def _figure(maps: Float[Tensor, "layer h t t"], labels: list[str]) -> Figure:
-    layers, heads, t, _ = maps.shape
-    side = max(1.6, 0.11 * t)
-    figure = Figure(figsize=(heads * side + 1.2, layers * side + 1.2), layout="constrained")
-    grid = figure.subplots(layers, heads, squeeze=False)
-    for layer in range(layers):
-        for head in range(heads):
-            axes = grid[layer][head]
-            faint_too = maps[layer, head].sqrt()
-            axes.imshow(faint_too.numpy(), cmap="magma", vmin=0, vmax=1)
-            axes.set_title(f"layer {layer}, head {head}", fontsize=8)
-            axes.set_yticks(range(t), labels if head == 0 else [""] * t, fontsize=6)
-            axes.set_xticks(range(t), labels if layer == layers - 1 else [""] * t, fontsize=6, rotation=90)
-            axes.tick_params(length=0)
+def _figure(maps: Float[Tensor, "layer h t t"], labels: list[str], heads: Sequence[Habit]) -> Figure:
+    t = len(labels)
+    later = torch.ones(t, t, dtype=torch.bool).triu(1)
+    columns = min(len(heads), 2 if len(heads) <= 4 else maps.shape[1])
+    rows = math.ceil(len(heads) / columns)
+    side = max(4.2, 0.15 * t)
+    figure = Figure(figsize=(columns * (side + 0.9) + 1.0, rows * (side + 1.2)), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).flat
+    for axes, habit in itertools.zip_longest(grid, heads):
+        if habit is None:
+            axes.set_visible(False)
+            continue
+        # The root of the weights, so that faint ones are seen, too.
+        seen = maps[habit.layer, habit.head].masked_fill(later, math.nan)  # what comes later stays blank
+        drawn = axes.imshow(seen.numpy(), cmap="magma", norm=PowerNorm(0.5, 0, 1))
+        axes.set_title(f"layer {habit.layer}, head {habit.head}\n{habit.sentence}", fontsize=9)
+        axes.set_yticks(range(t), labels, fontsize=6.5)
+        axes.set_xticks(range(t), labels, fontsize=6.5, rotation=90)
+        axes.tick_params(length=0)
+        axes.set_ylabel("the token that looks", fontsize=8)
+        axes.set_xlabel("the token that is looked at", fontsize=8)
+    scale = figure.colorbar(drawn, ax=figure.axes, label="share of a row's attention", fraction=0.03, aspect=40)
+    scale.set_ticks([0, 0.02, 0.1, 0.25, 0.5, 0.75, 1], labels=["0", "2 %", "10 %", "25 %", "50 %", "75 %", "all"])
     return figure
 
 
@@ -64,5 +84,9 @@ def run(config: AttentionConfig) -> Path:
         raise ValueError(f"the text has {len(tokens)} tokens, the picture takes {limit}: give a shorter --text")
     labels = [outside(tokenizer.decode([token])) for token in tokens]
     ensure_folder(config.out)
-    write_bytes(config.out / PICTURE_FILE, draw(attention_maps(model, tokens), labels))
+    maps = attention_maps(model, tokens)
+    heads = habits(maps, tokens)
+    write_bytes(
+        config.out / PICTURE_FILE, draw(maps, labels, most_telling(heads, config.heads) if config.heads else heads)
+    )
     return config.out / PICTURE_FILE

@@ -18,10 +18,6 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from gpt_from_scratch.support.visible import visible
 
-TRAINING, VALIDATION, FLOOR = "#d9730d", "#2f7fc1", "#8a949c"
-"""The losses of the training and of the validation text, and what no model can go below, in every picture of one run."""
-COLORS = ("#2f7fc1", "#d9730d", "#2e9e6b", "#c2528b", "#8b6fd6", "#a08300", "#6b7f8c", "#c0483c")
-"""One for each thing (run, method) that is compared, readable on white and on black; a page names them by the same classes."""
 LONGEST = 100
 """Characters of a text from outside that a picture shows."""
 _PLAIN = {"text.parse_math": False, "text.usetex": False, "axes.formatter.use_mathtext": False}

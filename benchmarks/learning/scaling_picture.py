@@ -5,7 +5,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gpt_from_scratch.training.drawing import COLORS, outside, plain_text, png
+from gpt_from_scratch.support.pages.theme import COLORS
+from gpt_from_scratch.training.drawing import outside, plain_text, png
 
 
 def draw(report: dict[str, Any]) -> bytes:

@@ -8,6 +8,7 @@ from gpt_from_scratch.evals.protocol.messages import Message
 from gpt_from_scratch.evals.protocol.samples import EvalResult, SampleResult
 from gpt_from_scratch.evals.results.results import summary
 from gpt_from_scratch.support.pages.html_page import Markup, element, escape, page
+from gpt_from_scratch.support.pages.theme import BASE
 from gpt_from_scratch.support.storage import files
 
 SCRIPT = """
@@ -29,30 +30,35 @@ kind.addEventListener("change", filter);
 filter();
 """
 
-STYLE = """
-:root { color-scheme: light dark; --line: #8884; --wrong: #c33; --right: #282; --error: #b70; }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 78rem; padding: 0 1rem; }
-h1 { font-size: 1.4rem; } img { max-width: 100%; background: #fff; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.2rem; } dt { opacity: .7; }
-dd { margin: 0; white-space: pre-wrap; }
-.bar { position: sticky; top: 0; padding: .6rem 0; background: Canvas; display: flex; gap: .8rem; align-items: center; }
-input[type=search] { flex: 1; font: inherit; padding: .3rem .5rem; } select { font: inherit; }
-table { border-collapse: collapse; width: 100%; table-layout: fixed; }
-th, td { border-top: 1px solid var(--line); padding: .35rem .5rem; text-align: left; vertical-align: top; }
-td { white-space: pre-wrap; overflow-wrap: anywhere; font-family: ui-monospace, monospace; font-size: 13px; }
+STYLE = (
+    BASE
+    + """
+.facts { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .15rem 1.2rem; font-size: .9rem; }
+.facts dt { color: var(--soft); } .facts dd { margin: 0; white-space: pre-wrap; }
+img { display: block; width: 100%; min-width: 60rem; background: #fff; border-radius: .25rem; }
+table { width: 100%; table-layout: fixed; }
+td { white-space: pre-wrap; overflow-wrap: anywhere; font: .82rem/1.45 ui-monospace, monospace; padding-right: .8rem; }
 th:nth-child(1) { width: 4rem; } th:nth-child(2) { width: 40%; } th:nth-child(5) { width: 14rem; }
-tr.wrong td:first-child { color: var(--wrong); } tr.right td:first-child { color: var(--right); }
-tr.error td:first-child { color: var(--error); }
+td:last-child { color: var(--soft); }
+tr.wrong td:first-child { color: var(--bad); } tr.right td:first-child { color: var(--good); }
+tr.error td:first-child { color: var(--odd); }
+@media (prefers-color-scheme: dark) { img { filter: invert(.9) hue-rotate(180deg); } }
+@media (max-width: 52rem) {
+  .facts { grid-template-columns: 1fr; } .facts dd { margin-bottom: .4rem; }
+  thead { display: none; }
+  table, tbody { display: block; }
+  tr { display: block; background: var(--raised); border-radius: .5rem; padding: .6rem .8rem; margin-bottom: .75rem; }
+  td { display: block; border: 0; padding: .15rem 0; }
+  td:empty { display: none; }
+  td[data-name]::before { content: attr(data-name) "\\A"; color: var(--soft); font: .78rem/1.4 system-ui, sans-serif; }
+}
 """
+)
 
-INDEX_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 48rem; padding: 0 1rem; }
-h1 { font-size: 1.4rem; } table { border-collapse: collapse; width: 100%; }
-th, td { border-top: 1px solid #8884; padding: .35rem .5rem; text-align: left; }
-"""
+INDEX_STYLE = BASE + "\ntable { min-width: min(100%, 40rem); }\n"
 
 _KINDS = ("error", "wrong", "right")
+HEADS = ("score", "question", "answer", "right answer", "about")
 
 
 def write_report(result: EvalResult, path: Path, *, title: str, figures: Sequence[tuple[str, bytes]] = ()) -> None:
@@ -70,9 +76,8 @@ def write_index(path: Path, title: str, heads: Sequence[str], links: Sequence[Se
         element("tr", element("td", element("a", text, href=address)), *(element("td", cell) for cell in cells))
         for address, text, *cells in links
     ]
-    table = element(
-        "table", element("thead", element("tr", *(element("th", head) for head in heads))), element("tbody", *rows)
-    )
+    head = element("thead", element("tr", *(element("th", head) for head in heads)))
+    table = element("div", element("table", head, element("tbody", *rows)), class_="scroll", tabindex="0")
     files.write_text(path, page(title, element("h1", title), table, style=INDEX_STYLE))
 
 
@@ -83,12 +88,15 @@ def render(result: EvalResult, *, title: str, figures: Sequence[tuple[str, bytes
     facts = [
         element(tag, text) for fact in _facts(result, shared) for tag, text in zip(("dt", "dd"), fact, strict=True)
     ]
-    heads = [element("th", text) for text in ("score", "question", "answer", "right answer", "about")]
+    heads = [element("th", text) for text in HEADS]
     return page(
         title,
-        element("h1", title),
-        element("dl", *facts),
+        element("header", element("h1", title), element("p", _sentence(result), class_="about")),
+        _tiles(result),
         *(_image(caption, png) for caption, png in figures),
+        element("h2", "How it was asked"),
+        element("dl", *facts, class_="facts"),
+        element("h2", "Every answer"),
         _SEARCH,
         element(
             "table", element("thead", element("tr", *heads)), element("tbody", *(_row(row, shared) for row in rows))
@@ -96,6 +104,33 @@ def render(result: EvalResult, *, title: str, figures: Sequence[tuple[str, bytes
         style=STYLE,
         script=SCRIPT,
         images=True,
+    )
+
+
+def _sentence(result: EvalResult) -> str:
+    """What came out, and what the page shows of it."""
+    if result.accuracy is None:
+        return f"{result.completer} gave no answer that could be scored. Below stands what went wrong with each."
+    low, high = summary(result)["interval_95"]
+    return (
+        f"{result.completer} scored {result.accuracy:.1%}. With 95 % confidence its score over all questions of this kind "
+        f"lies between {low:.1%} and {high:.1%}. Every answer is below; what failed and what is wrong comes first."
+    )
+
+
+def _tiles(result: EvalResult) -> Markup:
+    """How many answers are of which kind, in large figures."""
+    kinds = [_kind(row) for row in result.sample_results]
+    classes = {"right": "good", "wrong": "bad", "error": "odd"}
+    counted = [(kind, kinds.count(kind), classes[kind]) for kind in reversed(_KINDS)]
+    score = [] if result.accuracy is None else [("score", f"{result.accuracy:.1%}", None)]
+    return element(
+        "dl",
+        *(
+            element("div", element("dt", name), element("dd", value, class_=of))
+            for name, value, of in (*score, *counted)
+        ),
+        class_="tiles",
     )
 
 
@@ -115,7 +150,9 @@ _SEARCH = element(
 
 def _image(caption: str, png: bytes) -> Markup:
     data = base64.b64encode(png).decode()
-    return element("figure", Markup(f'<img alt="{escape(caption)}" src="data:image/png;base64,{data}">'))
+    image = Markup(f'<img alt="{escape(caption)}" src="data:image/png;base64,{data}">')
+    drawn = element("div", image, class_="scroll", tabindex="0")
+    return element("section", element("h2", caption[:1].upper() + caption[1:]), element("figure", drawn))
 
 
 def _facts(result: EvalResult, shared: str) -> list[tuple[str, str]]:
@@ -166,7 +203,8 @@ def _row(row: SampleResult, shared: str) -> Markup:
     about += [row.finish_reason] if row.finish_reason not in (None, "stop", "end_turn") else []
     score = "error" if row.score is None else f"{row.score:g}"
     cells = (score, _question(row.input, shared), answer or "", correct, "\n".join(about))
-    return element("tr", *(element("td", cell) for cell in cells), class_=_kind(row))
+    named = [element("td", text, data_name=head) for head, text in zip(HEADS[1:], cells[1:], strict=True)]
+    return element("tr", element("td", cells[0]), *named, class_=_kind(row))
 
 
 def _question(prompt: str | list[Message], shared: str) -> str:

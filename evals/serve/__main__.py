@@ -19,10 +19,10 @@ import os
 import resource
 import socket
 import threading
-import webbrowser
 
 from gpt_from_scratch.evals.serve.limits import ServerLimits
 from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_number, a_path, add_run, the_run
+from gpt_from_scratch.support.command_line.browser import open_page
 from gpt_from_scratch.support.command_line.invocation import how_to_install
 from gpt_from_scratch.support.command_line.streams import surviving
 
@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
             f"{checkpoint.name} on {device} at {where}/v1  (a page to try it: {where}/; stop with Ctrl-C)", flush=True
         )
         if args.open:  # it is listening: a browser that is early waits in line
-            threading.Thread(target=_open_page, args=(_page(host, port),), daemon=True).start()
+            threading.Thread(target=open_page, args=(_page(host, port),), daemon=True).start()
         config = uvicorn.Config(
             app,
             http=PatientConnection,
@@ -92,11 +92,6 @@ def main(argv: list[str]) -> int:
 def _page(host: str, port: int) -> str:
     """Where a browser of this machine finds the page of a server that listens on `host`."""
     return f"http://{ {'0.0.0.0': '127.0.0.1', '[::]': '[::1]'}.get(host, host) }:{port}/"
-
-
-def _open_page(where: str) -> None:
-    if not webbrowser.open(where):
-        print(f"no browser was found here; open {where} in one", flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -44,13 +44,16 @@ def element(tag: str, *children: object, **attributes: object) -> Markup:
     return Markup(opened if tag in VOID else f"{opened}{join(*children)}</{tag}>")
 
 
-def page(title: str, *body: object, style: str, script: str | None = None, images: bool = False) -> str:
+def page(
+    title: str, *body: object, style: str, script: str | None = None, images: bool = False, refresh: int | None = None
+) -> str:
     """A whole HTML document; nothing but what is named here may style, load or run anything.
 
     Args:
         style: our own CSS, written as it is.
         script: our own JavaScript, written as it is behind the body; None: the page runs nothing.
         images: allow images that are written into the page (``data:``).
+        refresh: seconds after which the browser opens the page again; None: it stays as it is.
 
     Raises:
         ValueError: The style sheet or the script would end its own element.
@@ -68,6 +71,7 @@ def page(title: str, *body: object, style: str, script: str | None = None, image
         element("meta", http_equiv="Content-Security-Policy", content="; ".join(policy)),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
+        element("meta", http_equiv="refresh", content=refresh) if refresh is not None else "",
         element("title", title),
         Markup(f"<style>{style}</style>"),
     )

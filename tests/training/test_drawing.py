@@ -14,9 +14,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gpt_from_scratch.benchmarks.learning import scaling_picture
+from gpt_from_scratch.models.attention_habits import habits
+from gpt_from_scratch.support.pages.theme import FLOOR, TRAINING, VALIDATION
 from gpt_from_scratch.training import draw_attention
 from gpt_from_scratch.training.bigram import figures as bigram_figures
-from gpt_from_scratch.training.drawing import FLOOR, TRAINING, VALIDATION, logarithmic, outside, plain_text
+from gpt_from_scratch.training.drawing import logarithmic, outside, plain_text
 from gpt_from_scratch.training.features.curve import Point, draw_curve
 from gpt_from_scratch.training.metrics.kinds import parse
 from gpt_from_scratch.training.report import picture as report_picture
@@ -62,7 +64,7 @@ def test_no_text_from_outside_ends_a_drawing(name: str) -> None:
         assert report_picture.draw(a_run(name, [2.0, 1.0])).startswith(PNG)
         assert draw_curve([Point("topk", 2, 2.0, 0.5)], name).startswith(PNG)
         maps = torch.full((1, 1, 2, 2), 0.5)
-        assert draw_attention.draw(maps, [outside(name), outside(name)]).startswith(PNG)
+        assert draw_attention.draw(maps, [outside(name), outside(name)], habits(maps, [1, 2])).startswith(PNG)
 
 
 def test_a_benchmarks_machine_is_no_tex_either() -> None:

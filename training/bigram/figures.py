@@ -5,7 +5,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from gpt_from_scratch.training.drawing import FLOOR, TRAINING, VALIDATION, limits, plain_text, png
+from gpt_from_scratch.support.pages.theme import FLOOR, TRAINING, VALIDATION
+from gpt_from_scratch.training.drawing import limits, plain_text, png
 
 
 def draw_ladder(stages: list[dict[str, Any]]) -> bytes:

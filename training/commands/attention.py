@@ -1,8 +1,9 @@
-"""Draw where each head of a trained model looks.
+"""Draw where the heads of a trained model look.
 
     gpt attention runs/NAME --text "Tom had a red ball. Tom lost the ball."
+    gpt attention runs/NAME --heads 0        # every head
 
-One square a head, a layer a row: how much each token (down) takes from each token before it (across).
+A square for each of the heads with the most marked habits: how much each token (down) takes from each before it (across).
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import tyro
 
 from gpt_from_scratch.support.command_line.arguments import settings
 from gpt_from_scratch.support.command_line.command import imported
+from gpt_from_scratch.support.command_line.settings import Many, check_settings
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,15 @@ class AttentionConfig:
     """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer"""
     text: str = "In a house by the sea lived a brave girl named Emma. On a snowy Monday, Emma ran to the market."
     """what the model reads"""
+    heads: Many = 4
+    """how many heads are drawn, those with the most marked habits; 0: all"""
     out: Path = Path()
     """folder that gets attention.png (default: this one)"""
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if self.heads < 0:
+            raise ValueError(f"heads is {self.heads}: it is 0 or more")
 
 
 def main(arguments: list[str] | None = None) -> None:

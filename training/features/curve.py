@@ -13,7 +13,8 @@ from torch import Tensor
 from gpt_from_scratch.models.dictionary.ksvd import KSVDConfig, learn_dictionary, sparse_encode
 from gpt_from_scratch.models.dictionary.sparse_autoencoder import SparseAutoencoderConfig, learn_features, measure
 from gpt_from_scratch.models.dictionary.synthetic import random_dictionary
-from gpt_from_scratch.training.drawing import COLORS, FLOOR, bare, outside, plain_text, png
+from gpt_from_scratch.support.pages.theme import COLORS, FLOOR
+from gpt_from_scratch.training.drawing import bare, outside, plain_text, png
 
 Method = Literal["topk", "l1", "K-SVD", "random"]
 METHOD_COLORS: dict[str, str] = {"topk": COLORS[0], "l1": COLORS[1], "K-SVD": COLORS[2], "random": FLOOR}

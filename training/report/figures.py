@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 from gpt_from_scratch.support.pages.html_page import Markup
 from gpt_from_scratch.support.pages.svg import inline
+from gpt_from_scratch.support.pages.theme import COLORS, FLOOR, TRAINING, VALIDATION
 from gpt_from_scratch.support.storage.json_text import flat
-from gpt_from_scratch.training.drawing import COLORS, FLOOR, TRAINING, VALIDATION, logarithmic, plain_text
+from gpt_from_scratch.training.drawing import logarithmic, plain_text
 from gpt_from_scratch.training.metrics.kinds import kinds
 from gpt_from_scratch.training.metrics.metric import Chart, Metric
 from gpt_from_scratch.training.metrics.record import Record, metrics
@@ -63,7 +64,7 @@ class Look(NamedTuple):
     alpha: float = 1.0
 
 
-LOOKS = {"train": Look(TRAINING, 0.45), "validation": Look(VALIDATION)}
+LOOKS = {"training": Look(TRAINING, 0.7), "validation": Look(VALIDATION)}
 """By the name of a curve."""
 
 
@@ -134,6 +135,8 @@ def figure(runs: Sequence[Run], name: str, curves: Sequence[Curve], mark: tuple[
             logarithmic(axes, float(low), float(values.max()))
         elif not curves[0].chart.log:
             axes.set_ylim(bottom=min(0.0, values.min()))
+        last = max(record.step for run in runs for record in run.records)
+        axes.set_xlim(-0.02 * max(last, 1), 1.02 * max(last, 1))  # the same in every panel
         axes.set_xlabel("step")
         axes.set_ylabel(label)
         if axes.get_legend_handles_labels()[1]:

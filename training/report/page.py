@@ -13,14 +13,15 @@ from typing import Any
 
 from gpt_from_scratch.support.command_line.invocation import gpt
 from gpt_from_scratch.support.pages.html_page import Markup, element, join, page
+from gpt_from_scratch.support.pages.theme import COLORS
 from gpt_from_scratch.support.storage.files import write_text
 from gpt_from_scratch.support.storage.json_text import flat
 from gpt_from_scratch.support.units import duration
-from gpt_from_scratch.training.drawing import COLORS
 from gpt_from_scratch.training.metrics.records.event import Event
 from gpt_from_scratch.training.metrics.records.sample import Sample
 from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.report.figures import all_figures
+from gpt_from_scratch.training.report.headline import headline, is_running, sentences
 from gpt_from_scratch.training.report.results import judged, results
 from gpt_from_scratch.training.report.run_data import (
     CONFIG_FILE,
@@ -33,18 +34,29 @@ from gpt_from_scratch.training.report.run_data import (
 from gpt_from_scratch.training.report.style import STYLE
 
 REPORT_FILE, COMPARISON_FILE = "report.html", "comparison.html"
+REFRESH = 5
+"""Seconds after which a live page opens itself again."""
 SAMPLED_STEPS = 12
 """The page shows the samples of at most so many steps: the first, the last, and some between."""
+WHAT_THE_CURVES_ARE = join(
+    element("span", "", class_="swatch training"),
+    "the text that it learns from; ",
+    element("span", "", class_="swatch validation"),
+    "text that it never learns from; ",
+    element("span", "", class_="swatch floor"),
+    "what no model can go below, where it is known. The closer the blue curve comes to the dashed line, the better.",
+)
 SAMPLES_A_STEP = 6
 """And at most so many of each; the tally counts them all."""
 
 
-def write_report(run_folders: list[Path], output: Path | None = None) -> Path:
+def write_report(run_folders: list[Path], output: Path | None = None, *, live: bool = False) -> Path:
     """Draw one run, or several side by side, and return the page's path.
 
     Args:
         run_folders: Folders with metrics.jsonl, and with config.json and run.json if they were written.
         output: Where the page goes: RUN/report.html for one run and RUN/comparison.html for several, unless given.
+        live: The page of a run that goes on opens itself again and again, since `follow` draws it anew.
 
     Raises:
         FileNotFoundError: One of the folders is not a run.
@@ -52,31 +64,40 @@ def write_report(run_folders: list[Path], output: Path | None = None) -> Path:
     """
     if not run_folders:
         raise ValueError("no run was given: name one folder to draw it, several to compare them")
-    return write_page([read_run(folder) for folder in run_folders], output)
+    return write_page([read_run(folder) for folder in run_folders], output, live=live)
 
 
-def write_page(runs: list[Run], output: Path | None = None) -> Path:
+def write_page(runs: list[Run], output: Path | None = None, *, live: bool = False) -> Path:
     """`write_report` for runs that were read already."""
     path = output or runs[0].folder / (REPORT_FILE if len(runs) == 1 else COMPARISON_FILE)
-    write_text(path, single(runs[0]) if len(runs) == 1 else comparison(runs))
+    write_text(path, single(runs[0], live=live) if len(runs) == 1 else comparison(runs))
     return path
 
 
-def single(run: Run) -> str:
+def single(run: Run, *, live: bool = False) -> str:
     """The page of one run."""
+    title = headline(run)
+    live = live and is_running(run)
     return page(
-        f"{run.name} · report",
-        element("header", element("h1", run.name), element("p", summary(run), class_="lead"), result(run)),
-        warnings([run]),
+        title if title == run.name else f"{title} · {run.name}",
+        element(
+            "header",
+            element("h1", title),
+            element("p", summary(run), class_="lead live" if live else "lead"),
+            element("p", sentences(run), class_="about"),
+            result(run),
+        ),
+        warnings([run]) if run.records or not live else "",
         curves([run]),
         samples([run]),
         section("Events", events(run)),
-        section("What ran", facts(run)),
-        section("Backends", backends(run)),
-        section("Configuration", table(("setting", "value"), sorted(flat(run.config).items()))),
+        folded("What ran", facts(run)),
+        folded("Backends", backends(run)),
+        folded("Configuration", table(("setting", "value"), sorted(flat(run.config).items()))),
         section("Where everything is", places(run)),
         section("What to try next", next_steps(run)),
         style=STYLE,
+        refresh=REFRESH if live else None,
     )
 
 
@@ -101,6 +122,11 @@ def section(title: str, *body: Markup | None) -> Markup:
     """A titled part of the page, or nothing where all of its body is None."""
     kept = [part for part in body if part]
     return element("section", element("h2", title), *kept) if kept else Markup()
+
+
+def folded(title: str, body: Markup | None) -> Markup:
+    """A part of the page that is closed until its title is clicked, or nothing where its body is None."""
+    return element("details", element("summary", title), body) if body else Markup()
 
 
 def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> Markup | None:
@@ -135,11 +161,12 @@ def summary(run: Run) -> str:
     parameters = run.facts.get("parameters")
     size = f"{parameters:,} parameters" if type(parameters) is int else None
     parts = (
+        run.name,
         run.facts.get("state"),
         size,
         run.facts.get("device"),
         run.facts.get("dtype"),
-        time_of(run.facts.get("seconds")),
+        None if is_running(run) else time_of(run.facts.get("seconds")),
     )
     return " · ".join(str(part) for part in parts if part is not None)
 
@@ -200,7 +227,8 @@ def warnings(runs: Sequence[Run]) -> Markup:
 def curves(runs: Sequence[Run], *legend: Markup) -> Markup:
     """All panels that have something to show."""
     panels = [element("figure", element("figcaption", title), drawn) for title, drawn in all_figures(runs)]
-    return section("Curves", *legend, element("div", *panels, class_="panels")) if panels else Markup()
+    said = [element("p", WHAT_THE_CURVES_ARE, class_="about")] if len(runs) == 1 else []
+    return section("Curves", *said, *legend, element("div", *panels, class_="panels")) if panels else Markup()
 
 
 def samples(runs: Sequence[Run], *, last_only: bool = False) -> Markup:

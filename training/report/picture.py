@@ -16,8 +16,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_path
+from gpt_from_scratch.support.pages.theme import FLOOR, TRAINING, VALIDATION
 from gpt_from_scratch.support.storage.files import ensure_folder, write_bytes
-from gpt_from_scratch.training.drawing import FLOOR, TRAINING, VALIDATION, bare, logarithmic, outside, plain_text, png
+from gpt_from_scratch.training.drawing import bare, logarithmic, outside, plain_text, png
 from gpt_from_scratch.training.metrics.records.eval import Eval
 from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.report.figures import series

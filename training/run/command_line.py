@@ -24,6 +24,7 @@ EXAMPLES = """\
     gpt train                                      # `tiny`: stories with a known floor, two minutes on a laptop
     gpt train shakespeare-char                     # Tiny Shakespeare by characters
     gpt train --data my_texts/ --steps 500         # your own text: a file, a folder, or what `gpt prepare` made
+    gpt train --open                               # and watch it in the browser
     gpt train --resume runs/NAME                   # go on, exactly where it stood
     gpt train gpt2-124m --dry-run                  # parameters, memory, disk, FLOPs and time of a large run
     gpt train gpt2-124m --nproc 8 --max-restarts 3 # eight GPUs; a rank that is lost is started again"""
@@ -51,6 +52,8 @@ class Command:
     """Take the settings of an earlier run from its config.json, then those given here."""
     dry_run: bool = False
     """Print parameters, memory, disk, FLOPs and the expected time, and stop."""
+    open: bool = False
+    """Show the report in a browser, where it follows the run."""
 
 
 def parse(argv: Sequence[str]) -> Command:

@@ -36,6 +36,7 @@ from gpt_from_scratch.training.optim.weight_average import WeightAverage
 from gpt_from_scratch.training.parallel.choose import check_ranks, make_strategy
 from gpt_from_scratch.training.ranks.heartbeat import Peers
 from gpt_from_scratch.training.ranks.process_group import Ranks, process_group
+from gpt_from_scratch.training.report.follower import followed
 from gpt_from_scratch.training.report.run_data import METRICS_FILE, read_records
 from gpt_from_scratch.training.run import backends
 from gpt_from_scratch.training.run.command_line import Command, read_config
@@ -63,6 +64,8 @@ class Session:
     """A run that is ready to begin; without a trainer (a dry run) there is nothing to do."""
 
     trainer: Trainer | None = None
+    opens_report: bool = False
+    """Whether a browser shows the report while it trains."""
 
     @property
     def was_told_to_stop(self) -> bool:
@@ -81,7 +84,8 @@ class Session:
         state, how = "failed", "and saved"
         try:
             trainer.display.start(trainer.progress.step)
-            done = trainer.run()
+            with followed(folder.path) if self.opens_report and trainer.ranks.is_first else contextlib.nullcontext():
+                done = trainer.run()
             state = "finished" if done else "interrupted"
             if trainer.store.unsaved is not None:
                 state = "unsaved"
@@ -136,7 +140,7 @@ def prepared(command: Command, ranks: Ranks, *, ends_process: bool = False) -> I
         run, start = open_run(command, place, machine, display, stop, peers)
         run, data = load_data(run, start)
         learner = build_model(run, data, start)
-        yield Session(build_trainer(run, data, learner, resumes=start.resumed is not None))
+        yield Session(build_trainer(run, data, learner, resumes=start.resumed is not None), command.open)
 
 
 def estimated(config: TrainConfig, machine: Machine, display: Display) -> None:

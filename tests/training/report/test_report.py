@@ -102,7 +102,9 @@ def test_a_report_says_what_ran_and_what_came_of_it(tmp_path: Path) -> None:
     assert page == tmp_path / "first" / "report.html"
     said = " ".join(text_of(page).split())
     for expected in (
-        "first finished · 1,234,567 parameters · cpu · float32 · 2 min 5 s",
+        "A GPT that learned to write little stories first · finished · 1,234,567 parameters · cpu · float32 · 2 min 5 s",
+        "The validation loss fell from 0.60 nats per token at step 20 to 0.40 at step 40. No model can come below 0.33",
+        "Of the last 2 texts that it wrote, 1 is grammatical and not in its training text.",
         "total nats ÷ floor 1.212",
         "grammatical and new 1 of 2",
         "attention torch fastest of 3",

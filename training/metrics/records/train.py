@@ -26,7 +26,7 @@ class Train(Record):
             line="{label} {value}{mark}",
             narrow=True,
             mark=FLOOR,
-            chart=Chart("Loss", "nats per token", panel="loss", curve="train", log=True, tokens="alike"),
+            chart=Chart("Loss", "nats per token", panel="loss", curve="training", log=True, tokens="alike"),
         ),
     ]
     lr: Annotated[
