@@ -4,6 +4,7 @@
 and CHANGELOG.md. Links that leave docs/ are written for readers of the repository, and become links of the site here.
 """
 
+import contextlib
 import os
 import posixpath
 import re
@@ -19,7 +20,18 @@ ROOT = Path(__file__).resolve().parents[1]
 BORROWED = {"benchmarks/README.md": "results.md", "CHANGELOG.md": "changes.md"}
 """Pages that lie elsewhere in the repository, with their places in the site."""
 COMMAND_LINE = "reference/command-line.md"
+PACKAGES = ("kernels", "models", "tokenizer", "training", "evals", "support")
+SOURCES = ROOT / ".cache" / "api" / "gpt_from_scratch"
+"""What mkdocstrings reads. The root of the repository as a package would hold .venv too, which takes it minutes."""
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+
+
+def on_startup(**_: Any) -> None:
+    """Link the packages into the folder that mkdocs.yml names for mkdocstrings, which looks there once, at its start."""
+    SOURCES.mkdir(parents=True, exist_ok=True)
+    for name in PACKAGES:
+        with contextlib.suppress(FileExistsError):
+            (SOURCES / name).symlink_to(Path("..", "..", "..", name))
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -59,7 +71,6 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 def command_line() -> str:
     """The page of commands: what `gpt --help` and each command's `--help` print."""
-    sys.path.insert(0, str(ROOT / ".types"))  # the project, where it is not installed
     from gpt_from_scratch.__main__ import GROUPS
 
     names = [name for group in GROUPS.values() for name in group]

@@ -15,12 +15,14 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -39,6 +41,8 @@ CONSTRAINTS = "constraints.txt"  # the versions of all else that the tests were 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # PyTorch's own index of builds without CUDA
 SHELL_PATH = "GPT_SHELL_PATH"
 BUILDS = ("cpu", "cuda", "default")
+LOG = ROOT / ".cache" / "setup.log"  # what the steps of the last set-up printed
+DOWNLOADS = ROOT / ".cache" / "pip"  # pip's folder for temporary files: its size tells how far the download is
 
 
 class Target(NamedTuple):
@@ -315,18 +319,18 @@ def set_up(python: str, extra: str, torch: "str | None", held: int) -> None:
         remove(VENV)
     extra = ",".join(sorted(names(extra) | names(str(stamp.get("extra", "")))))
     torch = torch or str(stamp.get("torch", "")) or choose_torch()
-    announce(extra, torch)
+    progress = Progress(announce(extra, torch), held)
     begun = {"finished": False, "root": str(ROOT), "extra": extra, "torch": torch}
     try:
         if not VENV.exists():
             VENV.mkdir()
             write_stamp(begun)
-            step([python, "-m", "venv", str(VENV)], held)
+            progress.run([python, "-m", "venv", str(VENV)], "making .venv")
         elif stamp:
             write_stamp(begun)
         if torch == "cpu":
-            install_cpu_torch(held)
-        pip(["--constraint", CONSTRAINTS, TORCH, "--editable", f".[{extra}]" if extra else "."], held)
+            install_cpu_torch(progress)
+        progress.pip(["--constraint", CONSTRAINTS, TORCH, "--editable", f".[{extra}]" if extra else "."])
     except subprocess.CalledProcessError:
         if sound:
             write_stamp(stamp)  # pip gave up in good order (no network, say): what was there is as good as before
@@ -346,8 +350,12 @@ def choose_torch() -> str:
     return "default" if sys.stdin.readline().strip().lower() in ("n", "no") else "cpu"
 
 
-def announce(extra: str, torch: str) -> None:
-    """Say what comes and how large it is: the wheels' and a finished .venv's sizes, added up and rounded."""
+def announce(extra: str, torch: str) -> int:
+    """Say what comes and how large it is: the wheels' and a finished .venv's sizes, added up and rounded.
+
+    Returns:
+        What is to be downloaded, in MB.
+    """
     linux = sys.platform.startswith("linux")
     cuda = linux and torch != "cpu"
     megabytes = (3300 if cuda else 600 if linux else 250) + (120 if extra else 0)
@@ -362,21 +370,22 @@ def announce(extra: str, torch: str) -> None:
     free = shutil.disk_usage(str(ROOT)).free / 1e9
     if free < gigabytes and not VENV.exists():
         stop(f"only {free:.1f} GB are free on this disk. Make room, or clone the repository to another disk.")
+    return megabytes
 
 
-def install_cpu_torch(held: int) -> None:
+def install_cpu_torch(progress: "Progress") -> None:
     """torch alone from PyTorch's CPU index (what it needs comes from the ordinary one), or say why not and go on."""
     there = output_of([PYTHON, "-I", "-c"], "from importlib.metadata import version; print(version('torch'))")
     if there and there.split("+")[0] == TORCH_RELEASE:
         return
     if is_reachable(f"{CPU_INDEX}/torch/"):
         with contextlib.suppress(subprocess.CalledProcessError):
-            pip(["--no-deps", "--index-url", CPU_INDEX, TORCH], held)
+            progress.pip(["--no-deps", "--index-url", CPU_INDEX, TORCH])
             return
     say(f"PyTorch's CPU index cannot be used from here: taking the ordinary index's build of {TORCH}.")
 
 
-def is_reachable(url: str, seconds: float = 5.0) -> bool:
+def is_reachable(url: str, seconds: float = 3.0) -> bool:
     """Whether a URL answers in time: pip itself would retry for minutes. The proxy settings are honoured.
 
     In a thread, since looking a name up has no time limit of its own.
@@ -394,24 +403,118 @@ def is_reachable(url: str, seconds: float = 5.0) -> bool:
     return answered.is_set()
 
 
-def pip(arguments: "Sequence[str]", held: int) -> None:
-    bar = f"--progress-bar={'on' if sys.stderr.isatty() else 'off'}"
-    step([PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", bar, *arguments], held)
+class Progress:
+    """How far a set-up is, in one line that moves at a terminal, and in a line for every tenth elsewhere.
 
+    What is downloaded counts once, and once more when it is installed. The steps print into `LOG`, which is read here for
+    what is being done; `DOWNLOADS` tells how much has come. Both hold for any pip since 2020.
+    """
 
-def step(command: "Sequence[str]", held: int) -> None:
-    """Run one step to its end with its output on stderr; a signal that ends us ends the step first."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    child = subprocess.Popen(
-        list(command), cwd=str(ROOT), env=environment, stdin=subprocess.DEVNULL, stdout=2, pass_fds=(held,)
+    DOING = re.compile(
+        r"\s*(?:Collecting (?P<wanted>[\w.-]+)|(?:Downloading|Using cached) (?:\S*/)?(?P<file>[A-Za-z0-9_.]+?)-\d\S*"
+        r"(?P<size> \(.+\))?|Installing collected packages: (?P<all>.*))"
     )
-    try:
-        code = child.wait()
-    finally:
-        child.terminate()  # nothing to do where it has ended
-        child.wait()
-    if code != 0:
-        raise subprocess.CalledProcessError(code, list(command))
+
+    def __init__(self, megabytes: int, held: int) -> None:
+        self.total, self.held = 2 * megabytes * 1e6, held
+        self.done = self.shown = 0.0  # the bytes of the steps that have ended; the share that was last shown
+        self.what, self.wanted = "", 0  # what this step is at, and how many packages it installs
+        self.begun = time.time()
+        self.moves = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+    def pip(self, arguments: "Sequence[str]") -> None:
+        words = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar=off"]
+        self.run([*words, *arguments], "looking for what is needed")
+
+    def run(self, command: "Sequence[str]", what: str) -> None:
+        """Run one step to its end; a signal that ends us ends the step first.
+
+        Raises:
+            CalledProcessError: it failed; what it printed last has been shown.
+        """
+        kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+        DOWNLOADS.mkdir(parents=True, exist_ok=True)
+        environment = dict(kept, TMPDIR=str(DOWNLOADS), PYTHONUNBUFFERED="1")
+        self.what, self.wanted = what, 0
+        downloaded, before = 0, self.installed()
+        with LOG.open("w+b") as log:
+            child = subprocess.Popen(
+                list(command),
+                cwd=str(ROOT),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log.fileno(),
+                stderr=subprocess.STDOUT,
+                pass_fds=(self.held,),
+            )
+            try:
+                with LOG.open(encoding="utf-8", errors="replace") as lines:
+                    while child.poll() is None:
+                        for line in lines:
+                            self.heed(line)
+                        downloaded = max(downloaded, size_of(DOWNLOADS))
+                        share = min(1.0, (self.installed() - before) / self.wanted) if self.wanted else 0.0
+                        self.show(self.done + downloaded * (1 + share))
+                        with contextlib.suppress(subprocess.TimeoutExpired):
+                            child.wait(0.2)
+            finally:
+                child.terminate()  # nothing to do where it has ended
+                child.wait()
+                shutil.rmtree(str(DOWNLOADS), ignore_errors=True)  # what a pip that was stopped has left
+                self.wipe()
+        self.done += 2 * downloaded
+        if child.returncode != 0:
+            printed = LOG.read_text(encoding="utf-8", errors="replace").splitlines()
+            print(
+                "\n".join(([line for line in map(str.strip, printed) if line.startswith("ERROR:")] or printed)[-3:]),
+                file=sys.stderr,
+            )
+            raise subprocess.CalledProcessError(child.returncode, list(command))
+
+    def heed(self, line: str) -> None:
+        """Take from a line of pip what it is at."""
+        match = self.DOING.match(line)
+        if match and match["all"]:
+            self.wanted = match["all"].count(",") + 1
+            self.what = f"installing {self.wanted} packages" if self.wanted > 1 else f"installing {match['all']}"
+        elif match:
+            self.what = (
+                f"downloading {match['file']}{match['size'] or ''}"
+                if match["file"]
+                else f"looking for {match['wanted']}"
+            )
+
+    def installed(self) -> int:
+        """How many packages the environment has."""
+        return len(list(VENV.glob("lib/python*/site-packages/*.dist-info")))
+
+    def show(self, done: float) -> None:
+        """Say how far it is, what is being done, and how long the rest takes if it goes on like this."""
+        share, seconds = min(0.99, done / self.total), time.time() - self.begun
+        left = seconds / share * (1 - share) if share > 0.02 and seconds > 3 else 0.0
+        rest = f", about {left / 60:.0f} min left" if left >= 120 else f", about {left:.0f} s left" if left >= 1 else ""
+        if self.moves:
+            bar = ("#" * int(30 * share)).ljust(30, ".")
+            line = f"  [{bar}] {share:4.0%}  {self.what}{rest}"
+            print("\r\033[K" + line[: shutil.get_terminal_size().columns - 1], end="", file=sys.stderr, flush=True)
+        elif int(10 * share) > int(10 * self.shown):
+            say(f"{share:.0%}, {self.what}{rest}")
+        self.shown = max(share, self.shown)
+
+    def wipe(self) -> None:
+        """Take the line that moves away."""
+        if self.moves:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def size_of(folder: Path) -> int:
+    """The bytes of a folder's files; those that go while it is read do not count."""
+    total = 0
+    for place, _, files in os.walk(str(folder)):
+        for name in files:
+            with contextlib.suppress(OSError):
+                total += os.path.getsize(os.path.join(place, name))  # noqa: PTH118, PTH202 (thousands of files)
+    return total
 
 
 def link_types() -> None:
@@ -464,6 +567,6 @@ if __name__ == "__main__":
         say("interrupted. The same command sets up what is missing.")
         sys.exit(130)
     except subprocess.CalledProcessError as failure:
-        say(f"this step failed, see above: {' '.join(map(shlex.quote, failure.cmd))}")
-        say("once its cause is gone, the same command tries again.")
+        say(f"this step failed: {' '.join(map(shlex.quote, failure.cmd))}")
+        say(f"all that it printed is in {LOG}. Once the cause is gone, the same command tries again.")
         sys.exit(1)

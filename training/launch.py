@@ -94,7 +94,8 @@ def launch(ranks: int, restarts: int, words: Sequence[str]) -> int:
             # Every rank was told, too; each saves and says so, unless it had nothing to save.
             if (saved := len(list(Path(folder).iterdir()))) == ranks:
                 return 0
-            complain(f"gpt train: stopped by {told.sigval.name}; {saved} of {ranks} ranks ended with all saved")
+            if saved or told.sigval != signal.SIGINT:  # else the first rank has told whoever pressed Ctrl-C
+                complain(f"gpt train: stopped by {told.sigval.name}; {saved} of {ranks} ranks ended with all saved")
             return 128 + told.sigval
     return 0
 

@@ -70,9 +70,7 @@ def main(argv: list[str], *, ends_process: bool = False) -> int:
         except (PeerLostError, AbsentRanksError) as error:
             print(f"error on rank {ranks.rank}: {error}", file=sys.stderr, flush=True)
             return EXIT_PEER_LOST
-        except Stopped as stopped:
-            if ranks.is_first:
-                complain(f"train_gpt2: stopped by {stopped.number.name} {stopped}")
+        except Stopped as stopped:  # which has been said: each signal is acknowledged the moment it comes
             return stopped.status
 
 

@@ -52,7 +52,8 @@ def run_samples(
 
     Args:
         scorer: "auto" (choice for an MCQuestion, exact for QA), another name of `scorers.SCORERS`, or your own
-        temperature, max_tokens: left out for models that refuse them; each row says what was sent
+        temperature: left out for models that refuse it; each row says what was sent
+        max_tokens: of an answer; left out as `temperature` is
         limit: only the first so many samples
         max_concurrency: requests in flight, at most
         max_retries: of one request, after a failure that can pass; `backoff` says how long to wait in between

@@ -27,6 +27,7 @@ from gpt_from_scratch.support.visible import visible
 
 MISTAKE, INTERRUPTED, NOBODY_READS = 2, 128 + signal.SIGINT, 128 + signal.SIGPIPE
 MOST_LINES = 3
+SECONDS_OF_SILENCE = 1.5
 MISTAKES = (ValueError, OSError, RuntimeError, ImportError, MemoryError)
 """What a user can put right: a value, a file, the machine and what is asked of it, a package that is missing."""
 PACKAGE = __name__.partition(".")[0]
@@ -65,8 +66,32 @@ def imported(name: str, target: str) -> Any:
     A command parses its words first and imports its work then, so that help and mistakes do not wait for torch.
     """
     module, _, attribute = target.partition(":")
-    with ending_at_once(name):
+    with ending_at_once(name), saying_that_it_loads():
         return getattr(importlib.import_module(module), attribute)
+
+
+@contextlib.contextmanager
+def saying_that_it_loads() -> Iterator[None]:
+    """A line at a terminal while the block takes longer than a moment, as importing torch from a cold disk does."""
+    if not (sys.stderr.isatty() and _speaks()):
+        yield
+        return
+    said = threading.Event()
+
+    def say() -> None:
+        said.set()
+        print("loading ...", end="", file=sys.stderr, flush=True)
+
+    timer = threading.Timer(SECONDS_OF_SILENCE, say)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        if said.is_set():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

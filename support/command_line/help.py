@@ -113,9 +113,15 @@ def _row(parser: Parser, action: Action, columns: int) -> str | None:
 
 def _about(parser: Parser, action: Action) -> str:
     """What an option does, in one line, with its default where that says something."""
-    # argparse's own texts have %(default)s and the like in them; those that tyro makes are as they are shown.
+    # argparse's own texts have %(default)s and the like in them; those that tyro makes are as they are shown, but for "%%".
     made_by_tyro = type(parser).__module__.partition(".")[0] == "tyro"
-    text = (action.help or "") if made_by_tyro else parser._get_formatter()._expand_help(action) if action.help else ""
+    text = (
+        (action.help or "").replace("%%", "%")
+        if made_by_tyro
+        else parser._get_formatter()._expand_help(action)
+        if action.help
+        else ""
+    )
     text = " ".join(text.split())
     text = re.sub(r" ?\((?:required|default: (?:None|''|\"\")?)\)(?=$| \()", "", text)
     return text.replace("(default: False)", "(default: no)").replace("(default: True)", "(default: yes)")

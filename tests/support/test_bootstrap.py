@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -149,7 +150,7 @@ def test_without_any_python_it_says_what_to_install(tmp_path: Path, monkeypatch:
 def installed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """What pip would be asked for, in a venv without torch."""
     asked: list[list[str]] = []
-    monkeypatch.setattr(bootstrap, "pip", lambda arguments, held: asked.append(arguments))
+    monkeypatch.setattr(bootstrap.Progress, "pip", lambda self, arguments: asked.append(arguments))
     monkeypatch.setattr(bootstrap, "output_of", lambda python, code: None)
     return asked
 
@@ -158,7 +159,7 @@ def test_the_cpu_index_serves_torch_and_nothing_else(
     installed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bootstrap, "is_reachable", lambda url: True)
-    bootstrap.install_cpu_torch(0)
+    bootstrap.install_cpu_torch(bootstrap.Progress(600, 0))
     assert installed == [["--no-deps", "--index-url", "https://download.pytorch.org/whl/cpu", "torch==2.13.0"]]
 
 
@@ -166,15 +167,53 @@ def test_without_the_cpu_index_it_says_so(
     installed: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(bootstrap, "is_reachable", lambda url: False)
-    bootstrap.install_cpu_torch(0)
+    bootstrap.install_cpu_torch(bootstrap.Progress(600, 0))
     assert installed == []
     assert "taking the ordinary index's build of torch==2.13.0" in capsys.readouterr().err
 
 
 def test_a_torch_that_is_there_is_kept(installed: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "output_of", lambda python, code: "2.13.0+cpu")
-    bootstrap.install_cpu_torch(0)
+    bootstrap.install_cpu_torch(bootstrap.Progress(600, 0))
     assert installed == []
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("Collecting numba>=0.60 (from provengpt==0.1.0)\n", "looking for numba"),
+        (
+            "  Downloading https://a.org/whl/torch-2.13.0%2Bcpu-cp311-linux.whl (184.3 MB)\n",
+            "downloading torch (184.3 MB)",
+        ),
+        ("Downloading numpy-2.4.1-cp311-cp311-linux.whl (16.6 MB)\n", "downloading numpy (16.6 MB)"),
+        ("  Using cached rich-14.0-py3-none-any.whl\n", "downloading rich"),
+        ("Installing collected packages: mpmath, sympy, torch\n", "installing 3 packages"),
+        ("Installing collected packages: torch\n", "installing torch"),
+        ("  Preparing metadata (setup.py): started\n", "as before"),
+    ],
+)
+def test_a_set_up_says_what_pip_is_at(line: str, says: str) -> None:
+    progress = bootstrap.Progress(600, 0)
+    progress.what = "as before"
+    progress.heed(line)
+    assert progress.what == says
+
+
+def test_a_set_up_says_how_far_it_is_and_how_long_the_rest_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = bootstrap.Progress(100, 0)
+    progress.what, progress.moves = "downloading torch", False
+    for megabytes in (1, 21, 22, 50, 5000):  # twice 100 MB are to come: downloaded, then installed
+        progress.begun = time.time() - 30
+        progress.show(megabytes * 1e6)
+    assert capsys.readouterr().err.splitlines() == [
+        "gpt_from_scratch: 10%, downloading torch, about 4 min left",
+        "gpt_from_scratch: 25%, downloading torch, about 90 s left",
+        "gpt_from_scratch: 99%, downloading torch",
+    ]
+    progress.moves = True
+    progress.show(100e6)
+    assert capsys.readouterr().err.startswith("\r\x1b[K  [###############...............]  50%  downloading torch")
 
 
 def test_no_gpu_means_the_cpu_build(monkeypatch: pytest.MonkeyPatch) -> None:

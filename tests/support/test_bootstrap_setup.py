@@ -117,6 +117,8 @@ def test_the_first_call_sets_up_and_later_ones_only_run(project: Project) -> Non
     given, *where = json.loads(out)
     assert given[-2:] == ["-k", "some"] and where == [str(project.root), str(project.venv), str(project.venv)]
     assert "to download: about" in err and "done: .venv is ready" in err
+    assert "Collecting" not in err and len(err.splitlines()) <= 6, err  # pip's own words are in a file
+    assert "Successfully installed" in (project.root / ".cache" / "setup.log").read_text(encoding="utf-8")
     assert project.stamp["finished"] is True and project.stamp["extra"] == "test"
     assert (project.root / ".types" / "gpt_from_scratch").resolve() == project.root
     assert project.call("test", "-k", "some") == (7, out, "")
@@ -168,6 +170,7 @@ def test_a_failed_update_leaves_what_was_there(project: Project) -> None:
     status, _, err = project.call("test")
     (project.root / "pyproject.toml").write_text(good, encoding="utf-8")
     assert status == 1 and "this step failed" in err and "Traceback" not in err
+    assert "ERROR: No matching distribution found for absent" in err and "setup.log" in err
     assert project.stamp == before
     assert project.call("test")[::2] == (7, "")
 

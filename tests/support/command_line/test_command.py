@@ -76,6 +76,8 @@ def command(tmp_path: Path) -> list[str]:
         textwrap.dedent("""
             import signal, sys, time, warnings
 
+            if "slow" in sys.argv:
+                input()
             if "import" in sys.argv:
                 print("importing", flush=True)
                 time.sleep(60)
@@ -108,6 +110,19 @@ def test_ctrl_c_during_an_import_is_one_line(command: list[str], tmp_path: Path)
         process.send_signal(signal.SIGINT)
         assert process.stderr.read() == "test: stopped by Ctrl-C\n"
     assert process.returncode == 130
+
+
+def test_a_long_import_is_said_at_a_terminal_and_nothing_of_it_stays(command: list[str], tmp_path: Path) -> None:
+    ours, terminal = os.openpty()
+    with subprocess.Popen(
+        [*command, "slow"], stdin=subprocess.PIPE, stderr=terminal, text=True, env=environment(tmp_path)
+    ) as process:
+        os.close(terminal)
+        assert os.read(ours, 100) == b"loading ..."
+        process.communicate("\n")
+        assert os.read(ours, 100) == b"\r\x1b[K"
+    os.close(ours)
+    assert process.returncode == 0
 
 
 def test_a_reader_that_has_had_enough_ends_it_quietly(command: list[str], tmp_path: Path) -> None:

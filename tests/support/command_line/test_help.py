@@ -72,7 +72,7 @@ def test_no_line_is_broken_or_too_long(words: str) -> None:
         # A list of the words that an option takes is never broken.
         assert len(line) <= COLUMNS or len(line.split()) <= 2, line
         assert not set("│╭╰─") & set(line), line
-    assert "{None}" not in text and "(default: None)" not in text and "Namespace" not in text
+    assert "%%" not in text and "{None}" not in text and "(default: None)" not in text and "Namespace" not in text
 
 
 @pytest.mark.parametrize("words", ALL)
