@@ -31,6 +31,11 @@ ADDS: dict[Stage, str] = {
 """What each stage adds to the one before it."""
 
 
+Layer = Literal["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"]
+LAYERS: tuple[Layer, ...] = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
+"""The linear layers of a block."""
+
+
 @dataclass(frozen=True)
 class BigramConfig:
     """The sizes, by default those of the lecture's small model; a stage ignores what it does not have yet."""
@@ -131,6 +136,33 @@ class SparseAutoencoderConfig:
         for name in ("l1", "lr"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be above 0")
+
+
+@dataclass(frozen=True)
+class LoRAConfig:
+    """Low-rank adaptation (Hu et al. 2021): the weights of --init-from stay, and thin matrices beside them learn."""
+
+    rank: Many = 0
+    """How thin they are, 16 for example; 0: none, every weight is trained."""
+    alpha: float | None = None
+    """What they learn counts alpha / rank times; default: twice the rank."""
+    targets: tuple[Layer, ...] = LAYERS
+    """The layers of every block that are adapted: those that make queries, keys and values, attention's output, and the two of
+    the MLP."""
+
+    @property
+    def scale(self) -> float:
+        """Alpha, as it was given or by default."""
+        return 2.0 * self.rank if self.alpha is None else self.alpha
+
+    def __post_init__(self) -> None:
+        check_settings(self, "lora.")
+        if self.rank < 0:
+            raise ValueError(f"lora.rank must be 0 or more, it is {self.rank}")
+        if self.alpha is not None and not self.alpha > 0:
+            raise ValueError(f"lora.alpha must be above 0, it is {self.alpha}")
+        if not self.targets:
+            raise ValueError(f"lora.targets is empty: give some of {', '.join(LAYERS)}")
 
 
 def check_sampling(temperature: float, top_k: int | None, top_p: float | None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import tyro
 
 from gpt_from_scratch.models.config import GPTConfig
+from gpt_from_scratch.models.settings import LoRAConfig
 from gpt_from_scratch.support.command_line.described import build
 from gpt_from_scratch.support.command_line.settings import Many, OrNever, check_settings
 from gpt_from_scratch.support.storage.json_text import flat
@@ -146,6 +147,8 @@ class TrainConfig:
     """The architecture; its vocab_size comes from the tokenizer, unless --model.vocab-size gives a larger one."""
     keep_vocab_size: tyro.conf.Suppress[bool] = False
     """model.vocab_size was given, so it stays as it is (GPT-2's 50257, which is also the default, too)."""
+    lora: LoRAConfig = field(default_factory=LoRAConfig)
+    """Which part of the weights of --init-from learns."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """How parameters are updated."""
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
@@ -160,6 +163,12 @@ class TrainConfig:
                 raise ValueError(f"{name} must be at least 1, it is {getattr(self, name)}")
         if self.micro_batch is not None and self.micro_batch < 1:
             raise ValueError(f"micro_batch must be at least 1, it is {self.micro_batch}")
+        if self.lora.rank and self.init_from is None:
+            raise ValueError("lora.rank adapts the weights of another model: say --init-from RUN_OR_NAME")
+        if self.lora.rank and self.parallel == "fsdp":
+            raise ValueError("lora.rank trains so little that nothing need be sharded: take --parallel ddp")
+        if self.lora.rank and self.optimizer.ema_decay:
+            raise ValueError("lora.rank and optimizer.ema_decay do not go together: an adaptation has no average")
         if self.parallel == "deterministic" and not _is_power_of_two(self.batch_size / self.leaf_rows):
             raise ValueError(
                 f"--parallel deterministic adds the micro-batches of a step as a binary tree, so batch_size {self.batch_size} "

@@ -3,6 +3,7 @@
 step-00000100/
     model/                  config.json, model.safetensors, gpt_tokenizer.json: evals and the server open this; with
                             tokenizer.json, a model card and the rest it is whole for Hugging Face's libraries, too
+    adapter/                with LoRA: what was learned by itself, in peft's format; in model/ it is added to the weights
     optimizer.safetensors   the optimizer's and other tensors, by name
     state.json              step, sampler, config, backends, …
     manifest.json           size and SHA-256 of each of these, written last
@@ -22,15 +23,20 @@ from gpt_from_scratch.models import weight_files
 from gpt_from_scratch.models.checkpoints.manifest import damage, files, seal
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.interchange import hugging_face
+from gpt_from_scratch.models.interchange.peft_format import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from gpt_from_scratch.models.weight_files import CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE
 from gpt_from_scratch.support.command_line.described import value_of
-from gpt_from_scratch.support.storage.files import sync_folder, write_text
+from gpt_from_scratch.support.storage.files import ensure_folder, sync_folder, write_text
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
 MODEL_FOLDER, TENSORS_FILE, STATE_FILE = "model", "optimizer.safetensors", "state.json"
+ADAPTER_FOLDER = "adapter"
+ADAPTER = f"{ADAPTER_FOLDER}."
+"""How the names of an adaptation's tensors begin among a checkpoint's."""
 READ_BY_NAME = (
     *(f"{MODEL_FOLDER}/{name}" for name in (CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE, TOKENIZER_FILE)),
+    *(f"{ADAPTER_FOLDER}/{name}" for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS)),
     TENSORS_FILE,
     STATE_FILE,
 )
@@ -93,6 +99,9 @@ def read(folder: Path, step: int, map_location: str | torch.device = "cpu") -> C
         raise DamagedCheckpointError("\n".join(lines))
     read = (weight_files.read_file(file) for file in tensor_files(folder))
     tensors = {name: tensor for part in read for name, tensor in part.items()}
+    if f"{ADAPTER_FOLDER}/{ADAPTER_WEIGHTS}" in files(folder):
+        adapter = weight_files.read_file(folder / ADAPTER_FOLDER / ADAPTER_WEIGHTS)
+        tensors |= {f"{ADAPTER}{name}": tensor for name, tensor in adapter.items()}
     return Checkpoint(
         step=step,
         folder=folder,
@@ -114,7 +123,12 @@ def write_tensors(
         model = GPT(config)
     model.load_state_dict(dict(weights), assign=True)
     model.save_pretrained(folder / MODEL_FOLDER)
-    weight_files.save_tensors(folder / TENSORS_FILE, dict(tensors))
+    adapter = {name.removeprefix(ADAPTER): tensor for name, tensor in tensors.items() if name.startswith(ADAPTER)}
+    if adapter:
+        ensure_folder(folder / ADAPTER_FOLDER)
+        weight_files.save_tensors(folder / ADAPTER_FOLDER / ADAPTER_WEIGHTS, adapter)
+    others = {name: tensor for name, tensor in tensors.items() if not name.startswith(ADAPTER)}
+    weight_files.save_tensors(folder / TENSORS_FILE, others)
 
 
 def complete(
@@ -125,6 +139,7 @@ def complete(
     *,
     config: GPTConfig,
     card: str | None = None,
+    adapter: str | None = None,
     known: Mapping[str, dict[str, Any]] | None = None,
 ) -> str | None:
     """The rest of the files, and the manifest of all; every file is on the disk when this returns.
@@ -132,6 +147,9 @@ def complete(
     Returns why model/ has no tokenizer.json; None: it has one.
     """
     lack = hugging_face.write_beside(folder / MODEL_FOLDER, config, tokenizer, card)
+    if adapter is not None:
+        write_text(folder / ADAPTER_FOLDER / ADAPTER_CONFIG, adapter)
+        sync_folder(folder / ADAPTER_FOLDER)
     write_text(folder / STATE_FILE, state_text)
     seal(folder, step, known)
     sync_folder(folder / MODEL_FOLDER)

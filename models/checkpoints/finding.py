@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gpt_from_scratch.models.checkpoints.checkpoint import (
+    ADAPTER_FOLDER,
     MODEL_FOLDER,
     READ_BY_NAME,
     STATE_FILE,
@@ -12,6 +13,7 @@ from gpt_from_scratch.models.checkpoints.checkpoint import (
     step_of,
 )
 from gpt_from_scratch.models.checkpoints.manifest import MANIFEST_FILE, damage
+from gpt_from_scratch.models.interchange.peft_format import ADAPTER_CONFIG
 from gpt_from_scratch.models.weight_files import CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE, has_weights
 
 CHECKPOINTS = "checkpoints"
@@ -22,7 +24,7 @@ def find_model(source: Path, warn: Callable[[str], None]) -> Path:
     """The folder with the model that `source` names. What belongs to a checkpoint is proven by the checkpoint's manifest.
 
     Args:
-        source: A run's folder (its newest whole checkpoint is taken), a checkpoint's, or a model's own.
+        source: A run's folder (its newest whole checkpoint is taken), a checkpoint's, a model's own, or an adapter's.
         warn: Told of each newer checkpoint that is damaged and therefore passed over.
 
     Raises:
@@ -43,6 +45,11 @@ def find_model(source: Path, warn: Callable[[str], None]) -> Path:
     if is_checkpoint(whole):
         _prove(whole)
         return source / MODEL_FOLDER
+    if whole.name == ADAPTER_FOLDER and is_checkpoint(whole.parent):
+        _prove(whole.parent)
+        return source.parent / MODEL_FOLDER  # where it is added already
+    if is_adapter(source):
+        return source
     for folder in (source, source / MODEL_FOLDER):
         # A run has a config.json too, of its training.
         if (folder / CONFIG_FILE).is_file() and has_weights(folder):
@@ -63,6 +70,11 @@ def is_checkpoint(folder: Path) -> bool:
     return any((folder / name).exists() for name in kept) and (
         (folder / MODEL_FOLDER).exists() or step_of(folder) is not None
     )
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adaptation of another model, as peft writes it, and no weights of its own."""
+    return (folder / ADAPTER_CONFIG).is_file() and not has_weights(folder)
 
 
 def _is_bare(folder: Path) -> bool:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from gpt_from_scratch.models.checkpoints.averaged import take_average
 from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER
-from gpt_from_scratch.models.checkpoints.finding import CHECKPOINTS, LOOKS, find_model
+from gpt_from_scratch.models.checkpoints.finding import CHECKPOINTS, LOOKS, find_model, is_adapter
 from gpt_from_scratch.models.gpt import GPT, GPT2_SIZES
+from gpt_from_scratch.models.interchange import peft_format
 from gpt_from_scratch.models.interchange.hub import from_hub
+from gpt_from_scratch.models.weight_files import CONFIG_FILE, read_json
 from gpt_from_scratch.support.devices import choose_device
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
 from gpt_from_scratch.tokenizer.formats.hugging_face_import import has_tokenizer, import_tokenizer
@@ -51,7 +53,8 @@ def open_model(
     its weights must fit its config, be of a floating-point type, and be finite.
 
     Args:
-        source: Also a GPT-2 by its name on the Hugging Face hub ("gpt2", "gpt2-medium", ...).
+        source: Also an adapter in peft's format, which is added to its model; a GPT-2 by its name on the Hugging Face hub
+            ("gpt2", "gpt2-medium", ...).
         device: See `choose_device`.
         tokenizer: A tokenizer, its file, or a folder with one, for a model that came without; "gpt2" is GPT-2's own. Where
             the model has one, the two must be the same.
@@ -85,6 +88,8 @@ def _read(
     source: str | Path, folder: Path | None, tokenizer: str | Path | Tokenizer | None, warn: Callable[[str], None]
 ) -> tuple[GPT, Tokenizer]:
     """The model in `folder`, or the hub's of the name `source`, and the tokenizer that it has or is given."""
+    if folder is not None and is_adapter(folder):
+        return _merged(folder, tokenizer, warn)
     if folder is not None:
         theirs, place = _beside(folder), folder
     elif _is_gpt2(str(source)):
@@ -112,6 +117,25 @@ def _read(
             "and the model's own is taken"
         )
     return model, chosen
+
+
+def _merged(
+    folder: Path, tokenizer: str | Path | Tokenizer | None, warn: Callable[[str], None]
+) -> tuple[GPT, Tokenizer]:
+    """The model that an adapter adapts, with the adapter added to its weights."""
+    adapter = peft_format.read(folder)
+    base = open_model(adapter.base, device="cpu", tokenizer=tokenizer, hub=True, warn=warn)
+    try:
+        peft_format.merge(base.model.state_dict(), base.model.config, kind_of(base), adapter)
+    except ValueError as error:
+        raise ValueError(f"{folder / peft_format.ADAPTER_WEIGHTS}: {error}") from error
+    return base.model, base.tokenizer
+
+
+def kind_of(opened: OpenedModel) -> str:
+    """The model type of an opened model's folder, after which adapters name its layers."""
+    kind: str = read_json((opened.folder or from_hub(opened.name)) / CONFIG_FILE)["model_type"]
+    return kind
 
 
 def is_same(one: Tokenizer, other: Tokenizer) -> bool:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.layers.kv_cache import KVCache
+from gpt_from_scratch.models.layers.lora import lora_layers
 
 FEWEST_ROWS = 3
 FEWEST_TOKENS = 16
@@ -57,6 +58,7 @@ def can_pack(model: GPT) -> bool:
     weight = model.wte.weight
     return (
         weight.device.type == "cpu"
+        and not lora_layers(model)
         and weight.dtype == torch.float32
         and torch.backends.mkldnn.is_available()
         and torch.backends.cpu.get_cpu_capability().startswith("AVX")

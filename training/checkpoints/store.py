@@ -102,6 +102,7 @@ class CheckpointStore:
         tensors: Mapping[str, Tensor],
         state: Mapping[str, Any],
         card: str | None = None,
+        adapter: str | None = None,
         wait: bool = True,
         ranks: Ranks = ONE_RANK,
     ) -> None:
@@ -115,6 +116,7 @@ class CheckpointStore:
             tensors: the optimizer's state and whatever else is tensors, by name.
             state: the rest, as JSON gives it back (the step, the sampler, the run's config, …).
             card: the model card, in Markdown.
+            adapter: the config of an adaptation, whose tensors are named "adapter.…".
             wait: False returns after one copy in memory; a thread writes, and a failure is raised by the next call of
                 `save`, `mark_best` or `finish`. A save that is still running is waited for first.
             ranks: more than one if all of them call this together, each with its own part of weights and tensors
@@ -140,7 +142,7 @@ class CheckpointStore:
         temporary = self.folder / f".step-{step:08d}.{token}.tmp"
         if ranks.is_first:
             self._running = _in_a_thread(
-                self._write, temporary, step, config, copies[0], tokenizer, copies[1], text, card, ranks
+                self._write, temporary, step, config, copies[0], tokenizer, copies[1], text, card, adapter, ranks
             )
         else:
             self._running = _in_a_thread(self._write_part, temporary, config, copies[0], copies[1], ranks)
@@ -246,6 +248,7 @@ class CheckpointStore:
         tensors: dict[str, Tensor],
         state_text: str,
         card: str | None,
+        adapter: str | None,
         ranks: Ranks,
     ) -> None:
         """In the writer's thread, on the rank that saves, or on rank 0 if all do."""
@@ -264,7 +267,7 @@ class CheckpointStore:
                 entries = parts.join_parts(temporary, ranks, config)
             lack = retried(
                 lambda: checkpoint.complete(
-                    temporary, step, tokenizer, state_text, config=config, card=card, known=entries
+                    temporary, step, tokenizer, state_text, config=config, card=card, adapter=adapter, known=entries
                 )
             )
             rename(temporary, self.path_of(step))

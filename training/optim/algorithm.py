@@ -148,5 +148,5 @@ def group_of(members: Named) -> dict[str, Any]:
 
 
 def is_hidden_matrix(name: str, parameter: Float[Tensor, "..."]) -> bool:
-    """Whether it is a matrix inside a block."""
-    return parameter.ndim == 2 and name.startswith("h.")
+    """Whether it is a matrix inside a block; those of an adaptation, which are but factors of one, are not."""
+    return parameter.ndim == 2 and name.startswith("h.") and ".lora_" not in name

@@ -51,6 +51,7 @@ def state_values(model: nn.Module, config: OptimizerConfig) -> int:
     return sum(
         math.prod(shape)
         for name, parameter in model.named_parameters()
+        if parameter.requires_grad
         for shape in algorithm_of(name, parameter, config).state_shapes(tuple(parameter.shape)).values()
         if shape
     )

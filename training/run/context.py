@@ -18,6 +18,7 @@ from gpt_from_scratch.training.checkpoints import CheckpointStore
 from gpt_from_scratch.training.config import TrainConfig
 from gpt_from_scratch.training.data.corpus import Corpus
 from gpt_from_scratch.training.evaluation.hellaswag import HellaSwag
+from gpt_from_scratch.training.optim.adaptation import Adaptation
 from gpt_from_scratch.training.optim.weight_average import WeightAverage
 from gpt_from_scratch.training.parallel.single import Strategy
 from gpt_from_scratch.training.ranks.heartbeat import Peers
@@ -106,4 +107,5 @@ class Learner:
     choices: list[Choice]
     """The backend of each op."""
     average: WeightAverage | None = None
+    adaptation: Adaptation | None = None
     progress: Progress = field(default_factory=Progress)

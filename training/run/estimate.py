@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
+from gpt_from_scratch.models.layers.lora import add_lora
 from gpt_from_scratch.training.config import TrainConfig
 from gpt_from_scratch.training.optim.optimizers import state_values
 from gpt_from_scratch.training.parallel.choose import rows_at_once
@@ -58,6 +59,9 @@ def estimate(config: TrainConfig, n_ranks: int, device: torch.device, dtype: tor
     with torch.device("meta"):
         made = GPT(model)
     parameters = made.num_parameters()
+    if config.lora.rank:
+        add_lora(made, config.lora.rank, config.lora.scale, config.lora.targets)
+    trained = sum(parameter.numel() for parameter in made.parameters() if parameter.requires_grad)
     rows = rows_at_once(config, n_ranks, device)
     tokens = config.steps * config.batch_size * model.block_size
     a_token = flops_a_token(model)
@@ -70,7 +74,7 @@ def estimate(config: TrainConfig, n_ranks: int, device: torch.device, dtype: tor
     return Estimate(
         parameters=parameters,
         weights=4 * parameters // slices,
-        gradients=gradient_copies(config, n_ranks) * 4 * parameters // slices,
+        gradients=gradient_copies(config, n_ranks) * 4 * trained // slices,
         optimizer=(checkpoint - 4 * parameters) // slices,
         activations=activation_bytes(model, rows, dtype),
         checkpoint=checkpoint,

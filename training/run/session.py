@@ -15,7 +15,8 @@ import torch
 
 from gpt_from_scratch.kernels.cpu_speed import no_denormals
 from gpt_from_scratch.kernels.outside.modules import import_backends
-from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
+from gpt_from_scratch.models.checkpoints.checkpoint import ADAPTER
+from gpt_from_scratch.models.checkpoints.opening import OpenedModel, kind_of, open_model
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.weight_files import require_utf8
 from gpt_from_scratch.support.storage.json_text import flat
@@ -31,6 +32,7 @@ from gpt_from_scratch.training.metrics.history import STARTED_AGAIN, history, re
 from gpt_from_scratch.training.metrics.loggers import Loggers, require_packages
 from gpt_from_scratch.training.metrics.records.eval import Eval
 from gpt_from_scratch.training.metrics.records.event import Event
+from gpt_from_scratch.training.optim.adaptation import Adaptation, adapt, put_back
 from gpt_from_scratch.training.optim.optimizers import make_optimizers
 from gpt_from_scratch.training.optim.weight_average import WeightAverage
 from gpt_from_scratch.training.parallel.choose import check_ranks, make_strategy
@@ -40,7 +42,7 @@ from gpt_from_scratch.training.report.follower import followed
 from gpt_from_scratch.training.report.run_data import METRICS_FILE, read_records
 from gpt_from_scratch.training.run import backends
 from gpt_from_scratch.training.run.command_line import Command, read_config
-from gpt_from_scratch.training.run.common_ground import about_settings, agree_on
+from gpt_from_scratch.training.run.common_ground import about_settings, agree_on, checksum
 from gpt_from_scratch.training.run.console import Display
 from gpt_from_scratch.training.run.context import (
     Learner,
@@ -196,7 +198,7 @@ def load_data(run: RunContext, start: Start) -> tuple[RunContext, RunData]:
 def build_model(run: RunContext, data: RunData, start: Start) -> Learner:
     """The model on its device, its backends, the way in which ranks share it and its optimizers, new or as resumed."""
     config, ranks = run.config, run.machine.ranks
-    model = make_model(run, data.corpus.tokenizer, start)
+    model, adaptation = make_model(run, data.corpus.tokenizer, start)
     import_backends(config.backend_module)  # a run that has begun may name others
     choices = backends.choose(run, start.resumed)
     agree_on(ranks, data, model, choices)
@@ -204,7 +206,7 @@ def build_model(run: RunContext, data: RunData, start: Start) -> Learner:
     optimizers = make_optimizers(model, config.optimizer, ranks)
     average = WeightAverage(model, config.optimizer.ema_decay) if config.optimizer.ema_decay else None
     progress = restore(start.resumed, data.corpus, optimizers, average) if start.resumed else Progress()
-    return Learner(parallel, optimizers, choices, average, progress)
+    return Learner(parallel, optimizers, choices, average, adaptation, progress)
 
 
 def build_trainer(run: RunContext, data: RunData, learner: Learner, *, resumes: bool) -> Trainer:
@@ -268,14 +270,14 @@ def fitted(config: TrainConfig, n_vocab: int) -> TrainConfig:
     return config
 
 
-def make_model(run: RunContext, tokenizer: Tokenizer, start: Start) -> GPT:
-    """The model on its device: resumed, begun from other weights, or new.
+def make_model(run: RunContext, tokenizer: Tokenizer, start: Start) -> tuple[GPT, Adaptation | None]:
+    """The model on its device: resumed, begun from other weights, or new; and what of it is adapted, if not all is trained.
 
     Raises:
         ValueError: the weights are of another shape, or learned with another tokenizer.
     """
-    config = run.config
-    if start.resumed is not None:
+    config, adaptation = run.config, None
+    if start.resumed is not None and not config.lora.rank:
         model = start.resumed.model()
     elif config.init_from is not None:
         # Where another tokenizer than theirs is asked for by name, opening them says whether it is the same one.
@@ -283,6 +285,7 @@ def make_model(run: RunContext, tokenizer: Tokenizer, start: Start) -> GPT:
             config.init_from, device="cpu", tokenizer=tokenizer, hub=True, warn=run.display.warn
         )
         model = weights.model.train()
+        torch.manual_seed(config.seed)
         if config.model.block_size < weights.context:
             model = model.with_context(config.model.block_size)
         expected, found = (dataclasses.asdict(one.canonical()) for one in (config.model, model.config))
@@ -292,8 +295,28 @@ def make_model(run: RunContext, tokenizer: Tokenizer, start: Start) -> GPT:
                 f"--init-from {config.init_from} is a model of another shape: {', '.join(different)}. Leave the --model "
                 f"settings out (and --data.tokenizer, or give {WEIGHTS}): a run takes those of the weights."
             )
+        if config.lora.rank:
+            adaptation = adapted(config, model, weights, start.resumed)
     else:
         torch.manual_seed(config.seed)
         model = GPT(config.model)
     model.set_dropout(config.model.dropout)  # a setting of the training, which another's weights do not bring along
-    return model.to(run.machine.device)
+    return model.to(run.machine.device), adaptation
+
+
+def adapted(config: TrainConfig, model: GPT, weights: OpenedModel, resumed: Checkpoint | None) -> Adaptation:
+    """Adapt the model of --init-from: anew, or as far as a checkpoint has come.
+
+    Raises:
+        ValueError: the checkpoint's adaptation is of other weights.
+    """
+    base = weights.name if weights.folder is None else str(weights.folder.resolve())
+    adaptation = adapt(model, base, kind_of(weights), checksum(model.state_dict().items()), config.lora)
+    if resumed is not None:
+        if adaptation.checksum != resumed.part("base", str):
+            raise ValueError(
+                f"{config.init_from} has not the weights any more that {resumed.folder} adapts. Name where they are: "
+                "--init-from FOLDER"
+            )
+        put_back(model, adaptation, resumed.tensors_of(ADAPTER))
+    return adaptation

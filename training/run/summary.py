@@ -17,6 +17,7 @@ from gpt_from_scratch.support.units import duration, size
 from gpt_from_scratch.training.checkpoints.space import is_disk_full
 from gpt_from_scratch.training.config import TrainConfig
 from gpt_from_scratch.training.data.corpus import Corpus
+from gpt_from_scratch.training.optim.adaptation import trained
 from gpt_from_scratch.training.run.console import Display
 from gpt_from_scratch.training.run.context import Learner, RunContext, RunData
 from gpt_from_scratch.training.run.estimate import Estimate
@@ -52,6 +53,8 @@ def introduce(config: TrainConfig, corpus: Corpus, model: GPT, display: Display)
         f"model: {model.num_parameters():,} parameters, {config.model.n_layer} layers, {config.model.n_head} heads, "
         f"{config.model.n_embd} wide, context {config.model.block_size}, vocabulary {config.model.vocab_size:,}"
     )
+    if config.lora.rank:
+        display.say(f"LoRA: {trained(model)}")
     display.say(f"data: {train.n_targets:,} tokens to train on, {validation.n_targets:,} to validate on")
     if validation.floor_nats is not None:
         floor = validation.floor_nats / validation.n_targets

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gpt_from_scratch.kernels.registry import use_backend
 from gpt_from_scratch.models.checkpoints.averaged import AVERAGE
+from gpt_from_scratch.models.checkpoints.checkpoint import ADAPTER
 from gpt_from_scratch.models.generation.sampling import NonFiniteLogitsError
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.training.checkpoints import NonFiniteError
@@ -73,7 +74,7 @@ class Trainer:
         self.corpus, self.hellaswag = data.corpus, data.questions
         self.parallel, self.optimizers, self.choices = learner.parallel, learner.optimizers, learner.choices
         self.model, self.ranks, self.device = self.parallel.model, self.parallel.ranks, self.parallel.device
-        self.average = learner.average
+        self.average, self.adaptation = learner.average, learner.adaptation
         self.progress, self.folder = learner.progress, folder
         self.first_step = self.progress.step
         self.rows = rows_at_once(self.config, self.ranks.size, self.device)
@@ -197,6 +198,10 @@ class Trainer:
         tensors = {f"optimizer.{k}": v for k, v in optimizer_tensors(self.optimizers).items()}
         if self.average is not None:
             tensors |= {f"{AVERAGE}{name}": tensor for name, tensor in self.average.tensors.items()}
+        weights, adapter = self.model.state_dict(), None
+        if self.adaptation is not None:
+            weights, adapter = self.adaptation.merged(self.model), self.adaptation.described(self.model)
+            tensors |= {f"{ADAPTER}{k}": v for k, v in self.adaptation.adapter(self.model).tensors.items()}
         tensors["rng.cpu"] = torch.get_rng_state()
         state = {
             "progress": vars(self.progress),
@@ -204,6 +209,7 @@ class Trainer:
             "backends": [[c.op, c.backend, c.reason] for c in self.choices],
             "dtype": str(self.parallel.dtype).removeprefix("torch."),
             "data": self.corpus.fingerprint,
+            **({} if self.adaptation is None else {"base": self.adaptation.checksum}),
         }
         about = Run(self.folder.path, as_json(self.config), self.folder.about, tuple(self.evals), ())
         self.store.folder = self.folder.checkpoints  # wherever the run's folder is now
@@ -211,11 +217,12 @@ class Trainer:
             self.store.save(
                 self.progress.step,
                 config=self.model.config,
-                weights=self.parallel.part(self.model.state_dict()),
+                weights=self.parallel.part(weights),
                 tokenizer=self.corpus.tokenizer,
                 tensors=self.parallel.part(tensors),
                 state=state,
                 card=model_card(about, self.model.config, self.progress.step),
+                adapter=adapter,
                 wait=wait,
                 ranks=saving,
             )

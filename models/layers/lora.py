@@ -1,0 +1,60 @@
+"""Low-rank adaptation: a linear layer stays as it is, and learns a product of two thin matrices beside it."""
+
+import math
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class LoRALinear(nn.Linear):
+    """A linear layer that is frozen, and its adaptation (Hu et al. 2021): x Wᵀ + b + (alpha / rank) · x Aᵀ Bᵀ.
+
+    A is drawn as nn.Linear's weights are, and B is zero: at first the layer computes what it did before. A frozen matrix has
+    no gradient, so the backward pass does not compute one.
+    """
+
+    def __init__(self, linear: nn.Linear, rank: int, alpha: float) -> None:
+        super().__init__(linear.in_features, linear.out_features, bias=False, device="meta")
+        self.weight, self.bias = linear.weight, linear.bias
+        self.scaling = alpha / rank
+        self.lora_A = nn.Parameter(linear.weight.new_empty(rank, linear.in_features))
+        self.lora_B = nn.Parameter(linear.weight.new_zeros(linear.out_features, rank))
+        if not self.lora_A.is_meta:
+            nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))
+
+    def reset_parameters(self) -> None:
+        """Nothing: the weights are those of the layer that is adapted."""
+
+    def forward(self, x: Float[Tensor, "*b c"]) -> Float[Tensor, "*b out"]:
+        """The layer's output and its adaptation."""
+        return super().forward(x) + F.linear(F.linear(x, self.lora_A), self.lora_B) * self.scaling
+
+
+def add_lora(model: nn.Module, rank: int, alpha: float, targets: Sequence[str]) -> None:
+    """Freeze a model, and adapt its linear layers whose names end with one of `targets` ("attn.c_attn").
+
+    Raises:
+        ValueError: it has none of them.
+    """
+    model.requires_grad_(False)
+    found = [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and any(f".{name}".endswith(f".{target}") for target in targets)
+    ]
+    if not found:
+        raise ValueError(f"the model has no linear layer {' or '.join(targets)} to adapt")
+    for name, module in found:
+        model.set_submodule(name, LoRALinear(module, rank, alpha))
+
+
+def lora_layers(model: nn.Module) -> dict[str, LoRALinear]:
+    """The adapted layers by their names."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, LoRALinear)}
+
+
+def base_weights(model: nn.Module) -> dict[str, Tensor]:
+    """A model's tensors by their names, without those of its adaptation."""
+    return {name: tensor for name, tensor in model.state_dict().items() if ".lora_" not in name}
