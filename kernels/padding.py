@@ -24,8 +24,22 @@ def padded_head(weight: Float[Tensor, "v d"], dtype: torch.dtype) -> Float[Tenso
     return head
 
 
-def logits(hidden: Float[Tensor, "*b d"], weight: Float[Tensor, "v d"]) -> Float[Tensor, "*b v"]:
-    """hidden weightᵀ, on a GPU and for many rows by way of a padded weight; then the rows of the result are further apart."""
+def logits(
+    hidden: Float[Tensor, "*b d"], weight: Float[Tensor, "v d"], softcap: float | None = None
+) -> Float[Tensor, "*b v"]:
+    """hidden weightᵀ, on a GPU and for many rows by way of a padded weight; then the rows of the result are further apart.
+
+    softcap: bounds them as the op linear_cross_entropy does.
+    """
     if hidden.is_cuda and hidden.shape[:-1].numel() >= MANY_ROWS:
-        return F.linear(hidden, padded_head(weight, hidden.dtype))[..., : len(weight)]
-    return F.linear(hidden, weight)
+        plain = F.linear(hidden, padded_head(weight, hidden.dtype))[..., : len(weight)]
+    else:
+        plain = F.linear(hidden, weight)
+    return plain if softcap is None else capped(plain, softcap)
+
+
+def capped(logits: Float[Tensor, "*b v"], softcap: float) -> Float[Tensor, "*b v"]:
+    """softcap · tanh(logits / softcap), in fp32 inside (Gemma Team 2024)."""
+    return (softcap * torch.tanh(logits.to(torch.promote_types(logits.dtype, torch.float32)) / softcap)).to(
+        logits.dtype
+    )

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gpt_from_scratch.kernels.ops.attention.masking import visible_keys
 from gpt_from_scratch.models.gpt import GPT, Block, CausalSelfAttention
 
 
@@ -29,11 +30,13 @@ def attention_maps(
     maps: list[Float[Tensor, "h t t"]] = []
 
     def note(module: CausalSelfAttention, inputs: tuple[Any, ...]) -> None:
-        q, k, _ = module.queries_keys_values(*inputs[:2])
+        x, rotary, documents = inputs[:3]
+        q, k, _ = module.queries_keys_values(x, rotary)
         k = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)
         scores = q.float() @ k.float().transpose(-1, -2) / math.sqrt(q.shape[-1])
-        later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
-        maps.append(scores.masked_fill(later, -math.inf).softmax(-1)[0].cpu())
+        visible = visible_keys(q.shape[2], k.shape[2], True, None, documents, module.window, q.device)
+        assert visible is not None
+        maps.append(scores.masked_fill(~visible, -math.inf).softmax(-1)[0].cpu())
 
     with ExitStack() as stack:
         for block in [model.h[layer] for layer in sorted(range(len(model.h)) if layers is None else layers)]:

@@ -103,6 +103,16 @@ class GPTConfig:
     dropout: float = 0.0
     """Part of the embeddings, and of what each branch adds to the stream, that is zeroed while training. Attention's own
     weights have none: fused kernels never hold them."""
+    window: Many | None = None
+    """The tokens that a query sees in a layer with a window, itself counted (Beltagy et al. 2020); None: no layer has one."""
+    window_pattern: str = "SSSL"
+    """Which layers have the window, repeated from the first layer on: S has it, L sees all tokens before it."""
+    document_mask: bool = False
+    """Attention, positions and n-grams stay within a document, which begins with the end-of-text token."""
+    end_of_text: int | None = None
+    """The token that begins a document; None: the last one. Training takes its tokenizer's."""
+    logit_softcap: float | None = None
+    """Bound the logits smoothly: cap · tanh(logits / cap) (Gemma Team 2024); None: no bound."""
 
     SIZES: ClassVar = ("block_size", "vocab_size", "n_layer", "n_head", "n_embd")
 
@@ -127,6 +137,20 @@ class GPTConfig:
         for name in ("norm_eps", "qk_norm_eps", "rope_base"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, it is {getattr(self, name)}")
+        self._check_visibility()
+
+    def _check_visibility(self) -> None:
+        """What a query sees, and the bound of the logits."""
+        if self.window is not None and self.window < 1:
+            raise ValueError(f"window must be at least 1 (a query sees itself), it is {self.window}; None: no window")
+        if not self.window_pattern or set(self.window_pattern) - {"S", "L"}:
+            raise ValueError(
+                f"window_pattern must be letters S (the window) and L (all), such as SSSL; it is {self.window_pattern!r}"
+            )
+        if self.end_of_text is not None and not 0 <= self.end_of_text < self.vocab_size:
+            raise ValueError(f"end_of_text must be a token, 0 to {self.vocab_size - 1}, it is {self.end_of_text}")
+        if self.logit_softcap is not None and not 0 < self.logit_softcap < math.inf:
+            raise ValueError(f"logit_softcap must be above 0 and finite, it is {self.logit_softcap}; None: no bound")
 
     @property
     def head_size(self) -> int:
@@ -163,6 +187,18 @@ class GPTConfig:
         """Whether the norms have biases: an RMSNorm never has."""
         return self.bias and self.norm_weight and self.norm == "layer"
 
+    @property
+    def windows(self) -> tuple[int | None, ...]:
+        """Each layer's window; None where a query sees all tokens before it."""
+        letters = (self.window_pattern * self.n_layer)[: self.n_layer]
+        whole = self.window is None or self.window >= self.block_size
+        return tuple(None if whole or letter == "L" else self.window for letter in letters)
+
+    @property
+    def eot_token(self) -> int:
+        """The token that begins a document."""
+        return self.vocab_size - 1 if self.end_of_text is None else self.end_of_text
+
     def canonical(self) -> "GPTConfig":
         """The same architecture in the fewest words: what nothing reads, or what is said twice, is as by default.
 
@@ -181,6 +217,10 @@ class GPTConfig:
             unread |= {"qk_norm_over", "qk_norm_weight", "qk_norm_eps"}
         if self.ngram == 1:
             unread |= {"ngram_buckets"}
+        if not any(self.windows):
+            unread |= {"window", "window_pattern"}
+        if not self.document_mask or self.end_of_text == self.vocab_size - 1:
+            unread |= {"end_of_text"}
         return replace(self, **short, **{name: getattr(GPTConfig, name) for name in unread})
 
     def beyond_gpt2(self) -> list[str]:

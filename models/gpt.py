@@ -22,6 +22,7 @@ from gpt_from_scratch.kernels.ops.rms_norm import rms_norm
 from gpt_from_scratch.kernels.padding import logits
 from gpt_from_scratch.models.config import GPT2_SIZES as GPT2_SIZES
 from gpt_from_scratch.models.config import GPTConfig as GPTConfig
+from gpt_from_scratch.models.layers.documents import documents_and_positions
 from gpt_from_scratch.models.layers.embedding import Embedding
 from gpt_from_scratch.models.layers.mlp import MLP
 from gpt_from_scratch.models.layers.ngram_embedding import NgramEmbedding
@@ -34,11 +35,11 @@ if TYPE_CHECKING:
 
 
 class CausalSelfAttention(nn.Module):
-    """Multi-head attention with a packed query-key-value projection."""
+    """Multi-head attention with a packed query-key-value projection; `window`: how many tokens a query sees, None: all."""
 
-    def __init__(self, config: GPTConfig) -> None:
+    def __init__(self, config: GPTConfig, window: int | None = None) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.window = config, window
         width = (config.n_head + 2 * config.kv_heads) * config.head_size
         self.c_attn = nn.Linear(config.n_embd, width, bias=config.has_qkv_bias)
         self.c_proj = nn.Linear(config.n_head * config.head_size, config.n_embd, bias=config.has_proj_bias)
@@ -51,15 +52,19 @@ class CausalSelfAttention(nn.Module):
         self,
         x: Float[Tensor, "b t c"],
         rotary: Float[Tensor, "2 #b 1 t half"] | None,
+        documents: Int[Tensor, "b _"] | None = None,
         cache: "KVCache | None" = None,
         layer: int = 0,
     ) -> Float[Tensor, "b t c"]:
-        """`rotary` holds the cosines and sines of the tokens' positions; keys and values go through `cache` if given."""
+        """`rotary` holds the cosines and sines of the tokens' positions; keys and values go through `cache` if given.
+
+        `documents` has the document of each key, those in the cache included; None: all tokens are one.
+        """
         q, k, v = self.queries_keys_values(x, rotary)
         kv_lengths = None
         if cache is not None:
-            k, v, kv_lengths = cache.append(layer, k, v)
-        y = attention(q, k, v, kv_lengths=kv_lengths)
+            k, v, kv_lengths, documents = cache.append(layer, k, v, documents)
+        y = attention(q, k, v, kv_lengths=kv_lengths, documents=documents, window=self.window)
         out: Tensor = self.c_proj(y.transpose(1, 2).flatten(2))
         return out
 
@@ -84,11 +89,11 @@ class CausalSelfAttention(nn.Module):
 class Block(nn.Module):
     """Attention and MLP, each added to the residual stream; the addition is fused with the norm that follows it."""
 
-    def __init__(self, config: GPTConfig) -> None:
+    def __init__(self, config: GPTConfig, window: int | None = None) -> None:
         super().__init__()
         self.norm_place = config.norm_place
         self.ln_1 = Norm(config)
-        self.attn = CausalSelfAttention(config)
+        self.attn = CausalSelfAttention(config, window)
         self.ln_2 = Norm(config)
         self.mlp = MLP(config)
         self.drop = nn.Dropout(config.dropout)
@@ -99,15 +104,16 @@ class Block(nn.Module):
         x: Float[Tensor, "b t c"],
         following: Norm | None,
         rotary: Float[Tensor, "2 #b 1 t half"] | None,
+        documents: Int[Tensor, "b _"] | None = None,
         cache: "KVCache | None" = None,
         layer: int = 0,
     ) -> tuple[Float[Tensor, "b t c"], Float[Tensor, "b t c"]]:
         """(the `following` norm of the stream, the stream) after this block; `normed` is what attention reads.
 
         `following` is the next block's ln_1, or the model's ln_f. Where the blocks norm what they add instead, `normed` is
-        the stream x itself, and only ln_f follows. `rotary`, `cache` and `layer` go to the attention.
+        the stream x itself, and only ln_f follows. `rotary`, `documents`, `cache` and `layer` go to the attention.
         """
-        branch = self.drop(self.attn(normed, rotary, cache, layer))
+        branch = self.drop(self.attn(normed, rotary, documents, cache, layer))
         if self.norm_place == "before":
             assert following is not None
             normed, x = self.ln_2.after(branch, x)
@@ -136,7 +142,7 @@ class GPT(nn.Module):
             else None
         )
         self.drop = nn.Dropout(config.dropout)
-        self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
+        self.h = nn.ModuleList(Block(config, window) for window in config.windows)
         self.ln_f = Norm(config)
         self.lm_head = None if config.tie_head else nn.Linear(config.n_embd, config.vocab_size, bias=False)
         if config.position == "rotary":
@@ -198,14 +204,20 @@ class GPT(nn.Module):
         longest = tokens.shape[1] + (0 if cache is None else cache.longest)
         if longest > self.config.block_size:
             raise ValueError(f"{longest} tokens do not fit the context of {self.config.block_size} (block_size)")
+        if cache is not None:
+            cache.begin(tokens)
         positions = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0)
         if cache is not None:
             positions = positions + cache.lengths.unsqueeze(1)
+        documents = None
+        if self.config.document_mask:
+            known = tokens if cache is None else cache.known(tokens.shape[1])
+            documents, inside = documents_and_positions(known, self.config.eot_token)
+            positions = inside if cache is None else inside.gather(1, positions)
         x = self.wte(tokens)
         if self.ngrams is not None:
-            x = x + self.ngrams(tokens, None if cache is None else cache.before(self.config.ngram - 1))
-            if cache is not None:
-                cache.remember(tokens)
+            earlier = None if cache is None else cache.before(self.config.ngram - 1)
+            x = x + self.ngrams(tokens, earlier, None if documents is None else positions)
         rotary = None
         if self.wpe is not None:
             x = x + self.wpe(positions)
@@ -222,7 +234,7 @@ class GPT(nn.Module):
         norms = [block.ln_1 if before else None for block in blocks[1:]] + [self.ln_f]
         for layer, (block, following) in enumerate(zip(blocks, norms, strict=True)):
             # Without a cache the number says nothing, and a compiled block that sees it would be made once a layer.
-            normed, x = block(normed, x, following, rotary, cache, layer if cache is not None else 0)
+            normed, x = block(normed, x, following, rotary, documents, cache, layer if cache is not None else 0)
         if cache is not None:
             cache.advance(tokens.shape[1])
         return normed
@@ -239,11 +251,11 @@ class GPT(nn.Module):
 
         A target of -100 does not count. `reduction` "none" gives one loss a position, (b, t).
         """
-        hidden = self.hidden(tokens, cache)
+        hidden, softcap = self.hidden(tokens, cache), self.config.logit_softcap
         if targets is None:
-            scores: Tensor = logits(hidden, self.head_weight)
+            scores: Tensor = logits(hidden, self.head_weight, softcap)
             return scores
-        return linear_cross_entropy(hidden, self.head_weight, targets, reduction=reduction)
+        return linear_cross_entropy(hidden, self.head_weight, targets, reduction=reduction, softcap=softcap)
 
     def with_context(self, context: int) -> "GPT":
         """The same model with a context no longer than its own; it gives the same logits there.

@@ -151,7 +151,7 @@ def _score(model: Scorable, batch: list[_Window]) -> tuple[Float[Tensor, " n"], 
     logprobs, greedy = [], []
     rows = max(1, LOGITS_AT_ONCE // model.config.vocab_size)
     for some, wanted in zip(hidden.split(rows), targets.split(rows), strict=True):
-        scores = logits(some, model.head_weight).float()
+        scores = logits(some, model.head_weight, model.config.logit_softcap).float()
         own = scores.gather(1, wanted.unsqueeze(1)).squeeze(1)
         logprobs.append(own - scores.logsumexp(-1))
         greedy.append(scores.argmax(-1) == wanted)

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gpt_from_scratch.kernels.padding import logits as head_logits
 from gpt_from_scratch.models.generation.onednn_weights import FEWEST_ROWS, FEWEST_TOKENS, PackedGPT, can_pack
 from gpt_from_scratch.models.generation.sampling import Sampling, row_settings, sample_rows
 from gpt_from_scratch.models.generation.scored import Generated, Scored, most_likely, scored
@@ -229,15 +230,16 @@ class Engine:
         self._cache.join(cache)
         for index, row in enumerate(rows):
             if row.score_prompt:
-                logits = torch.nn.functional.linear(hidden[index, : lengths[index] - 1], self._head).float()
-                scores[row.number] = tuple(scored(logits, row.tokens[1:], row.top))
+                scores[row.number] = tuple(
+                    scored(self._logits(hidden[index, : lengths[index] - 1]), row.tokens[1:], row.top)
+                )
                 row.score_prompt = False
         last = hidden[torch.arange(len(rows), device=device), cache.lengths - 1]
-        return torch.nn.functional.linear(last, self._head).float()
+        return self._logits(last)
 
-    @property
-    def _head(self) -> Float[Tensor, "v c"]:
-        return self.model.head_weight[: self.n_vocab]
+    def _logits(self, hidden: Float[Tensor, "n c"]) -> Float[Tensor, "n v"]:
+        head, softcap = self.model.head_weight[: self.n_vocab], self.model.config.logit_softcap
+        return head_logits(hidden, head, softcap).float()
 
     def _capacity(self, rows: list[_Row]) -> int:
         """How many tokens a row the cache needs room for."""

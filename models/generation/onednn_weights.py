@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from gpt_from_scratch.kernels.padding import capped
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.layers.kv_cache import KVCache
 from gpt_from_scratch.models.layers.lora import lora_layers
@@ -50,7 +51,8 @@ class PackedGPT:
     def logits(self, tokens: Int[Tensor, "b 1"], cache: KVCache) -> Float[Tensor, "b v"]:
         """As the model's own for one more token a row."""
         out: Tensor = self.head(self.body.hidden(tokens, cache)[:, -1])
-        return out
+        softcap = self.body.config.logit_softcap
+        return out if softcap is None else capped(out, softcap)
 
 
 def can_pack(model: GPT) -> bool:

@@ -1,4 +1,4 @@
-"""The settings of the GPT in modeling_gpt_from_scratch.py, and the table of its rotary positions."""
+"""The settings of the GPT in modeling_gpt_from_scratch.py, the table of its rotary positions, and what each token sees."""
 
 import functools
 import math
@@ -41,6 +41,11 @@ GPT2: dict[str, Any] = {
     "ngram": 1,
     "ngram_buckets": 8192,
     "dropout": 0.0,
+    "window": None,
+    "window_pattern": "SSSL",
+    "document_mask": False,
+    "end_of_text": None,
+    "logit_softcap": None,
 }
 """Every setting, as GPT-2 has it."""
 
@@ -80,6 +85,17 @@ class GPTFromScratchConfig(PreTrainedConfig):
     def intermediate_size(self) -> int:
         """Width inside the MLP."""
         return int(self.mlp_width or 4 * self.n_embd)
+
+    @property
+    def windows(self) -> list[int | None]:
+        """How many tokens a query sees in each layer, itself counted; None: all before it."""
+        letters = (self.window_pattern * self.n_layer)[: self.n_layer]
+        return [self.window if letter == "S" else None for letter in letters]
+
+    @property
+    def eot_token(self) -> int:
+        """The token that begins a document."""
+        return int(self.vocab_size - 1 if self.end_of_text is None else self.end_of_text)
 
     def has_bias(self, part: str) -> bool:
         """Whether a part ("qkv", "proj" or "mlp") has biases, by its own switch or else by that for all."""
@@ -128,3 +144,36 @@ def kept_part(
         first, last = math.floor(first), math.ceil(last)
     first, last = max(first, 0), min(last, head_size - 1)
     return 1 - ((torch.arange(head_size // 2) - first) / max(last - first, 0.001)).clamp(0, 1)
+
+
+def documents_and_positions(begins: Tensor, attention_mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The document (b, k) of each token, and its position there without padding, of where documents begin."""
+    places = torch.arange(begins.shape[1], device=begins.device).expand_as(begins)
+    if attention_mask is not None:
+        places = (attention_mask.long().cumsum(1) - 1).clamp(min=0)
+    return begins.cumsum(1), places - torch.where(begins, places, 0).cummax(1).values
+
+
+def visible_keys(
+    t: int,
+    past: int,
+    attention_mask: Tensor | None,
+    documents: Tensor | None,
+    window: int | None,
+    device: torch.device,
+) -> Tensor | None:
+    """Which of the keys each of the last t tokens sees, (1 or b, 1, t, k); None where that is all up to itself."""
+    if window is not None and window >= past + t:
+        window = None
+    if attention_mask is None and documents is None and window is None and (past == 0 or t == 1):
+        return None
+    keys = torch.arange(past + t, device=device)
+    queries = keys[past:].unsqueeze(1)
+    visible = (keys <= queries).unsqueeze(0)
+    if window is not None:
+        visible = visible & (keys > queries - window)
+    if documents is not None:
+        visible = visible & (documents[:, past:, None] == documents[:, None, :])
+    if attention_mask is not None:  # padding sees itself, since a softmax over nothing is not a number
+        visible = visible & attention_mask.unsqueeze(1) | (keys == queries)
+    return visible.unsqueeze(1)

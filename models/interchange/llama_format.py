@@ -192,6 +192,7 @@ def kind_of(config: GPTConfig) -> str | None:
         own.position != "rotary"
         or own.activation != "swiglu"
         or own.ngram > 1
+        or any(getattr(own, name) != getattr(GPTConfig, name) for name in ("window", "document_mask", "logit_softcap"))
         or config.has_norm_bias
         or config.norm_weight != (config.norm == "rms")
         or not same_eps

@@ -2,7 +2,8 @@
 
 This file and that of the settings lie beside the weights, and need torch and transformers 5 only. The model is GPT-2 with
 switches, each of which `config.json` names: rotary positions and their scaling, RMSNorm, norms of queries and keys, squared
-ReLU or SwiGLU, grouped queries, biases here and there, an output head of its own, and embeddings of the last tokens together.
+ReLU or SwiGLU, grouped queries, biases here and there, an output head of its own, embeddings of the last tokens together,
+layers that see a window, documents that do not see each other, and a bound of the logits.
 
 Shapes: b batch, t tokens, k tokens with those in the cache, c n_embd, h heads, d head size, v vocabulary.
 """
@@ -15,7 +16,13 @@ from torch import Tensor, nn
 from transformers import DynamicCache, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from .configuration_gpt_from_scratch import CACHE, GPTFromScratchConfig, rotary_table  # noqa: TID252 (as transformers wants it)
+from .configuration_gpt_from_scratch import (  # noqa: TID252 (as transformers wants it)
+    CACHE,
+    GPTFromScratchConfig,
+    documents_and_positions,
+    rotary_table,
+    visible_keys,
+)
 
 GOLDEN = -7046029254386353131  # 2^64 / φ as a signed number: Fibonacci hashing (Knuth, vol. 3, section 6.4)
 BYTES = 4  # in which a token's number is kept beside the values of layer 0: each is exact in every type
@@ -67,15 +74,19 @@ class NgramEmbedding(nn.Module):
             nn.Embedding(config.ngram_buckets, config.n_embd) for _ in range(2, config.ngram + 1)
         )
 
-    def forward(self, known: Tensor) -> Tensor:
-        """(b, t, c) of (b, n - 1 + t) token numbers plus one, of which the first n - 1 came before; 0 is no token."""
+    def forward(self, known: Tensor, positions: Tensor | None) -> Tensor:
+        """(b, t, c) of (b, n - 1 + t) token numbers plus one, of which the first n - 1 came before; 0 is no token.
+
+        `positions` (b, t) in a document, before which none looks back; None: all is one.
+        """
         before = len(self.tables)
         t = known.shape[1] - before
         code = known[:, before:]
         total = torch.zeros((), device=known.device)
         for back, table in enumerate(self.tables, start=1):
             factor = (self.radix**back + 2**63) % 2**64 - 2**63  # as 64-bit arithmetic has it
-            code = code + known[:, before - back : before - back + t] * factor
+            earlier = known[:, before - back : before - back + t]
+            code = code + (earlier if positions is None else earlier * (positions >= back)) * factor
             total = total + table(self.bucket(code, back + 1))
         return total
 
@@ -227,7 +238,8 @@ class GPTFromScratchForCausalLM(PreTrainedModel, GenerationMixin):
 
         Args:
             cache: The keys and values of the tokens before these (`past_key_values` is its older name).
-            attention_mask: 0 at padding, else 1, (b, k); positions are counted without the padding.
+            attention_mask: 0 at padding, else 1, (b, k); positions are counted without the padding, and where
+                the config has documents from each one's beginning, whatever `position_ids` say.
             logits_to_keep: Give the logits of so many last positions only; 0: of all.
 
         Raises:
@@ -250,11 +262,19 @@ class GPTFromScratchForCausalLM(PreTrainedModel, GenerationMixin):
             longest = int(position_ids.max()) + 1
             raise ValueError(f"{longest} tokens do not fit the context of {self.config.block_size} (block_size)")
         x = self.wte(input_ids)
-        spelled = None
-        if self.ngrams is not None:
+        spelled = documents = None
+        if self.ngrams is not None or self.config.document_mask:
             known = input_ids + 1 if attention_mask is None else (input_ids + 1) * attention_mask[:, past:]
             spelled = spell(known)
-            x = x + self.ngrams(torch.cat([self.tokens_before(known, cache, past), known], dim=1)).to(x.dtype)
+        if self.config.document_mask:
+            every = torch.cat([self.tokens_before(known, cache, past, past), known], dim=1)
+            documents, inside = documents_and_positions(every == self.config.eot_token + 1, attention_mask)
+            position_ids = inside[:, past:]
+        if self.ngrams is not None:
+            before = self.tokens_before(known, cache, past, self.config.ngram - 1)
+            x = x + self.ngrams(torch.cat([before, known], dim=1), None if documents is None else position_ids).to(
+                x.dtype
+            )
         rotary = None
         if self.wpe is not None:
             x = x + self.wpe(position_ids)
@@ -265,15 +285,18 @@ class GPTFromScratchForCausalLM(PreTrainedModel, GenerationMixin):
             )
             rotary = rotary[:, position_ids].unsqueeze(2).to(x.dtype)
         x = self.drop(x)
-        visible = visible_keys(t, past, attention_mask, x.device)
+        windows = self.config.windows
+        visible = {w: visible_keys(t, past, attention_mask, documents, w, x.device) for w in set(windows)}
         streams: list[Tensor] = []
-        for block in self.h:
+        for block, window in zip(self.h, windows, strict=True):
             if output_hidden_states:
                 streams.append(x)
-            x = block(x, rotary, visible, cache, spelled)
+            x = block(x, rotary, visible[window], cache, spelled)
             spelled = None  # layer 0 keeps it
         hidden = self.ln_f(x)
         logits = self.lm_head(hidden[:, -logits_to_keep:] if logits_to_keep else hidden)
+        if (cap := self.config.logit_softcap) is not None:
+            logits = (cap * torch.tanh(logits.float() / cap)).to(logits.dtype)
         loss = None
         if labels is not None:
             loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size, **kwargs)
@@ -285,15 +308,14 @@ class GPTFromScratchForCausalLM(PreTrainedModel, GenerationMixin):
         )
         return output.to_tuple() if return_dict is False else output
 
-    def tokens_before(self, known: Tensor, cache: Any, past: int) -> Tensor:
-        """The numbers plus one (b, n - 1) of the tokens before `known`, 0 where there is none.
+    def tokens_before(self, known: Tensor, cache: Any, past: int, count: int) -> Tensor:
+        """The numbers plus one (b, count) of the tokens before `known`, 0 where there is none.
 
         They lie in the cache behind layer 0's values, so that whatever reorders, cuts or repeats it does so with them.
 
         Raises:
             ValueError: the cache keeps its values in another form, such as quantized.
         """
-        count = self.config.ngram - 1
         if not past:
             return known.new_zeros(known.shape[0], count)
         values = cache.layers[0].values
@@ -308,19 +330,6 @@ class GPTFromScratchForCausalLM(PreTrainedModel, GenerationMixin):
 def spell(known: Tensor) -> Tensor:
     """The numbers (b, t) as their bytes, (b, 1, t, BYTES)."""
     return (known.unsqueeze(-1) >> 8 * torch.arange(BYTES, device=known.device) & 255).unsqueeze(1)
-
-
-def visible_keys(t: int, past: int, attention_mask: Tensor | None, device: torch.device) -> Tensor | None:
-    """Which of the keys each of the last t tokens sees, (1 or b, 1, t, k); None where that is all up to itself."""
-    if attention_mask is None and (past == 0 or t == 1):
-        return None
-    keys = torch.arange(past + t, device=device)
-    queries = keys[past:].unsqueeze(1)
-    visible = keys <= queries
-    if attention_mask is None:
-        return visible[None, None]
-    # Padding sees itself, since a softmax over nothing is not a number.
-    return (visible & attention_mask.unsqueeze(1) | (keys == queries)).unsqueeze(1)
 
 
 def rms_norm(x: Tensor, eps: float, weight: Tensor | None) -> Tensor:

@@ -29,16 +29,25 @@ class NgramEmbedding(nn.Module):
         self.tables = nn.ModuleList(Embedding(buckets, width) for _ in range(2, n + 1))
 
     def forward(
-        self, tokens: Int[Tensor, "b t"], before: Int[Tensor, "b before"] | None = None
+        self,
+        tokens: Int[Tensor, "b t"],
+        before: Int[Tensor, "b before"] | None = None,
+        positions: Int[Tensor, "b t"] | None = None,
     ) -> Float[Tensor, "b t c"]:
-        """`before` are the n - 1 tokens before these, -1 where there is none; None: these begin the text."""
+        """`before` are the n - 1 tokens before these, -1 where there is none; None: these begin the text.
+
+        `positions` count each token within its document, where no n-gram is to reach back beyond one; None: any may.
+        """
         n, t = len(self.tables) + 1, tokens.shape[1]
         # Shifted by one, 0 is "none": a bigram at the very beginning is another one than after token 0.
         known = F.pad(tokens + 1, (n - 1, 0)) if before is None else torch.cat([before, tokens], dim=1) + 1
         code = known[:, n - 1 :]
         total: Tensor | None = None
         for back, table in enumerate(self.tables, start=1):
-            code = code + known[:, n - 1 - back : n - 1 - back + t] * wrapped(self.radix**back)
+            earlier = known[:, n - 1 - back : n - 1 - back + t]
+            if positions is not None:
+                earlier = earlier.where(positions >= back, 0)
+            code = code + earlier * wrapped(self.radix**back)
             vectors: Tensor = table(self.bucket(code, back + 1))
             total = vectors if total is None else total + vectors
         assert total is not None

@@ -98,11 +98,12 @@ def matrix_parameters(config: GPTConfig) -> int:
 def flops_a_token(config: GPTConfig, length: int | None = None) -> float:
     """6 N + 12 · n_layer · n_head · head size · T: forward and backward, with the full square of attention (PaLM's appendix B).
 
-    N is `matrix_parameters`; T is `length`, by default the whole context. GPT-2 124M at 1024: 855 M with nanoGPT's N,
-    which also counts norms and biases.
+    N is `matrix_parameters`; T is `length`, by default the whole context, and in a layer with a window no more than that.
+    GPT-2 124M at 1024: 855 M with nanoGPT's N, which also counts norms and biases.
     """
     length = length or config.block_size
-    return 6 * matrix_parameters(config) + 12 * config.n_layer * config.n_head * config.head_size * length
+    seen = sum(length if window is None else min(window, length) for window in config.windows)
+    return 6 * matrix_parameters(config) + 12 * config.n_head * config.head_size * seen
 
 
 def peak_flops(device: torch.device, dtype: torch.dtype) -> float | None:

@@ -21,7 +21,7 @@ from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.weight_files import require_utf8
 from gpt_from_scratch.support.storage.json_text import flat
 from gpt_from_scratch.support.storage.private_folder import private_folder
-from gpt_from_scratch.tokenizer.protocol import Tokenizer
+from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
 from gpt_from_scratch.training.checkpoints import Checkpoint, CheckpointStore, NonFiniteError, preflight
 from gpt_from_scratch.training.config import WEIGHTS, TrainConfig, as_json
 from gpt_from_scratch.training.data.building import build_corpus, vocabulary
@@ -190,7 +190,7 @@ def open_run(
 def load_data(run: RunContext, start: Start) -> tuple[RunContext, RunData]:
     """The corpus and the questions; the settings then have the vocabulary of the tokenizer."""
     corpus = make_corpus(run, start.tokenizer())
-    config = fitted(run.config, corpus.tokenizer.n_vocab)
+    config = knowing_documents(fitted(run.config, corpus.tokenizer.n_vocab), corpus.tokenizer)
     questions = HellaSwag(config.run.hellaswag, corpus.tokenizer) if config.run.hellaswag else None
     return dataclasses.replace(run, config=config), RunData(corpus, questions)
 
@@ -268,6 +268,26 @@ def fitted(config: TrainConfig, n_vocab: int) -> TrainConfig:
             f"give at least {n_vocab}"
         )
     return config
+
+
+def knowing_documents(config: TrainConfig, tokenizer: Tokenizer) -> TrainConfig:
+    """The config with the tokenizer's end-of-text token, where the model tells documents apart by it.
+
+    Raises:
+        ValueError: the tokenizer has none, or another was asked for.
+    """
+    model = config.model
+    if not model.document_mask:
+        return config
+    try:
+        token = tokenizer.eot_token
+    except NoEndOfTextError as error:
+        raise ValueError(f"model.document_mask needs a tokenizer with an end-of-text token: {error}") from error
+    if model.end_of_text not in (None, token):
+        raise ValueError(
+            f"model.end_of_text is {model.end_of_text}, the tokenizer's end-of-text token is {token}: leave it out"
+        )
+    return dataclasses.replace(config, model=dataclasses.replace(model, end_of_text=token))
 
 
 def make_model(run: RunContext, tokenizer: Tokenizer, start: Start) -> tuple[GPT, Adaptation | None]:

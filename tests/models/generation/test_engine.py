@@ -21,6 +21,10 @@ GPT2 = GPTConfig(block_size=24, vocab_size=40, n_layer=2, n_head=4, n_embd=32)
 MODERN = GPTConfig(
     **{**vars(GPT2), "position": "rotary", "qk_norm": True, "n_kv_head": 2, "tie_head": False, "ngram": 3}
 )
+DOCUMENTS = {"window": 4, "window_pattern": "SL", "document_mask": True, "logit_softcap": 5.0}
+WINDOWS = GPTConfig(**{**vars(MODERN), **DOCUMENTS, "end_of_text": 8})
+SHORT = GPTConfig(**{**vars(GPT2), **DOCUMENTS, "window_pattern": "S"})
+KINDS = pytest.mark.parametrize("config", [GPT2, MODERN, WINDOWS, SHORT], ids=["gpt2", "modern", "windows", "short"])
 PROMPTS = [[1, 2, 3, 4, 5], [7], [9, 8, 7]]
 
 
@@ -34,7 +38,7 @@ def make(config: GPTConfig) -> GPT:
 
 
 @pytest.mark.parametrize("backend", ["reference", "torch"])
-@pytest.mark.parametrize("config", [GPT2, MODERN], ids=["gpt2", "modern"])
+@KINDS
 def test_cached_logits_equal_uncached_ones(config: GPTConfig, backend: str) -> None:
     model = make(config)
     tokens = torch.randint(40, (3, 20), generator=torch.Generator().manual_seed(1))
@@ -45,8 +49,25 @@ def test_cached_logits_equal_uncached_ones(config: GPTConfig, backend: str) -> N
     torch.testing.assert_close(torch.cat(parts, dim=1), whole, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("pattern", ["S", "SL"])
+def test_layers_with_a_window_keep_no_more_than_twice_its_tokens(pattern: str) -> None:
+    config = GPTConfig(**{**vars(SHORT), "block_size": 60, "window": 5, "window_pattern": pattern, "end_of_text": 8})
+    model = make(config)
+    engine, made = Engine(model, max_rows=3), {}
+    prompts = [[place * 7 % 40 for place in range(length)] for length in (41, 3, 12, 1)]
+    for prompt in prompts:
+        engine.add(prompt, 15, Sampling(temperature=0))
+    while engine.busy:
+        for new in engine.step():
+            made.setdefault(new.row, []).append(new.token)
+        assert engine._cache is not None and engine._cache.short is not None
+        assert engine._cache.short.tensors[0].shape[3] <= 2 * 5
+        assert engine._cache.whole.tensors[0].shape[0] == pattern.count("L")
+    assert [made[row] for row in range(4)] == generate(model, prompts, 15, Sampling(temperature=0), use_cache=False)
+
+
 @pytest.mark.parametrize("backend", ["reference", "torch"])
-@pytest.mark.parametrize("config", [GPT2, MODERN], ids=["gpt2", "modern"])
+@pytest.mark.parametrize("config", [GPT2, WINDOWS], ids=["gpt2", "windows"])
 def test_a_ragged_batch_equals_its_rows_alone_and_no_cache(config: GPTConfig, backend: str) -> None:
     model = make(config)
     sampling = [Sampling(seed=i, temperature=0.8) for i in range(3)]
@@ -58,7 +79,7 @@ def test_a_ragged_batch_equals_its_rows_alone_and_no_cache(config: GPTConfig, ba
     assert all(len(row) == 12 for row in together)
 
 
-@pytest.mark.parametrize("config", [GPT2, MODERN], ids=["gpt2", "modern"])
+@pytest.mark.parametrize("config", [GPT2, WINDOWS], ids=["gpt2", "windows"])
 def test_packed_matrices_give_the_same_tokens(config: GPTConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows come and go, so that the engine changes between the model and its packed twin."""
     model = make(config)
@@ -83,7 +104,7 @@ def test_packed_matrices_give_the_same_tokens(config: GPTConfig, monkeypatch: py
         assert tokens() == (expected, True)
 
 
-@pytest.mark.parametrize("config", [GPT2, MODERN], ids=["gpt2", "modern"])
+@KINDS
 def test_packed_logits_are_the_models(config: GPTConfig) -> None:
     model = make(config)
     rows = torch.randint(40, (5, 6), generator=torch.Generator().manual_seed(1))

@@ -63,6 +63,9 @@ SWITCHES: tuple[dict[str, Any], ...] = (
     {"ngram": 2},
     {"ngram": 3, "ngram_buckets": 97},
     {"ngram": 5, "ngram_buckets": 100_000},
+    {"window": 5, "window_pattern": "SL"},
+    {"document_mask": True, "end_of_text": 3, "ngram": 3, "position": "rotary", "window": 7, "window_pattern": "S"},
+    {"logit_softcap": 0.5},
 )
 
 
@@ -92,5 +95,10 @@ def combination(rng: random.Random) -> GPTConfig:
         "zero_init": rng.random() < 0.5,
         "ngram": rng.choice([1, 1, 2, 3, 4]),
         "ngram_buckets": rng.choice([7, 512, 200_000]),
+        "window": rng.choice([None, 3, 10]),
+        "window_pattern": rng.choice(["S", "SL", "LS"]),
+        "document_mask": rng.random() < 0.5,
+        "end_of_text": rng.choice([None, 2]),
+        "logit_softcap": rng.choice([None, 2.0]),
     }
     return sized(GPTConfig(), **switches)

@@ -138,6 +138,9 @@ def test_llama_like_settings_are_written_as_that_model_type() -> None:
         {"qkv_bias": True, "mlp_bias": True},
         {"qkv_bias": True},  # Qwen 2's, for which transformers has a tokenizer of its own
         {"ngram": 2},
+        {"window": 5},
+        {"document_mask": True},
+        {"logit_softcap": 2.0},
     ):
         assert model_type(sized(GPTConfig(), **LLAMA | change)) == "gpt_from_scratch", change
 
@@ -147,6 +150,7 @@ def test_llama_like_settings_are_written_as_that_model_type() -> None:
     [
         sized(GPTConfig()),
         sized(GPTConfig(), ngram=3, tie_head=False, n_kv_head=2),
+        sized(GPTConfig(), window=5, window_pattern="SL", document_mask=True, end_of_text=3, logit_softcap=2.0),
         sized(GPTConfig(), position="rotary", rope_base=500.0, rope_scaling=SCALINGS[2], norm="rms", head_dim=10),
         *(sized(GPTConfig(), **one) for all_ in FAMILY.values() for one in all_),
     ],
@@ -202,7 +206,7 @@ def test_a_model_in_bf16_keeps_the_tokens_of_ngrams_exact(tmp_path: Path) -> Non
     tokens = torch.arange(CONTEXT).unsqueeze(0) + 270  # beyond what bf16 holds as a number
     with torch.no_grad():
         out = model(tokens)
-    seen = model.tokens_before(tokens, out.cache, CONTEXT)
+    seen = model.tokens_before(tokens, out.cache, CONTEXT, 2)
     assert seen.tolist() == (tokens[:, -2:] + 1).tolist()
 
 

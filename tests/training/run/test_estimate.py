@@ -28,6 +28,12 @@ def test_gpt2_needs_855_mflop_a_token() -> None:
     assert flops_a_token(GPT2_SIZES["gpt2"]) == pytest.approx(855e6, rel=2e-3)
 
 
+def test_a_layer_with_a_window_attends_to_no_more() -> None:
+    config = GPTConfig(n_layer=4, window=256)  # SSSL
+    saved = flops_a_token(dataclasses.replace(config, window=None)) - flops_a_token(config)
+    assert saved == 12 * 768 * 3 * (1024 - 256)
+
+
 @pytest.mark.parametrize(
     "config",
     [
