@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import jaxtyping
 import pytest
 
+from tests.pages.chromium import Tab, browsing, find_chromium
+
 ALLOWED_SKIPS = ("no CUDA", "no mps", "no ../shared", "no root", "no compiler", "no browser")
 
 _bad_skips: list[str] = []
@@ -39,6 +41,16 @@ def _no_shape_checks_under_compile(request: pytest.FixtureRequest) -> Iterator[N
     yield
     torch._dynamo.reset()
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="session")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    """A tab of one browser, which all tests of a worker share."""
+    program = find_chromium()
+    if program is None:
+        pytest.skip("no browser: none of chromium, chromium-browser, google-chrome is installed")
+    with browsing(program, tmp_path_factory.mktemp("browser")) as tab:
+        yield tab
 
 
 OPT_IN = ("harness", "torture", "llama", "docs")

@@ -32,8 +32,9 @@ from gpt_from_scratch.training.commands.features import main, parse
 from gpt_from_scratch.training.data import stories
 from gpt_from_scratch.training.data.run_texts import sequences, split_sequences, texts_of_run
 from gpt_from_scratch.training.features import map as feature_map
+from gpt_from_scratch.training.features.feature import strongest_features
 from gpt_from_scratch.training.features.map import plane_of
-from gpt_from_scratch.training.features.page import feature_page, strongest_features
+from gpt_from_scratch.training.features.page import feature_page
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run import command_line as cli
 from tests.training.trained import train
@@ -297,7 +298,7 @@ def test_the_page_is_self_contained_and_escaped(run: Path) -> None:
     source = (run / "features.html").read_text(encoding="utf-8")
     page = Tags()
     page.feed(source)
-    assert not {"script", "link", "img", "iframe", "b"} & set(page.tags)
+    assert not {"link", "img", "iframe", "b"} & set(page.tags)
     assert not [name for name, _ in page.attributes if name.startswith("on") or name in ("src", "style")]
     links = [value for name, value in page.attributes if name == "href"]
     ids = {value for name, value in page.attributes if name == "id"}
@@ -329,6 +330,13 @@ def test_examples_come_from_different_texts_strongest_first() -> None:
     collected = Collected(torch.zeros(5, 4), torch.arange(5), torch.tensor([0, 0, 1, 1, 2]))
     (feature,) = strongest_features(codes, collected, 0)
     assert feature.peaks == (4, 1, 2) and feature.density == pytest.approx(0.8) and feature.strongest == 5
+
+
+def test_a_feature_is_named_by_the_tokens_on_which_it_fires_most_in_all() -> None:
+    codes = torch.tensor([[1.0], [3.0], [2.0], [0.0], [4.0]])
+    collected = Collected(torch.zeros(5, 4), torch.tensor([7, 2, 7, 9, 7]), torch.tensor([0, 0, 1, 1, 2]))
+    (feature,) = strongest_features(codes, collected, 0)
+    assert feature.tokens == ((7, pytest.approx(0.7)), (2, pytest.approx(0.3)))
 
 
 def test_the_map_is_the_plane_of_most_variance() -> None:

@@ -3,22 +3,23 @@
 import math
 from collections.abc import Iterable, Mapping
 
-from gpt_from_scratch.support.pages.html_page import Markup, element
+from gpt_from_scratch.support.pages.html_page import Markup, element, join
 
-WIDTH, HEIGHT = 720, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 44
+WIDTH, HEIGHT = 460, 260
+"""Narrow, so that the text stays readable on a telephone."""
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 12, 12, 44
 
 
 def merges_chart(curves: Mapping[str, list[tuple[int, int]]]) -> Markup:
     """The tokens of the text against the number of merges made (logarithmic); a curve a tokenizer."""
     most = max((merge for curve in curves.values() for merge, _ in curve), default=0)
-    highest = max(1, *(count for curve in curves.values() for _, count in curve))
+    up = axis(max(1, *(count for curve in curves.values() for _, count in curve)), whole=True)
 
     def x(merge: int) -> float:
         return _across(math.log1p(merge) / math.log1p(max(most, 1)))
 
     def y(count: float) -> float:
-        return _down(count / highest)
+        return _down(count / up[-1])
 
     lines = []
     for number, curve in enumerate(curves.values()):
@@ -32,7 +33,7 @@ def merges_chart(curves: Mapping[str, list[tuple[int, int]]]) -> Markup:
     return _chart(
         "Tokens of the text by the number of merges made",
         [(x(0), "0"), *((x(power), f"{power:,}") for power in powers)],
-        [(y(count), f"{count:,.0f}") for count in ticks(highest, whole=True)],
+        [(y(count), f"{count:,.0f}") for count in up],
         "merges made",
         "tokens",
         lines,
@@ -49,13 +50,13 @@ def length_chart(lengths: Mapping[str, Mapping[int, int]]) -> Markup:
         for size, count in counts.items():
             share[min(max(size, 1), groups) - 1] += count / sum(counts.values())
         shares.append(share)
-    highest = max(max(share) for share in shares)
+    up = axis(100 * max(max(share) for share in shares))
     step = (WIDTH - _LEFT - _RIGHT) / groups
     width = 0.8 * step / len(shares)
     bars = []
     for number, share in enumerate(shares):
         for group, part in enumerate(share):
-            left, top = _LEFT + (group + 0.1) * step + number * width, _down(part / highest)
+            left, top = _LEFT + (group + 0.1) * step + number * width, _down(100 * part / up[-1])
             bars.append(
                 element(
                     "rect",
@@ -70,7 +71,7 @@ def length_chart(lengths: Mapping[str, Mapping[int, int]]) -> Markup:
     return _chart(
         "Share of the vocabulary by the tokens' length in bytes",
         [(_LEFT + (group + 0.5) * step, name) for group, name in enumerate(names)],
-        [(_down(part / (100 * highest)), f"{part:g} %") for part in ticks(100 * highest)],
+        [(_down(part / up[-1]), f"{part:g} %") for part in up],
         "bytes",
         "share of the vocabulary",
         bars,
@@ -87,6 +88,12 @@ def ticks(highest: float, *, whole: bool = False) -> list[float]:
     step = next(power * times for times in (1, 2, 5, 10) if power * times * 5 >= highest * (1 - 1e-9))
     step = max(1.0, step) if whole else step
     return [round(step * place, 12) for place in range(int(highest / step * (1 + 1e-9)) + 1)]
+
+
+def axis(highest: float, *, whole: bool = False) -> list[float]:
+    """The `ticks` of an axis that ends with one: the last is not below `highest`."""
+    found = ticks(highest, whole=whole)
+    return found if found[-1] >= highest * (1 - 1e-9) else [*found, round(found[-1] + found[1], 12)]
 
 
 def _across(part: float) -> float:
@@ -116,8 +123,14 @@ def _chart(
     turned = f"rotate(-90 12 {_down(0.5):.1f})"
     texts.append(element("text", y_name, x="12", y=f"{_down(0.5):.1f}", text_anchor="middle", transform=turned))
     legend = [
-        element("span", element("i", "", class_=f"c{number % 6}"), name, class_="key")
+        element("span", element("span", "", class_=f"swatch c{number % 6}"), name, class_="key")
         for number, name in enumerate(names)
     ]
+    lines.append(
+        element("line", x1=f"{_LEFT}", x2=f"{_LEFT}", y1=f"{_down(0):.1f}", y2=f"{_down(1):.1f}", class_="axis")
+    )
+    lines.append(
+        element("line", x1=f"{_LEFT}", x2=f"{_across(1)}", y1=f"{_down(0):.1f}", y2=f"{_down(0):.1f}", class_="axis")
+    )
     drawing = element("svg", *lines, *marks, *texts, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=label)
-    return element("figure", element("figcaption", *legend), drawing)
+    return join(element("figcaption", *legend), drawing)

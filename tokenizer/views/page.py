@@ -43,28 +43,38 @@ def token_page(tokenizers: Mapping[str, AnyTokenizer], text: str) -> str:
         curves[name] = tokens_after(nodes, tokens)
         figures = (f"{tokenizer.n_vocab:,}", f"{len(tokens):,}", f"{size / len(tokens):.3f}")
         rows.append(element("tr", element("th", name, scope="row"), *(element("td", figure) for figure in figures)))
+    lengths = {name: _lengths(tokenizer) for name, tokenizer in tokenizers.items()}
     data = {"panels": panels, "names": {one: character_name(one) for one in sorted(set(text)) if not one.isascii()}}
     header = element(
         "tr", *(element("th", one, scope="col") for one in ("tokenizer", "vocabulary", "tokens", "bytes a token"))
     )
     body = [
         element("h1", "Tokens"),
-        element("p", f"{len(text):,} characters, {size:,} bytes of UTF-8"),
-        element("table", element("thead", header), element("tbody", *rows)),
+        element(
+            "p",
+            f"{len(text):,} characters, {size:,} bytes of UTF-8, and what each tokenizer makes of them. Point at a token for "
+            "its bytes and the merges that made it; the slider takes the merges back.",
+            class_="about",
+        ),
+        element(
+            "div", element("table", element("thead", header), element("tbody", *rows)), class_="scroll", tabindex="0"
+        ),
         element(
             "p",
             element("label", "merges ", element("input", type="range", id="merges", min="0", max="1000", value="1000")),
             " ",
             element("output", "", id="made", for_="merges"),
-            class_="bar",
+            class_="steps",
         ),
         element("div", "", id="panels"),
         element("noscript", "The tokens are drawn by this page's own script, which your browser does not run."),
         element("div", "", id="card", role="tooltip", hidden="hidden"),
-        element("h2", "What the merges save"),
-        merges_chart(curves),
-        element("h2", "How long the tokens are"),
-        length_chart({name: _lengths(tokenizer) for name, tokenizer in tokenizers.items()}),
+        element(
+            "div",
+            element("figure", element("h2", "What the merges save"), merges_chart(curves)),
+            element("figure", element("h2", "How long the tokens are"), length_chart(lengths)),
+            class_="charts",
+        ),
         # "<" never occurs in the data, so nothing in a text can end the element.
         Markup(f'<script type="application/json" id="data">{_inert(data)}</script>'),
     ]

@@ -1,48 +1,43 @@
 """The page's style and script. The script reads the data element and builds everything from text nodes."""
 
-STYLE = """
-:root { --ink: #1b1b1f; --paper: #fff; --faint: #6b6b76; --edge: #d6d6de; --card: #fff;
-  --t0: #bfdcff; --t1: #ffdf9e; --t2: #c4f0c1; --t3: #ffc9dd; --t4: #d9d0ff; --t5: #d8e3bd;
-  --c0: #1f6fd6; --c1: #c25e00; --c2: #1b8a3a; --c3: #b3206b; --c4: #6a48c9; --c5: #5d6b1c; }
-@media (prefers-color-scheme: dark) { :root { --ink: #ececf1; --paper: #16161a; --faint: #9a9aa8; --edge: #3a3a44;
-  --card: #202027; --t0: #22426b; --t1: #614912; --t2: #20512a; --t3: #652b45; --t4: #40346f; --t5: #444c22;
-  --c0: #6fb1ff; --c1: #ffab57; --c2: #6fd488; --c3: #ff86bd; --c4: #b6a1ff; --c5: #c5d27e; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 1.5rem auto;
-  max-width: 84rem; padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
-table { border-collapse: collapse; } th, td { padding: .2rem 1rem .2rem 0; text-align: left; font-weight: 400; }
-thead th { color: var(--faint); } td { font-variant-numeric: tabular-nums; text-align: right; }
-thead th:not(:first-child) { text-align: right; }
-.bar label { display: inline-flex; align-items: center; gap: .5rem; } #merges { width: min(30rem, 60vw); }
-output { font-variant-numeric: tabular-nums; color: var(--faint); }
+from gpt_from_scratch.support.pages.theme import BASE, COLORS
+
+STYLE = (
+    BASE
+    + """
+td, thead th:not(:first-child) { text-align: right; }
+.steps label { display: inline-flex; align-items: center; gap: 0.5rem; } #merges { width: min(30rem, 50vw); }
+output { font-variant-numeric: tabular-nums; color: var(--soft); }
 #panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(24rem, 100%), 1fr)); gap: 1rem; }
-.panel { border: 1px solid var(--edge); border-radius: 6px; padding: .8rem; min-width: 0; }
-.panel h3 { font-size: 1rem; margin: 0 0 .5rem; display: flex; justify-content: space-between; gap: 1rem; }
-.panel h3 span:last-child { color: var(--faint); font-weight: 400; }
-.text { font: 14px/1.9 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
-.token { border-radius: 3px; padding: .1em 0; unicode-bidi: isolate; cursor: default; }
-.t0 { background: var(--t0); } .t1 { background: var(--t1); } .t2 { background: var(--t2); }
-.t3 { background: var(--t3); } .t4 { background: var(--t4); } .t5 { background: var(--t5); }
+.panel { background: var(--raised); border-radius: 0.5rem; padding: 0.8rem; min-width: 0; }
+.panel h3 { margin: 0 0 0.5rem; display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 1rem;
+  color: var(--ink); }
+.panel h3 span:last-child { color: var(--soft); font-weight: 400; }
+.text { font: 0.88rem/1.9 ui-monospace, monospace; white-space: pre-wrap; }
+.token { border-radius: 3px; padding: 0.1em 0; unicode-bidi: isolate; cursor: default; }
 .token:hover, .token:focus { outline: 2px solid var(--ink); outline-offset: -1px; }
-.hidden { color: var(--faint); }
-#card { position: absolute; z-index: 1; max-width: min(38rem, 92vw); background: var(--card); border: 1px solid var(--edge);
-  border-radius: 6px; padding: .6rem .8rem; box-shadow: 0 4px 18px #0004; font-size: 13px; }
-#card b { font: 600 14px ui-monospace, monospace; }
-#card .bytes { font-family: ui-monospace, monospace; } #card ul { margin: .3rem 0 0; padding: 0; list-style: none; }
-.ascii { color: var(--c2); } .lead { color: var(--c3); } .rest { color: var(--c0); }
-.tree { margin-top: .5rem; overflow-x: auto; } .tree ul { display: flex; gap: .8rem; justify-content: center; }
-.tree li { text-align: center; } .tree code { border: 1px solid var(--edge); border-radius: 3px; padding: 0 .3em;
-  white-space: pre; unicode-bidi: isolate; } .tree small { display: block; color: var(--faint); }
-figure { margin: 0; max-width: 60rem; } figcaption { display: flex; gap: 1rem; flex-wrap: wrap; }
-.key i { display: inline-block; width: .8em; height: .8em; margin-right: .3em; border-radius: 2px; }
-.key .c0 { background: var(--c0); } .key .c1 { background: var(--c1); } .key .c2 { background: var(--c2); }
-.key .c3 { background: var(--c3); } .key .c4 { background: var(--c4); } .key .c5 { background: var(--c5); }
-svg { width: 100%; height: auto; } svg text { fill: var(--faint); font-size: 11px; } .grid { stroke: var(--edge); }
-.line { stroke-width: 2; } .line.c0 { stroke: var(--c0); } .line.c1 { stroke: var(--c1); } .line.c2 { stroke: var(--c2); }
-.line.c3 { stroke: var(--c3); } .line.c4 { stroke: var(--c4); } .line.c5 { stroke: var(--c5); }
-rect.c0 { fill: var(--c0); } rect.c1 { fill: var(--c1); } rect.c2 { fill: var(--c2); } rect.c3 { fill: var(--c3); }
-rect.c4 { fill: var(--c4); } rect.c5 { fill: var(--c5); }
+.hidden { font-size: 0.85em; }
+#card { position: absolute; z-index: 2; max-width: min(38rem, 92vw); background: var(--paper); border: 1px solid var(--line);
+  border-radius: 0.5rem; padding: 0.6rem 0.8rem; box-shadow: 0 4px 18px #0004; font-size: 0.82rem; }
+#card b { font: 600 0.9rem ui-monospace, monospace; }
+#card .bytes { font-family: ui-monospace, monospace; } #card ul { margin: 0.3rem 0 0; padding: 0; list-style: none; }
+.ascii { color: var(--good); } .lead-byte { color: var(--bad); } .rest { color: var(--odd); }
+.tree { margin-top: 0.5rem; overflow-x: auto; } .tree ul { display: flex; gap: 0.8rem; justify-content: center; }
+.tree li { text-align: center; } .tree code { white-space: pre; unicode-bidi: isolate; }
+.tree small { display: block; color: var(--soft); }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1rem;
+  margin-top: 1.5rem; }
+.charts h2 { margin: 0; font-size: 1rem; }
+figcaption { font-weight: 400; }
+svg text { fill: var(--soft); font-size: 11px; } .grid { stroke: var(--line); } .axis { stroke: var(--soft); }
+.line { stroke-width: 2; background: none; }
 """
+    + "\n".join(
+        f".t{index} {{ background: color-mix(in srgb, {color} 26%, transparent); }}"
+        f" .line.c{index} {{ stroke: {color}; }} rect.c{index} {{ fill: {color}; }}"
+        for index, color in enumerate(COLORS[:6])
+    )
+)
 
 SCRIPT = r"""
 'use strict';
@@ -153,7 +148,7 @@ function show(span) {
   const number = Number(span.dataset.node), node = panel.nodes[number];
   const bytes = make('div', undefined, 'bytes'), list = make('ul'), box = make('div', undefined, 'tree');
   for (const byte of node.bytes.slice(0, 64))
-    bytes.append(make('span', hex(byte, 2) + ' ', byte < 0x80 ? 'ascii' : byte < 0xC0 ? 'rest' : 'lead'));
+    bytes.append(make('span', hex(byte, 2) + ' ', byte < 0x80 ? 'ascii' : byte < 0xC0 ? 'rest' : 'lead-byte'));
   for (const [character, part] of characters(node.bytes).slice(0, 12)) {
     if (character === null || character.codePointAt(0) < 0x80) continue;
     list.append(make('li', shown(character, part) + '  ' + point(character) + ' ' + (data.names[character] || '')));

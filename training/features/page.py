@@ -1,10 +1,10 @@
-"""A page that shows what each feature fires on: its strongest texts, every token coloured by its activation, and a map.
+"""A page that shows what each feature fires on: a map, a table to search, and the strongest texts of each.
 
-Self-contained: no script, nothing loaded; every token is escaped, since a corpus may hold anything.
+Self-contained: nothing is loaded, and only the page's own script runs; every token is escaped, since a corpus may hold
+anything.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor
@@ -12,53 +12,18 @@ from torch import Tensor
 from gpt_from_scratch.models.dictionary.gpt_sites import Collected
 from gpt_from_scratch.models.dictionary.sparse_autoencoder import SparseAutoencoder
 from gpt_from_scratch.support.pages.html_page import Markup, element, join, page
+from gpt_from_scratch.training.features.feature import Feature, strongest_features
 from gpt_from_scratch.training.features.map import ABOUT, Method, plane_of
+from gpt_from_scratch.training.features.page_assets import LEVELS, SCRIPT, STYLE
 
 BEFORE, AFTER = 16, 6
 """Tokens shown around the one on which the feature fires most."""
-LEVELS = 8
-"""Shades of a token's activation."""
 MAP = 600
 """Width and height of the map, in its own units."""
-
-STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-    "svg{width:100%;max-width:38rem;border:1px solid #8886}circle{fill:#2f7fc1;fill-opacity:.6}circle:hover{fill:#d9730d}"
-    ".other{fill:#888}"
-    "h2{margin:1.6rem 0 .2rem;font-size:1rem}p{margin:.2rem 0}"
-    ".text{font-family:ui-monospace,monospace;font-size:.85rem;white-space:pre-wrap;overflow-wrap:anywhere;"
-    "border-left:2px solid #8886;padding-left:.6rem;margin:.3rem 0}.quiet{color:#777}"
-    + "".join(f".a{level}{{background:rgb(217 115 13/{level / LEVELS:.2f})}}" for level in range(1, LEVELS + 1))
-)
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One feature: how often it fires, how strongly, and where most."""
-
-    index: int
-    density: float
-    """part of the tokens on which it fires"""
-    strongest: float
-    peaks: tuple[int, ...]
-    """the tokens (places in the collected text) on which it fires most, each in another sequence"""
-
-
-def strongest_features(
-    codes: Float[Tensor, "n m"], collected: Collected, count: int, examples: int = 6
-) -> list[Feature]:
-    """The `count` features that fire most often (0: all that fire), each with its strongest examples."""
-    fires = (codes > 0).float().mean(dim=0)
-    order = [index for index in fires.argsort(descending=True).tolist() if fires[index] > 0]
-    features = []
-    for index in order[:count] if count else order:
-        column = codes[:, index]
-        peaks: dict[int, int] = {}  # the first, strongest place of each sequence
-        for place in column.topk(min(len(column), 40 * examples)).indices.tolist():
-            if column[place] > 0 and len(peaks) < examples:
-                peaks.setdefault(int(collected.sequence[place]), place)
-        features.append(Feature(index, float(fires[index]), float(column.max()), tuple(peaks.values())))
-    return features
+LONGEST = 20
+"""Characters of a token where it names a feature."""
+TILES = ("variance explained", "loss recovered", "l0", "dead")
+"""The figures that stand large at the top, if they are given; all stand in a table below."""
 
 
 def feature_page(
@@ -71,38 +36,115 @@ def feature_page(
     count: int = 100,
     method: Method = "pca",
 ) -> str:
-    """The HTML document. `figures` are (name, value) pairs for its head; `decode` gives a token's text.
+    """The HTML document. `figures` are (name, value) pairs; `decode` gives the text of a token's id.
 
     Raises what `feature_map.plane_of` raises.
     """
-    features = strongest_features(codes, collected, count)
-    table = element("table", *(element("tr", element("th", name), element("td", value)) for name, value in figures))
-    shown = [_feature(feature, codes, collected, decode) for feature in features]
-    intro = (
-        f"The {len(features)} features that fire most often, with the texts on which each fires most. "
-        f"Darker: fires more. The map places every feature that fires by its decoder direction ({ABOUT[method]})."
+    fire = strongest_features(codes, collected, 0)
+    listed = fire[:count] if count else fire
+    about = (
+        f"{len(fire):,} of {codes.shape[1]:,} features fire on this text; here are the {len(listed):,} that fire most often, "
+        "each named by the tokens that set it off. Point at a dot or a row to see which belongs to which; click for the texts."
     )
+    tiles = [
+        element("div", element("dt", name), element("dd", value))
+        for name, value in figures
+        if name in TILES and "(" not in value
+    ]
+    rows = [element("tr", element("th", name, scope="row"), element("td", value)) for name, value in figures]
     return page(
-        title, element("h1", title), table, element("p", intro), _map(sae, codes, features, method), *shown, style=STYLE
+        title,
+        element("header", element("h1", title), element("p", about, class_="about")),
+        element("dl", *tiles, class_="tiles") if tiles else "",
+        element("details", element("summary", "All figures"), element("div", element("table", *rows), class_="scroll")),
+        element(
+            "div",
+            Markup(
+                '<input type="search" id="search" placeholder="a token, or a feature\'s number" aria-label="search">'
+            ),
+            element("output", "", id="shown", for_="search"),
+            class_="bar",
+        ),
+        element(
+            "div",
+            element(
+                "figure",
+                element("figcaption", f"Features lie near those of a similar direction ({ABOUT[method]})"),
+                element(
+                    "div",
+                    _map(sae, fire, listed, decode, method),
+                    element("div", "", id="tip", hidden="hidden"),
+                    class_="map",
+                ),
+            ),
+            element("figure", _table(listed, decode), class_="list", tabindex="0"),
+            class_="views",
+        ),
+        element("h2", "The texts on which each fires most"),
+        element("p", "The stronger a token's colour, the more the feature fires on it.", class_="soft"),
+        element("div", *[_feature(feature, codes, collected, decode) for feature in listed], class_="features"),
+        style=STYLE,
+        script=SCRIPT,
     )
 
 
-def _map(sae: SparseAutoencoder, codes: Float[Tensor, "n m"], features: list[Feature], method: Method) -> Markup:
-    """A dot for every feature that fires; those that the page shows are links."""
+def label(token: str) -> str:
+    """A token's text where blanks would not be seen, and a long one would hide others."""
+    text = token.replace("\n", "⏎") if token.strip(" ") else token.replace(" ", "␣") or "∅"
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _name(feature: Feature, decode: Callable[[int], str]) -> Markup:
+    """The tokens that set a feature off, each with its part of all that it fires."""
+    parts = [
+        element("span", element("code", label(decode(token))), element("small", f"{part:.0%}"))
+        for token, part in feature.tokens
+    ]
+    return element("span", *parts, class_="name")
+
+
+def _map(
+    sae: SparseAutoencoder, fire: list[Feature], listed: list[Feature], decode: Callable[[int], str], method: Method
+) -> Markup:
+    """A dot for every feature that fires; those that the page lists are links, and lie above the others."""
     plane = plane_of(sae.decoder.detach(), method)
-    density = (codes > 0).float().mean(dim=0).tolist()
-    listed = {feature.index for feature in features}
+    links = {feature.index for feature in listed}
     dots = []
-    for index in sorted((i for i, part in enumerate(density) if part > 0), key=listed.__contains__):
-        x, y = ((plane[index] * 0.46 + 0.5) * MAP).tolist()
-        name = element("title", f"feature {index}, fires on {density[index]:.2%} of tokens")
-        place = {"cx": f"{x:.1f}", "cy": f"{y:.1f}", "r": f"{2 + 12 * density[index] ** 0.5:.1f}"}
-        if index in listed:
-            dots.append(element("a", element("circle", name, **place), href=f"#feature-{index}"))
-        else:
-            dots.append(element("circle", name, class_="other", **place))
-    label = "map of the features' decoder directions"
-    return element("svg", *dots, viewBox=f"0 0 {MAP} {MAP}", role="img", aria_label=label)
+    for feature in sorted(fire, key=lambda one: one.index in links):
+        x, y = ((plane[feature.index] * 0.46 + 0.5) * MAP).tolist()
+        tokens = ", ".join(label(decode(token)) for token, _ in feature.tokens)
+        name = f"feature {feature.index}: {tokens}\nfires on {feature.density:.2%} of tokens"
+        size = f"{3 + 14 * feature.density**0.5:.1f}"
+        linked = feature.index in links
+        dot = element(
+            "circle",
+            cx=f"{x:.1f}",
+            cy=f"{y:.1f}",
+            r=size,
+            class_=None if linked else "other",
+            data_feature=feature.index,
+            data_name=name,
+        )
+        dots.append(element("a", dot, href=f"#feature-{feature.index}", aria_label=name) if linked else dot)
+    return element("svg", *dots, viewBox=f"0 0 {MAP} {MAP}", role="img", aria_label="map of the features' directions")
+
+
+def _table(listed: list[Feature], decode: Callable[[int], str]) -> Markup:
+    """A row for every feature that the page lists."""
+    heads = ("feature", "tokens that set it off", "fires on", "at most")
+    rows = [
+        element(
+            "tr",
+            element("td", element("a", feature.index, href=f"#feature-{feature.index}")),
+            element("td", _name(feature, decode)),
+            element("td", f"{feature.density:.2%}"),
+            element("td", f"{feature.strongest:.2f}"),
+            data_feature=feature.index,
+        )
+        for feature in listed
+    ]
+    head = element("tr", *(element("th", name, scope="col") for name in heads))
+    return element("table", element("thead", head), element("tbody", *rows))
 
 
 def _feature(
@@ -112,8 +154,8 @@ def _feature(
     texts = [_text(place, feature, codes, collected, decode) for place in feature.peaks]
     return element(
         "section",
-        element("h2", f"feature {feature.index}"),
-        element("p", about, class_="quiet"),
+        element("h3", element("span", f"feature {feature.index}"), _name(feature, decode)),
+        element("p", about, class_="soft"),
         *texts,
         id=f"feature-{feature.index}",
     )

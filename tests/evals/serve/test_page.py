@@ -27,7 +27,8 @@ from gpt_from_scratch.models.attention_maps import attention_maps
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 from gpt_from_scratch.models.generation.engine import generate
 from gpt_from_scratch.models.generation.sampling import Sampling
-from tests.evals.serve.chromium import Tab, browsing, find_chromium
+from tests.pages.chromium import Tab
+from tests.pages.layout import faults
 
 TOKENS = [1, 2, 3, 4, 5, 6, 7, 8]
 LOOK = {"model": "tiny", "tokens": TOKENS, "layer": 1, "head": 1}
@@ -283,15 +284,6 @@ def test_open_opens_the_page(folder: Path, tmp_path: Path) -> None:
         assert get(opened, "/")[0] == 200
 
 
-@pytest.fixture(scope="module")
-def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    program = find_chromium()
-    if program is None:
-        pytest.skip("no browser: none of chromium, chromium-browser, google-chrome is installed")
-    with browsing(program, tmp_path_factory.mktemp("browser")) as tab:
-        yield tab
-
-
 WRITTEN = (
     "!document.querySelector('#write').disabled && document.querySelector('#status').textContent.includes('seed 7')"
 )
@@ -365,6 +357,7 @@ def test_in_a_browser(tab: Tab, url: str, checkpoint: OpenedModel, width: int, s
     assert state["wide"] == state["window"] > width - 20, "the page is wider than its window"
     assert state["paper"] == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 29)"}[scheme]
     assert state["error"] == ""
+    assert faults(tab) == []
     assert complaints(tab) == []
     asked = [one["params"]["request"]["url"] for one in tab.heard if one.get("method") == "Network.requestWillBeSent"]
     assert asked and all(one.startswith(f"{url}/") for one in asked)

@@ -31,8 +31,8 @@ def find_chromium() -> str | None:
 class Tab:
     """One page of the browser. Every message of the browser's that is no answer is kept in `heard`."""
 
-    def __init__(self, reading: Any, writing: Any) -> None:
-        self._reading, self._writing = reading, writing
+    def __init__(self, reading: Any, writing: Any, process: subprocess.Popen[bytes]) -> None:
+        self._reading, self._writing, self._process = reading, writing, process
         self._number, self._session = 0, None
         self.heard: list[dict[str, Any]] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
@@ -46,10 +46,15 @@ class Tab:
         message = {"id": self._number, "method": method, "params": params}
         if self._session is not None:
             message["sessionId"] = self._session
-        self._writing.write(json.dumps(message).encode() + b"\0")
-        self._writing.flush()
-        while (answer := self._message()).get("id") != self._number:
-            self.heard.append(answer)
+        hung = threading.Timer(SECONDS, self._process.kill)  # a browser that says nothing ends the test in words
+        hung.start()
+        try:
+            self._writing.write(json.dumps(message).encode() + b"\0")
+            self._writing.flush()
+            while (answer := self._message()).get("id") != self._number:
+                self.heard.append(answer)
+        finally:
+            hung.cancel()
         assert "error" not in answer, answer
         result: dict[str, Any] = answer["result"]
         return result
@@ -133,11 +138,8 @@ def browsing(program: str, profile: Path) -> Iterator[Tab]:
     with subprocess.Popen(started, pass_fds=(to_read, to_write), stderr=subprocess.DEVNULL) as process:
         os.close(to_read)
         os.close(to_write)
-        hung = threading.Timer(3 * SECONDS, process.kill)  # a browser that says nothing ends the test in words
-        hung.start()
         try:
             with os.fdopen(from_browser, "rb") as reading, os.fdopen(to_browser, "wb") as writing:
-                yield Tab(reading, writing)
+                yield Tab(reading, writing, process)
         finally:
-            hung.cancel()
             process.kill()
