@@ -1,4 +1,4 @@
-"""Training from Python: a configuration in, the folder of a run out."""
+"""Training from Python: `train` takes a configuration and returns the run's folder."""
 
 from pathlib import Path
 
@@ -9,14 +9,15 @@ from gpt_from_scratch.training.run.session import prepared
 
 
 def train(config: TrainConfig, *, resume: Path | str | None = None) -> Path:
-    """The folder of a run that was trained in this process to its last step, or to Ctrl-C, which saves.
+    """Train a run in this process and return its folder. Ctrl-C saves a checkpoint and ends the training early.
 
     Args:
-        config: The settings. `PRESETS["tiny"][1]` has those of a preset; `dataclasses.replace` changes some of them.
-        resume: The folder of an earlier run with these settings, which goes on exactly where it stood.
+        config: The settings. `PRESETS["tiny"][1]` has those of a preset; change some with `dataclasses.replace`.
+        resume: The folder of an earlier run with these settings. It continues exactly from its newest checkpoint.
 
     Raises:
-        ValueError, OSError, RuntimeError: a setting, the data or the machine is not what it should be; says what to do.
+        ValueError, OSError, RuntimeError: a setting, the data or the machine is not suitable; the message says what to
+            do.
     """
     with prepared(Command(config, resume=None if resume is None else Path(resume)), ONE_RANK) as session:
         session.run()

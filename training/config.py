@@ -1,4 +1,6 @@
-"""Settings of a run: frozen dataclasses, each with its own checks. run/presets.py and run/command_line.py make them."""
+"""Settings of a run: frozen dataclasses, each with its own checks. They are built by run/presets.py and
+run/command_line.py.
+"""
 
 import dataclasses
 import math
@@ -23,56 +25,58 @@ if TYPE_CHECKING:
     pass
 
 DETERMINISTIC_PARTS = 8
-"""Micro-batches into which --parallel deterministic cuts a batch that 8 divides, unless told otherwise: for up to 8 ranks."""
+"""Number of micro-batches with --parallel deterministic by default, if it divides the batch: enough for 8 ranks."""
 
 WEIGHTS = "weights"
-"""As data.tokenizer: the tokenizer that lies beside the weights of --init-from."""
+"""Value of data.tokenizer: the tokenizer in the folder of --init-from."""
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What a run writes, and how often (0: never, but at the end)."""
+    """What a run writes, and how often (0: only at the end)."""
 
     folder: Path = Path("runs")
-    """Where runs are kept; each gets a fresh folder in it."""
+    """The folder that holds all runs; each run gets a new folder in it."""
     name: str | None = None
-    """The run's folder in it; default: the preset's name and the time."""
+    """The name of the run's folder; default: the preset's name and the time."""
     log_every: int = 10
-    """Steps between two lines of metrics."""
+    """Steps between two records of training metrics."""
     eval_every: int = 250
     """Steps between two evaluations on the whole validation set."""
     eval_first: bool = True
-    """Also evaluate before the first step: what the initial weights know."""
+    """Also evaluate the initial weights, before the first step."""
     sample_every: int = 250
     """Steps between two sets of samples."""
     checkpoint_every: int = 250
     """Steps between two checkpoints."""
     keep_last: int = 2
-    """Checkpoints kept; the best one is kept beside them."""
+    """Number of newest checkpoints to keep; the best one is kept, too."""
     keep_every: int = 0
-    """Checkpoints whose step this divides are kept for good."""
+    """Checkpoints at multiples of this step are kept permanently."""
     n_samples: Many = 4
-    """Samples drawn each time while training."""
+    """Number of samples drawn each time during training."""
     n_final_samples: Many = 64
-    """Samples drawn at the end."""
+    """Number of samples drawn at the end."""
     sample_tokens: Many = 200
-    """Longest sample, in tokens."""
+    """Maximum length of a sample, in tokens."""
     temperature: float = 0.8
     """Temperature of the samples."""
     top_p: float = 0.95
-    """Samples are drawn from the smallest set of tokens with this probability."""
+    """Samples are drawn from the smallest set of tokens with this total probability."""
     hellaswag: Path | None = None
-    """hellaswag_val.jsonl: the model answers its questions at every `hellaswag_every`-th step and at the end."""
+    """Path of hellaswag_val.jsonl. The model answers its questions every `hellaswag_every` steps and at the end."""
     hellaswag_every: int = 1000
     """Steps between two rounds of HellaSwag."""
     loggers: str | None = None
-    """Where figures go beside metrics.jsonl: "tensorboard", "wandb", "trackio", or several, separated by commas."""
+    """Loggers in addition to metrics.jsonl: "tensorboard", "wandb", "trackio", or several, separated by commas."""
     profile_steps: tuple[int, int] | None = None
-    """First and last step to run under torch.profiler (rank 0); --profile is short for 10 12."""
+    """First and last step to run under torch.profiler (rank 0). --profile is short for 10 12."""
     timeout: OrNever = 100.0
-    """Seconds a rank waits for another within training steps, before it says which one is missing and ends; inf: for ever."""
+    """Seconds a rank waits for another rank during training steps. Then it reports the missing rank and exits. inf: no
+    limit.
+    """
     patience: OrNever = 1800.0
-    """The same while a rank may start, compile, save, evaluate or sample."""
+    """The same timeout while a rank starts, compiles, saves, evaluates or samples."""
 
     def __post_init__(self) -> None:
         check_settings(self, "run.")
@@ -93,7 +97,7 @@ class RunConfig:
                 raise ValueError(f"run.{name} must be at least 1, it is {getattr(self, name)}")
         if self.name is not None and (self.name in ("", ".", "..") or "/" in self.name or "\\" in self.name):
             raise ValueError(
-                f"run.name is a folder's name, not a path: {self.name!r}; --run.folder says where runs are kept"
+                f"run.name is a folder's name, not a path: {self.name!r}; --run.folder names the folder that holds all runs"
             )
         names_in(self.loggers)
         if self.profile_steps is not None and not 1 <= self.profile_steps[0] <= self.profile_steps[1]:
@@ -109,52 +113,56 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run. Everything that decides its losses is here."""
+    """All settings of a training run. Everything that determines its losses is here."""
 
     preset: str = "tiny"
-    """The preset it began from."""
+    """The preset that gave the defaults."""
     steps: int = 1000
     """Optimizer steps."""
     batch_size: Many = 8
-    """Rows of block_size tokens a step, over all ranks and micro-batches."""
+    """Rows of block_size tokens per step, over all ranks and micro-batches."""
     micro_batch: Many | None = None
-    """Rows a rank computes at a time, at most; the gradients of several add up. Default: its whole part of the batch; with
-    --parallel deterministic, where it must not depend on the ranks, the batch's largest division into up to 8 equal ones.
-    On a CPU, but for that mode, no more than keep every activation within 16 MiB."""
+    """Maximum number of rows in a rank's micro-batch (gradient accumulation). Default: the rank's whole part of the batch;
+    on a CPU, as many rows as keep every activation within 16 MiB. With --parallel deterministic it must not depend on the
+    ranks: the batch is cut into the largest number of equal micro-batches up to 8.
+    """
     parallel: Literal["ddp", "fsdp", "deterministic"] = "ddp"
-    """How several ranks share the work. "ddp": each has the whole model; "fsdp": each has a slice of every parameter, its
-    gradient and its moments; "deterministic": as ddp, slower, and equal to the last bit for 1, 2, 4, ... ranks."""
+    """How several ranks share the work. "ddp": each holds the whole model. "fsdp": each holds a shard of every parameter,
+    its gradient and its optimizer state. "deterministic": like ddp, slower, with bit-identical results for 1, 2, 4, ...
+    ranks.
+    """
     seed: int = 0
     """Seed of the initial weights."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """"auto" is the accelerator if there is one."""
     dtype: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of the activations (autocast); parameters are fp32. "auto" is bf16 where the device multiplies it natively."""
+    """Dtype of the activations (autocast); parameters are fp32. "auto" is bf16 on a device with native bf16 products."""
     backend: str | None = None
-    """A kernel backend for every op ("torch"), one an op ("attention=torch,layer_norm=reference"), or "fastest": time them
-    at the start and take the winners. Default: GPT_BACKEND, else the device's preference."""
+    """Kernel backend: one for all ops ("torch"), one per op ("attention=torch,layer_norm=reference"), or "fastest", which
+    times all of them at the start and uses the fastest. Default: GPT_BACKEND, else the device's preference.
+    """
     backend_module: tuple[str, ...] = ()
-    """A file or module of your own that registers backends (my_kernels.py, package.module), or hub:org/name; may be given
-    several times."""
+    """Your own file or module that registers backends (my_kernels.py, package.module), or hub:org/name. Can be repeated."""
     compile: bool = False
-    """Compile the model's blocks with torch.compile: one's code serves all, made once in a quarter of a minute. On a CPU
-    compiling has gained nothing for GPT-2 124M (benchmarks/README.md): --no-compile begins earlier there."""
+    """Compile the model's blocks with torch.compile. All blocks share one compiled graph, which takes about 15 s. On a CPU
+    compiling has not made GPT-2 124M faster (benchmarks/README.md), so --no-compile starts sooner there.
+    """
     init_from: str | None = None
-    """Begin with the weights of a checkpoint, a run, a folder in Hugging Face's format, or a GPT-2 by name ("gpt2")."""
+    """Start from the weights of a checkpoint, a run, a folder in Hugging Face's format, or a GPT-2 by name ("gpt2")."""
     data: DataConfig = field(default_factory=DataConfig)
-    """What is read."""
+    """The training data."""
     model: GPTConfig = field(default_factory=GPTConfig)
     """The architecture; its vocab_size comes from the tokenizer, unless --model.vocab-size gives a larger one."""
     keep_vocab_size: tyro.conf.Suppress[bool] = False
-    """model.vocab_size was given, so it stays as it is (GPT-2's 50257, which is also the default, too)."""
+    """Whether model.vocab_size was given explicitly (it may equal the default, 50257) and must not be replaced."""
     lora: LoRAConfig = field(default_factory=LoRAConfig)
     """Which part of the weights of --init-from learns."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    """How parameters are updated."""
+    """The optimizer."""
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    """The learning rate's course."""
+    """The learning-rate schedule."""
     run: RunConfig = field(default_factory=RunConfig)
-    """What is written, and how often."""
+    """What the run writes, and how often."""
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -175,16 +183,18 @@ class TrainConfig:
                 f"must be 1, 2, 4, 8, ... times micro_batch {self.micro_batch}"
             )
         if self.data.tokenizer == WEIGHTS and self.init_from is None:
-            raise ValueError(f"--data.tokenizer {WEIGHTS} is the tokenizer of --init-from's weights: say --init-from")
+            raise ValueError(
+                f"--data.tokenizer {WEIGHTS} is the tokenizer of --init-from's weights: give --init-from, too"
+            )
         object.__setattr__(self, "data", self.data.of_path())
 
     @property
     def leaf_rows(self) -> int:
-        """Rows of a micro-batch with --parallel deterministic: the same for any number of ranks and any machine."""
+        """Rows per micro-batch with --parallel deterministic: the same for any number of ranks and any machine."""
         return self.micro_batch or self.batch_size // math.gcd(self.batch_size, DETERMINISTIC_PARTS)
 
 
-# What may change when a run goes on: how it is computed (which may round otherwise) and what is written, never what is learned.
+# Settings that may change on resume: how a run computes (rounding may differ) and what it writes, never what it learns.
 FREE_ON_RESUME = (
     "backend",
     "backend_module",
@@ -199,7 +209,7 @@ FREE_ON_RESUME = (
 
 
 def differences(saved: TrainConfig, wanted: TrainConfig) -> list[str]:
-    """The settings that decide the losses and differ, as "data.seed: 0 in the checkpoint, 1 asked for"."""
+    """List the settings that differ and affect the losses, as "data.seed: 0 in the checkpoint, 1 asked for"."""
     before, after = flat(as_json(saved)), flat(as_json(wanted))
     return [
         f"{key}: {before.get(key)!r} in the checkpoint, {after.get(key)!r} asked for"
@@ -213,7 +223,7 @@ def _is_power_of_two(x: float) -> bool:
 
 
 def as_json(config: Any) -> dict[str, Any]:
-    """A config as JSON can hold it: paths as text, tuples as lists, infinity (`OrNever`) as "inf"."""
+    """Convert a config to JSON values: paths as text, tuples as lists, infinity (`OrNever`) as "inf"."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
@@ -230,7 +240,7 @@ def from_json(document: Mapping[str, Any]) -> TrainConfig:
     """The inverse of `as_json`, with every field's type checked.
 
     Raises:
-        ValueError: a field that is unknown or of a wrong type, by name.
+        ValueError: a field is unknown or of a wrong type; names the field.
     """
     config: TrainConfig = build(TrainConfig, document)
     return config

@@ -1,4 +1,4 @@
-"""Draw where the heads of a trained model look."""
+"""The work of `gpt attention`: draw attention maps of a trained model."""
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
     from gpt_from_scratch.support.command_line.command import run_command
@@ -29,11 +29,11 @@ from gpt_from_scratch.training.generate import beginning, learned_documents
 from gpt_from_scratch.training.results_folder import check_place
 
 PICTURE_FILE = "attention.png"
-LONGEST = 64  # tokens whose labels can still be told apart
+LONGEST = 64  # maximum number of tokens whose labels remain readable
 
 
 def draw(maps: Float[Tensor, "layer h t t"], labels: list[str], heads: Sequence[Habit]) -> bytes:
-    """The maps of some heads, large, with the tokens beside them and a sentence over each; a PNG.
+    """Draw the maps of some heads, labelled with the tokens and described in a sentence, as a PNG.
 
     Args:
         labels: what the tokens are called.
@@ -70,10 +70,10 @@ def _figure(maps: Float[Tensor, "layer h t t"], labels: list[str], heads: Sequen
 
 
 def run(config: AttentionConfig) -> Path:
-    """Load the model, let it read the text, draw.
+    """Load the model, run it on the text, and draw.
 
     Raises:
-        FileNotFoundError, ValueError: no model there, a text that is too long or cannot be encoded.
+        FileNotFoundError, ValueError: there is no model, or the text is too long or cannot be encoded.
     """
     check_place(config.out)
     opened = open_model(config.source, device="cpu", warn=lambda message: print(visible(message), file=sys.stderr))

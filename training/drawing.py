@@ -1,7 +1,7 @@
-"""The common style of all pictures: one colour for each thing, text from outside as it is, and axes that can be read.
+"""The common style of all pictures: fixed colours, untrusted text drawn literally, and readable axes.
 
-matplotlib takes a text with two dollar signs for TeX and raises where that is none. What stands in a picture may come from
-outside (a run's name, a folder's, a token), so nothing drawn here is ever TeX.
+matplotlib interprets a text with two dollar signs as TeX, and raises if it is invalid. Text in a picture may be untrusted
+(a run's name, a path, a token), so TeX is always off.
 """
 
 import contextlib
@@ -19,13 +19,13 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from gpt_from_scratch.support.visible import visible
 
 LONGEST = 100
-"""Characters of a text from outside that a picture shows."""
+"""Maximum number of characters of an untrusted text in a picture."""
 _PLAIN = {"text.parse_math": False, "text.usetex": False, "axes.formatter.use_mathtext": False}
 
 
 @contextlib.contextmanager
 def plain_text(**style: Any) -> Iterator[None]:
-    """Pictures that are made and written in the block hold no TeX, and say nothing of letters that the font lacks.
+    """Context in which pictures are drawn and written: without TeX, and without warnings about missing glyphs.
 
     `style` are further settings of matplotlib's, with a dot where a name has "__".
     """
@@ -37,29 +37,29 @@ def plain_text(**style: Any) -> Iterator[None]:
 
 
 def outside(text: object) -> str:
-    """A text from outside on one line: what is hidden or would steer is shown, what is too long is cut."""
+    """An untrusted text on one line: control and hidden characters are made visible, and a long text is cut."""
     line = visible(str(text)).replace("\n", "⏎").replace("\t", " ")
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 
 def png(figure: Figure, dpi: int = 120) -> bytes:
-    """The picture's file. Call it within `plain_text`: labels of axes are made while it is written."""
+    """Encode the picture as PNG. Call it within `plain_text`, since axis labels are made during writing."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
 
 def bare(axes: Axes) -> None:
-    """No frame above and to the right, and a faint grid."""
+    """Remove the top and right frame, and add a faint grid."""
     axes.grid(alpha=0.15)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def logarithmic(axes: Axes, low: float, high: float) -> None:
-    """A logarithmic vertical axis with plain numbers on it, close together where it spans less than a decade.
+    """Set a logarithmic vertical axis with plain numbers, also where it spans less than a decade.
 
-    low, high: what is drawn lies between them; both are above 0.
+    low, high: range of the drawn values; both are above 0.
     """
     axes.set_yscale("log")
     if high / low < 1.6:
@@ -72,6 +72,6 @@ def logarithmic(axes: Axes, low: float, high: float) -> None:
 
 
 def limits(values: list[float]) -> tuple[float, float] | None:
-    """The least and the largest of the finite values; None if there is none."""
+    """The smallest and the largest of the finite values; None if there is none."""
     finite = [value for value in values if math.isfinite(value)]
     return (min(finite), max(finite)) if finite else None

@@ -1,4 +1,4 @@
-"""Let a trained model write."""
+"""The work of `gpt generate`: generate text with a trained model."""
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
     from gpt_from_scratch.support.command_line.command import run_command
@@ -27,9 +27,9 @@ CHECKPOINTS = "checkpoints"
 
 
 def learned_documents(folder: Path | None) -> bool:
-    """Whether the model in `folder` has seen documents, each behind an end-of-text token, and not one running text.
+    """Whether the model in `folder` learned documents, each after an end-of-text token, and not one running text.
 
-    The checkpoint that the model belongs to says so; a model alone is taken to have seen documents, as GPT-2 has.
+    Its checkpoint's state says so. A model without a checkpoint is assumed to have learned documents, as GPT-2 has.
     """
     if folder is None or folder.name != MODEL_FOLDER or not (state := folder.parent / STATE_FILE).is_file():
         return True
@@ -40,12 +40,12 @@ def learned_documents(folder: Path | None) -> bool:
 
 
 def beginning(tokenizer: Tokenizer, prompt: str, documents: bool = True) -> tuple[list[int], tuple[int, ...]]:
-    """The tokens a text begins with, and those that end it.
+    """The tokens at the beginning of a text, and those that end it.
 
     Args:
         tokenizer: The model's.
-        prompt: May be empty: a document then begins with its end-of-text token alone, running text with a line break.
-        documents: Whether an end-of-text token stood before each text that the model learned.
+        prompt: May be empty: a document then begins with the end-of-text token alone, and running text with a line break.
+        documents: Whether an end-of-text token preceded each text that the model learned.
 
     Raises:
         ValueError: The tokenizer cannot encode the prompt, or an empty one.
@@ -60,7 +60,7 @@ def beginning(tokenizer: Tokenizer, prompt: str, documents: bool = True) -> tupl
             return tokenizer.encode_ordinary("\n"), tuple(end)
         except ValueError:
             raise ValueError(
-                "this model's tokenizer has no token that a text could begin with: give a --prompt"
+                "this model's tokenizer has no end-of-text token or line break to start with: give a --prompt"
             ) from None
     return [*begin, *tokenizer.encode_ordinary(prompt)], tuple(end)
 
@@ -68,8 +68,8 @@ def beginning(tokenizer: Tokenizer, prompt: str, documents: bool = True) -> tupl
 def write(
     model: GPT, tokenizer: Tokenizer, prompt: list[int], max_new_tokens: int, sampling: Sampling
 ) -> Iterator[str]:
-    """What follows a prompt, in pieces as they are made: whole characters, not yet fit for a terminal."""
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")  # a character may be spread over several tokens
+    """Generate the text after a prompt, in pieces of whole characters. Control characters are not yet escaped."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")  # a character may span several tokens
     for new in stream(model, [prompt], max_new_tokens, sampling, n_vocab=tokenizer.n_vocab):
         if new.token not in sampling.stop_tokens:
             yield decoder.decode(tokenizer.decode_bytes([new.token]))
@@ -77,10 +77,10 @@ def write(
 
 
 def run(config: GenerateConfig, warn: Callable[[str], None]) -> None:
-    """Load the model, and print what it writes as it writes it.
+    """Load the model, and print the texts while they are generated.
 
     Raises:
-        FileNotFoundError, ValueError: The source, the prompt, the device or the backend is not what it should be.
+        FileNotFoundError, ValueError: the source, the prompt, the device or the backend is invalid.
     """
     device = choose_device(config.device)
     opened = open_model(config.source, device=str(device), ema=config.ema, warn=warn)
@@ -98,7 +98,7 @@ def run(config: GenerateConfig, warn: Callable[[str], None]) -> None:
 def print_texts(
     config: GenerateConfig, model: GPT, tokenizer: Tokenizer, prompt: list[int], stop: tuple[int, ...]
 ) -> None:
-    """Each text as it is made."""
+    """Print each text while it is generated."""
     first = Sampling(config.temperature, config.top_k, config.top_p, config.seed, stop)
     for number in range(config.num):
         sampling = first.for_row(number)

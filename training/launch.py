@@ -1,7 +1,7 @@
-"""`gpt train`: training in this process, or by several ranks that torch's own launcher starts and watches.
+"""`gpt train`: training in this process, or in several ranks that torch's launcher starts and supervises.
 
 gpt train                                   # one process
-gpt train --nproc 8 --max-restarts 3 ...    # eight on this machine, started again where one is lost
+gpt train --nproc 8 --max-restarts 3 ...    # eight ranks, restarted if one fails
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
@@ -28,25 +28,25 @@ from gpt_from_scratch.training.run.command_line import parse
 from gpt_from_scratch.training.run.presets import DEFAULT, FOR_A_CPU
 
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
-"""What torchrun hands on to the ranks."""
+"""Signals that torchrun forwards to the ranks."""
 NPROC, RESTARTS = "--nproc", "--max-restarts"
-BENCH = """Measure the kernels and the tokenizers side by side on this machine, by pytest-benchmark, in a clone.
+BENCH = """Benchmark the kernels and the tokenizers on this machine with pytest-benchmark, in a clone.
 
     gpt bench                        # all of benchmarks/
-    gpt bench -k attention           # only what has this in its name
+    gpt bench -k attention           # only benchmarks with this in their names
 
 Its options are pytest's and pytest-benchmark's, such as --benchmark-json FILE."""
 PYTEST_USAGE = 4
-"""How pytest answers words that it does not know."""
+"""pytest's exit status for a usage error."""
 
 
 def main(words: Sequence[str]) -> int:
-    """Train as the words say; the exit status of training/train_gpt2.py."""
+    """Run `gpt train` with these arguments; returns the exit status of training/train_gpt2.py."""
     rest = with_backend(words)
     ranks, restarts = _taken(rest, NPROC, least=1), _taken(rest, RESTARTS, least=0)
     if restarts is not None and ranks is None:
-        raise ValueError(f"{RESTARTS} needs {NPROC}: one process has nobody to start it again")
-    parse(rest)  # help and mistakes do not wait for torch, nor for other processes
+        raise ValueError(f"{RESTARTS} needs {NPROC}: a single process cannot be restarted")
+    parse(rest)  # help and usage errors need neither torch nor other processes
     if ranks is None:
         status: int = imported("gpt train", "gpt_from_scratch.training.train_gpt2:process")(rest)
         return status
@@ -54,7 +54,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def with_backend(words: Sequence[str]) -> list[str]:
-    """The words, with `--backend fastest` for a new run of a preset that a CPU is meant for, unless they name another."""
+    """Add `--backend fastest` to the arguments of a new run of a CPU preset, unless they name a backend."""
     preset = words[0] if words and not words[0].startswith("-") else DEFAULT
     decided = any(word.partition("=")[0] in ("--backend", "--resume", "--config") for word in words)
     if preset not in FOR_A_CPU or decided or os.environ.get("GPT_BACKEND"):
@@ -63,12 +63,12 @@ def with_backend(words: Sequence[str]) -> list[str]:
 
 
 def launch(ranks: int, restarts: int, words: Sequence[str]) -> int:
-    """Start `ranks` processes of training/train_gpt2.py; the status of the first that failed, else 0."""
+    """Start `ranks` processes of training/train_gpt2.py; returns the status of the first that failed, else 0."""
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.disable(logging.ERROR)  # the words of torch's launcher, which has this process to itself, would hide ours
+    logging.disable(logging.ERROR)  # the log lines of torch's launcher would hide our messages
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // ranks)))
     config = LaunchConfig(
         min_nodes=1,
@@ -87,21 +87,21 @@ def launch(ranks: int, restarts: int, words: Sequence[str]) -> int:
         except ChildFailedError as error:
             first = error.get_first_failure()[1]
             if first.exitcode < 0:
-                complain(f"error: rank {error.get_first_failure()[0]} was ended by signal {-first.exitcode}")
+                complain(f"error: rank {error.get_first_failure()[0]} was killed by signal {-first.exitcode}")
                 return 128 - first.exitcode
-            return first.exitcode  # what was wrong has been said by the rank itself
+            return first.exitcode  # the rank itself has printed the error
         except SignalException as told:
-            # Every rank was told, too; each saves and says so, unless it had nothing to save.
+            # Every rank got the signal, too; each saves and reports it, unless it has nothing to save.
             if (saved := len(list(Path(folder).iterdir()))) == ranks:
                 return 0
             if saved or told.sigval != signal.SIGINT:  # else the first rank has told whoever pressed Ctrl-C
-                complain(f"gpt train: stopped by {told.sigval.name}; {saved} of {ranks} ranks ended with all saved")
+                complain(f"gpt train: stopped by {told.sigval.name}; {saved} of {ranks} ranks saved their state")
             return 128 + told.sigval
     return 0
 
 
 def rank(words: list[str]) -> int:
-    """One of the processes that `launch` starts: it leaves a file where it has ended well, since torch does not tell."""
+    """Entry point of a process that `launch` starts. It writes a file on success, since torch does not report it."""
     from gpt_from_scratch.training.train_gpt2 import process
 
     status = process(words)
@@ -111,12 +111,12 @@ def rank(words: list[str]) -> int:
 
 
 def _is_ignored(name: str) -> bool:
-    """Whether whoever started this process had it ignore a signal, as `nohup` does with SIGHUP: the ranks then live on."""
+    """Whether this process inherited an ignored signal, as SIGHUP under `nohup`: the ranks then ignore it, too."""
     return signal.getsignal(getattr(signal, name)) is signal.SIG_IGN
 
 
 def bench(words: Sequence[str]) -> int:
-    """The kernels' benchmarks: pytest-benchmark over benchmarks/, in a clone."""
+    """`gpt bench`: pytest-benchmark on benchmarks/, in a clone."""
     from gpt_from_scratch.support.command_line.invocation import ROOT, how_to_install
 
     if HELP_FLAGS & set(words):
@@ -126,16 +126,16 @@ def bench(words: Sequence[str]) -> int:
         raise RuntimeError(f"gpt bench needs {missing[0]}: {how_to_install('test', 'bench')}")
     if not (folder := ROOT / "benchmarks").is_dir():
         raise RuntimeError(
-            "gpt bench measures a clone of the repository, and this is an installed package: clone it first"
+            "gpt bench needs a clone of the repository, and this is an installed package: clone it first"
         )
     options = ["--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), str(folder), "--benchmark-only"]
-    # In a process of its own: pytest's checks of shapes must come before the package is imported.
+    # In a separate process: pytest must enable the shape checks before the package is imported.
     status = subprocess.call([sys.executable, "-m", "pytest", *options, *words])
     return MISTAKE if status == PYTEST_USAGE else status
 
 
 def _taken(words: list[str], option: str, least: int) -> int | None:
-    """The whole number of an option, which is taken out of the words; None if it is not there."""
+    """Remove an option from the arguments and return its integer value; None if it is absent."""
     for place, word in enumerate(words):
         if word == option or word.startswith(f"{option}="):
             value = word.partition("=")[2] if "=" in word else words[place + 1] if place + 1 < len(words) else ""

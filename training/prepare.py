@@ -1,8 +1,8 @@
-"""Tokenize text into shards that training reads, on all cores; a run that was stopped goes on where it was.
+"""Tokenize text into shards for training, on all cores. If it is stopped, the same command continues.
 
     gpt prepare my_texts/ --tokenizer bpe --vocab-size 4096 --out data/mine
     gpt prepare fineweb-edu                      # streamed from the Hugging Face hub
-    gpt prepare verify data/mine                 # read all, compare with its index
+    gpt prepare verify data/mine                 # compare all shards with the index
 
 SOURCE is {sources}.
 Then train on it: gpt train --data FOLDER.
@@ -49,46 +49,50 @@ from gpt_from_scratch.training.data.shards import INDEX_FILE, Index, damage, rea
 from gpt_from_scratch.training.data.source import SPLITS, Asked, Document, Source
 from gpt_from_scratch.training.data.tokenizers import make_tokenizer
 
-VERIFY = """What is not as the index says, one line for each file; reads everything.
+VERIFY = """Compare all shards with the index. Returns one line per damaged file.
 
     gpt prepare verify data/mine"""
 
 
 @dataclass(frozen=True)
 class PrepareConfig:
-    """What is tokenized, and how."""
+    """Settings of `gpt prepare`."""
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
-    """A file, a folder, or a name."""
+    """A file, a folder, an address or a name."""
     out: Path | None = None
-    """Folder for the shards; default: the source's name in data/ (or in $GPT_DATA_DIR)."""
+    """Folder for the shards; default: a folder with the source's name in data/ (or in $GPT_DATA_DIR)."""
     tokenizer: str = "gpt2"
-    """"gpt2"; "bpe", learned from the source; "character", of the source's characters; or a tokenizer file."""
+    """"gpt2"; "bpe": learned from the source; "character": the source's characters; or a tokenizer file."""
     vocab_size: Many = 32_768
-    """Ids of a byte pair encoding that is learned."""
+    """Vocabulary size of a byte pair encoding that is learned."""
     pattern: str = "gpt2"
-    """What splits a text into words before it is learned: gpt2, gpt4, o200k, tinystories, none, or a regular expression."""
+    """Split pattern for learning byte pair encoding: gpt2, gpt4, o200k, tinystories, none, or a regular expression."""
     field: str | None = None
-    """The field or column with the text; default: "text", or another usual name, or the only one that holds text."""
+    """The field or column with the text; default: "text", another usual name, or the only field that holds text."""
     map: str | None = None
-    """A function of yours that makes the text of a row (a dict), or None: module:function, or file.py:function."""
+    """Your function that converts a row (a dict) to a text or None: module:function, or file.py:function."""
     filter: str | None = None
-    """A function of yours that says whether a text is kept."""
+    """Your function that says whether to keep a text."""
     max_bad_rows: int = 0
-    """Rows that may be broken (no JSON, no such field, no text in it): so many are counted and passed over."""
+    """Maximum number of broken rows (invalid JSON, missing field, no text), which are counted and skipped."""
     subset: str | None = None
-    """The configuration of a data set of the hub; OWNER/NAME@REVISION pins a revision (default: the newest, which is kept)."""
+    """The configuration of a data set of the hub; OWNER/NAME@REVISION pins a revision (default: the newest at the first
+    call).
+    """
     validation_fraction: float = 0.01
-    """Part kept for validation: the end of a text; of documents, those that their own hash selects."""
+    """Fraction of the data for validation: the end of a text, or documents selected by their hash."""
     shard_tokens: int = 1 << 26
-    """Most tokens in a shard."""
+    """Maximum number of tokens in a shard."""
     pieces: int | None = None
-    """Only the first so many pieces of the source (32 MB of text, a row group, a file of the hub, or 2,000 stories)."""
+    """Use only this many pieces of the source (32 MB of text, a row group, a file of the hub, or 2,000 stories)."""
     part: str | None = None
-    """Only part I/N of the pieces, as 3/8: N commands on as many hosts share the work and a folder. In a Slurm array "slurm"
-    is this task's part. Whichever ends last puts all together; the bytes are those of one command."""
+    """Process only part I/N of the pieces, such as 3/8: N commands, also on different hosts, share the work and a folder.
+    In a Slurm array, "slurm" selects this task's part. The last command combines the results, which are the same as from
+    one command.
+    """
     workers: Threads | None = None
-    """Processes; default: one a core."""
+    """Number of processes; default: one per core."""
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -105,32 +109,32 @@ class PrepareConfig:
 
     @property
     def asked(self) -> Asked:
-        """What is to be read."""
+        """The source options."""
         return Asked(self.source, self.field, self.validation_fraction, self.map, self.filter, self.subset)
 
     @property
     def folder(self) -> Path:
-        """Where the shards go."""
+        """The folder for the shards."""
         return self.out or data_folder() / folder_name(self.source)
 
 
 @dataclass(frozen=True)
 class VerifyConfig:
-    """What is read and compared with its index."""
+    """Settings of `gpt prepare verify`."""
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """A folder that `prepare` made."""
 
 
 def prepare(config: PrepareConfig, console: Console) -> Index | None:
-    """Tokenize the source into `config.folder`, unless it is there already; None: other parts of the work are left.
+    """Tokenize the source into `config.folder`, unless it is done already; returns None if other parts are unfinished.
 
-    Each piece of the source becomes shards of its own and a record of them, so what is done is not done again, and the
-    result is the same to the last byte however many processes, parts and hosts there are and however often they were stopped.
+    Each piece of the source gets its own shards and a record of them, so finished pieces are not repeated. The result is
+    byte-identical for any number of processes, parts, hosts and interruptions.
 
     Raises:
-        FileNotFoundError, ValueError: the source cannot be used, or the folder holds something else.
-        HeldError: another process prepares data there, or the same part of them.
+        FileNotFoundError, ValueError: the source cannot be used, or the folder holds other data.
+        HeldError: another process prepares data there, or the same part.
     """
     source, folder, part = open_source(config.asked), config.folder, Part.of(config.part)
     n_pieces = min(source.n_pieces, config.pieces or source.n_pieces)
@@ -164,7 +168,7 @@ def prepare(config: PrepareConfig, console: Console) -> Index | None:
         if isinstance(found, Index):
             return found
         if missing := sum(not job.record(piece).exists() for piece in range(n_pieces)):
-            console.print(f"part {config.part} is done; {missing} of {n_pieces} pieces are left for the other parts")
+            console.print(f"part {config.part} is done; {missing} of {n_pieces} pieces remain for the other parts")
             return None
         left_out = LeftOutRows.of(job.left_out(piece) for piece in range(n_pieces))
         left_out.require_few_broken(config.max_bad_rows)
@@ -191,7 +195,7 @@ def prepare(config: PrepareConfig, console: Console) -> Index | None:
 
 
 def _indexed(config: PrepareConfig, job: Job, n_pieces: int, tokenizer: Tokenizer, key: str, of_pieces: int) -> Index:
-    """The index of what all pieces have become, written: the folder is whole."""
+    """Write the index of all pieces, which completes the folder."""
     made = [job.shards(piece) for piece in range(n_pieces)]
     splits = {split: [shard for piece in made for shard in piece[split]] for split in SPLITS}
     if empty := [split for split in SPLITS if not splits[split]]:
@@ -212,11 +216,11 @@ def _indexed(config: PrepareConfig, job: Job, n_pieces: int, tokenizer: Tokenize
 
 
 def _nothing_for(split: str, config: PrepareConfig, n_pieces: int) -> str:
-    """Says that the source has no text for a split, and what to do."""
+    """Message for a split without text, with a remedy."""
     if config.pieces is not None and config.pieces < n_pieces:
-        return f"the first {config.pieces} of {n_pieces} pieces of {config.source} hold nothing for {split}: raise --pieces"
+        return f"the first {config.pieces} of {n_pieces} pieces of {config.source} have no text for {split}: raise --pieces"
     return (
-        f"nothing of {config.source} is for {split} (--validation-fraction is {config.validation_fraction}): "
+        f"{config.source} contains no text for {split} (--validation-fraction is {config.validation_fraction}): "
         "give more text, or another fraction"
     )
 
@@ -232,7 +236,7 @@ COLUMNS = (
 
 
 def _key(config: PrepareConfig, source: Source, files: KnownFiles, n_pieces: int) -> str:
-    """A hash of everything that decides what the shards hold."""
+    """Hash of everything that determines the content of the shards."""
     tokenizer: list[str | int] = [config.tokenizer]
     if config.tokenizer == "bpe":
         tokenizer += [config.vocab_size, config.pattern]
@@ -243,7 +247,7 @@ def _key(config: PrepareConfig, source: Source, files: KnownFiles, n_pieces: int
 
 
 def _tokenizer_of(config: PrepareConfig, source: Source, n_pieces: int, key: str) -> Tokenizer:
-    """The tokenizer that a stopped run left in the folder, or a new one, left there with a note of what is being made."""
+    """Load the tokenizer that a stopped command left in the folder, or make one and save it with a record of the work."""
     folder = config.folder
     if (folder / NOTE_FILE).exists():
         require_same(read_json(folder / NOTE_FILE), key, folder)
@@ -261,7 +265,7 @@ def _tokenizer_of(config: PrepareConfig, source: Source, n_pieces: int, key: str
 
 
 def _tidy(folder: Path) -> None:
-    """Once the index is there, nothing else is needed to go on."""
+    """Remove working files, which are not needed once the index is written."""
     shutil.rmtree(folder / RECORDS, ignore_errors=True)
     remove(folder / NOTE_FILE)
 
@@ -285,12 +289,12 @@ def _new_tokenizer(config: PrepareConfig, source: Source, n_pieces: int) -> Toke
 
 
 def _cores() -> int:
-    """Those that this process may use."""
+    """The number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def verify(folder: Path, console: Console) -> list[str]:
-    """What is not as the index says, one line for each file; reads everything."""
+    """Compare all shards with the index. Returns one line per damaged file."""
     index = read_index(folder)
     total = sum(index.tokens(split) for split in index.splits) * np.dtype(index.dtype).itemsize
     with Progress(console=console) as bar:
@@ -314,7 +318,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         index = prepare(config, console)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("the same command goes on where it was") from None
+        raise KeyboardInterrupt("give the same command again to continue") from None
     if index is None:
         return 0
     counts = ", ".join(f"{index.tokens(split):,} {split}" for split in index.splits)

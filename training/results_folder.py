@@ -1,4 +1,4 @@
-"""The folder of a learning command's results, its own, so that no experiment writes over another."""
+"""The results folder of a `gpt learn` command. Each has its own, so that no experiment overwrites another."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,28 +8,27 @@ from gpt_from_scratch.support.storage.files import ensure_folder, new_folder, re
 from gpt_from_scratch.support.storage.lock import LOCK_FILE, locked
 
 RUNS = Path("runs")
-"""Where results go that nobody has named a place for."""
+"""Default parent folder of results."""
 
 
 def check_place(out: Path | None) -> None:
-    """Refuse an --out, or the default, that cannot become a folder to write in: before anything is learned for it.
+    """Check, before learning begins, that --out or the default can become a writable folder.
 
     Raises:
         ValueError, PermissionError: as `require_folder`.
     """
     if out is None:
-        require_folder(RUNS, f"the folder {RUNS}", "Name a place: --out FOLDER")
+        require_folder(RUNS, f"the folder {RUNS}", "Name another folder: --out FOLDER")
     else:
-        require_folder(out, f"--out {out}", "Name another place")
+        require_folder(out, f"--out {out}", "Name another folder")
 
 
 @contextlib.contextmanager
 def own_place(out: Path | None) -> Iterator[None]:
-    """An --out that no other process learns into while the block runs. Without --out each gets a folder of its own.
+    """Lock --out while the block runs. Without --out each command gets its own folder.
 
     Raises:
-        ValueError: as `check_place`.
-        HeldError: another process learns into it.
+        ValueError: as `check_place`. HeldError: another process writes results there.
     """
     check_place(out)
     if out is None:
@@ -38,7 +37,7 @@ def own_place(out: Path | None) -> Iterator[None]:
     new = not out.exists()
     ensure_folder(out)
     try:
-        with locked(out / LOCK_FILE, f"another process is writing what it learns into {out}", "give another --out"):
+        with locked(out / LOCK_FILE, f"another process is writing its results into {out}", "give another --out"):
             yield
     finally:
         if new:
@@ -47,7 +46,7 @@ def own_place(out: Path | None) -> Iterator[None]:
 
 
 def results_folder(out: Path | None, default: Path) -> Path:
-    """The folder, made: `out` as it was asked for, else `default`, with "-2", "-3" … behind it where that is taken."""
+    """Create the folder: `out` if given, else `default`, with the suffix "-2", "-3", … if that exists."""
     if out is None:
         return new_folder(default.parent, default.name)
     ensure_folder(out)

@@ -1,4 +1,4 @@
-"""Train a character model one step up the ladder from a bigram table to a transformer, or the whole ladder."""
+"""The work of `gpt learn bigram`: train one stage of the bigram course, or all stages."""
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
     from gpt_from_scratch.support.command_line.command import run_command
@@ -34,14 +34,14 @@ from gpt_from_scratch.training.results_folder import own_place, results_folder
 
 
 def read(path: Path | None) -> tuple[str, str]:
-    """The text for training, and the last tenth for validation."""
+    """Read the text, and split off the last tenth for validation."""
     texts = [tiny_shakespeare()] if path is None else read_texts(path)
     training, validation = split_texts(texts)
     return "".join(training), "".join(validation)
 
 
 def sample(weights: dict[str, Tensor], trained: Trained, tokenizer: CharacterTokenizer, config: BigramTraining) -> str:
-    """A text that begins with nothing but a line break (or the first character there is)."""
+    """Generate a text that starts after a line break (or after the first character of the vocabulary)."""
     model = trained.model
     model.load_state_dict(weights)
     start = tokenizer.encode_ordinary("\n" if "\n" in tokenizer.characters else tokenizer.characters[0])
@@ -51,7 +51,7 @@ def sample(weights: dict[str, Tensor], trained: Trained, tokenizer: CharacterTok
 
 
 def as_json(config: BigramTraining, runs: list[Trained]) -> dict[str, Any]:
-    """What metrics.json holds: the config, and every evaluation of every stage."""
+    """The content of metrics.json: the config, and every evaluation of every stage."""
     stages = [
         {
             "stage": run.stage,
@@ -67,13 +67,14 @@ def as_json(config: BigramTraining, runs: list[Trained]) -> dict[str, Any]:
     ]
     described = asdict(config)
     described["data"] = str(config.data or "Tiny Shakespeare")
-    del described["out"]  # where the file lies, not what it says
+    del described["out"]  # the file's path
     return {"config": described, "torch": torch.__version__, "stages": stages}
 
 
 def write(config: BigramTraining, runs: list[Trained], tokenizer: CharacterTokenizer) -> tuple[Path, str]:
-    """metrics.json; the tokenizer, the best weights and the samples of the last stage; a picture. What was learned is written
-    before it is used or drawn. Gives the folder, and the samples.
+    """Write metrics.json, a picture, and the tokenizer, best weights and samples of the last stage.
+
+    Results are written before samples and pictures are made. Returns the folder and the samples.
     """
     folder, top = results_folder(config.out, config.folder), runs[-1]
     metrics = as_json(config, runs)
@@ -99,23 +100,23 @@ def write(config: BigramTraining, runs: list[Trained], tokenizer: CharacterToken
 
 
 def require_finite(runs: list[Trained], folder: Path) -> None:
-    """Raise ValueError where a stage diverged: what it had learned before is in the folder."""
+    """Raise ValueError if a stage diverged; its weights from before are in the folder."""
     for run in runs:
         bad = [at.step for at in run.evaluations if not math.isfinite(at.validation)]
         if bad:
             raise ValueError(
-                f"{run.stage} diverged: from step {bad[0]} on its loss is not finite. {folder} has it as it was at step "
+                f"{run.stage} diverged: from step {bad[0]} on its loss is not finite. {folder} holds its weights from step "
                 f"{run.best.step} (validation loss {run.best.validation:.4f}); lower --optimizer.lr"
             )
 
 
 def at_the_same_step(run: Trained) -> bool:
-    """Whether the last evaluation was the best one, too."""
+    """Whether the last evaluation was also the best."""
     return run.last.step == run.best.step
 
 
 def report(folder: Path, runs: list[Trained], console: Console) -> None:
-    """Every stage with what it added, its losses at its best, and what it gained."""
+    """Print a table of the stages: their additions, best losses and gains."""
     table = Table("stage", "adds", "size", "train", "val", "gain")
     before: float | None = None
     for run in runs:
@@ -128,18 +129,18 @@ def report(folder: Path, runs: list[Trained], console: Console) -> None:
 
 
 def run(config: BigramTraining, console: Console) -> None:
-    """Learn as the settings say, in a folder of its own; see `learn`."""
+    """Run the command in its own results folder; see `learn`."""
     torch.set_num_threads(config.threads)
     with own_place(config.out):
         learn(config, console)
 
 
 def learn(config: BigramTraining, console: Console) -> None:
-    """Read, train, write, and print the samples and the table.
+    """Read the text, train, write the results, and print the samples and the table.
 
     Raises:
-        FileNotFoundError, ValueError, DownloadError: a text that is not there, is not UTF-8, or is too short; or, once all is
-            written, a model that diverged.
+        FileNotFoundError, ValueError, DownloadError: the text does not exist, is not UTF-8, or is too short; or the model
+            diverged (after all results are written).
     """
     training, validation = read(config.data)
     tokenizer = CharacterTokenizer.from_text(training + validation)

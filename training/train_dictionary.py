@@ -1,4 +1,4 @@
-"""Learn a dictionary from signals whose true dictionary is known, and show both side by side."""
+"""The work of `gpt learn dictionary`: learn a dictionary with K-SVD and compare it with the true one."""
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
     from gpt_from_scratch.support.command_line.command import run_command
@@ -29,20 +29,20 @@ from gpt_from_scratch.training.drawing import plain_text, png
 from gpt_from_scratch.training.results_folder import own_place, results_folder
 
 COLUMNS = 5
-"""Images in a row of the picture."""
+"""Number of images in a row of the picture."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """What one seed reached."""
+    """The scores of one seed."""
 
     seed: int
     mmcs: float
-    """mean over the true atoms of the largest |cosine| with a learned one"""
+    """mean max cosine similarity: over the true atoms, the largest |cosine| with a learned atom"""
     recovered: int
-    """true atoms whose own learned atom has |cosine| > 0.99"""
+    """number of true atoms whose matched atom has |cosine| > 0.99"""
     shapes_recovered: int
-    """of these, how many of the five shapes"""
+    """how many of them are among the five shapes"""
     variance_explained: float
     seconds: float
     """time of the search alone"""
@@ -59,7 +59,7 @@ class Result:
 
 
 def learn(config: DictionaryConfig, seed: int) -> Result:
-    """Make the images of `seed`, learn a dictionary from them, and compare it with the true one."""
+    """Generate the images of `seed`, learn a dictionary from them, and compare it with the true one."""
     generator = torch.Generator().manual_seed(seed)
     true = image_dictionary(generator, config.n_random)
     signals = sparse_codes(config.n_samples, len(true), config.mixed, generator) @ true
@@ -80,9 +80,9 @@ def learn(config: DictionaryConfig, seed: int) -> Result:
 
 
 def draw(result: Result) -> bytes:
-    """The true and the learned dictionary as two grids of images, each learned atom with its |cosine|, as a PNG.
+    """Draw the true and the learned dictionary as two grids of images, each learned atom with its |cosine|, as a PNG.
 
-    An atom is drawn as it is (blue negative, white zero, red positive), every atom on its own scale.
+    Blue is negative, white zero, red positive. Every atom has its own scale.
     """
     with plain_text():
         return png(_figure(result))
@@ -116,7 +116,7 @@ def _draw_atoms(panel: SubFigure, title: str, atoms: Float[Tensor, "k d"], label
 
 
 def write(config: DictionaryConfig, results: list[Result]) -> Path:
-    """metrics.json for all seeds; the atoms and the picture of the first. Gives the folder."""
+    """Write metrics.json for all seeds, and the atoms and the picture of the first one. Returns the folder."""
     folder = results_folder(config.out, config.folder)
     metrics = {
         "config": {**asdict(config), "out": str(folder)},
@@ -131,7 +131,7 @@ def write(config: DictionaryConfig, results: list[Result]) -> Path:
 
 
 def report(config: DictionaryConfig, results: list[Result], console: Console, folder: Path) -> None:
-    """The three figures of every seed as a table, and the tally in one line."""
+    """Print a table with three figures per seed, and a summary line."""
     table = Table("seed", "MMCS", "atoms > 0.99", "of these shapes", "variance explained", "seconds")
     scores = [result.score for result in results]
     for score in scores:
@@ -154,7 +154,7 @@ def report(config: DictionaryConfig, results: list[Result], console: Console, fo
 
 
 def run(config: DictionaryConfig) -> None:
-    """Learn a dictionary for every seed, write, and report."""
+    """Run the command: learn a dictionary for every seed, write the results, and report."""
     torch.set_num_threads(config.threads)
     with own_place(config.out):
         results = [learn(config, seed) for seed in range(config.seed, config.seed + config.n_seeds)]

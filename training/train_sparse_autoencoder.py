@@ -1,4 +1,4 @@
-"""Learn a sparse autoencoder: from signals whose true dictionary is known, or from the activations of a trained GPT."""
+"""The work of `gpt learn features`: learn a sparse autoencoder from known signals or from a GPT's activations."""
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
     from gpt_from_scratch.support.command_line.command import run_command
@@ -48,17 +48,17 @@ from gpt_from_scratch.training.results_folder import own_place, results_folder
 
 @dataclass
 class Results:
-    """The folder, which is made when there is something to write, and what metrics.json holds."""
+    """The results: the folder, which is created on demand, and the content of metrics.json."""
 
     config: AutoencoderTraining
     console: Console
     figures: dict[str, Any] = field(default_factory=dict)
     meaningless: dict[str, str] = field(default_factory=dict)
-    """Figures that lie outside of their range, and why."""
+    """Figures outside of their valid range, with the reason."""
 
     @functools.cached_property
     def folder(self) -> Path:
-        """--out, or a new one whose name says what was learned from what."""
+        """--out, or a new folder named after the model and the layer."""
         parts = (
             "sparse-autoencoder",
             model_name(self.config.source),
@@ -68,10 +68,10 @@ class Results:
         return results_folder(self.config.out, Path("runs") / "-".join(part for part in parts if part))
 
     def write(self) -> None:
-        """Write metrics.json as far as it is known: before every drawing."""
+        """Write the current metrics.json, before every drawing."""
         for name, value in self.figures.items():
             if name.startswith("variance_explained") and value is not None and value < 0:
-                self.meaningless[name] = "below 0: the activations' mean alone tells more than the features"
+                self.meaningless[name] = "below 0: the activations' mean alone explains more than the features"
         config = self.config
         described = {"source": str(config.source or "known dictionary"), "seed": config.seed, "sae": asdict(config.sae)}
         write_text(
@@ -81,7 +81,7 @@ class Results:
 
     @property
     def rows(self) -> list[tuple[str, str]]:
-        """The figures for people; one that means nothing says so."""
+        """The figures as rows of a table; meaningless ones are marked."""
         return [
             (
                 name.replace("_", " "),
@@ -93,7 +93,7 @@ class Results:
 
 
 def known(config: AutoencoderTraining, results: Results) -> None:
-    """Learn from signals whose dictionary is known; the figures, and the autoencoder's file."""
+    """Learn from signals with a known dictionary; returns the figures and the autoencoder's file."""
     generator = torch.Generator().manual_seed(config.seed)
     true = random_dictionary(N_TRUE, WIDTH, generator)
     signals = sparse_codes(config.n_tokens, N_TRUE, MIXED, generator).abs() @ true
@@ -110,11 +110,11 @@ def known(config: AutoencoderTraining, results: Results) -> None:
 
 
 def in_a_model(config: AutoencoderTraining, source: Path, results: Results) -> None:
-    """Learn from a GPT's activations, or take an autoencoder of them; the figures, the autoencoder's file and the page.
+    """Learn from a GPT's activations, or load an autoencoder; writes the figures, the autoencoder and the page.
 
     Raises:
-        FileNotFoundError, ValueError: no such model, text or layer, too few tokens for the features, an autoencoder of
-            another model or layer, or a map that needs a package that is not installed.
+        FileNotFoundError, ValueError: there is no such model, text or layer; there are too few tokens; the autoencoder is
+            for another model or layer; or the map needs a missing package.
     """
     require(config.map)
     console = results.console
@@ -161,25 +161,25 @@ def in_a_model(config: AutoencoderTraining, source: Path, results: Results) -> N
 
 
 def fitting(config: AutoencoderTraining, model: GPT) -> tuple[SparseAutoencoder, Origin]:
-    """The autoencoder that --load names, if it is of this model and layer.
+    """Load the autoencoder of --load, and check that it belongs to this model and layer.
 
     Raises:
-        FileNotFoundError, ValueError: as `load_autoencoder`; or it is of others.
+        FileNotFoundError, ValueError: as `load_autoencoder`, or it does not match.
     """
     assert config.load is not None
     sae, origin = load_autoencoder(config.load)
     if config.layer not in (None, origin.layer):
-        raise ValueError(f"{config.load} is of the layer {origin.layer}, --layer is {config.layer}: leave --layer out")
+        raise ValueError(f"{config.load} is of layer {origin.layer}, but --layer is {config.layer}: leave --layer out")
     if origin.model_sha256 != weights_sha256(model):
         raise ValueError(
             f"{config.load} was learned from another model ({origin.model or 'unnamed'}, weights "
-            f"{origin.model_sha256[:12] or 'unknown'}…): name that one's run"
+            f"{origin.model_sha256[:12] or 'unknown'}…): name the run of that model"
         )
     return sae, origin
 
 
 def explained(sae: SparseAutoencoder, activations: Float[Tensor, "n d"]) -> float | None:
-    """The variance explained, or None where there is none to explain."""
+    """The variance explained, or None if the variance is zero."""
     varies = len(activations) > 1 and bool((activations != activations[0]).any())
     return measure(sae, activations).variance_explained if varies else None
 
@@ -214,7 +214,7 @@ def draw(
     held_out: Float[Tensor, "m d"],
     title: str,
 ) -> None:
-    """The curve, if it was asked for: its points among the figures, and curve.png."""
+    """If requested, measure the curve, add its points to the figures, and draw curve.png."""
 
     def progress(at: Point) -> None:
         results.console.print(
@@ -232,12 +232,12 @@ def draw(
 
 
 def shown(value: object) -> str:
-    """A figure for people."""
+    """A formatted figure."""
     return "none" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def model_name(source: Path | None) -> str:
-    """The run's, or the run's and the checkpoint's: what a folder of results begins with."""
+    """Name of the model for the results folder: the run's, or the run's and the checkpoint's."""
     if source is None:
         return "known"
     parts = [part for part in source.absolute().parts if part not in ("checkpoints", MODEL_FOLDER)]
@@ -245,7 +245,7 @@ def model_name(source: Path | None) -> str:
 
 
 def run(config: AutoencoderTraining) -> None:
-    """Learn as the settings say, write, and report the figures."""
+    """Run the command: learn, write the results, and report the figures."""
     console = Console()
     torch.set_num_threads(config.threads)
     results = Results(config, console)

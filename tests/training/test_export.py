@@ -108,7 +108,7 @@ def test_the_tokenizer_opens_in_tiktoken_as_its_readme_says(run: Path) -> None:
 def test_a_folder_with_something_in_it_is_never_written_into(run: Path, to: str) -> None:
     Path("theirs").mkdir()
     Path("theirs/notes.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="theirs already holds something, and is not written into"):
+    with pytest.raises(FileExistsError, match="theirs is not empty"):
         main([str(run), "--to", to, "--out", "theirs"])
     Path("file").write_text("mine")
     Path("empty").mkdir()
@@ -123,11 +123,13 @@ def test_a_folder_with_something_in_it_is_never_written_into(run: Path, to: str)
 
 def test_an_unfinished_run_is_exported_with_a_word(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main([str(run / "checkpoints" / "step-00000001"), "--out", "first"])
-    assert "what is exported of the run mine is step 1 of 2, not its last" in capsys.readouterr().err
+    assert "the exported model of the run mine is step 1 of 2, not its last" in capsys.readouterr().err
     about = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps(about | {"state": "interrupted"}))
     main([str(run), "--out", "second"])
-    assert "mine is not finished (its state is interrupted): what is exported is step 2 of 2" in capsys.readouterr().err
+    assert (
+        "mine is not finished (its state is interrupted): the exported model is step 2 of 2" in capsys.readouterr().err
+    )
 
 
 def test_damage_is_said_and_the_checkpoint_before_it_taken(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,7 +161,7 @@ def test_what_is_foreign_or_cannot_be_is_said(run: Path, capsys: pytest.CaptureF
     model = GPT(GPTConfig(block_size=8, vocab_size=odd.n_vocab, n_layer=1, n_head=1, n_embd=8))
     model.save_pretrained("odd")
     odd.save(Path("odd") / TOKENIZER_FILE)
-    with pytest.raises(ValueError, match="cannot become one of Hugging Face's.*'ss' in"):
+    with pytest.raises(ValueError, match="cannot be converted to Hugging Face's format.*'ss' in"):
         main(["odd", "--out", "new"])
     assert names(Path()) == {"alone", "odd"}
     capsys.readouterr()

@@ -140,7 +140,7 @@ def test_a_text_begins_as_the_training_texts_do(tmp_path: Path) -> None:
 
 
 def test_without_any_beginning_a_prompt_is_asked_for() -> None:
-    with pytest.raises(ValueError, match="no token that a text could begin with: give a --prompt"):
+    with pytest.raises(ValueError, match="no end-of-text token or line break to start with: give a --prompt"):
         beginning(CharacterTokenizer("abc"), "", documents=False)
 
 

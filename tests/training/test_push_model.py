@@ -124,16 +124,16 @@ def test_what_cannot_be_pushed_is_said_and_changes_nothing(model: Path, tmp_path
             (
                 [str(model), "someone/else"],
                 TOKEN,
-                "already holds something that is no model of ours (pytorch_model.bin",
+                "already holds something else than a model of ours (pytorch_model.bin",
             ),
-            ([str(model), NAME], "hf_other", "does not let $HF_TOKEN write into someone/robin (status 401)"),
+            ([str(model), NAME], "hf_other", "does not allow $HF_TOKEN to write to someone/robin (status 401)"),
         ):
             failed = gpt(["push", *words], url, tmp_path, token)
             assert failed.returncode == 2 and told in failed.stderr, failed.stderr
             assert len(failed.stderr.splitlines()) <= 3, failed.stderr
     gone = gpt(["push", str(model), NAME], url, tmp_path)
     assert gone.returncode != 0 and "the push to someone/robin broke" in gone.stderr
-    assert "The same command goes on with it." in gone.stderr and len(gone.stderr.splitlines()) <= 3
+    assert "The same command continues it." in gone.stderr and len(gone.stderr.splitlines()) <= 3
     assert [path.name for path in foreign.iterdir()] == ["pytorch_model.bin"]
     assert not any("PUT" in line or "commit" in line for line in requests(store))
 
@@ -142,7 +142,7 @@ def test_a_mistake_is_said_before_anything_is_sent(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("HF_TOKEN", raising=False)
-    with pytest.raises(PermissionError, match=r"\$HF_TOKEN is not set: make a token"):
+    with pytest.raises(PermissionError, match=r"\$HF_TOKEN is not set: create a token"):
         main([str(model), NAME])
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     monkeypatch.setattr("huggingface_hub.HfApi.create_repo", lambda *_, **__: pytest.fail("something was sent"))

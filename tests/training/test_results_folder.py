@@ -32,7 +32,7 @@ def test_two_processes_do_not_learn_into_one_folder(command: object, tmp_path: P
         [sys.executable, "-c", HOLD, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None and process.stdout.readline() == "held\n"
-        with pytest.raises(HeldError, match=f"writing what it learns into .*process {process.pid} .*another --out"):
+        with pytest.raises(HeldError, match=f"writing its results into .*process {process.pid} .*another --out"):
             command.main(["--out", str(out)])  # type: ignore[attr-defined]
         assert names(out) == [".lock"]
         process.communicate("")

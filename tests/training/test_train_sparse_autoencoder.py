@@ -134,7 +134,7 @@ def test_an_autoencoder_is_loaded_again_for_the_model_it_is_of(
     before, now = (json.loads((folder / "metrics.json").read_text()) for folder in (run, tmp_path / "again"))
     for name in ("variance_explained", "l0", "layer", "loss_spliced"):
         assert now[name] == pytest.approx(before[name])
-    with pytest.raises(ValueError, match=r"is of the layer h.1.mlp, --layer is h.0"):
+    with pytest.raises(ValueError, match=r"is of layer h.1.mlp, but --layer is h.0"):
         main([*again, "--layer", "h.0", "--out", str(tmp_path / "no")])
     other = tmp_path / "other"
     shutil.copytree(checkpoint, other)
@@ -175,7 +175,7 @@ def test_small_inputs_are_measured(options: list[str], checkpoint: Path, tmp_pat
 @pytest.mark.parametrize("n_tokens", range(1, 6))
 def test_inputs_too_small_get_words_before_anything_is_learned(n_tokens: int, checkpoint: Path, tmp_path: Path) -> None:
     words = [str(checkpoint), "--data", str(checkpoint / "text.txt"), "--n-tokens", str(n_tokens)]
-    with pytest.raises(ValueError, match=r"too few to learn|features cannot be learned from"):
+    with pytest.raises(ValueError, match=r"too few for learning|features cannot be learned from"):
         main([*words, "--sae.n-features", "9", "--sae.k", "1", "--out", str(tmp_path / "out")])
     with pytest.raises(ValueError, match="128 features cannot be learned from"):
         main(["--n-tokens", str(n_tokens), "--out", str(tmp_path / "out")])
@@ -224,7 +224,7 @@ def test_the_text_is_that_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
             pieces = split_sequences(texts, tokenizer, 32, 500)
             assert " the end ZZ" in tokenizer.decode([token for piece in pieces[1] for token in piece])
     text.unlink()
-    with pytest.raises(FileNotFoundError, match=r"trained on is gone .*--data"):
+    with pytest.raises(FileNotFoundError, match=r"trained on no longer exists .*--data"):
         texts_of_run(folder, tokenizer)
     alone = tmp_path / "alone"
     shutil.copytree(folder, alone)
@@ -397,7 +397,7 @@ def test_texts_are_cut_to_the_context_and_to_the_asked_number_of_tokens() -> Non
         (["{checkpoint}", "--data", "{checkpoint}/none.txt"], "no file or folder"),
         (["{checkpoint}", "--data", "{empty}"], "is empty"),
         (["{checkpoint}/none"], "does not exist"),
-        (["--layer", "h.0"], "name its run or folder first"),
+        (["--layer", "h.0"], "give its run or folder as the first"),
         (["--sae.k", "200"], "only 128 features"),
         (["--n-tokens", "0"], "n_tokens is 0"),
         (["--sae.kind", "top"], "topk"),

@@ -1,4 +1,4 @@
-"""The pictures of the ladder: what each stage is worth, and how a run learned and where it began to overfit."""
+"""The pictures of the bigram course: the loss of each stage, and the loss curves of a run."""
 
 import math
 from typing import Any
@@ -10,13 +10,13 @@ from gpt_from_scratch.training.drawing import limits, plain_text, png
 
 
 def draw_ladder(stages: list[dict[str, Any]]) -> bytes:
-    """The losses of each stage at its best, with what it added and gained, as a PNG. `stages` is part of metrics.json."""
+    """Draw each stage's best loss, its addition and its gain, as a PNG. `stages` is part of metrics.json."""
     with plain_text():
         return png(_ladder(stages))
 
 
 def draw_curves(stage: dict[str, Any]) -> bytes:
-    """Training and validation loss over the steps, the best validation loss marked, as a PNG."""
+    """Draw training and validation loss over the steps, with the best validation loss marked, as a PNG."""
     with plain_text():
         return png(_curves(stage))
 

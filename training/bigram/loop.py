@@ -1,4 +1,4 @@
-"""The training of one stage of the ladder: its settings, its loop, and its evaluation on the whole validation split."""
+"""The training loop of one stage of the bigram course, with its evaluation on the whole validation split."""
 
 import copy
 import math
@@ -18,12 +18,12 @@ from gpt_from_scratch.training.optim.optimizers import make_optimizers
 from gpt_from_scratch.training.optim.schedule import rate
 
 EVAL_TOKENS = 16_384
-"""Tokens that an evaluation takes at a time."""
+"""Tokens in one batch of an evaluation."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean losses in nats per character: of the whole validation split, and of as much of the training split."""
+    """Mean losses in nats per character: of the whole validation split, and of an equal part of the training split."""
 
     step: int
     train: float
@@ -32,14 +32,14 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Trained:
-    """What one stage reached, and the weights of its best and of its last evaluation."""
+    """The result of one stage: its evaluations, and the weights of the best and of the last one."""
 
     stage: Stage
     parameters: int
     cpu_seconds: float
-    """time of all threads together: unlike the clock it does not depend on what else the machine does"""
+    """CPU time of all threads; unlike the wall time it does not depend on other processes"""
     seconds: float
-    """the clock's, from the first step to the last evaluation"""
+    """wall time from the first step to the last evaluation"""
     evaluations: tuple[Evaluation, ...]
     best_weights: dict[str, Tensor]
     model: BigramLanguageModel
@@ -54,7 +54,7 @@ class Trained:
 
 
 def windows(data: Int[Tensor, " n"], length: int) -> tuple[Int[Tensor, "w t"], Int[Tensor, "w t"]]:
-    """The text cut into windows of `length` tokens, and the tokens that follow each; what is left at the end is dropped."""
+    """Cut the text into windows of `length` tokens, and their next tokens. An incomplete last window is dropped."""
     count = (len(data) - 1) // length
     return data[: count * length].view(count, length), data[1 : count * length + 1].view(count, length)
 

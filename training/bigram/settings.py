@@ -1,4 +1,4 @@
-"""The settings of the ladder's training, and its two presets; importable without torch."""
+"""The settings of the bigram course and its two presets; importable without torch."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,38 +14,38 @@ from gpt_from_scratch.training.optim.schedule import ScheduleConfig
 
 @dataclass(frozen=True)
 class BigramTraining:
-    """What is trained, for how long, and where the results go."""
+    """Settings of the bigram course."""
 
     preset: Literal["small", "large"] = "small"
-    """where the other settings begin"""
+    """the preset that sets the defaults of the other options"""
     stage: Stage | Literal["all"] = "dropout"
-    """how far up the ladder: this stage and all before it; "all" trains every stage, one after the other"""
+    """the model of this stage, which includes all stages before it; "all" trains every stage, one after the other"""
     data: Path | None = None
     """a UTF-8 text, or a folder of *.txt and *.md files (default: Tiny Shakespeare, downloaded once)"""
     steps: int = 10_000
-    """optimizer steps (of each stage)"""
+    """optimizer steps per stage"""
     batch_size: Many = 32
-    """windows of the text in a step, drawn at random"""
+    """windows of text per step, drawn at random"""
     eval_every: int = 1000
     """steps between evaluations on the whole validation split"""
     patience: int = 0
-    """stop after so many evaluations in a row without a new best; 0: never"""
+    """stop after this many evaluations in a row without a new best loss; 0: never"""
     seed: int = 0
     """seed of the weights, the windows, the dropout and the samples"""
     threads: Threads = 1
-    """CPU threads; the small model does not gain from more"""
+    """CPU threads; the small model is not faster with more"""
     backend: str = "torch"
     """kernel backend of attention and the norms"""
     sample_characters: Annotated[Many, tyro.conf.arg(name="max-tokens", aliases=["--sample-characters"])] = 500
     """length of the samples, in characters"""
     out: Path | None = None
-    """folder for the results (default: a new one, runs/bigram-<preset>-<stage>, with a number if that is taken)"""
+    """folder for the results (default: a new folder runs/bigram-<preset>-<stage>, with a number if that exists)"""
     model: BigramConfig = field(default_factory=BigramConfig)
-    """the sizes; vocab_size comes from the text"""
+    """model sizes; vocab_size comes from the text"""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """how parameters are updated"""
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    """the learning rate's course"""
+    """learning-rate schedule"""
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or absent: full state on disk, proven by SHA-256, written beside the training.
+"""Checkpoints: the full state of a run on disk, verified by SHA-256, written asynchronously, complete or absent.
 
 May import `training/ranks/`, `models/`, `tokenizer/` and `support/`.
 """

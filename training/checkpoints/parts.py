@@ -1,10 +1,10 @@
-"""A checkpoint that all ranks write together, each its own part of the tensors: what FSDP needs, since no rank holds all.
+"""Checkpoint that all ranks write together, each its part of the tensors. FSDP needs it, since no rank holds all.
 
 Each rank writes `model/model-00001-of-00004.safetensors` and `optimizer-00001-of-00004.safetensors` into the same hidden
 folder, then `part-00001.json`, which names and hashes them. Rank 0 waits for all of these, and only then completes the
-folder. Tensors are never divided between files, so the model folder is in Hugging Face's format of shards with an index,
-and any number of ranks can go on from it. The ranks must share a file system; nothing is sent between them while the
-files are written, so it happens beside the training.
+folder. Tensors are never split between files, so the model folder is in Hugging Face's format of shards with an index, and
+any number of ranks can resume from it. The ranks must share a file system. They send nothing to each other while the files
+are written, so training continues meanwhile.
 """
 
 import functools
@@ -31,10 +31,10 @@ PEER_TIMEOUT = 600.0  # seconds that rank 0 waits for the others' parts
 
 @torch.no_grad()
 def own_part(tensors: Mapping[str, Tensor], ranks: Ranks) -> dict[str, Tensor]:
-    """The tensors that this rank is to save, whole and on the CPU. Every rank calls it with the same names.
+    """The tensors that this rank has to save, unsharded and on the CPU. Every rank calls it with the same names.
 
-    Each sharded tensor is gathered on all ranks in turn and kept by one of them, so none ever holds more than its part and
-    one tensor. Which one is decided by size, largest to the least laden rank, alike everywhere.
+    Each sharded tensor is gathered on all ranks in turn and kept by one of them, so no rank holds more than its part and
+    one tensor. Tensors are assigned by size, the largest first, each to the rank with the least so far.
     """
     load = [0] * ranks.size
     owner = {}
@@ -51,7 +51,7 @@ def own_part(tensors: Mapping[str, Tensor], ranks: Ranks) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def put(target: Tensor, whole: Tensor) -> None:
-    """Fill a tensor of the running model or optimizer, sharded or not, from the whole one of a checkpoint."""
+    """Copy an unsharded tensor of a checkpoint into a tensor of the model or optimizer, sharded or not."""
     if isinstance(target, DTensor):
         # src_data_rank None: every rank has read the whole tensor, and takes its own piece without a message.
         whole = distribute_tensor(whole.to(target.device), target.device_mesh, target.placements, src_data_rank=None)
@@ -61,7 +61,7 @@ def put(target: Tensor, whole: Tensor) -> None:
 def write_part(
     folder: Path, ranks: Ranks, config: GPTConfig, weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
 ) -> None:
-    """This rank's files, then the note that they are whole."""
+    """Write this rank's files, then the file that lists them."""
     number = f"{ranks.rank + 1:05d}-of-{ranks.size:05d}"
     weights = pretrained.as_written(config, weights)
     groups = {f"model/model-{number}.safetensors": weights, f"optimizer-{number}.safetensors": tensors}
@@ -73,22 +73,22 @@ def write_part(
 
 
 def write_failure(folder: Path, ranks: Ranks, message: str, full: bool, disk: bool = False) -> None:
-    """Tell rank 0 that this part will not come."""
+    """Report to rank 0 that this part could not be written."""
     failure = {"failed": f"rank {ranks.rank}: {message}", "full": full, "disk": disk}
     write_text(_note(folder, ranks.rank), json.dumps(failure))
 
 
 def join_parts(folder: Path, ranks: Ranks, config: GPTConfig) -> dict[str, dict[str, Any]]:
-    """On rank 0: wait for all parts, and write what the model folder has but once. Gives the manifest's entries of the parts.
+    """On rank 0: wait for all parts, complete the model folder, and return the parts' manifest entries.
 
     Raises:
-        PartError: a rank could not write its part, or has not for `PEER_TIMEOUT` seconds.
+        PartError: a rank could not write its part, or did not within `PEER_TIMEOUT` seconds.
     """
     notes = [_note(folder, rank) for rank in range(ranks.size)]
     stop = time.monotonic() + PEER_TIMEOUT
     while missing := [rank for rank, note in enumerate(notes) if not note.exists()]:
         if time.monotonic() > stop:
-            raise PartError(f"ranks {missing} have not written their parts of {folder} in {PEER_TIMEOUT:.0f} s")
+            raise PartError(f"ranks {missing} have not written their parts of {folder} within {PEER_TIMEOUT:.0f} s")
         time.sleep(0.02)
     parts = [retried(functools.partial(weight_files.read_json, note)) for note in notes]
     for part in parts:

@@ -1,4 +1,4 @@
-"""Room on the disk: the estimate before a run, and how a full disk is told from other failures."""
+"""Disk space: the check before a run, and the detection of a full disk."""
 
 import shutil
 from collections.abc import Iterable
@@ -19,19 +19,19 @@ class PartError(RuntimeError):
 
 
 def bytes_of(tensors: Iterable[Tensor]) -> int:
-    """What these tensors take on disk, in bytes (headers, state and manifest, a few kilobytes, not counted)."""
+    """Size of these tensors on disk, in bytes (without headers, state and manifest, a few kilobytes)."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def preflight(bytes_needed: int, folder: Path) -> None:
-    """See before a run that its checkpoints will fit.
+    """Check before a run that its checkpoints will fit on the disk.
 
     Args:
-        bytes_needed: of all checkpoints that will lie there at once: those kept, and one being written.
-        folder: where they will be; it need not exist yet.
+        bytes_needed: of all checkpoints that exist at once: those kept, and one being written.
+        folder: the folder of the checkpoints; it need not exist yet.
 
     Raises:
-        RuntimeError: less than that is free.
+        RuntimeError: less space than that is free.
     """
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(existing).free
@@ -48,5 +48,5 @@ def free_bytes(folder: Path) -> int:
 
 
 def is_disk_full(error: Exception) -> bool:
-    """Whether a write failed for want of space or quota."""
+    """Whether a write failed because the disk or the quota is full."""
     return error.full if isinstance(error, PartError) else error_number(error) in FULL

@@ -1,4 +1,4 @@
-"""The checkpoints of a run: saved beside the training, rotated, and found again after any failure."""
+"""The checkpoint store of a run: asynchronous saves, rotation, and loading after a failure."""
 
 import contextlib
 import json
@@ -33,7 +33,7 @@ BEST_FILE = "best.json"
 
 
 class UnsavedError(RuntimeError):
-    """The last checkpoint of a run could not be written, though it was tried again."""
+    """The last checkpoint of a run could not be written, even after a retry."""
 
 
 _log = logging.getLogger(__name__)
@@ -50,8 +50,8 @@ class Best:
 class CheckpointStore:
     """The checkpoints in one folder, `step-00000100/` and so on. One process of a run saves; any may load.
 
-    A checkpoint is written into a hidden folder beside its place and renamed into it when all of it is on the disk, so
-    at any moment a folder named `step-…` is whole. Kill the process when you like: the last whole one stays.
+    A checkpoint is written into a hidden folder and renamed when everything is on the disk. So a folder named `step-…` is
+    always complete, even if the process is killed.
     """
 
     def __init__(
@@ -64,14 +64,15 @@ class CheckpointStore:
     ) -> None:
         """
         Args:
-            folder: made at the first save.
-            keep_last: how many of the newest stay (at least 1); the best one stays in any case.
-            keep_every: those whose step this divides stay for good; 0 is none.
-            warn: told of damage, of a full disk, and of what is set aside; may be called from the writer's thread.
+            folder: created at the first save.
+            keep_last: number of newest checkpoints to keep (at least 1); the best one is always kept.
+            keep_every: checkpoints at multiples of this step are kept permanently; 0 is none.
+            warn: called with messages about damage, a full disk, and folders that are set aside; may be called from the
+                writer thread.
         """
         if keep_last < 1 or keep_every < 0:
             raise ValueError(
-                f"keep_last is {keep_last} and keep_every {keep_every}: keep at least the last 1, and every N-th (0 is none)"
+                f"keep_last is {keep_last} and keep_every {keep_every}: keep_last must be at least 1, keep_every 0 or more"
             )
         self.folder = folder
         self.keep_last = keep_last
@@ -80,16 +81,16 @@ class CheckpointStore:
         self._staging = (Staging(), Staging())
         self._running: Future[None] | None = None
         self._told_of_lack = False
-        self._position: int | None = None  # the step last saved or loaded: what lies beyond it is not of this run
+        self._position: int | None = None  # the step last saved or loaded: later checkpoints do not belong to this run
         self.unsaved: int | None = None
-        """The step whose checkpoint could not be written, if that was the last one asked for."""
+        """The step whose checkpoint could not be written, if it was the last one requested."""
 
     def steps(self) -> list[int]:
-        """The steps of which there is a checkpoint, ascending."""
+        """Steps that have a checkpoint, ascending."""
         return steps_in(self.folder)
 
     def path_of(self, step: int) -> Path:
-        """The folder of a step's checkpoint, there or not."""
+        """Path of a step's checkpoint, whether it exists or not."""
         return path_of(self.folder, step)
 
     def save(
@@ -106,29 +107,29 @@ class CheckpointStore:
         wait: bool = True,
         ranks: Ranks = ONE_RANK,
     ) -> None:
-        """Save all that a run needs to go on exactly; nothing if this step is saved already.
+        """Save everything that an exact resume needs; do nothing if this step is saved already.
 
-        A disk that is full or fails is no error, once it stayed so when tried again: `warn` is told, the half-written
-        folder goes, the last good checkpoint stays, and `unsaved` is this step until one is saved.
+        A disk that is full or fails, also at the retry, is no error: `warn` is called, the partial folder is removed, the
+            last good checkpoint stays, and `unsaved` is this step until a save succeeds.
 
         Args:
             config, weights: the model, as `model.config` and `model.state_dict()`.
-            tensors: the optimizer's state and whatever else is tensors, by name.
-            state: the rest, as JSON gives it back (the step, the sampler, the run's config, …).
+            tensors: the optimizer state and all other tensors, by name.
+            state: everything else, as JSON values (the step, the sampler, the run's config, …).
             card: the model card, in Markdown.
             adapter: the config of an adaptation, whose tensors are named "adapter.…".
-            wait: False returns after one copy in memory; a thread writes, and a failure is raised by the next call of
-                `save`, `mark_best` or `finish`. A save that is still running is waited for first.
-            ranks: more than one if all of them call this together, each with its own part of weights and tensors
+            wait: if False, return after a copy in memory; a thread writes, and the next call of `save`, `mark_best` or
+                `finish` raises its failure. A save that is still running is waited for first.
+            ranks: more than one if all ranks call this together, each with its part of weights and tensors
                 (`parts.own_part`); the state is rank 0's.
 
         Raises:
-            NonFiniteError: NaN or infinity in a tensor; nothing is saved.
-            ValueError: the state is not JSON, a tensor is sharded, or the step lies before the last one.
+            NonFiniteError: a tensor holds NaN or infinity; nothing is saved.
+            ValueError: the state is not JSON, a tensor is sharded, or the step is before the last one.
         """
         text = checkpoint.state_text(state)
         if sharded := [name for group in (weights, tensors) for name, t in group.items() if hasattr(t, "full_tensor")]:
-            raise ValueError(f"{sharded[0]} is sharded: give every rank's parts.own_part of the tensors, and ranks")
+            raise ValueError(f"{sharded[0]} is sharded: pass parts.own_part of the tensors on every rank, and ranks")
         self._settle()
         if self._position is not None and step < self._position:
             raise ValueError(f"step {step} cannot be saved after step {self._position}: steps only go up")
@@ -150,11 +151,11 @@ class CheckpointStore:
             self._settle()
 
     def finish(self) -> None:
-        """Wait for a save that is still running, and raise what went wrong in it."""
+        """Wait for a running save, and raise its error if it failed."""
         self._settle()
 
     def require_saved(self) -> None:
-        """Raise UnsavedError, with what to do, if the last step to be saved could not be."""
+        """Raise UnsavedError, which says what to do, if the last checkpoint could not be written."""
         if self.unsaved is not None:
             last = (
                 "there is none before it"
@@ -167,15 +168,15 @@ class CheckpointStore:
             )
 
     def load(self, step: int | None = None, map_location: str | torch.device = "cpu") -> Checkpoint | None:
-        """The newest whole checkpoint, or that of `step`; None if the folder has none at all.
+        """Load the newest complete checkpoint, or that of `step`; None if the folder has none at all.
 
-        Every file is checked by its SHA-256. A damaged checkpoint is told to `warn`, file by file, and the one before it
-        taken; an explicit `step` is never replaced by another. What lies beyond the step loaded is set aside
-        (`aside-step-…`) by the next save.
+        Every file is checked by its SHA-256. A damaged checkpoint is reported to `warn`, file by file, and the one before
+        it is used; an explicit `step` is never replaced by another. Checkpoints after the loaded step are renamed to
+        `aside-step-…` by the next save.
 
         Raises:
             FileNotFoundError: there is no checkpoint of `step`.
-            DamagedCheckpointError: it is damaged, or, without `step`, every one is.
+            DamagedCheckpointError: it is damaged; or, without `step`, all are.
         """
         self._settle()
         steps = self.steps()
@@ -190,19 +191,19 @@ class CheckpointStore:
             except DamagedCheckpointError as error:
                 found.append(str(error))
                 if step is None:
-                    self._warn(f"the checkpoint of step {candidate} is damaged and left out:\n{error}")
+                    self._warn(f"the checkpoint of step {candidate} is damaged and skipped:\n{error}")
                 continue
             self._position = candidate
             return loaded
         if found:
-            raise DamagedCheckpointError(f"no whole checkpoint in {self.folder}:\n" + "\n".join(found))
+            raise DamagedCheckpointError(f"no complete checkpoint in {self.folder}:\n" + "\n".join(found))
         return None
 
     def mark_best(self, step: int, loss: float) -> bool:
-        """Note that the checkpoint of `step` has the lowest validation loss, so that rotation spares it.
+        """Record that the checkpoint of `step` has the lowest validation loss, so that rotation keeps it.
 
-        Waits for the save if it is still running. False, and the best one stays as it was, if there is no checkpoint of
-        this step (none was asked for, or the disk was full or failed).
+        Waits for the save if it is still running. Returns False and changes nothing if there is no checkpoint of this step
+        (none was requested, or the disk was full or failed).
         """
         self._settle()
         try:
@@ -215,10 +216,10 @@ class CheckpointStore:
         return True
 
     def best(self) -> Best | None:
-        """The best checkpoint that `mark_best` noted; None if none was, or it is gone.
+        """The best checkpoint, as recorded by `mark_best`; None if none was recorded or it no longer exists.
 
         Raises:
-            OSError: the note cannot be read now, which says nothing of it: nothing may be put in its place.
+            OSError: the record cannot be read at the moment; it must not be replaced then.
         """
         path = self.folder / BEST_FILE
         try:
@@ -232,9 +233,9 @@ class CheckpointStore:
         return best if best.step in self.steps() else None
 
     def _settle(self) -> None:
-        """Wait for the running save; its failure is raised here, once."""
+        """Wait for the running save, and raise its failure once."""
         if self._running is not None:
-            wait_for([self._running])  # an interrupt here leaves it running, and noted
+            wait_for([self._running])  # after an interrupt here the save is still running and still known
             running, self._running = self._running, None
             running.result()
 
@@ -251,7 +252,7 @@ class CheckpointStore:
         adapter: str | None,
         ranks: Ranks,
     ) -> None:
-        """In the writer's thread, on the rank that saves, or on rank 0 if all do."""
+        """Write a checkpoint in the writer thread, on the rank that saves, or on rank 0 if all do."""
         require_finite(weights)
         require_finite(tensors)
         try:
@@ -274,10 +275,10 @@ class CheckpointStore:
         except (OSError, SafetensorError, PartError) as error:
             if isinstance(error, PartError) and not error.disk:
                 raise
-            with contextlib.suppress(OSError):  # first, so that the message gives what is free without it
+            with contextlib.suppress(OSError):  # first, so that the message shows the free space without it
                 remove(temporary)
             self.unsaved = step
-            needed = ranks.size * bytes_of([*weights.values(), *tensors.values()])  # the parts are about alike
+            needed = ranks.size * bytes_of([*weights.values(), *tensors.values()])  # the parts have about the same size
             self._warn(self._told_unsaved(step, needed, error))
             return
         finally:
@@ -286,7 +287,7 @@ class CheckpointStore:
         if lack is not None and not self._told_of_lack:
             self._told_of_lack = True
             self._warn(
-                f"the checkpoints' model/ has no tokenizer.json, and only this project opens its tokenizer: {lack}"
+                f"the checkpoints' model/ has no tokenizer.json, so only this project can open its tokenizer: {lack}"
             )
         try:
             sync_folder(self.folder)
@@ -297,17 +298,17 @@ class CheckpointStore:
             self._warn(f"{_reason(error)}: step {step} is saved, but older checkpoints stay in {self.folder} for now")
 
     def _told_unsaved(self, step: int, n_bytes: int, error: Exception) -> str:
-        """What is said of a checkpoint that could not be written."""
+        """Warn that a checkpoint could not be written."""
         room = ""
         if is_disk_full(error):
             room = f" needs more than {exact_size(n_bytes)} in {self.folder}"
-            with contextlib.suppress(OSError):  # the folder may be what failed
+            with contextlib.suppress(OSError):  # the folder itself may have failed
                 room += f", and {exact_size(free_bytes(self.folder))} are free there"
         else:
             room = f" could not be written in {self.folder}"
         return (
-            f"{_reason(error)}: the checkpoint of step {step}{room}. The run goes on without it; the last good "
-            f"checkpoint is {'none yet' if self._position is None else f'that of step {self._position}'}."
+            f"{_reason(error)}: the checkpoint of step {step}{room}. The run continues without it; the last good checkpoint "
+            f"is {'none yet' if self._position is None else f'that of step {self._position}'}."
         )
 
     def _write_part(
@@ -318,30 +319,30 @@ class CheckpointStore:
         tensors: dict[str, Tensor],
         ranks: Ranks,
     ) -> None:
-        """In the writer's thread of a rank other than 0: its part, or the news that it will not come, which rank 0 raises."""
+        """Write the part of a rank other than 0, in its writer thread. A failure is reported to rank 0, which raises it."""
         from gpt_from_scratch.training.checkpoints import parts
 
         try:
-            ensure_folder(temporary)  # first: the news needs it too
+            ensure_folder(temporary)  # first, since the report needs space, too
             require_finite(weights)
             require_finite(tensors)
             retried(lambda: parts.write_part(temporary, ranks, config, weights, tensors))
         except (OSError, SafetensorError, NonFiniteError) as error:
-            with contextlib.suppress(OSError):  # where rank 0 gave up first, the folder is gone
+            with contextlib.suppress(OSError):  # if rank 0 gave up first, the folder no longer exists
                 disk = not isinstance(error, NonFiniteError)
                 parts.write_failure(temporary, ranks, str(error), is_disk_full(error), disk)
 
 
 def _reason(error: Exception) -> str:
-    """The first words of a message: a full disk by its name, anything else as it was said."""
+    """Beginning of a message: "the disk is full", or the original error."""
     return "the disk is full" if is_disk_full(error) else f"a file could not be written ({error})"
 
 
 def _in_a_thread(function: Callable[..., None], *arguments: Any) -> Future[None]:
-    """Run a save beside the training, in a thread that ends with it.
+    """Run a save in a thread of its own, which ends with the save.
 
-    A thread that lived on would keep its OpenMP team, and with more such threads than cores libgomp lets all of them sleep
-    at every barrier: small training steps then took twice as long (measured, benchmarks/LOG.md).
+    A permanent thread would keep its OpenMP team. With more such threads than cores, libgomp lets all of them sleep at
+    every barrier, and small training steps took twice as long (measured, benchmarks/LOG.md).
     """
     writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
     running = writer.submit(function, *arguments)

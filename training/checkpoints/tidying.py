@@ -1,4 +1,4 @@
-"""Order in a folder of checkpoints: which steps there are, what is set aside or left over, and which old ones go."""
+"""Maintenance of a folder of checkpoints: list the steps, clean up leftovers, remove old checkpoints."""
 
 import contextlib
 import re
@@ -11,7 +11,7 @@ from gpt_from_scratch.support.storage.files import ensure_folder, remove, rename
 
 
 def steps_in(folder: Path) -> list[int]:
-    """The steps of which there is a checkpoint, ascending.
+    """Steps that have a checkpoint, ascending.
 
     Raises:
         ValueError: it is a file.
@@ -26,37 +26,39 @@ def steps_in(folder: Path) -> list[int]:
 
 
 def path_of(folder: Path, step: int) -> Path:
-    """The folder of a step's checkpoint, there or not."""
+    """Path of a step's checkpoint, whether it exists or not."""
     return folder / f"step-{step:08d}"
 
 
 def clean_up(folder: Path, temporary: Path, position: int | None, warn: Callable[[str], None]) -> None:
-    """Remove what a killed process left half-written, and set aside what is not of this run's line.
+    """Remove partial files of a killed process, and rename checkpoints that do not belong to this run's history.
 
     Args:
-        temporary: the hidden folder of the save at hand, which stays.
-        position: the step last saved or loaded, if any.
+        temporary: the hidden folder of the current save, which stays.
+        position: the step that was saved or loaded last, if any.
     """
     ensure_folder(folder)
     for leftover in folder.glob(".*.tmp"):
         if leftover != temporary:
-            with contextlib.suppress(OSError):  # hidden, and in nobody's way: the next save tries again
+            with contextlib.suppress(OSError):  # a hidden folder does no harm: the next save tries again
                 remove(leftover)
     for path in sorted(folder.iterdir()):
         if (step := checkpoint.step_of(path)) is None:
             continue
-        # A file or a dangling link in a checkpoint's place would end the save that is to come there.
+        # A file or a dangling link at a checkpoint's path would make the save of that step fail.
         if position is None or step > position or not path.is_dir():
             aside = folder / f"aside-{path.name}-{secrets.token_hex(4)}"
             rename(path, aside)
             warn(
-                f"{path} is not of this run's line (damaged, or beyond the step it went on from): "
-                f"set aside as {aside.name}, which you may delete"
+                f"{path} does not belong to this run's history (damaged, or after the step of the resume): renamed to "
+                f"{aside.name}, which you may delete"
             )
 
 
 def rotate(folder: Path, steps: Sequence[int], best: int | None, keep_last: int, keep_every: int) -> None:
-    """Remove old checkpoints; renamed first, so that a kill leaves no half of one under a checkpoint's name."""
+    """Remove old checkpoints. Each is renamed first, so that a killed process leaves no partial folder with a checkpoint's
+    name.
+    """
     kept = {*steps[-keep_last:], best}
     for step in steps:
         if step not in kept and not (keep_every and step % keep_every == 0):

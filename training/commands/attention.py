@@ -1,9 +1,9 @@
-"""Draw where the heads of a trained model look.
+"""Draw attention maps of a trained model.
 
     gpt attention runs/NAME --text "Tom had a red ball. Tom lost the ball."
     gpt attention runs/NAME --heads 0        # every head
 
-A square for each of the heads with the most marked habits: how much each token (down) takes from each before it (across).
+One map for each of the heads with the clearest patterns: how much each token (rows) attends to each before it (columns).
 """
 
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ from gpt_from_scratch.support.command_line.settings import Many, check_settings
 
 @dataclass(frozen=True)
 class AttentionConfig:
-    """What is looked at."""
+    """Settings of `gpt attention`."""
 
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer"""
     text: str = "In a house by the sea lived a brave girl named Emma. On a snowy Monday, Emma ran to the market."
-    """what the model reads"""
+    """the text that the model reads"""
     heads: Many = 4
-    """how many heads are drawn, those with the most marked habits; 0: all"""
+    """number of heads to draw, those with the clearest patterns; 0: all"""
     out: Path = Path()
-    """folder that gets attention.png (default: this one)"""
+    """folder for attention.png (default: the current one)"""
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -1,13 +1,14 @@
-"""Train a character model one step up the ladder from a bigram table to a transformer, or the whole ladder.
+"""Train one stage of the bigram course, from a bigram table to a GPT, or all stages.
 
-    gpt learn bigram                           # the small model with everything, on Tiny Shakespeare
-    gpt learn bigram --stage head              # a single head of attention, nothing above it
-    gpt learn bigram --stage all               # every stage: the table, and ladder.png
-    gpt learn bigram --preset large            # a model that is worth reading, 101 core-minutes
+    gpt learn bigram                           # the small model of the last stage, on Tiny Shakespeare
+    gpt learn bigram --stage head              # the stage with a single attention head
+    gpt learn bigram --stage all               # every stage, with a table and ladder.png
+    gpt learn bigram --preset large            # a model that writes readable text, 101 core-minutes
     gpt learn bigram --data my.txt             # any UTF-8 text
 
-The first 90 % of the text is for training. The validation loss is that of the whole rest, in nats per character, cut into
-windows of the context's size. The weights of the best evaluation are kept, and those of the last one shown beside them.
+The first 90 % of the text is for training. The validation loss is measured on all of the rest, in nats per character,
+in windows of the context's length. The weights with the best validation loss are saved; samples are shown from the best
+and from the last weights.
 """
 
 from rich.console import Console
@@ -19,7 +20,7 @@ from gpt_from_scratch.training.bigram.settings import PRESETS, BigramTraining
 
 
 def parse(arguments: list[str] | None) -> BigramTraining:
-    """The preset first, since it sets the defaults of everything else."""
+    """Parse the preset first, since it sets the defaults of all other options."""
     first = ArgumentParser(add_help=False)
     first.add_argument("--preset", choices=PRESETS, default="small")
     chosen = first.parse_known_args(arguments)[0].preset

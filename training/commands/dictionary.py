@@ -1,12 +1,12 @@
-"""Learn a dictionary from signals whose true dictionary is known, and show both side by side.
+"""Learn a dictionary with K-SVD from signals whose true dictionary is known, and draw both side by side.
 
     gpt learn dictionary                       # one run: metrics.json, dictionary.safetensors, dictionary.png
-    gpt learn dictionary --n-seeds 10          # is it recovered every time?
+    gpt learn dictionary --n-seeds 10          # ten runs with different seeds
     gpt learn dictionary --num 100 --ksvd.iterations 400 --ksvd.restarts 5
 
 Each sample is an 8 × 8 image: a mix of 1 to 3 of 20 atoms (a horizontal half, a vertical half, a diagonal, a cross, a
-box, and 15 random ones) plus noise. K-SVD sees the samples only. Three figures are reported, because none is enough:
-nearly all variance can be explained while most atoms are wrong.
+box, and 15 random ones) plus noise. K-SVD sees only the samples. Three figures are reported because none is enough
+alone: the variance explained can be high while most atoms are wrong.
 """
 
 import math
@@ -23,31 +23,32 @@ from gpt_from_scratch.support.command_line.settings import Many, Threads, check_
 from gpt_from_scratch.support.command_line.streams import surviving
 
 N_SHAPES = 5
-"""Atoms of the true dictionary that are no random ones (models/dictionary/synthetic.py has them)."""
+"""Atoms of the true dictionary that are shapes and not random (see models/dictionary/synthetic.py)."""
 
 
 @dataclass(frozen=True)
 class DictionaryConfig:
-    """What is learned from, how, and where the results go."""
+    """Settings of `gpt learn dictionary`."""
 
     n_samples: Annotated[Many, tyro.conf.arg(name="num", aliases=["--n-samples"])] = 1500
     """images to learn from; at least ksvd.n_atoms"""
     n_random: Many = 15
-    """random atoms in the true dictionary, beside its five shapes"""
+    """random atoms in the true dictionary, in addition to its five shapes"""
     mixed: tuple[int, int] = (1, 3)
-    """least and most atoms in one image"""
+    """smallest and largest number of atoms in one image"""
     noise: float = 1e-4
     """standard deviation of the noise on every pixel (an atom has norm 1)"""
     seed: int = 0
-    """seed of the first run: true dictionary, images and search"""
+    """seed of the first run, for its true dictionary, images and search"""
     n_seeds: Many = 1
-    """runs, with the seeds seed, seed + 1, ...; files are written for the first, metrics for all"""
+    """number of runs, with the seeds seed, seed + 1, ...; pictures are of the first run, metrics of all"""
     threads: Threads = 1
-    """CPU threads for torch; more than one does not pay at this size"""
+    """CPU threads for torch; more than one is not faster at this size"""
     out: Path | None = None
-    """folder for the results (default: a new one, runs/dictionary-n<samples>-seed<seed>, with a number if that is taken)"""
+    """folder for the results (default: a new folder runs/dictionary-n<samples>-seed<seed>)
+    """
     ksvd: KSVDConfig = field(default_factory=KSVDConfig)
-    """how the dictionary is learned"""
+    """settings of K-SVD"""
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -84,6 +85,6 @@ class DictionaryConfig:
 
 @surviving()
 def main(arguments: list[str] | None = None) -> None:
-    """Parse the command line, learn, report, write."""
+    """Parse the command line and run it."""
     config = settings(DictionaryConfig, arguments, prog="gpt learn dictionary", description=__doc__)
     imported("gpt learn dictionary", "gpt_from_scratch.training.train_dictionary:run")(config)

@@ -1,12 +1,12 @@
-"""Take a trained model elsewhere.
+"""Export a trained model for other programs.
 
     gpt export runs/NAME                                    # a folder that transformers opens without this package
     gpt export runs/NAME --licence mit --out my_model       # with a licence in its model card
     gpt export runs/NAME --to tiktoken                      # its tokenizer, for tiktoken
     gpt export runs/NAME --to gguf --precision q8_0         # one file for llama.cpp: GPT-2s and Llama-likes
 
-RUN is a run (its newest whole checkpoint is taken), a checkpoint, or a model's folder. What is exported is proven first, by
-the checkpoint's manifest. --out is a new folder; nothing is ever written into one that has something in it.
+RUN is a run (its newest complete checkpoint is used), a checkpoint, or a model's folder. A checkpoint is first verified
+against its manifest. --out is a new or empty folder.
 """
 
 import sys
@@ -24,12 +24,11 @@ from gpt_from_scratch.tokenizer.formats.described import about_formats
 from gpt_from_scratch.training.report.licence import LICENCE, UNKNOWN
 
 MODEL_FORMS = {
-    "hugging-face": "weights, tokenizer, model card, and for any architecture but GPT-2's the file from which transformers "
-    "makes the model",
-    "gguf": "an exact GPT-2, Llama, Qwen 2 or 3 or OLMo 2 as one file, which llama.cpp opens",
+    "hugging-face": "weights, tokenizer and model card; also a Python file for an architecture that transformers lacks",
+    "gguf": "an exact GPT-2, Llama, Qwen 2 or 3 or OLMo 2 as one file for llama.cpp",
 }
 FORMS = {**{name: f"the tokenizer alone, as {about}" for name, about in about_formats().items()}, **MODEL_FORMS}
-"""What a model can be exported into: the formats of tokenizers, and those of whole models."""
+"""The formats of an export: those of tokenizers, and those of whole models."""
 if TYPE_CHECKING:
     Form = str
 else:
@@ -38,7 +37,7 @@ else:
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """What is exported, into which form, and where to."""
+    """Settings of `gpt export`."""
 
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer"""
@@ -46,14 +45,14 @@ class ExportConfig:
         "hugging-face"
     )
     out: Path | None = None
-    """the new folder (default: the model's name and the form, here)"""
+    """the new folder (default: named after the model and the format, in the current folder)"""
     ema: bool = False
     """take the moving average of the weights that a run trained with --optimizer.ema-decay has beside them"""
     licence: str = UNKNOWN
-    """of the model, for its card: an identifier of the hub such as mit, apache-2.0 or cc-by-4.0"""
+    """the model's licence, for its card: one of the hub's identifiers, such as mit, apache-2.0 or cc-by-4.0"""
 
     precision: Precision = "f32"
-    """with --to gguf, how the weights are kept: as they are, or rounded to 8 or 4 bits"""
+    """with --to gguf, precision of the weights: unchanged, or quantized to 8 or 4 bits"""
 
     def __post_init__(self) -> None:
         if self.precision != "f32" and self.to != "gguf":
@@ -63,7 +62,7 @@ class ExportConfig:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Parse the command line, export, and say where it is and how it is opened."""
+    """Parse the command line, export, and print the files."""
 
     def warn(message: str) -> None:
         print(visible(f"export: warning: {message}"), file=sys.stderr)

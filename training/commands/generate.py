@@ -1,11 +1,12 @@
-"""Let a trained model write.
+"""Generate text with a trained model.
 
-    gpt generate runs/NAME                                    # a run: its newest whole checkpoint
+    gpt generate runs/NAME                                    # a run: its newest complete checkpoint
     gpt generate runs/NAME/checkpoints/step-00000500 --num 5
     gpt generate FOLDER --prompt "One sunny Monday," --temperature 0.5
 
 FOLDER holds a model in Hugging Face's format and its tokenizer, as every checkpoint's model/ does. A text ends with the
-end-of-text token or after --max-tokens. What a model writes is not ours: its control characters are shown, not obeyed.
+end-of-text token or after --max-tokens. Control characters in a text are printed as escapes, since model output is
+untrusted.
 """
 
 import sys
@@ -22,36 +23,37 @@ from gpt_from_scratch.support.command_line.settings import Many, check_settings
 from gpt_from_scratch.support.visible import visible
 
 OPTIONS = {"num": "num", "max_new_tokens": "max-tokens"}
-"""Fields that count something, and their options."""
+"""Fields that must be at least 1, and their options."""
 
 
 @dataclass(frozen=True)
 class GenerateConfig:
-    """What writes, what it begins with, and how each token is chosen."""
+    """Settings of `gpt generate`."""
 
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer"""
     ema: bool = False
     """take the moving average of the weights that a run trained with --optimizer.ema-decay has beside them"""
     prompt: str = ""
-    """how every text begins; without one it begins as the training's texts do"""
+    """the beginning of every text; default: texts begin as the training texts do"""
     num: Many = 3
-    """how many texts to write, with the seeds seed, seed + 1, ..."""
+    """number of texts, with the seeds seed, seed + 1, ..."""
     max_new_tokens: Annotated[Many, tyro.conf.arg(name="max-tokens", aliases=["--max-new-tokens"])] = 300
-    """longest text, in tokens beyond the prompt"""
+    """maximum number of tokens after the prompt"""
     temperature: float = 0.8
     """divides the logits: 0 always takes the most likely token, 1 is the model's own distribution"""
     top_k: int | None = None
-    """choose among the k most likely tokens only"""
+    """sample only from the k most likely tokens"""
     top_p: float | None = 0.95
-    """choose from the smallest set of most likely tokens whose probability reaches p"""
+    """sample from the smallest set of most likely tokens whose total probability reaches p"""
     seed: int = 0
-    """makes the texts repeatable"""
+    """random seed; the same seed gives the same texts"""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """"auto" is the accelerator if there is one"""
     backend: str | None = None
-    """kernels: one backend, or one an op ("attention=torch,..."); default: GPT_BACKEND, else the device's preference: on a
-    CPU the plain definition, where "torch" is faster"""
+    """kernel backend: one for all ops, or one per op ("attention=torch,..."). Default: GPT_BACKEND, else the device's
+    preference. On a CPU that is the reference; "torch" is faster
+    """
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -62,7 +64,7 @@ class GenerateConfig:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Parse the command line and write."""
+    """Parse the command line and run it."""
 
     def warn(message: str) -> None:
         print(visible(f"generate: warning: {message}"), file=sys.stderr)

@@ -1,11 +1,11 @@
-"""Bring in a model that was trained elsewhere.
+"""Import a model from the Hugging Face hub or from a folder.
 
     gpt import openai-community/gpt2                        # by its name on the Hugging Face hub
     gpt import my_llama --out runs/llama --context 1024     # a folder with config.json, model.safetensors and tokenizer.json
-    gpt generate runs/llama --prompt "Once upon a time"     # and everything else that a run can do
+    gpt generate runs/llama --prompt "Once upon a time"     # and all other commands that take a run
 
-GPT-2s are read, and models of the Llama family: Llama, Mistral, Qwen 2 and 3, SmolLM, OLMo 1 and 2. What a model asks for that
-ours does not do is refused by name. The new folder is as a run's, with one checkpoint, of step 0.
+Supported are GPT-2 and the Llama family: Llama, Mistral, Qwen 2 and 3, SmolLM, OLMo 1 and 2. A feature that our model
+lacks is an error, which names it. The new folder is a run's folder with one checkpoint, of step 0.
 """
 
 import sys
@@ -23,16 +23,16 @@ from gpt_from_scratch.support.visible import visible
 
 @dataclass(frozen=True)
 class ImportConfig:
-    """What is brought in, and where to."""
+    """Settings of `gpt import`."""
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER_OR_NAME")]
-    """a folder in Hugging Face's form, or a model's name on the hub"""
+    """a folder in Hugging Face's format, or a model's name on the hub"""
     out: Path | None = None
     """the new folder (default: runs/ and the model's name)"""
     context: int | None = None
-    """keep a context of so many tokens (default: the model's own), to train it with less memory"""
+    """shorten the context to this many tokens (default: the model's own), to train with less memory"""
     tokenizer: str | None = None
-    """the tokenizer's file or folder, for a model that came without; "gpt2" is GPT-2's own"""
+    """the tokenizer's file or folder, for a model without one; "gpt2" is GPT-2's own"""
 
     def __post_init__(self) -> None:
         if self.context is not None and self.context < 1:
@@ -40,7 +40,7 @@ class ImportConfig:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Parse the command line, import, and say what came and how to use it."""
+    """Parse the command line, import the model, and print its size and an example command."""
 
     def warn(message: str) -> None:
         print(visible(f"import: warning: {message}"), file=sys.stderr)

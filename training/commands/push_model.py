@@ -1,11 +1,11 @@
-"""Put a model on the Hugging Face hub (or on $HF_ENDPOINT).
+"""Upload a model to the Hugging Face hub (or to $HF_ENDPOINT).
 
-    export HF_TOKEN=…                                       # a token that may write
+    export HF_TOKEN=…                                       # a token with write access
     gpt push runs/NAME you/name --licence mit --private
 
-RUN is what `gpt export` takes, and what it would write is sent. A push that breaks is gone on with by the same command: files
-that have arrived are not sent again, and nothing is seen in the repository before all of them have. A repository that holds
-anything but a model of ours is never written into.
+RUN is what `gpt export` takes, and the files are those that it writes. If a push is interrupted, give the same command
+again: uploaded files are not sent twice, and the repository shows nothing until all files are there. A repository with
+other content is refused.
 """
 
 import re
@@ -25,18 +25,18 @@ from gpt_from_scratch.training.report.licence import UNKNOWN
 
 @dataclass(frozen=True)
 class PushConfig:
-    """What is sent, and where to."""
+    """Settings of `gpt push`."""
 
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer"""
     name: Annotated[str, tyro.conf.Positional]
-    """the repository on the hub, OWNER/NAME; it is made where there is none"""
+    """the repository on the hub, OWNER/NAME; it is created if it does not exist"""
     licence: str = UNKNOWN
-    """of the model, for its card: an identifier of the hub such as mit, apache-2.0 or cc-by-4.0"""
+    """the model's licence, for its card: one of the hub's identifiers, such as mit, apache-2.0 or cc-by-4.0"""
     private: bool = False
-    """make a new repository that only its owner sees"""
+    """create the repository as private"""
     file_bytes: int = 500_000_000
-    """the most that one file of weights has: of a push that breaks, so much is sent again"""
+    """maximum size of one weight file, in bytes; an interrupted push sends at most one file again"""
 
     def __post_init__(self) -> None:
         ExportConfig(self.source, licence=self.licence)
@@ -47,7 +47,7 @@ class PushConfig:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Parse the command line, push, and say where it is."""
+    """Parse the command line, push, and print the repository's address."""
 
     def warn(message: str) -> None:
         print(visible(f"push: warning: {message}"), file=sys.stderr)

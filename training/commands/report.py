@@ -1,11 +1,11 @@
-"""Draw the report of a run, or compare several.
+"""Write the HTML report of a run, or a comparison of several runs.
 
     gpt report runs/NAME                  # writes runs/NAME/report.html
     gpt report runs/NAME --live --open    # follows a run that goes on, in the browser
     gpt report runs/NAME runs/OTHER       # writes runs/NAME/comparison.html
 
-The page stands alone: its curves are drawn into it, it loads nothing and runs nothing, and whatever a model, a corpus or a
-file says is escaped, with hidden characters shown.
+The page is self-contained: no scripts, no network, curves as inline SVG. All text from models, data and files is
+escaped.
 """
 
 import signal
@@ -21,15 +21,15 @@ from gpt_from_scratch.training.report.run_data import read_run
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Parse the command line, draw, say where."""
+    """Parse the command line, write the page, print its path."""
     parser = ArgumentParser(prog="gpt report", description=__doc__)
-    parser.add_argument("runs", nargs="+", type=a_path, metavar="RUN", help="folder of a run; several are compared")
+    parser.add_argument("runs", nargs="+", type=a_path, metavar="RUN", help="a run's folder; several are compared")
     parser.add_argument(
         "--out",
         "--output",
         dest="output",
         type=a_path,
-        help="the page (default: RUN/report.html, RUN/comparison.html for several)",
+        help="the page to write (default: RUN/report.html, or RUN/comparison.html for several runs)",
     )
     parser.add_argument("--live", action="store_true", help="draw one run's page again until the run has ended")
     parser.add_argument("--open", action="store_true", help="open the page in a browser")

@@ -1,4 +1,4 @@
-"""A run's data from its settings: the source is read, the tokenizer learned, the text tokenized."""
+"""Building of a run's data from its settings: read the source, learn the tokenizer, tokenize the text."""
 
 import itertools
 import warnings
@@ -28,7 +28,7 @@ def build_corpus(
     """Read, make or download the text, learn the tokenizer unless one is given, and tokenize.
 
     Raises:
-        FileNotFoundError, ValueError, DownloadError: data that is missing, empty, not UTF-8, or too short for the context.
+        FileNotFoundError, ValueError, DownloadError: the data is missing, empty, not UTF-8, or too short for the context.
     """
     source = LIVE[config.source]
     data = source.read(config, progress=progress)
@@ -51,9 +51,9 @@ def build_corpus(
 
 
 def vocabulary(config: DataConfig) -> int:
-    """The ids that the tokenizer of a run on this data will have; it is learned here where that decides it.
+    """Vocabulary size of a run's tokenizer, which is learned here if needed.
 
-    What is not on this machine yet is known by what it will be: a download, and the shards of the presets.
+    For data that is not on this machine yet (a download, the shards of a preset) the size is known in advance.
 
     Raises:
         FileNotFoundError, ValueError: as `build_corpus`.
@@ -85,7 +85,7 @@ def vocabulary(config: DataConfig) -> int:
 
 
 def texts_of(config: DataConfig) -> Texts:
-    """The texts to train on and those to validate on, made, downloaded or read; any source but shards.
+    """Training and validation texts, generated, downloaded or read, from any source except shards.
 
     Raises:
         FileNotFoundError, ValueError, DownloadError: as `build_corpus`.
@@ -97,23 +97,23 @@ def texts_of(config: DataConfig) -> Texts:
 
 
 def parts_of(config: DataConfig, mixed: Mixed) -> dict[str, DataConfig]:
-    """The settings of each source of a mixture, by its name there.
+    """Settings of each source of a mixture, by name.
 
     Raises:
-        ValueError: a name is that of a mixture again.
+        ValueError: a source is itself a mixture.
     """
     parts = {}
     for name in Mixture.of(mixed.mixture, mixed.schedule).names:
         named = named_by(name)
         path = Path(named["path"]) if "path" in named else None
         if named.get("source") == MIXTURE or name.endswith(".toml"):
-            raise ValueError(f"{name}: a mixture cannot be a part of a mixture, name its sources")
+            raise ValueError(f"{name}: a mixture cannot contain a mixture, name its sources")
         parts[name] = config.replaced(source=named.get("source", OF_PATHS), path=path, mixture=(), schedule=())
     return parts
 
 
 def mixed_tokenizer(config: DataConfig, parts: Mapping[str, DataConfig]) -> Tokenizer:
-    """The tokenizer of a mixture: that of its prepared folders, else the one that is asked for, learned from all texts.
+    """Tokenizer of a mixture: that of its prepared folders, else the configured one, learned from all texts.
 
     Raises:
         FileNotFoundError, ValueError: as `build_corpus`, and where two folders were prepared with different tokenizers.
@@ -136,14 +136,14 @@ def mixed_tokenizer(config: DataConfig, parts: Mapping[str, DataConfig]) -> Toke
 
 
 def _tokenizer(config: DataConfig, texts: Texts) -> Tokenizer:
-    """The tokenizer that the config asks for, learned from the texts (a byte pair encoding from those to train on)."""
+    """The configured tokenizer; byte pair encoding is learned from the training texts."""
     everything = itertools.chain(texts.train, texts.validation)
     pattern = LIVE[config.source].pattern
     return make_tokenizer(config.tokenizer, config.vocab_size, pattern, train=texts.train, all_texts=everything)
 
 
 def index_of(folder: Path) -> Index:
-    """The shards' index; where it is missing and a preset wants it, the error says how it is made."""
+    """Index of the shards. If a preset's shards are missing, the error gives the command that makes them."""
     try:
         return read_index(folder)
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""`DataConfig`: the settings of a run's data, made of what every source has and what each source adds."""
+"""`DataConfig`: the settings of a run's data, combined from the common settings and those of each source."""
 
 import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,19 +17,19 @@ else:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig(merged((source.options for source in LIVE.values()), DataSettings)):  # type: ignore[misc]
-    """What is read, and how text becomes tokens."""
+    """The training data and its tokenizer."""
 
     source: Annotated[SourceName, tyro.conf.arg(help=live_sources())] = "stories"
 
     def replaced(self, **settings: Any) -> "DataConfig":
-        """The same with some settings changed; `dataclasses.replace`, for which type checkers do not know the fields."""
+        """A copy with some settings changed. It is `dataclasses.replace`; type checkers do not know these fields."""
         return dataclasses.replace(self, **settings)
 
     def of_path(self) -> "DataConfig":
-        """The same; where a path is given and the source reads none, it is read as text.
+        """A copy whose source is "text" if a path is given and the source reads no path.
 
         Raises:
-            ValueError: the source needs a path, and there is none.
+            ValueError: the source needs a path, and none is given.
         """
         wants = LIVE[self.source].path
         if self.path is not None and wants == "none":

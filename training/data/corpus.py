@@ -1,4 +1,4 @@
-"""`Corpus`, what a run reads: its tokenizer, the samples to train on, the validation set, and how its samples are judged."""
+"""`Corpus`: the data of a run, with its tokenizer, training samples, validation set and judge of generated samples."""
 
 import contextlib
 import hashlib
@@ -18,32 +18,32 @@ from gpt_from_scratch.training.data.source import Texts
 from gpt_from_scratch.training.data.validation_set import ValidationSet
 
 AT_ONCE = 1 << 20
-"""Tokens that are hashed at a time."""
+"""Tokens hashed at a time."""
 PYTHON_IS_QUICKER = 16_000_000
-"""Characters of stories, whose few hundred words Python remembers and has encoded before numba is imported."""
+"""Characters of stories below which pure Python encodes sooner than numba is imported."""
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Tokenized data, ready to train on."""
+    """Tokenized data of a run."""
 
     tokenizer: Tokenizer
     train: TokenData
     validation: ValidationSet
     prompt: list[int]
-    """What samples begin with."""
+    """The beginning of generated samples."""
     validation_tokens: int
-    """Tokens of the validation text but the first, ends of documents included: part of what tells data apart."""
+    """Tokens of the validation text except the first, ends of documents included; part of the fingerprint."""
     content: str
-    """SHA-256 of all tokens in their order, or of the shards' own: other data of the same length have another."""
+    """SHA-256 of all tokens in order, or of the shards' hashes; distinguishes data of equal length."""
     stories: frozenset[str] | None = field(default=None, repr=False)
-    """The training texts, where a sample can be judged."""
+    """The training texts, if samples can be judged."""
     could_be: Callable[[str], bool] | None = field(default=None, repr=False)
-    """Whether the source could have written a text, where that can be told."""
+    """Function that says whether the source could have generated a text; None if unknown."""
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """Equal for equal data: a resumed run must see the samples that it would have seen."""
+        """Fingerprint of the data. A resumed run must see the same samples as an uninterrupted one."""
         return {
             "tokenizer": self.tokenizer.fingerprint,
             "samples": self.train.n_samples,
@@ -53,14 +53,14 @@ class Corpus:
         }
 
     def judge(self, text: str) -> tuple[bool, bool] | None:
-        """Whether the source could have written a sample, and whether the training text lacks it; None if unknown."""
+        """Judge a sample: (could the source have generated it, is it absent from the training text); None if unknown."""
         if self.stories is None or self.could_be is None:
             return None
         return self.could_be(text), text not in self.stories
 
 
 def of_documents(texts: Texts, block_size: int, tokenizer: Tokenizer) -> Corpus:
-    """Short documents, packed whole into rows, each behind an end-of-text token, which is a target, too."""
+    """Corpus of short documents, packed into rows. Each follows an end-of-text token, which is also a target."""
     from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 
     eot = tokenizer.eot_token
@@ -86,7 +86,7 @@ def of_documents(texts: Texts, block_size: int, tokenizer: Tokenizer) -> Corpus:
 
 
 def of_running_text(texts: Texts, block_size: int, tokenizer: Tokenizer) -> Corpus:
-    """Texts in a row, in windows."""
+    """Corpus of running text: all texts in sequence, cut into windows."""
     tokens = _joined(texts.train, tokenizer)
     held_out, before = _each(texts.validation, tokenizer), before_text(tokenizer)
     prompt = tokenizer.encode_ordinary("\n" if "\n" in texts.train[0] else texts.train[0][0])
@@ -109,10 +109,10 @@ def of_running_text(texts: Texts, block_size: int, tokenizer: Tokenizer) -> Corp
 
 
 def of_shards(index: Index, block_size: int, tokenizer: Tokenizer | None) -> Corpus:
-    """Tokens that `prepare` made, in windows.
+    """Corpus of shards that `prepare` made, cut into windows.
 
     Raises:
-        FileNotFoundError, ValueError: a shard is missing or damaged, or `tokenizer` is not the one that made them.
+        FileNotFoundError, ValueError: a shard is missing or damaged, or was made with another tokenizer than `tokenizer`.
     """
     if tokenizer is None:
         tokenizer = load_tokenizer(index.folder)
@@ -138,7 +138,7 @@ def of_shards(index: Index, block_size: int, tokenizer: Tokenizer | None) -> Cor
 
 
 def sha256_of(*texts: Sequence[Integer[np.ndarray, " _"]]) -> str:
-    """SHA-256 of tokens, and of where one text ends and the next begins; equal for every type of integer."""
+    """SHA-256 of tokens and of the borders between texts; the same for every integer type."""
     digest = hashlib.sha256()
     for text in texts:
         digest.update(f"{len(text)} of {[len(tokens) for tokens in text]}".encode())
@@ -149,7 +149,7 @@ def sha256_of(*texts: Sequence[Integer[np.ndarray, " _"]]) -> str:
 
 
 def documents_of(tokens: Integer[np.ndarray, " n"], tokenizer: Tokenizer) -> list[Integer[np.ndarray, " _"]]:
-    """The documents of a stream of tokens, between its end-of-text tokens; without such a token all of it is one."""
+    """Split a stream of tokens into documents at its end-of-text tokens; without such a token it is one document."""
     if not (before := before_text(tokenizer)):
         return [tokens]
     ends = np.flatnonzero(tokens == before[0]).tolist()
@@ -158,18 +158,18 @@ def documents_of(tokens: Integer[np.ndarray, " n"], tokenizer: Tokenizer) -> lis
 
 
 def text_lengths(tokenizer: Tokenizer) -> tuple[Integer[np.ndarray, " n_vocab"], frozenset[int]]:
-    """The bytes of text that each id stands for, and the special ids, which stand for none."""
+    """Number of bytes of each id's text, and the special ids, which have no text."""
     special = frozenset(getattr(tokenizer, "special_tokens", {}).values()) | {*before_text(tokenizer)}
     lengths = np.zeros(tokenizer.n_vocab, dtype=np.int64)
     for token in range(tokenizer.n_vocab):
         if token not in special:
-            with contextlib.suppress(ValueError):  # an id that the tokenizer leaves out is in no text
+            with contextlib.suppress(ValueError):  # an id that the tokenizer does not use occurs in no text
                 lengths[token] = len(tokenizer.decode_bytes([token]))
     return lengths, special
 
 
 def _each(texts: Sequence[str], tokenizer: Tokenizer) -> list[Integer[np.ndarray, " _"]]:
-    """The tokens of each text; those that can encode many texts at once do, which for short ones is several times as fast."""
+    """Encode each text, in batches if the tokenizer can: for short texts that is several times as fast."""
     together = getattr(tokenizer, "encode_batch", None)
     if together is None:
         return [tokenizer.encode_to_numpy(text) for text in texts]
@@ -177,7 +177,7 @@ def _each(texts: Sequence[str], tokenizer: Tokenizer) -> list[Integer[np.ndarray
 
 
 def _joined(texts: Sequence[str], tokenizer: Tokenizer) -> Integer[np.ndarray, " n"]:
-    """The tokens of all texts in a row, an end-of-text token between two."""
+    """Concatenate the tokens of all texts, separated by end-of-text tokens."""
     pieces = []
     for index, text in enumerate(texts):
         if index:

@@ -1,4 +1,4 @@
-"""Samples for training and evaluation: rows of tokens with, at each place, the token that follows.
+"""Samples for training and evaluation: rows of tokens and their targets, the next tokens.
 
     windows    the stream of all tokens, cut every `block_size`: a sample reads T+1 tokens, and its last one is the
                first of the next sample, so each token is predicted exactly once (all but the very first, which nothing
@@ -28,35 +28,35 @@ NO_TARGET = -100
 
 
 class TokenData(ABC):
-    """Samples 0 … n_samples-1 of `block_size` tokens each."""
+    """A data set of samples 0 … n_samples-1 with `block_size` tokens each."""
 
     block_size: int
     n_samples: int
     n_targets: int
-    """Tokens predicted in one epoch."""
+    """Number of targets in one epoch."""
 
     @property
     def targets(self) -> Int[np.ndarray, " n"] | int:
-        """The tokens that each sample predicts; one number where all but the last have as many."""
+        """Number of targets of each sample; a single number if all samples except the last have equally many."""
         return self.block_size
 
     def batch_ids(self, seed: int, step: int, batch_size: int) -> Int[np.ndarray, " b"]:
-        """The samples of the global batch of a step (0, 1, …), in order: a pure function of its arguments."""
+        """Sample ids of the global batch of a step (0, 1, …), in order: a pure function of its arguments."""
         return sample_ids(seed, step, batch_size, self.n_samples)
 
     @abstractmethod
     def row(self, sample: int) -> Integer[np.ndarray, " m"]:
-        """From 2 to T+1 tokens, of which all but the first are predicted."""
+        """A sample's 2 to T+1 tokens; all except the first are targets."""
 
     @abstractmethod
     def where(self, sample: int) -> str:
-        """The place of a sample in the data, for reports."""
+        """Description of a sample's position in the data, for reports."""
 
     @staticmethod
     def from_tokens(
         tokens: Integer[np.ndarray, " n"] | Sequence[Integer[np.ndarray, " _"]], block_size: int
     ) -> "TokenData":
-        """Windows over one array of tokens, or over several as if they were one (memory-mapped ones stay on the disk).
+        """Windows over one array of tokens, or over several arrays as one. Memory-mapped arrays stay on disk.
 
         Raises:
             ValueError: the context is longer than the data.
@@ -67,10 +67,10 @@ class TokenData(ABC):
     def from_documents(
         documents: Sequence[Integer[np.ndarray, " _"]], block_size: int, *, eot_token: int
     ) -> "TokenData":
-        """Whole documents (without end-of-text tokens), packed into rows.
+        """Whole documents (given without end-of-text tokens), packed into rows.
 
         A row reads `eot, document, eot, document, eot`: each token of each document, and each document's end, is
-        predicted exactly once an epoch. One that does not fit the context goes on in further rows, without a gap: the
+        predicted exactly once an epoch. A document longer than the context continues in further rows, without a gap: the
         first token of such a row is the last target of the row before it.
 
         Raises:
@@ -82,12 +82,12 @@ class TokenData(ABC):
     def from_index(
         path: Path, block_size: int, *, split: str = "train", tokenizer: Tokenizer | None = None, verify: bool = False
     ) -> "TokenData":
-        """Windows over the shards of a split that `prepare` made, memory-mapped.
+        """Windows over the memory-mapped shards of a split that `prepare` made.
 
         Args:
             path: the folder, or its index.json.
-            tokenizer: the model's; data that another one made is refused.
-            verify: hash every shard first. Sizes and headers are checked in any case.
+            tokenizer: the model's tokenizer; data made with another tokenizer is refused.
+            verify: also check the hash of every shard. Sizes and headers are always checked.
 
         Raises:
             FileNotFoundError, ValueError: something is missing, damaged, or does not fit.
@@ -104,10 +104,10 @@ class TokenData(ABC):
         return TokenData.from_tokens(index.open(split), block_size)
 
     def batch(self, samples: Int[np.ndarray, " b"]) -> tuple[Int[Tensor, "b t"], Int[Tensor, "b t"]]:
-        """(tokens, targets) of these samples, int64; the target -100 marks a place that does not count.
+        """(tokens, targets) of these samples, int64; the loss ignores positions with target -100.
 
         Raises:
-            IndexError: a sample that is not there.
+            IndexError: there is no such sample.
         """
         tokens = np.zeros((len(samples), self.block_size), dtype=np.int64)
         targets = np.full((len(samples), self.block_size), NO_TARGET, dtype=np.int64)
@@ -190,7 +190,7 @@ class _Documents(TokenData):
 
     @staticmethod
     def _shuffled(row: list[int]) -> list[int]:
-        """A long document opens a new row more often than a short one; any of them may come first."""
+        """Documents in random order, since a long one starts a new row more often than a short one."""
         if len(row) < 2:  # most rows, where documents are long: the permutation would take the start of a run seconds
             return row
         order = permuted(np.arange(len(row), dtype=np.uint64), len(row), round_keys(row[0], 0))

@@ -1,4 +1,4 @@
-"""The data sources there are: what the files of `training/data/sources` declare, found by reading that folder."""
+"""The registry of data sources, built from the declarations in the files of `training/data/sources`."""
 
 import importlib
 import pkgutil
@@ -16,16 +16,16 @@ from gpt_from_scratch.training.data.shards import INDEX_FILE
 from gpt_from_scratch.training.data.source import LiveSource, PreparedSource
 
 MIXTURE = "mixture"
-"""The live source that is made of others."""
+"""Name of the live source that combines others."""
 OF_PATHS = "text"
-"""The source, live and prepared, that takes a path that no other does."""
+"""Name of the source, live and prepared, for paths that no other source claims."""
 
 
 def found_in(folders: Iterable[str], package: str) -> tuple[dict[str, LiveSource], dict[str, PreparedSource]]:
-    """The live and the prepared sources that the modules in `folders`, those of `package`, declare, by name.
+    """The live and the prepared sources, by name, that the modules of `package` in `folders` declare.
 
     Raises:
-        TypeError, ValueError: a file declares none, or a name that another has.
+        TypeError, ValueError: a file declares none, or a name that is taken.
     """
     live: dict[str, LiveSource] = {}
     prepared: dict[str, PreparedSource] = {}
@@ -51,23 +51,23 @@ def found_in(folders: Iterable[str], package: str) -> tuple[dict[str, LiveSource
 
 LIVE, PREPARED = found_in(sources.__path__, sources.__name__)
 NAMED = tuple(name for name, source in PREPARED.items() if not source.suffixes)
-"""The prepared sources that are asked for by their name."""
+"""Prepared sources that are selected by name."""
 
 
 def prepared_sources() -> str:
-    """What `prepare` understands, in words."""
+    """The sources that `prepare` accepts, for messages and --help."""
     files = [source.about for source in PREPARED.values() if source.suffixes]
     others = "an address of such files (https://, s3://, hf://), OWNER/NAME of the Hugging Face hub"
     return f"{', '.join(files)}, {others}, or {', '.join(NAMED)}"
 
 
 def live_sources() -> str:
-    """What a run can read, in words, for --help."""
+    """The live sources of a run, for --help."""
     return "; ".join(f'"{name}": {source.about}' for name, source in LIVE.items()) + "."
 
 
 def named_by(word: str) -> dict[str, str]:
-    """The settings that `--data WORD` is short for: a live source, shards that were prepared, or a path."""
+    """Settings for `--data WORD`: a live source, prepared shards, or a path."""
     if word in LIVE:
         return {"source": word}
     if word in NAMED:
@@ -81,16 +81,17 @@ def named_by(word: str) -> dict[str, str]:
         if (folder / INDEX_FILE).is_file():
             return {"source": "shards", "path": str(folder)}
         raise FileNotFoundError(
-            f"no file or folder {word}. A data set of the Hugging Face hub is prepared once:\n  {gpt('prepare', word)}"
+            f"no file or folder {word}. A data set of the Hugging Face hub must be prepared first:\n  "
+            f"{gpt('prepare', word)}"
         )
     return {"path": word}
 
 
 def settings_of(words: Sequence[str]) -> dict[str, list[str]]:
-    """What `--data WORD …` is short for, each setting with its words: a mixture, its TOML file, or what one name means.
+    """Settings for `--data WORD …`: a mixture, a mixture's TOML file, or a single source.
 
     Raises:
-        ValueError, FileNotFoundError: the file is not that of a mixture; the words name nothing.
+        ValueError, FileNotFoundError: the file does not describe a mixture; the words name no source.
     """
     if is_mixture(words):
         return {"source": [MIXTURE], "mixture": list(words)}
@@ -102,7 +103,7 @@ def settings_of(words: Sequence[str]) -> dict[str, list[str]]:
 
 
 def folder_name(word: str) -> str:
-    """The name of the folder that a source is prepared in, where none is given."""
+    """Default name of the folder that a source is prepared in."""
     if word in NAMED:
         return word
     if is_remote(word):
@@ -115,7 +116,7 @@ def folder_name(word: str) -> str:
 
 
 def how_to_prepare(folder: Path) -> str | None:
-    """The command that makes the shards of a preset's folder; None for a folder of another name."""
+    """Command that makes the shards of a preset's folder; None for any other folder."""
     source = PREPARED.get(folder.name)
     if source is None or source.recipe is None:
         return None

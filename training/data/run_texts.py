@@ -1,4 +1,4 @@
-"""The text that a trained model is measured on: that of its own run, the part for validation first."""
+"""Text for measurements on a trained model, from its own run: unseen text first."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from gpt_from_scratch.training.data.source import Mixed, Prepared
 
 @dataclass(frozen=True)
 class RunTexts:
-    """Documents that the model has not been trained on, and more that it has, for where those are few."""
+    """Documents that the model was not trained on, and, in case they are too few, documents that it was trained on."""
 
     unseen: Iterable[str]
     seen: Iterable[str] = ()
 
 
 def data_of(model_folder: Path) -> DataConfig | None:
-    """What the run read whose checkpoint has this model/ folder; None for a model that is no run's.
+    """Data settings of the run whose checkpoint has this model/ folder; None for a model without a run.
 
     Raises:
         ValueError: the checkpoint's state is damaged.
@@ -42,15 +42,17 @@ def data_of(model_folder: Path) -> DataConfig | None:
 
 
 def texts_of_run(model_folder: Path, tokenizer: Tokenizer) -> RunTexts:
-    """The texts of the run that the model came from. What can be made is made anew: no model has seen it.
+    """Texts of the model's run. Text that the source can generate is generated anew, so that it is unseen.
 
     Raises:
-        ValueError: the model is no run's, so that nothing says what it learned.
-        FileNotFoundError: the run's text is not where it was.
+        ValueError: the model belongs to no run, so its training data is unknown.
+        FileNotFoundError: the run's text no longer exists.
     """
     data = data_of(model_folder)
     if data is None:
-        raise ValueError(f"{model_folder} does not say what the model was trained on: name a text like it, --data FILE")
+        raise ValueError(
+            f"{model_folder} does not say what the model was trained on: name a similar text with --data FILE"
+        )
     return _texts_of(data, tokenizer)
 
 
@@ -64,7 +66,8 @@ def _texts_of(data: DataConfig, tokenizer: Tokenizer) -> RunTexts:
             index = read_index(found.folder)
             if index.tokenizer != tokenizer.fingerprint:
                 raise ValueError(
-                    f"the shards in {found.folder} are of another tokenizer than the model's: name a text, --data"
+                    f"the shards in {found.folder} were made with another tokenizer than the model's: name a text with "
+                    "--data"
                 )
             unseen, seen = (
                 (
@@ -80,13 +83,13 @@ def _texts_of(data: DataConfig, tokenizer: Tokenizer) -> RunTexts:
             return RunTexts(_in_turn([part.unseen for part in parts]), _in_turn([part.seen for part in parts]))
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"the text that the model was trained on is gone ({error}): name a text, --data"
+            f"the text that the model was trained on no longer exists ({error}): name a text with --data"
         ) from error
     return RunTexts(found.validation, found.train)
 
 
 def _in_turn(several: Sequence[Iterable[str]]) -> Iterator[str]:
-    """A text of each in turn, until all have ended."""
+    """Take one text from each in turn, until all have ended."""
     waiting = [iter(texts) for texts in several]
     while waiting:
         for texts in list(waiting):
@@ -97,7 +100,7 @@ def _in_turn(several: Sequence[Iterable[str]]) -> Iterator[str]:
 
 
 def sequences(texts: Iterable[str], tokenizer: Tokenizer, block_size: int, n_tokens: int) -> list[list[int]]:
-    """The texts' tokens, each text begun by the end-of-text token (where there is one), in pieces that fit the context."""
+    """Tokens of the texts in pieces that fit the context. Each text starts with the end-of-text token, if there is one."""
     try:
         start = [tokenizer.eot_token]
     except NoEndOfTextError:
@@ -116,12 +119,13 @@ def sequences(texts: Iterable[str], tokenizer: Tokenizer, block_size: int, n_tok
 def split_sequences(
     texts: RunTexts, tokenizer: Tokenizer, block_size: int, n_tokens: int
 ) -> tuple[list[list[int]], list[list[int]]]:
-    """About `n_tokens` tokens in pieces that fit the context, and of these about a tenth to be held out, from unseen text.
+    """About `n_tokens` tokens in pieces that fit the context, of which about a tenth is held out.
 
-    Where there are few, the pieces are shorter than the context, so that there are ten.
+    The held-out part is unseen text. If there are few tokens, the pieces are shorter than the context, so that there are
+    ten.
 
     Raises:
-        ValueError: there are too few tokens to learn from some and measure on others.
+        ValueError: there are too few tokens for learning and measuring.
     """
 
     def cut(size: int) -> list[list[int]]:
@@ -135,20 +139,18 @@ def split_sequences(
     total = sum(map(len, pieces))
     if len(pieces) < 10:
         pieces = cut(max(2, min(block_size, total // 10)))
-    pieces = [piece for piece in pieces if len(piece) > 1]  # alone a token predicts nothing
+    pieces = [piece for piece in pieces if len(piece) > 1]  # a single token predicts nothing
     # The first token of a piece may be left out, and figures of a variance need two that are left.
     held_out = max(1, len(pieces) // 10)
     while held_out < len(pieces) and sum(len(piece) - 1 for piece in pieces[-held_out:]) < 2:
         held_out += 1
     if held_out >= len(pieces):
-        raise ValueError(
-            f"{total} tokens are too few to learn from some and measure on others: raise --n-tokens, or give more text"
-        )
+        raise ValueError(f"{total} tokens are too few for learning and measuring: raise --n-tokens, or give more text")
     return pieces[:-held_out], pieces[-held_out:]
 
 
 def _some(texts: Iterable[str], n_tokens: int) -> list[str]:
-    """RunTexts enough for so many tokens: each has at least one, and one has at most its own number of bytes."""
+    """RunEnough texts for `n_tokens` tokens: a text has at least one token, and at most one per byte."""
     found: list[str] = []
     left: Iterator[str] = iter(texts)
     characters = 0

@@ -1,6 +1,6 @@
 """The samples that a step trains on: a pure function of (seed, step, batch size), the same for any number of ranks.
 
-Nothing is remembered between steps, so a run goes on at any step at once, and every sample comes exactly once an epoch.
+It has no state, so a run can resume at any step at once. Every sample occurs exactly once per epoch.
 """
 
 import hashlib
@@ -15,18 +15,18 @@ def sample_ids(seed: int, step: int, batch_size: int, n_samples: int) -> Int[np.
     """The ids of the global batch of `step` (0, 1, …), in order; a rank takes its `rank_part` of it.
 
     Position p = step · batch_size + i of the endless order is sample π(p mod n_samples), where π is the permutation that
-    belongs to (seed, epoch p // n_samples). A batch may reach over the end of an epoch: nothing is dropped there.
+    belongs to (seed, epoch p // n_samples). A batch may span the end of an epoch: nothing is dropped.
     """
     if step < 0 or batch_size < 1 or n_samples < 1:
         raise ValueError(
-            f"step {step}, batch_size {batch_size}, n_samples {n_samples}: a step counts from 0, and a batch and the data "
-            "hold at least one sample"
+            f"step {step}, batch_size {batch_size}, n_samples {n_samples}: steps count from 0, and a batch and the data "
+            "have at least one sample"
         )
     return samples_at(seed, step * batch_size, batch_size, n_samples)  # a Python int: no overflow however long the run
 
 
 def samples_at(seed: int, first: int, n: int, n_samples: int) -> Int[np.ndarray, " n"]:
-    """The samples at the places `first` to `first + n` of the endless order."""
+    """The samples at positions `first` to `first + n` (exclusive) of the endless order."""
     ids = np.empty(n, dtype=np.int64)
     filled = 0
     while filled < n:
@@ -39,7 +39,7 @@ def samples_at(seed: int, first: int, n: int, n_samples: int) -> Int[np.ndarray,
 
 
 def rank_part(ids: Int[np.ndarray, " b"], rank: int, n_ranks: int) -> Int[np.ndarray, " part"]:
-    """The part of a global batch that `rank` of `n_ranks` takes: neighbours, and sizes that differ by one at most."""
+    """The contiguous part of a global batch for `rank` of `n_ranks`; sizes differ by at most one."""
     if not 0 <= rank < n_ranks:
         raise ValueError(f"rank {rank} of {n_ranks}: ranks count from 0")
     return ids[rank * len(ids) // n_ranks : (rank + 1) * len(ids) // n_ranks]
@@ -52,10 +52,11 @@ def round_keys(seed: int, epoch: int) -> UInt64[np.ndarray, " r"]:
 
 
 def permuted(places: UInt64[np.ndarray, " b"], n: int, keys: UInt64[np.ndarray, " r"]) -> UInt64[np.ndarray, " b"]:
-    """π(place) for each place in 0 … n-1: a permutation of any n that needs no table, in constant time and memory.
+    """π(place) for each place in 0 … n-1: a permutation of any size without a table, in constant time and memory.
 
     Swap-or-not (Hoang, Morris, Rogaway 2012): each round pairs x with K - x mod n, and swaps the two or not by one hashed
-    bit of the pair. A round keeps two values at their distance with probability one half, so after 48 none are left so.
+    bit of the pair. A round keeps the distance of two values with probability one half, so after 48 rounds no pair keeps
+    it.
     """
     values, size = places, np.uint64(n)
     for key in keys:

@@ -1,12 +1,12 @@
-"""Tokens on disk: shards that are memory-mapped, and the index that says what each holds, to the last bit.
+"""Shards: memory-mapped files of tokens, and the index that describes them exactly.
 
     index.json           dtype, tokenizer's fingerprint, and for each split its shards: file, tokens, largest id, SHA-256
     gpt_tokenizer.json   the tokenizer
     train-00000-000.tokens, …
 
 A shard is a header of 64 bytes (magic, version, bytes a token, tokens, largest id, SHA-256 of the tokens), then the
-tokens, little-endian. Shards may have any length. Nothing in an index is trusted: names must be plain, files must lie
-in its folder and have the size and the header that follow from it, and ids must fit the vocabulary.
+tokens, little-endian. Shards may have any length. An index is untrusted: names must be plain, files must be in its folder
+with the expected size and header, and ids must fit the vocabulary.
 """
 
 import hashlib
@@ -41,12 +41,12 @@ class Shard:
     tokens: int
     max_id: int
     sha256: str
-    """Of the tokens, without the header."""
+    """SHA-256 of the tokens, without the header."""
 
 
 @dataclass(frozen=True)
 class Index:
-    """What a folder of shards holds."""
+    """The index of a folder of shards."""
 
     folder: Path
     dtype: str
@@ -54,12 +54,12 @@ class Index:
     tokenizer: str
     """The fingerprint of the tokenizer that made the tokens."""
     source: dict[str, Any]
-    """Where they came from, for people."""
+    """Description of the source."""
     splits: dict[str, list[Shard]]
 
     @property
     def sha256(self) -> str:
-        """SHA-256 over what the index says of every shard: other tokens have another."""
+        """SHA-256 over the index entries of all shards; identifies the tokens."""
         shards = {split: [[shard.tokens, shard.sha256] for shard in shards] for split, shards in self.splits.items()}
         return hashlib.sha256(json.dumps(shards, sort_keys=True).encode()).hexdigest()
 
@@ -77,17 +77,17 @@ class Index:
         """The tokens of a split, memory-mapped, each shard checked by its size and header.
 
         Raises:
-            ValueError, FileNotFoundError: a shard is missing or not the one that the index describes.
+            ValueError, FileNotFoundError: a shard is missing or does not match the index.
         """
         return [self._open(shard) for shard in self.shards(split) if shard.tokens]
 
     def _open(self, shard: Shard) -> UInt[np.ndarray, " _"]:
         path = self.folder / shard.file
         if not path.resolve().is_relative_to(self.folder.resolve()):
-            raise ValueError(f"{path} is a link that leads out of {self.folder}: shards lie beside their index")
+            raise ValueError(f"{path} is a link to a place outside {self.folder}: shards must be in the index's folder")
         if not path.is_file():
             raise FileNotFoundError(
-                f"{path} is missing, which {INDEX_FILE} names: copy it again, or prepare the data again"
+                f"{path} is missing but listed in {INDEX_FILE}: copy it again, or prepare the data again"
             )
         dtype = np.dtype(DTYPES[self.dtype]).newbyteorder("<")
         expected = HEADER.size + shard.tokens * dtype.itemsize
@@ -95,9 +95,7 @@ class Index:
             raise ValueError(f"{path} is damaged: it has {size:,} bytes, {INDEX_FILE} says {expected:,}")
         with path.open("rb") as file:
             if file.read(HEADER.size) != header(shard, dtype.itemsize):
-                raise ValueError(
-                    f"{path} is damaged, or of another data set: its header is not the one of {INDEX_FILE}"
-                )
+                raise ValueError(f"{path} is damaged, or from another data set: its header does not match {INDEX_FILE}")
         return np.memmap(path, dtype=dtype, mode="r", offset=HEADER.size, shape=(shard.tokens,))
 
 
@@ -107,17 +105,17 @@ def header(shard: Shard, itemsize: int) -> bytes:
 
 
 def write_shard(path: Path, pieces: Iterable[Integer[np.ndarray, " _"]], dtype: str) -> Shard:
-    """Write the pieces, one after the other, as one shard; the file is whole or absent.
+    """Write the pieces one after the other as one shard, atomically.
 
     Raises:
-        ValueError: an id that does not fit `dtype`.
+        ValueError: an id does not fit `dtype`.
     """
-    kept = list(pieces)  # a disk that fails for a moment is written to once more
+    kept = list(pieces)  # retried once after a temporary disk error
     return write_whole(path, lambda temporary: _write_at(temporary, path, kept, dtype))
 
 
 def _write_at(place: Path, path: Path, pieces: Sequence[Integer[np.ndarray, " _"]], dtype: str) -> Shard:
-    """Write the shard that is to be `path` at another `place`."""
+    """Write the shard for `path` to a temporary `place`."""
     to = np.dtype(DTYPES[dtype]).newbyteorder("<")
     limit = (1 << 8 * to.itemsize) - 1
     largest, tokens, digest = 0, 0, hashlib.sha256()
@@ -148,11 +146,11 @@ def write_index(index: Index) -> None:
 
 
 def read_index(path: Path) -> Index:
-    """The index in a folder, or the index file itself.
+    """Read the index in a folder, or the index file itself.
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: it is damaged, of another format, or names something that a shard cannot be.
+        ValueError: it is damaged, has another format, or names an impossible shard.
     """
     if path.is_dir():
         path = path / INDEX_FILE
@@ -194,7 +192,7 @@ def read_index(path: Path) -> Index:
 
 
 def damage(index: Index, progress: Callable[[int], None] = lambda n_bytes: None) -> list[str]:
-    """What is not as the index says, one line for each file; empty if all is whole. Reads and hashes every shard.
+    """Compare all shards with the index by reading and hashing them. One line per damaged file; empty if there is none.
 
     Args:
         progress: called with the number of bytes read since its last call.
@@ -223,7 +221,7 @@ def damage(index: Index, progress: Callable[[int], None] = lambda n_bytes: None)
 
 
 def _plain(name: Any) -> str:
-    """A name that cannot lead anywhere: no separator, no drive, no "..", not hidden."""
+    """Check that a file name is plain: no separator, no drive, no "..", not hidden."""
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or ".." in name:
         raise ValueError(f"{name!r} is not a plain file name (letters, digits, '.', '_', '-')")
     return name

@@ -1,7 +1,8 @@
-"""The declaration of a data source. Each file of `training/data/sources` has a `LIVE` source, a `PREPARED` one, or both.
+"""The declaration of a data source.
 
-A live source is read by a run itself (`--data.source NAME`). A prepared source is tokenized by `gpt prepare` beforehand. The
-command line, the config, `prepare`, the errors and the documentation are made from these declarations (`registry.py`).
+Each file of `training/data/sources` declares a `LIVE` source, a `PREPARED` one, or both. A run reads a live source itself
+(`--data.source NAME`). `gpt prepare` tokenizes a prepared source beforehand. The command line, the config, `prepare`,
+errors and documentation are generated from these declarations (`registry.py`).
 """
 
 from abc import ABC, abstractmethod
@@ -19,22 +20,23 @@ GPT2_VOCABULARY = 50_257
 
 @dataclass(frozen=True)
 class DataSettings:
-    """The settings that every live source has. A source's own are a subclass, declared in its file as its `options`."""
+    """Settings of every live source. A source's file may declare a subclass with its own settings as `options`."""
 
     source: str = "stories"
     """The name of a live source."""
     path: Path | None = None
-    """A file or folder of your own; with a source that reads none it means "text"."""
+    """Your own file or folder; with a source that reads no path, it selects "text"."""
     tokenizer: str = "bpe"
-    """"bpe": byte pair encoding learned from the training text; "character": one token a character; "gpt2"; a tokenizer
-    file; or "weights", the one that --init-from's weights have learned with, which is the default there. Shards bring the
-    one that made them."""
+    """"bpe": byte pair encoding learned from the training text; "character": one token per character; "gpt2"; a tokenizer
+    file; or "weights": that of --init-from's model, the default with --init-from. Shards always use the tokenizer that made
+    them.
+    """
     vocab_size: Many = 1280
-    """Ids of a byte pair encoding to learn."""
+    """Vocabulary size of a byte pair encoding that is learned."""
     validation_fraction: float = 0.1
-    """The last part of a text, kept for validation."""
+    """The fraction of a text, at its end, that is used for validation."""
     seed: int = 0
-    """Seed of the order in which samples come."""
+    """Seed of the samples' order."""
 
     def __post_init__(self) -> None:
         check_settings(self, "data.")
@@ -46,161 +48,166 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class Texts:
-    """What a live source of text gives."""
+    """The result of a live source of text."""
 
     train: Sequence[str]
     validation: Sequence[str]
     floor_nats: Callable[[], float] | None = None
-    """The entropy of all validation texts together, where it is known exactly."""
+    """Total entropy of all validation texts, if it is known exactly."""
     judge: Callable[[str], bool] | None = None
-    """Whether the source could have written a text, where that can be told."""
+    """Function that says whether the source could have generated a text; None if unknown."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a live source of prepared shards gives: the folder with their index."""
+    """The result of a live source of prepared shards: the folder with their index."""
 
     folder: Path
 
 
 @dataclass(frozen=True)
 class Mixed:
-    """What a mixture gives: the names and weights of other sources."""
+    """The result of a mixture: the names and weights of other sources."""
 
     mixture: tuple[str, ...]
     schedule: tuple[str, ...]
 
 
 class LiveSource(ABC):
-    """Data that a run reads, makes or downloads itself."""
+    """A data source that a run reads, generates or downloads itself."""
 
     name: ClassVar[str]
     about: ClassVar[str]
-    """A clause for --help, behind the name."""
+    """A phrase for --help, after the name."""
     options: ClassVar[type[DataSettings]] = DataSettings
     """The source's own settings: --data.NAME for each field. Their names must be new among all sources."""
     path: ClassVar[Literal["none", "may be given", "needed"]] = "none"
-    """Whether `settings.path` is read."""
+    """Whether the source reads `settings.path`."""
     downloads: ClassVar[bool] = False
-    """Whether one rank must read first, so that all find what it downloaded."""
+    """Whether one rank must read first, because it downloads the data for all."""
     running_text: ClassVar[bool] = False
-    """One long text, whose parts do not begin with an end-of-text token. False: documents, each behind such a token."""
+    """True: one long text, whose parts do not start with an end-of-text token. False: documents, each after such a
+    token.
+    """
     brings_tokenizer: ClassVar[bool] = False
-    """It is tokenized already, by the tokenizer beside it."""
+    """Whether it is tokenized already, by a tokenizer in its folder."""
     pattern: ClassVar[str] = "gpt2"
-    """What splits its text into words, where a byte pair encoding is learned from it."""
+    """Split pattern for learning a byte pair encoding from its text."""
 
     @abstractmethod
     def read(self, settings: Any, *, progress: Progress | None = None) -> Texts | Prepared | Mixed:
-        """The data. `settings` are of the type `options`.
+        """Read the data. `settings` are of the type `options`.
 
         Raises:
-            FileNotFoundError, ValueError, DownloadError: data that is missing, empty, or not UTF-8.
+            FileNotFoundError, ValueError, DownloadError: the data is missing, empty, or not UTF-8.
         """
 
     def n_vocab(self, settings: Any) -> int | None:
-        """The ids that the tokenizer will have, where that is known without reading or downloading."""
+        """The vocabulary size of the tokenizer, if it is known without reading or downloading."""
         return None
 
     def fewer(self, settings: Any) -> Any:
-        """Settings for a part of the data whose pairs are enough for a small vocabulary; the same settings: there is none."""
+        """Settings for a smaller part of the data that is enough to learn a small vocabulary; unchanged if there is
+        none.
+        """
         return settings
 
     def fresh(self, settings: Any) -> Iterable[str] | None:
-        """Endlessly many texts that no run has read, where the source can make them."""
+        """Endless iterator over texts that no run has read, if the source can generate them."""
         return None
 
 
 @dataclass(frozen=True)
 class Document:
-    """Text that belongs together, or a part of it."""
+    """A document, or a part of one."""
 
     split: str
     text: str
     begins: bool = True
-    """False: goes on where the document before it ended."""
+    """False: it continues the document before it."""
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A row that gives no document."""
+    """A row that gave no document."""
 
     where: str
     why: str
-    """A clause behind "rows", where `broken` is false; else the whole message."""
+    """If `broken` is false, a phrase that follows "rows"; otherwise the whole message."""
     broken: bool = False
-    """The row is not what it should be, and not merely without a text or unwanted."""
+    """Whether the row is invalid, and not merely filtered or without a text."""
 
 
 class Source(ABC):
-    """Text in pieces, which one process each reads. Instances are sent to other processes.
+    """Text in pieces, each read by one process. Instances are sent to other processes.
 
-    A piece gives the same documents at every reading, and can be read again after a failure without the others: that is
-    what makes `prepare` parallel and restartable.
+    A piece gives the same documents at every reading, and can be read again without the others. That makes `prepare`
+    parallel and restartable.
     """
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """What it is, as JSON: equal as long as the pieces are and `files` hold what they held."""
+        """Description as JSON, which is equal as long as the pieces and the content of `files` are equal."""
 
     def files(self, n_pieces: int) -> list[Path]:
-        """The files of this machine that its first pieces are read from."""
+        """The local files that its first pieces are read from."""
         return []
 
     @property
     @abstractmethod
     def n_pieces(self) -> int:
-        """How many pieces there are."""
+        """Number of pieces."""
 
     @abstractmethod
     def documents(self, piece: int) -> Iterator[Document | LeftOut]:
-        """The documents of one piece, in order, and rows without one.
+        """Documents of one piece, in order, and `LeftOut` for rows without one.
 
         Raises:
-            ValueError: a file is damaged or was changed; names it and the place. A broken row is left out, not raised.
+            ValueError: a file is damaged or has changed; names the file and the place. A broken row is left out and does
+                not raise.
         """
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person asks `prepare` to read."""
+    """The source options of `prepare`."""
 
     source: str
-    """A name, a file or a folder."""
+    """A name, a file, a folder or an address."""
     field: str | None = None
-    """The field or column with the text; None: it is found."""
+    """The field or column with the text; None: detected."""
     validation_fraction: float = 0.01
     map: str | None = None
-    """A function of the user's, "module:function" or "file.py:function", that makes a text of a row, or None."""
+    """The user's function, "module:function" or "file.py:function", that converts a row to a text or None."""
     filter: str | None = None
-    """A function of the user's that says whether a text is kept."""
+    """The user's function that says whether to keep a text."""
     subset: str | None = None
     """The configuration of a data set of the hub."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How `prepare` makes the shards that a preset reads, and the ids that their tokenizer will have."""
+    """Options of `prepare` for the shards that a preset reads, and the vocabulary size of their tokenizer."""
 
     options: str
     n_vocab: int
 
 
 class PreparedSource(ABC):
-    """Data that `prepare` tokenizes. It answers to its `name`, or to files whose names end with one of `suffixes`."""
+    """A data source that `prepare` tokenizes. It is selected by its `name`, or by a file suffix in `suffixes`."""
 
     name: ClassVar[str]
     about: ClassVar[str]
-    """A clause for --help and errors: what can be named."""
+    """A phrase for --help and errors that describes the accepted input."""
     suffixes: ClassVar[tuple[str, ...]] = ()
-    """Ends of the names of its files, lower case; none: it is asked for by its name."""
+    """Suffixes of its files, in lower case; empty: it is selected by its name."""
     recipe: ClassVar[Recipe | None] = None
-    """Where a preset reads its shards: how they are made."""
+    """If a preset reads its shards: how to make them."""
 
     @abstractmethod
     def open(self, asked: Asked, files: Sequence[Path]) -> Source:
-        """The source in pieces; `files` are those that were found, none for one that is asked for by its name.
+        """Open the source. `files` are those that were found; empty for a source selected by name.
 
         Raises:
-            FileNotFoundError, ValueError, RuntimeError: there is no text, or it cannot be reached.
+            FileNotFoundError, ValueError, RuntimeError: there is no text, or the source cannot be reached.
         """

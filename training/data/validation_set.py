@@ -1,7 +1,7 @@
-"""The validation loss over a fixed, whole set: the same rows for any number of ranks, each target counted once.
+"""The validation set and its loss: the same rows for any number of ranks, each target counted once.
 
-Documents are cut as evals/scoring/bits_per_byte.py cuts them, and bits per byte are what it defines: training and
-`evals bits-per-byte` give one figure for one model and text.
+Documents are cut and bits per byte defined as in evals/scoring/bits_per_byte.py, so training and `gpt eval bits-per-byte`
+give the same figure.
 """
 
 import math
@@ -21,28 +21,28 @@ from gpt_from_scratch.training.ranks.process_group import Ranks
 
 @dataclass(frozen=True)
 class Score:
-    """How well a model predicts the validation set."""
+    """The validation score of a model."""
 
     nats: float
-    """-log p of all targets together."""
+    """Total -log p of all targets."""
     n_targets: int
     n_bytes: int
-    """Of the targets that are text."""
+    """Number of bytes of the targets that are text."""
     floor_nats: float | None
-    """What no model can go below on average, where that is known exactly."""
+    """The lower bound of `nats` on average, if it is known exactly."""
     text_nats: float | None = None
-    """-log p of the targets that are text; None: all are."""
+    """Total -log p of the targets that are text; None: all are."""
     parts: "dict[str, Score]" = field(default_factory=dict)
-    """Of a mixture: the score of each source's own text."""
+    """For a mixture: the score on each source's text."""
 
     @property
     def loss(self) -> float:
-        """Nats per token."""
+        """Mean loss in nats per token."""
         return self.nats / self.n_targets
 
     @property
     def bits_per_byte(self) -> float:
-        """The same for every tokenizer: bits of the text's tokens a byte of text."""
+        """Bits per byte of text, which is comparable between tokenizers."""
         return bits(self.nats if self.text_nats is None else self.text_nats, self.n_bytes)
 
     @property
@@ -52,16 +52,16 @@ class Score:
 
 
 def comparable(loss: float | None) -> float:
-    """A loss by which to find the lowest: one that is not finite, or not known, is beyond every other."""
+    """Key for finding the lowest loss: a loss that is unknown or not finite counts as infinite."""
     return loss if loss is not None and math.isfinite(loss) else math.inf
 
 
 Row = tuple[Integer[np.ndarray, " _"], int]
-"""Tokens, and how many of the last of them are targets."""
+"""A row of tokens, and the number of tokens at its end that are targets."""
 
 
 class ValidationSet:
-    """Rows of tokens, the targets at their ends, and the bytes of text that the targets stand for."""
+    """The validation set: rows of tokens with targets at their ends, and the number of bytes that the targets stand for."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class ValidationSet:
     ) -> None:
         """
         Args:
-            special: the ids that are no text: as targets they count in the loss, and not in bits per byte.
+            special: ids that are not text; as targets they count in the loss but not in bits per byte.
         """
         # By length, so that a batch pads little; a stable sort, so that the batches are the same everywhere.
         ordered = sorted(rows, key=lambda row: len(row[0]), reverse=True)
@@ -85,7 +85,7 @@ class ValidationSet:
         self.n_bytes = n_bytes
         self.floor_nats = floor_nats
         self.parts: dict[str, ValidationSet] = {}
-        """Of a mixture: each source's own set, whose scores' sum is the whole's."""
+        """For a mixture: each source's set. Their scores add up to the total."""
         self.special = torch.tensor(sorted(special), dtype=torch.int64)
 
     @classmethod
@@ -98,7 +98,7 @@ class ValidationSet:
         *,
         special: Collection[int] = (),
     ) -> "ValidationSet":
-        """Documents of any length after `before` (the end-of-text token, or nothing), in windows of the context."""
+        """Validation set of documents of any length, each after `before` (the end-of-text token or nothing), in windows."""
         return cls(
             (row for document in documents for row in _windows(document, before, block_size)), n_bytes, special=special
         )
@@ -113,9 +113,9 @@ class ValidationSet:
         *,
         block_size: int | None = None,
     ) -> "ValidationSet":
-        """The same, where a document's end is a target, too: the end-of-text token behind it, which is no text.
+        """Validation set of documents whose end-of-text token is a target, too. It does not count as text.
 
-        A document that does not fit `block_size` (None: any does) is cut, and has a row of its own for its end.
+        A document longer than `block_size` (None: no limit) is cut, and its end gets a separate row.
         """
         rows: list[Row] = []
         end = np.array([eot_token])
@@ -129,14 +129,14 @@ class ValidationSet:
 
     @classmethod
     def of_sets(cls, parts: "dict[str, ValidationSet]") -> "ValidationSet":
-        """The sets of several sources as one, each of which is scored alone."""
+        """Combine the sets of several sources; each is also scored alone."""
         rows = [row for part in parts.values() for row in zip(part.rows, part.scored, strict=True)]
         whole = cls(rows, sum(part.n_bytes for part in parts.values()))
         whole.parts = parts
         return whole
 
     def batches(self, tokens_a_batch: int) -> list[list[int]]:
-        """Indices of neighbouring rows, with about so many tokens together."""
+        """Batches of indices of neighbouring rows, with about `n_tokens` tokens each."""
         result: list[list[int]] = []
         for index in range(len(self.rows)):
             if not result or len(self.rows[result[-1][0]]) * (len(result[-1]) + 1) > tokens_a_batch:
@@ -145,7 +145,7 @@ class ValidationSet:
         return result
 
     def padded(self, indices: Sequence[int]) -> tuple[Int[Tensor, "b t"], Int[Tensor, "b t"]]:
-        """(tokens, targets) of some rows."""
+        """Padded (tokens, targets) of some rows."""
         longest = max(len(self.rows[index]) for index in indices) - 1
         tokens = torch.zeros(len(indices), longest, dtype=torch.int64)
         targets = torch.full((len(indices), longest), NO_TARGET)
@@ -172,10 +172,10 @@ def evaluate(
     tokens_a_batch: int = 8192,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Score | None:
-    """Score the uncompiled model on the whole set; the ranks share the batches. None if `should_stop` said so.
+    """Score the uncompiled model on the whole set, sharing the batches among ranks; None if `should_stop` is true.
 
-    Every batch is the same whatever the number of ranks, and their sums are added exactly, so the result is too, to the last
-    bit where the model's arithmetic is (the same number of threads).
+    The batches do not depend on the number of ranks, and their sums are added exactly. So the result is bit-identical if
+    the model's arithmetic is (with the same number of threads).
     """
     if validation.parts:
         found: dict[str, Score] = {}

@@ -1,4 +1,4 @@
-"""HellaSwag while a model trains: evals' scorer, completion style, on the uncompiled model, shared among the ranks."""
+"""HellaSwag during training, by evals' completion-style scorer on the uncompiled model, shared among the ranks."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +12,11 @@ from gpt_from_scratch.tokenizer.protocol import Tokenizer
 from gpt_from_scratch.training.ranks.process_group import Ranks
 
 QUESTIONS_AT_ONCE = 512
-"""Between two of these portions the ranks agree on whether to stop."""
+"""Questions in a batch; between batches the ranks agree on whether to stop."""
 
 
 class HellaSwagScore(NamedTuple):
-    """The part of the questions that is right: by the log-probability a token (`acc_norm`), and by its sum (`acc`)."""
+    """Accuracy, by the mean log-probability per token (`acc_norm`) and by its sum (`acc`)."""
 
     acc_norm: float
     acc: float
@@ -24,11 +24,11 @@ class HellaSwagScore(NamedTuple):
 
 
 class HellaSwag:
-    """The questions, read and encoded once before training, so that what is wrong with them is said then.
+    """The questions, read and encoded once before training, so that errors in them are found early.
 
     Raises:
-        FileNotFoundError: no such file; says how to get it.
-        ValueError: a line that is no question, or text that the tokenizer cannot encode.
+        FileNotFoundError: there is no such file; says how to get it.
+        ValueError: a line is not a question, or the tokenizer cannot encode a text.
     """
 
     def __init__(self, path: Path, tokenizer: Tokenizer) -> None:
@@ -39,12 +39,14 @@ class HellaSwag:
             try:
                 continuations(item, tokenizer, "completion")
             except ValueError as error:
-                raise ValueError(f"{path}, question {item.name}, does not suit the tokenizer: {error}") from error
+                raise ValueError(
+                    f"{path}, question {item.name}, cannot be encoded by the tokenizer: {error}"
+                ) from error
 
     def score(
         self, model: Scorable, ranks: Ranks, should_stop: Callable[[], bool] = lambda: False
     ) -> HellaSwagScore | None:
-        """Score all questions; every rank calls this alike. None if any of them was asked to stop."""
+        """Score all questions; every rank must call this. None if any rank was asked to stop."""
         norm = plain = 0
         for start in range(0, len(self.items), QUESTIONS_AT_ONCE):
             if ranks.sum(float(should_stop()))[0]:

@@ -1,4 +1,4 @@
-"""Samples of a model in training, each with whether the grammar could have written it and whether it is new."""
+"""Samples of a model during training, each judged by the grammar and compared with the training text."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from gpt_from_scratch.training.data.corpus import Corpus
 
 
 class Sample(NamedTuple):
-    """A text the model wrote after `prompt`; `grammatical` and `novel` are None where nothing can tell."""
+    """A text that the model generated after `prompt`; `grammatical` and `novel` are None if unknown."""
 
     text: str
     prompt: str
@@ -30,7 +30,7 @@ def draw_samples(
     seed: int,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[Sample]:
-    """`count` samples, each with a seed of its own. If `should_stop` says so, none: half a batch would be misleading."""
+    """Draw `count` samples, each with its own seed. Returns no samples if `should_stop` is true."""
     try:
         stops: tuple[int, ...] = (corpus.tokenizer.eot_token,)
     except NoEndOfTextError:

@@ -1,4 +1,4 @@
-"""Variance explained over L0: autoencoders beside K-SVD, whose codes are searched for, and random directions."""
+"""Curves of variance explained over L0: autoencoders, K-SVD and random directions."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -19,12 +19,12 @@ from gpt_from_scratch.training.drawing import bare, outside, plain_text, png
 Method = Literal["topk", "l1", "K-SVD", "random"]
 METHOD_COLORS: dict[str, str] = {"topk": COLORS[0], "l1": COLORS[1], "K-SVD": COLORS[2], "random": FLOOR}
 KSVD_SIGNALS = 3000
-"""K-SVD learns from at most so many activations: its search for codes takes a hundred times an encoder's time."""
+"""Maximum number of activations for K-SVD, whose search for codes takes a hundred times an encoder's time."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One dictionary on the held-out activations."""
+    """The result of one dictionary on the held-out activations."""
 
     method: Method
     setting: float
@@ -41,12 +41,12 @@ def curve(
     seed: int = 0,
     progress: Callable[[Point], None] = lambda point: None,
 ) -> list[Point]:
-    """Every method at every sparsity, dictionaries of one size, measured on activations that none has seen.
+    """Measure every method at every sparsity on held-out activations, with dictionaries of one size.
 
-    `progress` is called with each point once it is measured.
+    `progress` is called with each point.
 
-    K-SVD and the random directions see centred activations and get their codes by matching pursuit, so they choose better
-    codes than an encoder can: what is left is the dictionary's own worth.
+    K-SVD and the random directions see centred activations and get their codes by matching pursuit, so their codes are
+    better than an encoder's; the curve then shows the quality of the dictionary alone.
     """
     points: list[Point] = []
     for kind, settings in (("topk", ks), ("l1", penalties)):
@@ -76,12 +76,12 @@ def curve(
 
 
 def as_json(points: list[Point]) -> list[dict[str, object]]:
-    """The points as metrics.json holds them."""
+    """Convert the points for metrics.json."""
     return [asdict(point) for point in points]
 
 
 def draw_curve(points: list[Point], title: str) -> bytes:
-    """One line a method, as a PNG."""
+    """Draw one line per method, as a PNG."""
     with plain_text():
         figure = Figure(figsize=(7.5, 4.5), layout="constrained")
         axis = figure.add_subplot()

@@ -1,4 +1,4 @@
-"""A plane on which features lie near those of a similar direction: two principal components, or UMAP."""
+"""A two-dimensional map of features by their directions: two principal components, or UMAP."""
 
 import importlib.util
 from typing import Literal
@@ -11,17 +11,17 @@ from gpt_from_scratch.support.command_line.invocation import how_to_install
 
 Method = Literal["pca", "umap"]
 ABOUT: dict[Method, str] = {"pca": "two principal components", "umap": "UMAP of their cosines"}
-"""How the plane was made, in words."""
+"""Descriptions of the methods."""
 
 
 def require(method: Method) -> None:
-    """Raise ValueError, saying what to do, if the method's package is not installed."""
+    """Check that the method's package is installed. Raises ValueError with the install command."""
     if method == "umap" and importlib.util.find_spec("umap") is None:
         raise ValueError(f"--map umap needs umap-learn: {how_to_install('umap')}; or use --map pca")
 
 
 def plane_of(directions: Float[Tensor, "m d"], method: Method = "pca") -> Float[Tensor, "m 2"]:
-    """The directions' places, the largest |coordinate| of each axis 1.
+    """Coordinates of the directions, scaled to [-1, 1] on each axis.
 
     Raises ValueError for UMAP of fewer than four directions.
     """
@@ -38,7 +38,7 @@ def principal_components(directions: Float[Tensor, "m d"]) -> Float[Tensor, "m 2
     places = centred @ (axes[:2] * top).T
     return torch.nn.functional.pad(
         places, (0, 2 - places.shape[1])
-    )  # one feature has but a point, one dimension a line
+    )  # one feature gives only a point, one dimension only a line
 
 
 def umap_embedding(directions: Float[Tensor, "m d"]) -> Float[Tensor, "m 2"]:

@@ -17,9 +17,9 @@ from gpt_from_scratch.training.features.map import ABOUT, Method, plane_of
 from gpt_from_scratch.training.features.page_assets import LEVELS, SCRIPT, STYLE
 
 BEFORE, AFTER = 16, 6
-"""Tokens shown around the one on which the feature fires most."""
+"""Number of tokens shown before and after the strongest activation."""
 MAP = 600
-"""Width and height of the map, in its own units."""
+"""Width and height of the map, in SVG units."""
 LONGEST = 20
 """Characters of a token where it names a feature."""
 TILES = ("variance explained", "loss recovered", "l0", "dead")

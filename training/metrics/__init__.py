@@ -1,3 +1,3 @@
-"""Metrics of a run: the records of metrics.jsonl, the history that all readers share, and the loggers.
+"""Metrics of a run: the records of metrics.jsonl, the history built from them, and the loggers.
 
 May import `support/`."""

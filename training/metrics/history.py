@@ -1,7 +1,7 @@
-"""The one history of a run: of the lines of metrics.jsonl those that led to where the run is now.
+"""The history of a run: the records of metrics.jsonl that led to the run's current state.
 
-A run that goes on from a checkpoint does the steps after it again, or never: what was recorded of them before is undone, and
-counts for no reader. Whoever reads a run's figures (the report, its picture, TensorBoard and the others) reads them here.
+A run that resumes from a checkpoint repeats the steps after it, so earlier records of these steps are dropped. All readers
+of a run's metrics (the report, its picture, the loggers) use this history.
 """
 
 import re
@@ -17,28 +17,28 @@ _RESUMED = re.compile(r"resumed at step (\d+)")
 
 
 def resumed_at(step: int) -> str:
-    """The message of the event with which a run goes on from the checkpoint of `step`."""
+    """Message of the event that records a resume from the checkpoint of `step`."""
     return f"resumed at step {step}"
 
 
 @dataclass(frozen=True)
 class History:
-    """Records in the order in which they were made, and how often a part of them had to be undone."""
+    """Records in order, and how often some of them were dropped."""
 
     records: tuple[Record, ...]
     restarts: int = 0
-    """How often the run went back behind figures that it had recorded."""
+    """How often the run went back to a step before some of its records."""
     just_went_back: bool = False
-    """Whether it did so when it was last started."""
+    """Whether it did so at its last start."""
 
 
 def history(records: Iterable[Record]) -> History:
-    """What remains of all records of a run, the oldest first.
+    """Build the history from all records of a run, the oldest first.
 
-    Events all remain: they say what happened, also to a part that was undone. Of one step's validations only the last counts,
-    and of its samples those that were drawn together: a run saves before it evaluates, so it may do both again.
+    All events are kept, also those of dropped steps. Of several validations of one step only the last is kept, and of its
+    samples the last set: a run saves before it evaluates, so it may repeat both.
     """
-    kept: list[tuple[int, Record]] = []  # with the number of the stretch, from one start to the next
+    kept: list[tuple[int, Record]] = []  # with the number of the attempt, from one start to the next
     stretch, restarts, just_went_back, trained = 0, 0, False, -1
     for record in records:
         if (last := _last_that_counts(record, trained)) is not None:
@@ -61,7 +61,7 @@ def history(records: Iterable[Record]) -> History:
 
 
 def _last_that_counts(record: Record, trained: int) -> int | None:
-    """The last step that still counts once `record` was made, where it tells that the run went back; else None."""
+    """The last step that remains valid after `record`, if that says that the run went back; else None."""
     if isinstance(record, Event):
         if found := _RESUMED.match(record.message):
             return int(found[1])

@@ -1,4 +1,4 @@
-"""The kinds of records there are: the files of `records/`, and how a line of metrics.jsonl becomes one."""
+"""The kinds of records, which are the files of `records/`, and the parser for a line of metrics.jsonl."""
 
 import dataclasses
 import functools
@@ -12,7 +12,7 @@ from gpt_from_scratch.training.metrics import records
 from gpt_from_scratch.training.metrics.record import Record
 
 MAX_STEP = 2**53
-"""Beyond it a step is not a step, and no longer exact as a float."""
+"""Largest valid step; larger numbers are not exact as floats."""
 
 
 @functools.cache
@@ -22,10 +22,10 @@ def kinds() -> dict[str, type[Record]]:
 
 
 def parse(found: object) -> Record:
-    """A line of metrics.jsonl as a record.
+    """Parse a line of metrics.jsonl into a record.
 
     Raises:
-        ValueError: It is not an object, of no known kind, or a field is missing or of a wrong type.
+        ValueError: it is not an object, its kind is unknown, or a field is missing or has a wrong type.
     """
     if not isinstance(found, dict):
         raise ValueError(f"it holds a {type(found).__name__}, expected an object")
@@ -50,7 +50,7 @@ def parse(found: object) -> Record:
 
 
 def _types(hint: Any) -> tuple[Any, ...]:
-    """The types that a field's value may have."""
+    """The allowed types of a field's value."""
     if typing.get_origin(hint) is Annotated:
         hint = typing.get_args(hint)[0]
     return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)

@@ -1,6 +1,6 @@
-"""A run's figures sent elsewhere, beside metrics.jsonl: TensorBoard, Weights & Biases, trackio. Each is an extra.
+"""Loggers of a run's metrics, in addition to metrics.jsonl: TensorBoard, Weights & Biases, trackio. Each is an extra.
 
-A logger that fails (no network, a full disk) never stops a run: it is left out from then on, and that is said once.
+A logger that fails (no network, a full disk) never stops a run: it is disabled, with one warning.
 """
 
 import difflib
@@ -21,13 +21,13 @@ Warn = Callable[[str], None]
 
 @runtime_checkable
 class Logger(Protocol):
-    """Where figures go."""
+    """The interface of a logger."""
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Figures of one step, by names like "train/loss"."""
+        """Log the metrics of one step, by names like "train/loss"."""
 
     def close(self) -> None:
-        """Bring everything to its place."""
+        """Write all pending data and close."""
 
 
 class TensorBoard:
@@ -36,7 +36,7 @@ class TensorBoard:
     def __init__(self, folder: Path, config: Mapping[str, Any], earlier: History | None) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        # What an attempt before this one wrote is taken back whole, for it may have lost its last lines, and written anew.
+        # Files of an earlier attempt are removed, since they may lack the last lines, and everything is written again.
         self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=None if earlier is None else 0)
         text = "\n".join(f"    {name}: {value}" for name, value in config.items())
         self.writer.add_text("config", text, 0)
@@ -51,7 +51,7 @@ class TensorBoard:
 
 
 class WandB:
-    """Weights & Biases; $WANDB_PROJECT names the project, $WANDB_MODE=offline keeps everything here."""
+    """Weights & Biases; $WANDB_PROJECT names the project, $WANDB_MODE=offline keeps everything on this machine."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any], earlier: History | None) -> None:
         import wandb
@@ -60,7 +60,7 @@ class WandB:
         self.run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
             name=name,
-            id=name,  # a resumed run goes on in the same place
+            id=name,  # a resumed run continues the same wandb run
             resume="allow",
             dir=str(folder),
             config=dict(config),
@@ -99,19 +99,19 @@ class Trackio:
 
 
 def name_of(folder: Path, earlier: History | None) -> str:
-    """The run's name at a service that cannot take lines back: a new one each time that it went back behind what it said."""
+    """The run's name at a service that cannot delete data: a new one each time that the run goes back."""
     return folder.name if earlier is None or not earlier.restarts else f"{folder.name}-{earlier.restarts + 1}"
 
 
 def tell(logger: Logger, earlier: History | None) -> None:
-    """Log what a run recorded before it was started this time."""
+    """Log what the run recorded before this start."""
     for record in () if earlier is None else earlier.records:
         if figures := named(record):
             logger.log(record.step, figures)
 
 
 def named(record: Record) -> dict[str, float]:
-    """The figures of a record, by names like "train/loss"."""
+    """The metrics of a record, by names like "train/loss"."""
     return {f"{record.kind}/{name}": float(value) for name, value in values(record).items()}
 
 
@@ -123,10 +123,10 @@ LOGGERS: dict[str, Callable[[Path, Mapping[str, Any], History | None], Logger]] 
 
 
 def names_in(text: str | None) -> list[str]:
-    """The loggers in "tensorboard,wandb".
+    """Parse names of loggers, as in "tensorboard,wandb".
 
     Raises:
-        ValueError: one that does not exist, with the nearest that does.
+        ValueError: there is no such logger; suggests a similar name.
     """
     names = [name.strip() for name in (text or "").split(",") if name.strip()]
     for name in names:
@@ -138,7 +138,7 @@ def names_in(text: str | None) -> list[str]:
 
 
 def require_packages(text: str | None) -> None:
-    """Raise RuntimeError, with the command that mends it, where a logger's package is not installed."""
+    """Check that the loggers' packages are installed. Raises RuntimeError with the install command."""
     for name in names_in(text):
         if importlib.util.find_spec(name) is None:
             raise RuntimeError(f"--run.loggers {name} needs the package {name!r}: {how_to_install(name)}")
@@ -159,19 +159,19 @@ class Loggers:
     ) -> None:
         """
         Args:
-            first_step: the step that the run goes on from.
-            earlier: what it recorded before, where it was begun before.
+            first_step: the step that the run resumes from.
+            earlier: the history of an earlier start, if any.
         """
         self.warn = warn
         self.active: dict[str, Logger] = {}
-        # A run evaluates the step that it goes on from again, and would say it twice.
+        # A run evaluates the resumed step again, which would log it twice.
         self.known = {record.kind for record in (earlier.records if earlier else ()) if record.step == first_step}
         self.first_step = first_step
         for name in names_in(text):
             self._guarded(name, partial(self._start, name, folder, config, earlier))
 
     def record(self, record: Record) -> None:
-        """Send the figures of a record."""
+        """Send the metrics of a record to all loggers."""
         if record.step == self.first_step and record.kind in self.known:
             return
         if figures := named(record):
@@ -179,7 +179,7 @@ class Loggers:
                 self._guarded(name, partial(logger.log, record.step, figures))
 
     def close(self) -> None:
-        """Bring everything to its place."""
+        """Write all pending data and close."""
         for name, logger in list(self.active.items()):
             self._guarded(name, logger.close)
             self.active.pop(name, None)
@@ -190,9 +190,9 @@ class Loggers:
     def _guarded(self, name: str, work: Callable[[], object]) -> None:
         try:
             work()
-        # Whatever a service's client raises: days of training are worth more than its curves.
+        # A service's client may raise anything, and must not end a run of days.
         except Exception as error:
             self.active.pop(name, None)
             self.warn(
-                f"{name} failed and is left out from here on ({type(error).__name__}: {error}); metrics.jsonl has it all"
+                f"{name} failed and is disabled from now on ({type(error).__name__}: {error}); metrics.jsonl has everything"
             )

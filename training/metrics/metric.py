@@ -1,6 +1,6 @@
-"""The description of a figure: its name, unit, format, better direction and chart.
+"""Description of a metric: its name, unit, format, better direction and chart.
 
-It stands beside the field that holds the figure. The terminal, the report and the model card show what it says.
+It annotates the record's field that holds the value. The terminal, the report and the model card are made from it.
 """
 
 from collections.abc import Mapping
@@ -10,61 +10,61 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Mark:
-    """A value to compare a figure with: a dashed line in its chart."""
+    """A reference value of a metric: a dashed line in its chart."""
 
     value: float | str
-    """The value; a text is the name of a fact of run.json that holds it."""
+    """The value; a string is the name of the field of run.json that holds it."""
     label: str
-    """What the value is."""
+    """The label of the value."""
 
     def of(self, facts: Mapping[str, Any]) -> float | None:
-        """The value for a run with these facts; None where it is not known."""
+        """The value for a run with these fields of run.json; None if unknown."""
         found = facts.get(self.value) if isinstance(self.value, str) else self.value
         return found if isinstance(found, float) else None
 
 
 @dataclass(frozen=True)
 class Chart:
-    """The panel of a report that shows a figure over the steps."""
+    """A chart in the report that shows a metric over the steps."""
 
     title: str | None = None
-    """What stands above it. Default: the figure's label."""
+    """Title of the chart. Default: the metric's label."""
     label: str | None = None
-    """What the vertical axis shows. Default: the figure's heading."""
+    """Label of the vertical axis. Default: the metric's heading."""
     panel: str | None = None
-    """Figures that name one panel are drawn into it together. Default: a panel of its own."""
+    """Name of the panel; metrics with the same name share a panel. Default: a panel for this metric alone."""
     curve: str | None = None
-    """What the curve is called in the legend."""
+    """Name of the curve in the legend."""
     log: bool = False
-    """A logarithmic axis, where all values are above 0."""
+    """Use a logarithmic axis if all values are above 0."""
     tokens: Literal["alike", "different"] | None = None
-    """Only where the runs that are drawn have the same tokens, or only where they have not."""
+    """Draw it only if the runs have the same tokenizer (or only if they do not); None: always."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What is known of a figure."""
+    """The description of a metric."""
 
     label: str
-    """Its name."""
+    """The name that is shown."""
     unit: str = ""
-    """What it is counted in, such as "nats per token"."""
+    """The unit, such as "nats per token"."""
     format: str = ".4g"
-    """How Python writes its value."""
+    """Python format specification of the value."""
     better: Literal["lower", "higher"] | None = None
-    """Which values are good; None: neither."""
+    """Which values are better; None: neither."""
     line: str = "{label} {value} {unit}{mark}"
-    """What the terminal says, from `label`, `value`, `unit` and `mark`; "": nothing."""
+    """Template of the terminal's text, with `label`, `value`, `unit` and `mark`; "": nothing is shown."""
     narrow: bool = False
-    """A narrow terminal shows it, too."""
+    """Whether a narrow terminal shows it, too."""
     result: bool = False
-    """A run is judged by its last value: it stands in the head of a report, in comparisons and on the model card."""
+    """Whether its last value is a result of the run: shown at the top of a report, in comparisons and on the model card."""
     mark: Mark | None = None
-    """What to compare it with."""
+    """A reference value."""
     chart: Chart | None = Chart()
-    """Its panel in the report; None: there is none."""
+    """Its chart in the report; None: no chart."""
     whose: str | None = None
-    """The field of the same record that says what the figure belongs to, such as the optimizer of a learning rate."""
+    """The field of the same record that names what the metric belongs to, such as the optimizer of a learning rate."""
 
     @property
     def heading(self) -> str:
@@ -72,14 +72,14 @@ class Metric:
         return f"{self.label}, {self.unit}" if self.unit else self.label
 
     def text(self, value: float | None) -> str:
-        """The value as people read it; "" for None."""
+        """The formatted value; "" for None."""
         return "" if value is None else format(value, self.format)
 
     def said(self, value: float, facts: Mapping[str, Any], *, brief: bool = False) -> str:
-        """What the terminal says of a value.
+        """The terminal's text for a value.
 
         Args:
-            facts: those of run.json, among which `mark` may find its value.
+            facts: the fields of run.json, where `mark` finds its value.
             brief: without the mark.
         """
         known = None if self.mark is None or brief else self.mark.of(facts)

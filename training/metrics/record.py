@@ -1,4 +1,4 @@
-"""The record: one line of metrics.jsonl, written and read by the same dataclass."""
+"""Record: one line of metrics.jsonl, written and read by the same dataclass."""
 
 import dataclasses
 import typing
@@ -10,25 +10,24 @@ from gpt_from_scratch.training.metrics.metric import Metric
 
 @dataclass(frozen=True)
 class Record:
-    """What was recorded at a step. A subclass is a file of `records/`; its fields are the line's.
+    """Base class of the records of a step. Each subclass is in a file of `records/`; its fields are those of the line.
 
-    A field is `Annotated` with a `Metric` where it is a figure to show. A field with a default may be missing in a line, as
-    in those of runs that are older than the field.
+    A field that is shown as a metric is `Annotated` with a `Metric`. A field with a default may be missing in lines of
+    older runs.
     """
 
     kind: ClassVar[str]
-    """What the line calls itself."""
+    """The value of the line's `kind`."""
     counts: ClassVar[Literal["last", "together", "always"]] = "last"
-    """Of several records of one step: the last counts, or those that were made together, or every one, also of steps that
-    were undone."""
+    """Which of several records of one step count: the last one, the last set, or all (also those of dropped steps)."""
 
     step: int
     seconds: float = dataclasses.field(default=0.0, kw_only=True)
-    """Since the run began; set where it is written."""
+    """Seconds since the run began; set when it is written."""
 
 
 def metrics(kind: type[Record]) -> dict[str, Metric]:
-    """The figures of a kind: the field's name, and its description."""
+    """The metrics of this kind, by field name."""
     if kind not in _METRICS:
         noted = {
             name: getattr(hint, "__metadata__", ())
@@ -42,12 +41,12 @@ _METRICS: dict[type[Record], dict[str, Metric]] = {}
 
 
 def values(record: Record) -> dict[str, float]:
-    """The figures of a record that are known."""
+    """The metrics of this record that have a value."""
     found = ((name, getattr(record, name)) for name in metrics(type(record)))
     return {name: value for name, value in found if value is not None}
 
 
 def as_line(record: Record) -> dict[str, Any]:
-    """A record as a line holds it: its kind and step first, its time last."""
+    """The record as a dict for its line: kind and step first, the time last."""
     own = {field.name: getattr(record, field.name) for field in fields(record) if field.name not in ("step", "seconds")}
     return {"kind": record.kind, "step": record.step, **own, "seconds": record.seconds}

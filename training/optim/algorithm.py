@@ -1,6 +1,6 @@
-"""The interface of an optimizer: a subclass of `Algorithm` in a file of `algorithms/`, which knows all about itself.
+"""The interface of an optimizer: a subclass of `Algorithm` in a file of `algorithms/`.
 
-Help, the choices of a config, groups, checkpoints and the estimate of a run's memory are made from what it declares.
+Help texts, config choices, parameter groups, checkpoints and the memory estimate are made from its declarations.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,57 +20,57 @@ Named = Sequence[tuple[str, nn.Parameter]]
 
 
 class Member(NamedTuple):
-    """A parameter that is updated: of the tensors what this rank has of them."""
+    """A parameter to update, with this rank's part of its tensors."""
 
     shape: Shape
-    """Of the whole parameter."""
+    """Shape of the whole parameter."""
     value: Float[Tensor, "..."]
     gradient: Float[Tensor, "..."]
     state: dict[str, Tensor]
 
 
 class Algorithm(torch.optim.Optimizer):
-    """An optimizer. A subclass says in `state_shapes` what it remembers, and in `update` what a step does.
+    """Base class of the optimizers. A subclass defines its state in `state_shapes` and its step in `update`.
 
-    Where `found_inf` is set to a tensor that is not 0, a step changes nothing: a bad gradient is skipped without asking the
-    device. It is torch's optimizer without its guards against being traced by Dynamo, which cost every start a second: these
-    optimizers are never compiled.
+    If `found_inf` is set to a nonzero tensor, a step changes nothing, so a bad gradient is skipped without synchronizing
+    with the device. torch's guards against Dynamo are removed, since they cost a second at every start and these optimizers
+    are never compiled.
     """
 
     options: ClassVar[type[OptimizerSettings]] = OptimizerSettings
-    """Its settings: those that all have, or a subclass with more, each with a default and a docstring."""
+    """Its settings: the common ones, or a subclass with more, each with a default and a docstring."""
     skips: ClassVar[bool] = False
-    """Whether `update` heeds `found_inf` itself; else a step that should be skipped is undone."""
+    """Whether `update` handles `found_inf` itself; otherwise a step that should be skipped is reverted."""
 
     found_inf: Tensor | None = None
 
     @classmethod
     def takes(cls, name: str, parameter: Float[Tensor, "..."]) -> bool:
-        """Whether it updates a parameter of a model; AdamW updates the others."""
+        """Whether it updates this parameter of a model; AdamW updates the others."""
         return True
 
     @classmethod
     def state_shapes(cls, shape: Shape) -> dict[str, Shape]:
-        """The tensors that it remembers of a parameter of this shape, by the names that a checkpoint gives them."""
+        """Shapes of the state tensors for a parameter of this shape, by their names in a checkpoint."""
         raise NotImplementedError(f"{cls.__name__} does not say what it remembers")
 
     @classmethod
     def defaults_of(cls, settings: Any) -> dict[str, Any]:
-        """What of the settings (an instance of `options`) a group holds, beside its rate and its weight decay."""
+        """Group values from the settings (an instance of `options`), besides learning rate and weight decay."""
         return {}
 
     @classmethod
     def make(cls, named: Named, settings: Any, model: nn.Module, ranks: Ranks = ONE_RANK) -> "Algorithm":
-        """The optimizer of some parameters of a model. Embeddings and vectors have groups of their own.
+        """Make the optimizer for some parameters of a model, with separate groups for embeddings and vectors.
 
         Args:
             settings: an instance of `options`.
-            ranks: those that step together, with the same gradients, and may share the work.
+            ranks: the ranks that step together with the same gradients; they may share the work.
         """
         return cls(groups_of(named, settings), cls.defaults_of(settings))
 
     def update(self, group: dict[str, Any], members: Sequence[Member]) -> None:
-        """Change the values and states of a group's members in place."""
+        """Update the values and states of a group's members in place."""
         raise NotImplementedError(f"{type(self).__name__} does not say what a step does")
 
     @torch.no_grad()
@@ -99,7 +99,7 @@ class Algorithm(torch.optim.Optimizer):
             tensor.copy_(torch.where(found_inf == 0, tensor, old))
 
     def state_of(self, parameter: Float[Tensor, "..."]) -> dict[str, Tensor]:
-        """A parameter's state, zeros before its first step."""
+        """State of a parameter; zeros before its first step."""
         state: dict[str, Tensor] = self.state[parameter]
         if not state:
             shape = tuple(parameter.shape)
@@ -121,13 +121,13 @@ class Algorithm(torch.optim.Optimizer):
 
 
 def untraced(method: Callable[..., Any]) -> Callable[..., Any]:
-    """What `torch._disable_dynamo` wrapped, if it did."""
+    """The function that `torch._disable_dynamo` wrapped, if it did."""
     inner: Callable[..., Any] = getattr(method, "__wrapped__", method)
     return inner
 
 
 def groups_of(named: Named, settings: OptimizerSettings) -> list[dict[str, Any]]:
-    """Groups of parameters by their rates: embeddings and an untied head, matrices, vectors, which do not decay."""
+    """Parameter groups: embeddings and an untied head, matrices, and vectors, which have no weight decay."""
     embedding = [(name, p) for name, p in named if p.ndim >= 2 and not name.startswith("h.")]
     matrices = [(name, p) for name, p in named if p.ndim >= 2 and name.startswith("h.")]
     vectors = [(name, p) for name, p in named if p.ndim < 2]
@@ -143,7 +143,7 @@ def groups_of(named: Named, settings: OptimizerSettings) -> list[dict[str, Any]]
 
 
 def group_of(members: Named) -> dict[str, Any]:
-    """Parameters and their names, as torch's optimizer takes a group."""
+    """A parameter group for torch's optimizer, with the parameters' names."""
     return {"params": [p for _, p in members], "names": [name for name, _ in members]}
 
 

@@ -1,6 +1,7 @@
-"""`OptimizerConfig`: the settings of a run's optimizer, made of what all have and what each file of `algorithms/` adds.
+"""`OptimizerConfig`: the settings of a run's optimizer, combined from the common settings and those of each algorithm.
 
-The files are read, not imported, so that a command's --help does not wait for torch; only one that adds settings is imported.
+The files of `algorithms/` are parsed and not imported, so that --help does not need torch. Only a file that adds settings
+is imported.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ NAMES = tuple(names_in(algorithms))
 
 
 def own_settings() -> list[type[OptimizerSettings]]:
-    """The settings that files of `algorithms/` add to those that all have."""
+    """Settings that files of `algorithms/` add to the common ones."""
     adding = [
         name
         for name in NAMES
@@ -37,6 +38,6 @@ else:
 
 @dataclass(frozen=True)
 class OptimizerConfig(AllSettings):
-    """How parameters are updated."""
+    """Settings of the optimizer."""
 
     name: Annotated[Name, tyro.conf.arg(help=about(algorithms, "Algorithm"))] = "adamw"

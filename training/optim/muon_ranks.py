@@ -1,9 +1,9 @@
-"""Work on whole matrices, each done by one rank, its result sent to those that need it.
+"""Distribution of Muon's work on whole matrices: one rank computes each, and sends the result to those that need it.
 
 The matrices are cut into blocks of rows (a packed query-key-value weight is three of them), and blocks of one shape into
-units of work. Units depend on the shapes only, so that the arithmetic, and each bit of the result, is the same for any
-number of ranks; only who does which unit depends on it. Where every rank has the matrices, all results go out in one
-flat message. Where each has but some rows (FSDP), one message brings a unit's rows together and one takes them back.
+units of work. Units depend only on the shapes, so the result is bit-identical for any number of ranks; only the assignment
+of units differs. If every rank has the whole matrices, all results are sent in one flat message. If each has only some rows
+(FSDP), one message gathers a unit's rows and one scatters them.
 """
 
 import math
@@ -20,7 +20,8 @@ from gpt_from_scratch.training.ranks.process_group import Ranks
 
 Shape = tuple[int, int]
 Solve = Callable[[list[Tensor]], Tensor]
-"""Takes matrices of one shape or its transpose, gives a wide stack (n, short side, long side), in the dtype that is sent."""
+"""Function from matrices of equal or transposed shape to a wide stack (n, short side, long side), in the messages' dtype.
+"""
 
 
 class Block(NamedTuple):
@@ -33,29 +34,29 @@ class Block(NamedTuple):
 
     @property
     def wide(self) -> Shape:
-        """Its shape, or that of its transpose: the long side last."""
+        """Shape of the block or of its transpose: the long side last."""
         return min(self.rows, self.columns), max(self.rows, self.columns)
 
 
 class Unit(NamedTuple):
-    """Blocks that are solved together, and the rank that does it."""
+    """Blocks that one rank solves together."""
 
     blocks: list[Block]
     owner: int
 
     @property
     def size(self) -> int:
-        """Numbers in it."""
+        """Number of elements."""
         return sum(block.rows * block.columns for block in self.blocks)
 
     @property
     def flops(self) -> float:
-        """What it takes to solve it."""
+        """Floating-point operations to solve it."""
         return len(self.blocks) * newton_schulz_flops(*self.blocks[0].wide)
 
 
 class Rows(NamedTuple):
-    """A block's result, as far as this rank has its rows: `values` belong at row `start` of its piece of the matrix."""
+    """This rank's rows of a block's result: `values` go to row `start` of its piece of the matrix."""
 
     matrix: int
     start: int
@@ -64,7 +65,7 @@ class Rows(NamedTuple):
 
 @lru_cache
 def plan(shapes: tuple[Shape, ...], parts: tuple[int, ...], n_ranks: int, unit_flops: float) -> list[Unit]:
-    """Who does what, alike on every rank: units of about `unit_flops`, the largest first to the least laden rank."""
+    """Assign units of about `unit_flops` to ranks, the largest first, each to the rank with the least work."""
     stacks: dict[Shape, list[Block]] = {}
     for matrix, ((rows, columns), count) in enumerate(zip(shapes, parts, strict=True)):
         for part in range(count):
@@ -84,12 +85,12 @@ def plan(shapes: tuple[Shape, ...], parts: tuple[int, ...], n_ranks: int, unit_f
 
 
 def newton_schulz_flops(rows: int, columns: int) -> float:
-    """Of the five steps on a wide matrix: x xᵀ, its square, and their sum times x."""
+    """FLOPs of the five steps on a wide matrix: x xᵀ, its square, and their sum times x."""
     return 5.0 * (4 * rows * rows * columns + 2 * rows**3)
 
 
 def alone(units: list[Unit], matrices: list[Float[Tensor, "_ _"]], solve: Solve) -> list[Rows]:
-    """Every unit here."""
+    """Solve every unit on this rank."""
     results = []
     for unit in units:
         solved = solve([_rows_of(matrices[block.matrix], block) for block in unit.blocks])
@@ -100,7 +101,7 @@ def alone(units: list[Unit], matrices: list[Float[Tensor, "_ _"]], solve: Solve)
 def replicated(
     units: list[Unit], matrices: list[Float[Tensor, "_ _"]], solve: Solve, dtype: torch.dtype, ranks: Ranks
 ) -> list[Rows]:
-    """Each unit on its owner, where every rank has the whole matrices; one message makes all results known to all."""
+    """Solve each unit on its owner, if every rank has the whole matrices; one message sends all results to all."""
     sizes = [sum(unit.size for unit in units if unit.owner == rank) for rank in range(ranks.size)]
     mine = torch.empty(max(sizes), dtype=dtype, device=matrices[0].device)
     place = 0
@@ -129,16 +130,16 @@ def sharded(
     dtype: torch.dtype,
     ranks: Ranks,
 ) -> list[Rows]:
-    """Each unit on its owner, where every rank has some rows of each matrix, as FSDP divides them.
+    """Solve each unit on its owner, if every rank has some rows of each matrix, as with FSDP.
 
     Args:
-        pieces: this rank's rows of each matrix; shapes: of the whole ones.
+        pieces: this rank's rows of each matrix. shapes: shapes of the whole matrices.
     """
     everyone = range(ranks.size)
     owned = [[block for unit in units if unit.owner == rank for block in unit.blocks] for rank in everyone]
 
     def held(block: Block, rank: int) -> range:
-        """The rows of the block that a rank has, counted in its own piece of the matrix."""
+        """The rows of the block that a rank has, relative to its piece of the matrix."""
         each = -(-shapes[block.matrix][0] // ranks.size)
         first = rank * each
         return range(max(block.start, first) - first, max(min(block.start + block.rows, first + each) - first, 0))
@@ -152,8 +153,8 @@ def sharded(
         return list(result.split(received))
 
     out = [pieces[b.matrix][held(b, ranks.rank).start :][: len(held(b, ranks.rank))] for own in owned for b in own]
-    given = [count(owned[rank], ranks.rank) for rank in everyone]  # what a rank solves of my rows
-    taken = [count(owned[ranks.rank], rank) for rank in everyone]  # what I solve of a rank's rows
+    given = [count(owned[rank], ranks.rank) for rank in everyone]  # my rows that a rank solves
+    taken = [count(owned[ranks.rank], rank) for rank in everyone]  # a rank's rows that I solve
     arrived = exchange(torch.cat([piece.flatten() for piece in out]), given, taken)
     whole: dict[Block, list[Tensor]] = {block: [] for block in owned[ranks.rank]}
     for rank, data in enumerate(arrived):
@@ -181,7 +182,7 @@ def sharded(
 def _split(
     data: Float[Tensor, " n"], blocks: list[Block], held: Callable[[Block, int], range], rank: int
 ) -> list[Float[Tensor, "_ _"]]:
-    """Flat values as a rank's rows of each block."""
+    """Split flat values into a rank's rows of each block."""
     sizes = [len(held(block, rank)) * block.columns for block in blocks]
     return [values.view(-1, b.columns) for values, b in zip(data.split(sizes), blocks, strict=True)]
 

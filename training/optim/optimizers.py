@@ -1,4 +1,4 @@
-"""The optimizers of a run: which parameter goes to which, and their state as a checkpoint holds it."""
+"""The optimizers of a run: assignment of parameters, and their state in a checkpoint."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -18,13 +18,13 @@ from gpt_from_scratch.training.ranks.process_group import ONE_RANK, Ranks
 ALGORITHMS = classes_in(algorithms, Algorithm)
 """The optimizers by their names."""
 REST: type[Algorithm] = AdamW
-"""What takes the parameters that the chosen optimizer does not take."""
+"""The optimizer for parameters that the chosen one does not take."""
 
 
 def make_optimizers(model: nn.Module, config: OptimizerConfig, ranks: Ranks = ONE_RANK) -> list[torch.optim.Optimizer]:
-    """The chosen optimizer, behind AdamW for what it does not take; every parameter in exactly one group, in the model's order.
+    """Make AdamW for the remaining parameters, then the chosen optimizer. Each parameter is in exactly one group.
 
-    Each group carries its peak rate as "peak_lr" (a schedule multiplies it) and its parameters' names as "names".
+    Each group has its peak learning rate as "peak_lr", which the schedule multiplies, and its parameters' names as "names".
     All `ranks` step together, and may share the work.
     """
     shares: dict[type[Algorithm], list[tuple[str, nn.Parameter]]] = {REST: [], ALGORITHMS[config.name]: []}
@@ -41,13 +41,13 @@ def make_optimizers(model: nn.Module, config: OptimizerConfig, ranks: Ranks = ON
 
 
 def algorithm_of(name: str, parameter: Tensor, config: OptimizerConfig) -> type[Algorithm]:
-    """What updates a parameter."""
+    """The optimizer of a parameter."""
     chosen = ALGORITHMS[config.name]
     return chosen if chosen.takes(name, parameter) else REST
 
 
 def state_values(model: nn.Module, config: OptimizerConfig) -> int:
-    """How many numbers the optimizers remember, counters of one number aside."""
+    """Number of elements in the optimizers' state, without scalar counters."""
     return sum(
         math.prod(shape)
         for name, parameter in model.named_parameters()
@@ -58,9 +58,9 @@ def state_values(model: nn.Module, config: OptimizerConfig) -> int:
 
 
 def leading_group(optimizers: Sequence[torch.optim.Optimizer]) -> tuple[str, dict[str, Any]]:
-    """The group that moves the model most, whose rate a log gives, and the name of its optimizer.
+    """The group whose learning rate is logged, and the name of its optimizer.
 
-    Of the chosen optimizer's groups that is the largest one inside the blocks, or of all, if none is there.
+    It is the largest of the chosen optimizer's groups inside the blocks, or of all its groups if none is there.
     """
 
     def weight(group: dict[str, Any]) -> tuple[bool, int]:
@@ -72,7 +72,7 @@ def leading_group(optimizers: Sequence[torch.optim.Optimizer]) -> tuple[str, dic
 
 
 def optimizer_tensors(optimizers: Iterable[torch.optim.Optimizer]) -> dict[str, Tensor]:
-    """The whole state as named tensors, "exp_avg.h.0.attn.c_attn.weight"; what a checkpoint stores."""
+    """The state as named tensors for a checkpoint, such as "exp_avg.h.0.attn.c_attn.weight"."""
     tensors = {}
     for optimizer in optimizers:
         for group in optimizer.param_groups:
@@ -83,10 +83,10 @@ def optimizer_tensors(optimizers: Iterable[torch.optim.Optimizer]) -> dict[str, 
 
 
 def load_optimizer_tensors(optimizers: Iterable[torch.optim.Optimizer], tensors: dict[str, Tensor]) -> None:
-    """The inverse of `optimizer_tensors`; nothing at all is the state before the first step.
+    """The inverse of `optimizer_tensors`; an empty dict is the state before the first step.
 
     Raises:
-        ValueError: names or shapes that do not fit the optimizers' parameters.
+        ValueError: names or shapes do not match the optimizers' parameters.
     """
     if not tensors:
         return
@@ -100,7 +100,7 @@ def load_optimizer_tensors(optimizers: Iterable[torch.optim.Optimizer], tensors:
 
 
 def _state_from(left: dict[str, Tensor], kind: type[Any], name: str, parameter: nn.Parameter) -> dict[str, Tensor]:
-    """The state of a parameter, taken out of the tensors that are left."""
+    """Remove a parameter's state from the remaining tensors, and return it."""
     whole, state = tuple(parameter.shape), {}
     for key, shape in kind.state_shapes(whole).items():
         value = left.pop(f"{key}.{name}", None)

@@ -1,4 +1,4 @@
-"""The learning rate's course: a pure function of the step."""
+"""Learning-rate schedule: a pure function of the step."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,14 +18,14 @@ else:
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """Warm up, stay, decay."""
+    """Settings of the schedule: warmup, constant, decay."""
 
     warmup_steps: int = 100
-    """Steps over which the rate rises from 0 to its peak."""
+    """Steps in which the learning rate rises from 0 to its peak."""
     decay_fraction: float = 0.5
-    """Part of the run, at its end, over which the rate falls; 1, as a cosine usually does: from the first step on."""
+    """Fraction of the run, at its end, in which the learning rate falls; 1 (usual for a cosine): from the first step on."""
     final_fraction: float = 0.0
-    """The rate at the end, as a part of the peak."""
+    """Final learning rate, as a fraction of the peak."""
     decay: Annotated[Name, tyro.conf.arg(help=f"How the rate falls. {about(decays, Decay.__name__)}")] = "linear"
 
     def __post_init__(self) -> None:
@@ -38,7 +38,7 @@ class ScheduleConfig:
 
 
 def rate(config: ScheduleConfig, step: int, steps: int) -> float:
-    """What the peak rates are multiplied by at `step` (0 is the first) of a run of `steps`."""
+    """Factor of the peak learning rates at `step` (0 is the first) of a run of `steps`."""
     warm = min(1.0, (step + 1) / (config.warmup_steps + 1))
     decay_steps = config.decay_fraction * steps
     left = 1.0 if decay_steps == 0 else min(1.0, (steps - step) / decay_steps)

@@ -1,4 +1,4 @@
-"""The settings that every optimizer has, and their checks."""
+"""The common settings of all optimizers, with their checks."""
 
 from dataclasses import dataclass
 
@@ -7,26 +7,26 @@ from gpt_from_scratch.support.command_line.settings import OrNever, check_settin
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """How parameters are updated."""
+    """Common settings of all optimizers."""
 
     name: str = "adamw"
-    """The file of `training/optim/algorithms` that says how."""
+    """The optimizer: the name of a file in `training/optim/algorithms`."""
     lr: float = 6e-4
-    """Peak learning rate, but for what `embed_lr` and `muon_lr` are for."""
+    """Peak learning rate, except where `embed_lr` or `muon_lr` applies."""
     embed_lr: float | None = None
-    """Peak learning rate for embeddings and an untied head; default: lr. Beside Muon they want far more."""
+    """Peak learning rate of embeddings and an untied head; default: lr. With Muon they need a much larger one."""
     muon_lr: float = 0.02
-    """Muon's peak learning rate, for an update of root mean square about √(1/n_in)."""
+    """Peak learning rate of Muon, whose updates have a root mean square of about √(1/n_in)."""
     betas: tuple[float, float] = (0.9, 0.95)
-    """Decay rates of the first and second moment."""
+    """Decay rates of the first and second moments."""
     eps: float = 1e-8
-    """AdamW's guard against division by zero."""
+    """AdamW's epsilon, which avoids division by zero."""
     weight_decay: float = 0.1
     """Decoupled weight decay of matrices, relative to the learning rate."""
     momentum: float = 0.95
     """Muon's momentum (Nesterov)."""
     grad_clip: OrNever = 1.0
-    """Largest norm of the whole gradient; a longer one is scaled down to it. 0 or inf: no clipping."""
+    """Gradient clipping: maximum norm of the whole gradient. 0 or inf: no clipping."""
 
     ema_decay: float = 0.0
     """Decay of a moving average of the weights, which every checkpoint then has beside them (`gpt generate RUN --ema`): 0.999

@@ -1,4 +1,4 @@
-"""Tensors of which each rank has a part only, as FSDP keeps them."""
+"""Sharded tensors (DTensors), as used by FSDP."""
 
 import torch
 from jaxtyping import Float
@@ -6,18 +6,18 @@ from torch import Tensor
 
 
 def is_sharded(tensor: Tensor) -> bool:
-    """Whether this rank has a part of it only (a DTensor, whose import costs a second, is known by its method)."""
+    """Whether a tensor is sharded. A DTensor, whose import costs a second, is recognized by its method."""
     return hasattr(tensor, "to_local")
 
 
 def local(tensor: Tensor) -> Tensor:
-    """What this rank has of a tensor."""
+    """This rank's part of a tensor."""
     piece: Tensor = tensor.to_local() if is_sharded(tensor) else tensor  # type: ignore[attr-defined]
     return piece
 
 
 def placed_like(parameter: Float[Tensor, "*d"], value: Float[Tensor, "*d"]) -> Float[Tensor, "*d"]:
-    """A copy of `value` where the parameter is, sharded if it is."""
+    """A copy of `value` on the parameter's device, sharded like it."""
     if not is_sharded(parameter):
         return value.to(parameter.device, copy=True)
     from gpt_from_scratch.training.checkpoints.parts import put

@@ -1,4 +1,4 @@
-"""Strategies of training on several ranks, one a file: each says how gradients are shared.
+"""Strategies of training on several ranks, one per file: how they share parameters and gradients.
 
 May import `training/config.py`, `training/ranks/`, `training/checkpoints/`, `training/optim/`, `kernels/`,
 `models/` and `support/`.

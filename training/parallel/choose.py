@@ -1,4 +1,4 @@
-"""The strategy of a run, what each needs of the number of ranks, and the rows that a rank computes at a time."""
+"""Choice of a run's strategy, with checks of the number of ranks, and the default micro-batch."""
 
 import torch
 
@@ -10,10 +10,11 @@ from gpt_from_scratch.training.ranks.process_group import Ranks
 
 
 def check_ranks(config: TrainConfig, n_ranks: int) -> None:
-    """Raises ValueError where a batch cannot be shared among so many ranks, with what can."""
+    """Check that the batch can be shared among `n_ranks`. Raises ValueError with numbers that work."""
     if config.batch_size < n_ranks:
         raise ValueError(
-            f"batch_size {config.batch_size} is less than the {n_ranks} ranks, and each needs a row: raise --batch-size or "
+            f"batch_size {config.batch_size} is less than the {n_ranks} ranks, and each rank needs a row: raise "
+            "--batch-size or "
             "lower --nproc-per-node"
         )
     if config.parallel == "fsdp" and config.batch_size % n_ranks:
@@ -34,7 +35,7 @@ def check_ranks(config: TrainConfig, n_ranks: int) -> None:
 
 
 def make_strategy(config: TrainConfig, model: GPT, ranks: Ranks, dtype: torch.dtype) -> Strategy:
-    """The run's strategy. It may replace the model's parameters, so the optimizers come after it."""
+    """Make the run's strategy. It may replace the model's parameters, so make the optimizers after it."""
     kind = Strategy
     if config.parallel == "deterministic":
         from gpt_from_scratch.training.parallel.deterministic import Deterministic as kind
@@ -46,10 +47,10 @@ def make_strategy(config: TrainConfig, model: GPT, ranks: Ranks, dtype: torch.dt
 
 
 def rows_at_once(config: TrainConfig, n_ranks: int, device: torch.device) -> int:
-    """Rows that each of `n_ranks` ranks computes at a time on this device.
+    """Default micro-batch of each of `n_ranks` ranks on this device, in rows.
 
-    On a CPU they are fewer where the widest activation, inside the MLP, would be large; the parts of a rank's batch then
-    differ by as little as they can.
+    On a CPU it is smaller if the widest activation, inside the MLP, would be large. The micro-batches then differ as little
+    as possible.
     """
     if config.parallel == "deterministic":
         return config.leaf_rows

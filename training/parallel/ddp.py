@@ -1,4 +1,4 @@
-"""Every rank has all of the model; DistributedDataParallel averages the gradients while the backward pass runs."""
+"""The DDP strategy: every rank has the whole model, and gradients are averaged during the backward pass."""
 
 import inspect
 from contextlib import AbstractContextManager, nullcontext
@@ -13,25 +13,25 @@ from gpt_from_scratch.training.ranks.process_group import Ranks
 
 
 class DDP(Strategy):
-    """The blocks are compiled, and the wrapper's hooks stay out of their graphs.
+    """Strategy by torch's DistributedDataParallel.
 
-    A rank may have one row, and one micro-batch, more than another: each meets the others once a step, with its last one.
-    `static_graph` stays off: where the first pass is one without synchronisation, as with micro-batches, torch 2.13 stops with
-    an internal assertion.
+    The blocks are compiled, without the wrapper's hooks. A rank may have one row or one micro-batch more than another,
+    since ranks synchronize only once per step, in the last micro-batch. `static_graph` stays off: with gradient
+    accumulation, whose first pass does not synchronize, torch 2.13 fails an internal assertion.
     """
 
     module: DistributedDataParallel
 
     def __init__(self, model: GPT, ranks: Ranks, dtype: torch.dtype, *, compiles: bool = False) -> None:
         super().__init__(model, ranks, dtype, compiles=compiles)
-        # The only buffer is a table that every rank computes alike. torch 2.13 renamed the argument.
+        # The only buffer is a table that is equal on every rank. torch 2.13 renamed the argument.
         known = inspect.signature(DistributedDataParallel).parameters
         buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
         never: dict[str, Any] = {buffers: False}
         self.module = DistributedDataParallel(
             self.module,
             device_ids=[self.device] if self.device.type == "cuda" else None,
-            gradient_as_bucket_view=True,  # no copy of the gradients beside the buckets that travel
+            gradient_as_bucket_view=True,  # gradients are views of the communication buckets, without a copy
             **never,
         )
 

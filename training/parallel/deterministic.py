@@ -1,13 +1,13 @@
-"""Parameters that are equal to the last bit for any number of ranks: the gradients are added in one fixed order.
+"""The deterministic strategy: bit-identical parameters for any number of ranks, since gradients are added in a fixed order.
 
 The global batch is cut into micro-batches whose size does not depend on the ranks. Their gradients are the leaves of a
-binary tree, each node the sum of its two children. A rank has neighbouring leaves, a power of two of them, hence a whole
+binary tree, each node the sum of its two children. A rank has a power of two of neighbouring leaves, which is a whole
 subtree. The rest of the tree is recursive doubling (Thakur, Rabenseifner and Gropp 2005): in round k, ranks whose numbers
-differ in bit k exchange their sums, and both compute left + right, which is right + left to the last bit too.
+differ in bit k exchange their sums, and both compute left + right, which equals right + left exactly.
 
-It needs log2(leaves of a rank) + 1 copies of the gradients, and one more for what is received; it sends log2(ranks) copies a
-step, where a ring sends about two, and hides none of it behind the backward pass. For finding out whether a difference
-between two runs is a defect or rounding.
+It needs log2(leaves of a rank) + 1 copies of the gradients, and one more to receive. It sends log2(ranks) copies per step,
+where a ring sends about two, and does not overlap communication with the backward pass. Use it to find out whether a
+difference between two runs is a defect or rounding.
 """
 
 import os
@@ -24,13 +24,14 @@ from gpt_from_scratch.training.ranks.process_group import Ranks
 
 
 class Deterministic(Strategy):
-    """The gradients, and behind them the loss, lie in one flat buffer, so that all are added alike."""
+    """Strategy with the gradients and the loss in one flat buffer, so that both are added in the same way."""
 
     def __init__(self, model: GPT, ranks: Ranks, dtype: torch.dtype, *, compiles: bool = False) -> None:
-        """Sets this process's threads (on a CPU) or algorithms (on a GPU) so that its arithmetic is the same each time."""
+        """Set the number of threads (CPU) or deterministic algorithms (GPU), so that the arithmetic is reproducible."""
         super().__init__(model, ranks, dtype, compiles=compiles)
         if self.device.type == "cpu":
-            # Sums over several threads round otherwise, and torchrun gives a rank fewer where there are more ranks.
+            # The rounding of a sum depends on the number of threads, and torchrun gives a rank fewer threads if there are
+            # more ranks.
             torch.set_num_threads(1)
         else:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -41,7 +42,7 @@ class Deterministic(Strategy):
         self.free: list[Float[Tensor, " n"]] = []
 
     def accumulate(self, batches: Sequence[Batch], n_targets: float, seeds: Sequence[int] = ()) -> Float[Tensor, ""]:
-        """As `Strategy.accumulate`; rank 0's part of the loss is all of it."""
+        """As `Strategy.accumulate`; rank 0's part is the whole loss, that of the others 0."""
         subtrees: list[tuple[int, Float[Tensor, " n"]]] = []  # (height, sum), ever lower from left to right
         for number, (tokens, targets) in enumerate(batches):
             if seeds:
@@ -59,11 +60,11 @@ class Deterministic(Strategy):
             sum_over_ranks(total, received, self.ranks)
             self.free.append(received)
         self._point_gradients_at(total)
-        self.free.append(total)  # to be used again in the next step, when these gradients are done with
+        self.free.append(total)  # reused in the next step, when these gradients are no longer needed
         return total[-1].clone() if self.ranks.is_first else torch.zeros((), device=self.device)
 
     def _leaf(self, tokens: Int[Tensor, "b t"], targets: Int[Tensor, "b t"], n_targets: float) -> Float[Tensor, " n"]:
-        """One micro-batch's gradients and loss."""
+        """Gradients and loss of one micro-batch."""
         buffer = self._buffer().zero_()
         self._point_gradients_at(buffer)
         nats = self._nats(tokens, targets)
@@ -80,7 +81,7 @@ class Deterministic(Strategy):
 
 
 def sum_over_ranks(mine: Float[Tensor, " n"], received: Float[Tensor, " n"], ranks: Ranks) -> None:
-    """Make `mine` the sum over all ranks, a power of two of them, by recursive doubling: the same bits on each."""
+    """Replace `mine` by the sum over all ranks (a power of two), by recursive doubling; bit-identical on all ranks."""
     distance = 1
     while distance < ranks.size:
         peer = ranks.rank ^ distance

@@ -1,7 +1,7 @@
-"""Every rank holds a slice of each parameter, its gradient and its moments (FSDP2, `fully_shard`).
+"""The FSDP strategy (FSDP2, `fully_shard`): every rank holds a shard of each parameter, gradient and moment.
 
-A block's weights are gathered for its forward and again for its backward pass, and dropped after each; the embeddings and
-the norms, which a step needs at both of its ends, stay gathered from its first forward to its backward pass.
+A block's weights are gathered for its forward pass and again for its backward pass, and freed after each. The embeddings
+and the norms, which a step needs at its start and end, stay gathered from the first forward to the backward pass.
 """
 
 import warnings
@@ -24,12 +24,12 @@ from gpt_from_scratch.training.ranks.process_group import Ranks
 
 
 class FSDP(Strategy):
-    """Parameters and moments are fp32; with bf16 activations weights travel and compute in bf16, and gradients add in fp32."""
+    """Strategy by FSDP2. With bf16 activations, weights are gathered and used in bf16; everything else is fp32."""
 
     def __init__(self, model: GPT, ranks: Ranks, dtype: torch.dtype, *, compiles: bool = False) -> None:
-        """Shards `model` in place: its parameters are new ones, for which the optimizers are to be made."""
+        """Shard `model` in place. It has new parameters then, so make the optimizers afterwards."""
         super().__init__(model, ranks, dtype, compiles=compiles)
-        # Linear layers return a view, which must not be changed in place: the residual stream never is.
+        # Linear layers return a view, which must not be changed in place. The residual stream never is.
         warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
         policy = MixedPrecisionPolicy()
         if dtype != torch.float32:
@@ -40,7 +40,7 @@ class FSDP(Strategy):
         fully_shard(model, mesh=mesh, mp_policy=policy)
 
     def clip(self, limit: float) -> Float[Tensor, ""]:
-        """As `Strategy.clip`, from every rank's slices."""
+        """As `Strategy.clip`, from the shards of all ranks."""
         gradients = [local(p.grad) for p in self.model.parameters() if p.grad is not None]
         squares = torch.nn.utils.get_total_norm(gradients).square()
         dist.all_reduce(squares)
@@ -51,7 +51,7 @@ class FSDP(Strategy):
 
     @contextmanager
     def whole(self, needed: bool = True) -> Iterator[GPT]:
-        """A copy with all weights, in memory while the context lasts: no rank waits for another inside it."""
+        """Context with an unsharded copy of the model; inside it no rank waits for another."""
         weights = {}
         for name, tensor in self.model.state_dict().items():
             gathered = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
@@ -73,17 +73,17 @@ class FSDP(Strategy):
         return self.ranks
 
     def part(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """This rank's share of whole tensors."""
+        """This rank's part of the tensors, unsharded."""
         return own_part(tensors, self.ranks)
 
     def _compile(self) -> None:
-        """Branch by branch, below the hooks that gather weights."""
+        """Compile branch by branch, inside the hooks that gather weights."""
         for branches in self._branches():
             for branch in branches:
                 branch.compile(dynamic=False)
 
     def _branches(self) -> list[list[nn.Module]]:
-        """What is gathered together: all but the norms, of which each block also runs the next one's."""
+        """The modules that are gathered as units: all except the norms, since each block runs the next block's norm."""
         blocks: list[Block] = list(self.model.h)  # type: ignore[arg-type]
         return [[block.attn, block.mlp] for block in blocks]
 
@@ -93,6 +93,6 @@ class FSDP(Strategy):
         return nullcontext()
 
     def _nats(self, tokens: Int[Tensor, "b t"], targets: Int[Tensor, "b t"]) -> Float[Tensor, ""]:
-        # No autocast: the weights arrive in the activations' dtype.
+        # No autocast: the gathered weights have the activations' dtype.
         nats: Tensor = self.module(self._moved(tokens), self._moved(targets), reduction="sum")
         return nats

@@ -1,4 +1,4 @@
-"""The strategy of one rank, and the interface that every way to train on several ranks has."""
+"""The strategy for one rank, which is the base class of all strategies."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -16,14 +16,13 @@ Batch = tuple[Int[Tensor, "b t"], Int[Tensor, "b t"]]
 
 
 class Strategy:
-    """One rank. The others override what differs; every rank of a run calls the same methods in the same order."""
+    """Strategy for one rank. All ranks of a run call the same methods in the same order."""
 
     def __init__(self, model: GPT, ranks: Ranks, dtype: torch.dtype, *, compiles: bool = False) -> None:
         """
         Args:
-            model: on its device, with the same weights on every rank.
-            dtype: of the activations.
-            compiles: whether the training's forward and backward go through torch.compile.
+            model: the model on its device, with the same weights on every rank.
+            dtype: dtype of the activations. compiles: whether training uses torch.compile.
         """
         self.model, self.ranks, self.dtype = model, ranks, dtype
         self.device = model.wte.weight.device
@@ -34,13 +33,13 @@ class Strategy:
         self.module: nn.Module = model
 
     def accumulate(self, batches: Sequence[Batch], n_targets: float, seeds: Sequence[int] = ()) -> Float[Tensor, ""]:
-        """Run this rank's micro-batches; the parameters' gradients are then those of the mean loss over all ranks' targets.
+        """Run this rank's micro-batches, and set the gradients of the mean loss over all ranks' targets.
 
         Args:
             seeds: of what each micro-batch drops, where the model has dropout.
 
         Returns:
-            A part of the batch's loss, in nats: the parts of all ranks add up to it.
+            This rank's part of the batch's loss, in nats; the parts of all ranks add up to the loss.
         """
         loss = torch.zeros((), device=self.device)
         for number, (tokens, targets) in enumerate(batches):
@@ -48,52 +47,52 @@ class Strategy:
                 if seeds:
                     torch.manual_seed(seeds[number])
                 nats = self._nats(tokens, targets)
-                # What averages over the ranks divides by their number; the loss is the mean over the targets of all of them.
+                # Averaging over ranks divides by their number, but the loss is the mean over the targets of all ranks.
                 (nats * (self.ranks.size / n_targets)).backward()
             loss += nats.detach()
         return loss
 
     def clip(self, limit: float) -> Float[Tensor, ""]:
-        """The norm of the whole gradient, which is scaled down to `limit` if it is longer (0: never)."""
+        """Clip the gradient to norm `limit` (0: no clipping) and return its norm before clipping."""
         parameters = [p for p in self.model.parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-        if limit and not (self.device.type == "cpu" and norm + 1e-6 <= limit):  # asking a GPU would wait for it
+        if limit and not (
+            self.device.type == "cpu" and norm + 1e-6 <= limit
+        ):  # reading it from a GPU would synchronize
             torch.nn.utils.clip_grads_with_norm_(parameters, limit, norm)
         return norm
 
     @contextmanager
     def whole(self, needed: bool = True) -> Iterator[GPT]:
-        """The uncompiled model with all of its weights, for evaluation and sampling; all ranks enter together.
+        """Context with the uncompiled, unsharded model, for evaluation and sampling; all ranks enter together.
 
         Args:
-            needed: False on a rank that only takes part, and does not use the model.
+            needed: False on a rank that must participate but does not use the model.
         """
-        # Evaluation and sampling have many shapes, each of which would be compiled.
+        # Evaluation and sampling have many shapes; each would be compiled.
         with torch.compiler.set_stance("force_eager") if self.compiles else nullcontext():
             yield self.model
 
     @property
     def saving(self) -> Ranks | None:
-        """The ranks that write a checkpoint together, if this is one of them. Here rank 0 has all, and writes alone."""
+        """The ranks that write a checkpoint together, if this is one of them. Here rank 0 writes everything."""
         return ONE_RANK if self.ranks.is_first else None
 
     def part(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Of the running model's or optimizers' tensors those that this rank writes, whole."""
+        """The tensors of the model or the optimizers that this rank writes, unsharded."""
         return tensors
 
     def autocast(self) -> torch.autocast:
-        """In this context the activations have their dtype."""
+        """Context in which the activations have their dtype."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
     def _compile(self) -> None:
-        """Block by block: the first one's code serves all, where the whole model's takes minutes (benchmarks/LOG.md)."""
+        """Compile block by block, since compiling the whole model takes minutes (benchmarks/LOG.md)."""
         for block in self.model.h:
-            block.compile(
-                dynamic=False
-            )  # for sizes that are symbols Dynamo cannot trace our functions (benchmarks/LOG.md)
+            block.compile(dynamic=False)  # Dynamo cannot trace our functions with symbolic sizes (benchmarks/LOG.md)
 
     def _step_of(self, number: int, count: int) -> AbstractContextManager[None]:
-        """Around the forward and backward of micro-batch `number` of `count`: gradients travel with the last one only."""
+        """Context of the passes of micro-batch `number` of `count`; only the last one synchronizes gradients."""
         return nullcontext()
 
     def _nats(self, tokens: Int[Tensor, "b t"], targets: Int[Tensor, "b t"]) -> Float[Tensor, ""]:

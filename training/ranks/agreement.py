@@ -1,6 +1,6 @@
-"""Agreement of all ranks of a run, checked before they compute anything together.
+"""Check that all ranks of a run have the same settings, code, data and weights, before the first collective.
 
-Ranks that were started differently would otherwise train silently wrong, or hang: each waits for another's collective.
+Ranks that differ would otherwise train wrongly without an error, or hang in different collectives.
 """
 
 import contextlib
@@ -16,8 +16,8 @@ from torch._C._distributed_c10d import Store
 from gpt_from_scratch.training.ranks.rendezvous import AbsentRanksError
 
 TOLD_SECONDS = 10
-MOST_NAMED = 6  # fields in one message
-MOST_CHARACTERS = 40  # of a value in a message
+MOST_NAMED = 6  # maximum number of fields in a message
+MOST_CHARACTERS = 40  # maximum characters of a value in a message
 
 
 class RanksDifferError(ValueError):
@@ -25,11 +25,11 @@ class RanksDifferError(ValueError):
 
 
 def compare_in(store: Store, rank: int, size: int, about: Mapping[str, Any], timeout_s: float) -> None:
-    """Compare what the ranks of an attempt say of themselves, through their store: no collective is needed for it.
+    """Compare the descriptions of all ranks of an attempt through their store, without a collective.
 
     Raises:
-        RanksDifferError: on every rank alike, naming the fields and the ranks.
-        AbsentRanksError: a rank that had come went without a word.
+        RanksDifferError: on every rank, naming the fields and the ranks.
+        AbsentRanksError: a rank disappeared after the rendezvous.
     """
     text = json.dumps(about, sort_keys=True)
     store.set(f"about/{rank}", text)
@@ -39,21 +39,21 @@ def compare_in(store: Store, rank: int, size: int, about: Mapping[str, Any], tim
         store.wait(keys, timedelta(seconds=timeout_s))
     except dist.DistError as error:
         missing = [str(other) for other, key in enumerate(keys) if not store.check([key])]
-        raise AbsentRanksError(f"rank {', '.join(missing)} came and went: see what it says") from error
+        raise AbsentRanksError(f"rank {', '.join(missing)} started and disappeared: see its output") from error
     if len(set(store.multi_get(keys))) > 1:
         told = difference([json.loads(store.get(f"about/{other}")) for other in range(size)])
         store.set(f"told/{rank}", "")
-        if rank == 0:  # the store may end with this process: the others read first
-            with contextlib.suppress(dist.DistError):  # one that did not has died meanwhile
+        if rank == 0:  # the store may end with this process, so wait until the others have read
+            with contextlib.suppress(dist.DistError):  # a rank that has not read has died meanwhile
                 store.wait([f"told/{other}" for other in range(size)], timedelta(seconds=TOLD_SECONDS))
         raise RanksDifferError(told)
 
 
 def difference(abouts: Sequence[Mapping[str, Any]]) -> str:
-    """The fields in which the ranks differ, each with its values and whose they are.
+    """Message about the fields in which the ranks differ, with their values and ranks; None if there are none.
 
     Args:
-        abouts: what each rank says of itself, by rank.
+        abouts: the description of each rank, by rank.
     """
     names = sorted({name for about in abouts for name in about})
     told = []

@@ -1,10 +1,10 @@
-"""Heartbeats between ranks: a sign of life from each, its step, and its last word; and how long a rank waits for them.
+"""Heartbeats between ranks: the step of each rank, its final error, and timeouts.
 
-A thread on every rank of several writes (step, what it does, a number that grows) into the store a few times a second:
-training itself only sets two attributes. When a collective fails, the others' signs tell which rank is gone, and where it
-was: a rank lives whose number is seen to change. No host's clock is compared with another's. On CUDA,
-NCCL's watchdog ends the process itself at the timeout (torchrun sets TORCH_NCCL_ASYNC_ERROR_HANDLING to 1, see PyTorch's
-"ProcessGroupNCCL environment variables"), and no exception reaches Python: so the thread tells it shortly before.
+If there are several ranks, a thread on each writes (step, activity, counter) into the store a few times per second. The
+training loop only sets two attributes. When a collective fails, the heartbeats tell which rank failed, and at which step: a
+rank is alive if its counter changes. Clocks of different hosts are never compared. On CUDA, NCCL's watchdog ends the
+process itself at the timeout (torchrun sets TORCH_NCCL_ASYNC_ERROR_HANDLING to 1, see PyTorch's "ProcessGroupNCCL
+environment variables"), and no exception reaches Python. So the thread reports shortly before.
 """
 
 import contextlib
@@ -25,14 +25,14 @@ from torch.distributed.distributed_c10d import _set_pg_timeout, _world
 
 BEAT_SECONDS = 0.2
 SILENT_SECONDS = 3 * BEAT_SECONDS
-REPORT_SECONDS = 3.0  # for asking the store, which may itself be out of reach
-STUCK = 0.8  # of the timeout within one step: then it is said where everyone is, before the first gives up
-MOST_NAMED = 8  # ranks in one message
+REPORT_SECONDS = 3.0  # timeout of a query to the store, which may be unreachable, too
+STUCK = 0.8  # fraction of the timeout within one step, after which all positions are reported, before the first rank gives up
+MOST_NAMED = 8  # maximum number of ranks in a message
 
 TRAINING = "training"
 WELL = "well, it noticed that a rank is gone"
 
-# What the backends say when the other side is gone. gloo's were seen; NCCL's are from its source, no test here has a GPU.
+# Error messages of the backends when another rank is gone. gloo's were observed; NCCL's are from its source (untested).
 GONE = (
     "gloo/transport",
     "Application timeout caused pair closure",
@@ -44,11 +44,11 @@ GONE = (
 
 
 class PeerLostError(RuntimeError):
-    """Another rank died, hangs or failed; this one is well."""
+    """Another rank died, hangs or failed; this rank is fine."""
 
 
 class Sign(NamedTuple):
-    """A rank's sign of life: its step, what it does, for how long (seconds), and its number, counted from 1."""
+    """A rank's heartbeat: its step, its activity, the activity's seconds so far, and a counter from 1."""
 
     step: int
     doing: str
@@ -57,13 +57,13 @@ class Sign(NamedTuple):
 
 
 class Peers:
-    """This rank's place in the run, and the others' as far as it knows. A run of one rank neither writes nor waits."""
+    """Heartbeats of this rank and of the others. A run of one rank neither writes nor waits."""
 
     def __init__(self, rank: int = 0, size: int = 1, timeout_s: float = 0.0, patience_s: float = 0.0) -> None:
         """
         Args:
-            timeout_s: seconds to wait for another rank within training steps.
-            patience_s: seconds to wait while one may start, compile, save, evaluate or sample.
+            timeout_s: seconds to wait for another rank during training steps.
+            patience_s: seconds to wait while a rank starts, compiles, saves, evaluates or samples.
         """
         self.rank, self.size, self.timeout_s, self.patience_s = rank, size, timeout_s, patience_s
         self.step, self.doing = 0, "starting"
@@ -73,10 +73,12 @@ class Peers:
         self._beats = 0
 
     def at(self, step: int, doing: str) -> None:
-        """Say where this rank is. All ranks call it alike: coming back to training, they wait for each other patiently."""
+        """Set this rank's step and activity; all ranks call it. The first step after other work has the long timeout."""
         if self.size > 1:
             if doing == TRAINING != self.doing:
-                dist.all_reduce(torch.zeros(1))  # on the host: whoever saved or sampled is waited for with patience
+                dist.all_reduce(
+                    torch.zeros(1)
+                )  # a barrier on the host, with the long timeout for ranks that save or sample
                 set_timeouts(self.timeout_s)
             elif self.doing == TRAINING != doing:
                 set_timeouts(self.patience_s)
@@ -85,10 +87,10 @@ class Peers:
 
     @contextlib.contextmanager
     def watching(self, store: Store) -> Iterator[None]:
-        """Give signs of life through `store` while the block runs; an error in it is this rank's last word.
+        """Send heartbeats through `store` while the block runs; an error in it is sent as this rank's final message.
 
         Raises:
-            PeerLostError: a collective failed for want of another rank; says which, and where it was.
+            PeerLostError: a collective failed because another rank is gone; names the rank and its step.
         """
         self._store = store
         self._beat()
@@ -100,7 +102,7 @@ class Peers:
                 self._leave(f"failed: {type(error).__name__}: {error}")
                 raise
             self._leave(WELL)
-            before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun ends the rest: first say who it was
+            before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun ends the other ranks, so tell them first
             report = self.report()
             signal.signal(signal.SIGTERM, before)
             raise PeerLostError(
@@ -114,13 +116,13 @@ class Peers:
             self._leave("ended")
 
     def report(self) -> str:
-        """One line a rank that failed, is silent, or stands still; waits a moment for signs of life."""
+        """Report one line per rank that failed, is silent, or does not progress. It waits a moment for heartbeats."""
         lines: list[str] = []
         thread = threading.Thread(target=lambda: lines.extend(self._lines()), daemon=True)
         thread.start()
         thread.join(REPORT_SECONDS)
         if not lines:
-            return "  the store of the run does not answer: the host that keeps it is gone, or the way there"
+            return "  the store of the run does not answer: its host is down or unreachable"
         return "\n".join(lines[:MOST_NAMED] + ([f"  and {len(lines) - MOST_NAMED} more"] if lines[MOST_NAMED:] else []))
 
     def _lines(self) -> list[str]:
@@ -145,13 +147,13 @@ class Peers:
                 if words[rank] != WELL:
                     guilty.append(f"  rank {rank} at {place}: {words[rank]}")
             elif rank in unsure:
-                guilty.append(f"  rank {rank} was last seen at {place}; no sign of life since, in {waited:.1f} s")
+                guilty.append(f"  rank {rank} was last seen at {place}; no heartbeat in {waited:.1f} s")
             else:
-                alive.append(f"  rank {rank} lives, at {place} for {sign.seconds:.1f} s")
-        return guilty or alive or ["  every other rank noticed the same: the network between them failed"]
+                alive.append(f"  rank {rank} is alive, at {place} for {sign.seconds:.1f} s")
+        return guilty or alive or ["  every other rank reports the same: the network between them failed"]
 
     def _read(self, kind: str, ranks: list[int]) -> dict[int, str]:
-        """What these ranks have written, where they have."""
+        """Read the values that these ranks have written."""
         assert self._store is not None
         keys = {rank: f"{kind}/{rank}" for rank in ranks}
         if not self._store.check(list(keys.values())):
@@ -167,18 +169,18 @@ class Peers:
 
     def _keep_beating(self) -> None:
         told = -1
-        with contextlib.suppress(dist.DistError):  # the store is gone: the collectives will tell
+        with contextlib.suppress(dist.DistError):  # the store is gone: the collectives will fail and report it
             while not self._over.wait(BEAT_SECONDS):
                 self._beat()
                 seconds, step = time.monotonic() - self._since, self.step
                 if self.doing == TRAINING and seconds > STUCK * self.timeout_s and told != step:
                     told = step
-                    say = f"rank {self.rank} has stood at step {step} for {seconds:.0f} s (--run.timeout):\n{self.report()}\n"
+                    say = f"rank {self.rank} has been at step {step} for {seconds:.0f} s (--run.timeout):\n{self.report()}\n"
                     print(f"warning: {say}Its threads:", file=sys.stderr, flush=True)
                     faulthandler.dump_traceback(file=sys.stderr)
 
     def _leave(self, word: str) -> None:
-        """Leave the last word, and stop."""
+        """Write the final message, and stop the thread."""
         self._over.set()
         assert self._store is not None
         with contextlib.suppress(dist.DistError):
@@ -186,7 +188,7 @@ class Peers:
 
 
 def set_timeouts(seconds: float) -> None:
-    """How long the collectives of every group wait, those to come."""
+    """Set the timeout of all further collectives, in every group."""
     for group in list(_world.pg_map):
         _set_pg_timeout(timedelta(seconds=seconds), group)
 

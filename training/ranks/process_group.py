@@ -1,4 +1,4 @@
-"""The ranks of a run under torchrun, and what they do together. One process, without torchrun, is a run of one rank."""
+"""Ranks of a run under torchrun, and their process group. One process without torchrun is a run of one rank."""
 
 import json
 import os
@@ -23,12 +23,12 @@ from gpt_from_scratch.training.ranks.rendezvous import AbsentRanksError, meet
 __all__ = ["ONE_RANK", "Ranks", "launcher", "process_group", "ranks_from_environment"]
 
 LONGEST_WAIT = 10 * 365 * 86_400.0
-"""Seconds that stand for ever: beyond some centuries the clocks of gloo and nccl, in nanoseconds, begin again."""
+"""Seconds that stand for "no limit": larger values overflow the nanosecond clocks of gloo and nccl."""
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Who this process is among the processes of the run."""
+    """This process's rank among the processes of the run."""
 
     rank: int = 0
     size: int = 1
@@ -37,11 +37,11 @@ class Ranks:
 
     @property
     def is_first(self) -> bool:
-        """Rank 0 prints and writes."""
+        """Whether this is rank 0, which prints and writes."""
         return self.rank == 0
 
     def sum(self, *values: float) -> list[float]:
-        """The sums over all ranks, in fp64: the same on every rank."""
+        """Sums over all ranks in fp64, equal on every rank."""
         if self.size == 1:
             return list(values)
         total = torch.tensor(values, dtype=torch.float64)
@@ -49,7 +49,7 @@ class Ranks:
         return total.tolist()
 
     def agree(self, value: Any) -> Any:
-        """Rank 0's value, a JSON-like object, on every rank."""
+        """Broadcast rank 0's value, a JSON-like object."""
         if self.size == 1:
             return value
         text = json.dumps(value).encode() if self.is_first else b""
@@ -61,7 +61,7 @@ class Ranks:
         return json.loads(data.numpy().tobytes())
 
     def gather(self, value: Any) -> list[Any]:
-        """Every rank's value, JSON-like objects, on every rank."""
+        """Gather every rank's value, a JSON-like object, on every rank."""
         if self.size == 1:
             return [value]
         data = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
@@ -81,19 +81,19 @@ ONE_RANK = Ranks()
 
 
 def ranks_from_environment() -> Ranks:
-    """Who torchrun says this process is.
+    """The rank of this process, from torchrun's environment variables.
 
     Raises:
-        ValueError: what the environment says cannot be.
+        ValueError: the environment variables are invalid.
     """
     found = position()
     return Ranks(found.rank, found.size, found.local_rank, hosts=found.hosts)
 
 
 def _shared_store(ranks: Ranks, patience_s: float) -> Store:
-    """The store through which the ranks find each other; rank 0's host keeps it.
+    """The store for the rendezvous; it is on rank 0's host.
 
-    In a thread of its own: torch waits in C++, where no signal would reach Python before `patience_s` is over.
+    It is made in a thread, since torch waits in C++, where Python handles no signal before `patience_s` is over.
     """
     try:
         store: Store = within(
@@ -103,9 +103,9 @@ def _shared_store(ranks: Ranks, patience_s: float) -> Store:
     except dist.DistError as error:
         place = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         raise AbsentRanksError(
-            f"rank {ranks.rank} of {ranks.size} did not find the others at {place} (MASTER_ADDR, MASTER_PORT): "
-            f"{str(error).splitlines()[0]}\nSee what they say, and whether their hosts reach rank 0's; --run.patience sets "
-            f"how long to wait"
+            f"rank {ranks.rank} of {ranks.size} did not reach the others at {place} (MASTER_ADDR, MASTER_PORT): "
+            f"{str(error).splitlines()[0]}\nSee their output, and whether their hosts can reach rank 0's; --run.patience "
+            "sets the timeout"
         ) from error
 
 
@@ -117,16 +117,16 @@ def process_group(
     patience_s: float = 1800.0,
     about: Mapping[str, Any] | None = None,
 ) -> Iterator[Peers]:
-    """The group that the ranks work in while the block runs: nccl on CUDA (gloo beside it for the host's sums), else gloo.
+    """Context with the process group of the ranks: nccl on CUDA (and gloo for sums on the host), else gloo.
 
-    Its store is ours, not `init_process_group`'s own: see `meet`.
+    The store is not `init_process_group`'s own: see `meet`.
 
     Args:
-        about: what must be the same on all ranks: compared before anything that could hang where it is not.
+        about: the description that must be equal on all ranks; compared before the first collective.
 
     Raises:
-        AbsentRanksError: not all ranks began; PeerLostError: one was lost while the block ran.
-        RanksDifferError: what they begin with is not the same.
+        AbsentRanksError: not all ranks started. PeerLostError: a rank was lost while the block ran.
+        RanksDifferError: the ranks' descriptions differ.
     """
     if ranks.size == 1:
         yield Peers()
@@ -139,13 +139,13 @@ def process_group(
         backend, store=store, rank=ranks.rank, world_size=ranks.size, timeout=timedelta(seconds=patience_s)
     )
     peers = Peers(ranks.rank, ranks.size, timeout_s, patience_s)
-    own = store.clone()  # type: ignore[attr-defined]  # a connection that no other call blocks
+    own = store.clone()  # type: ignore[attr-defined]  # a separate connection, which no other call blocks
     try:
         with peers.watching(PrefixStore("peers", own)):
             yield peers
-    except PeerLostError:  # nccl might wait for those that are gone
+    except PeerLostError:  # nccl might wait for ranks that are gone
         raise
-    except Exception:  # of this rank's own: its process must end with its own status, and not by gloo's threads
+    except Exception:  # this rank's own error: the process must end with its status, and not by gloo's threads
         if backend == "gloo":
             leave_group()
         raise

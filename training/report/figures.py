@@ -1,4 +1,4 @@
-"""The curves of a report, drawn with matplotlib as SVG that takes the page's own text colour, light or dark."""
+"""The charts of a report, drawn by matplotlib as SVG in the page's text colour, light or dark."""
 
 import io
 import math
@@ -22,11 +22,11 @@ from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.report.run_data import Run
 
 INK = "#123456"
-"""Stands for the page's text colour while matplotlib draws."""
+"""Placeholder for the page's text colour while matplotlib draws."""
 POINTS = 400
-"""A curve with more points is drawn as the means of as many stretches."""
+"""Maximum number of points of a curve; a longer one is averaged."""
 SIZE = (5.4, 3.0)
-"""Inches. Small, so that the text stays readable where the drawing fills a telephone's width."""
+"""Size in inches; small, so that the text stays readable on a phone."""
 
 STYLE = {
     "svg.fonttype": "none",
@@ -54,22 +54,22 @@ STYLE = {
 
 
 SPARSE = 60
-"""Points up to which a curve is drawn with a dot at each."""
+"""Up to this number of points a curve has a dot at each point."""
 
 
 class Look(NamedTuple):
-    """A curve's colour where one run is drawn alone (several have a colour each), and how solid it is."""
+    """A curve's colour and opacity. The colour is for a single run; several runs have one colour each."""
 
     color: str | None = None
     alpha: float = 1.0
 
 
 LOOKS = {"training": Look(TRAINING, 0.7), "validation": Look(VALIDATION)}
-"""By the name of a curve."""
+"""Looks by the name of a curve."""
 
 
 class Curve(NamedTuple):
-    """What a panel shows of each run: a figure of the records of one kind."""
+    """A curve of a panel: one metric of the records of one kind."""
 
     kind: type[Record]
     field: str
@@ -77,12 +77,12 @@ class Curve(NamedTuple):
 
     @property
     def chart(self) -> Chart:
-        """The figure's panel."""
+        """The metric's chart."""
         return self.metric.chart or Chart()
 
 
 def series(records: Sequence[Record], field: str) -> Float[np.ndarray, "2 n"]:
-    """Steps and finite values, as means of at most POINTS stretches."""
+    """Steps and finite values, averaged to at most POINTS points."""
     pairs = [
         (record.step, number)
         for record in records
@@ -95,13 +95,13 @@ def series(records: Sequence[Record], field: str) -> Float[np.ndarray, "2 n"]:
 
 
 def figure(runs: Sequence[Run], name: str, curves: Sequence[Curve], mark: tuple[float, str] | None) -> Markup | None:
-    """One panel over the step, a colour a run; None if there is nothing to draw.
+    """Draw one panel over the steps, with one colour per run; None if there is no data.
 
     Args:
-        runs: Any number; they take `COLORS` in turn.
-        name: Distinguishes the drawing's ids from those of other drawings.
-        curves: What is drawn of each run; the first says what the axes are.
-        mark: A value drawn as a dashed line, and what it is called.
+        runs: any number of runs; they use `COLORS` in turn.
+        name: prefix of the drawing's ids, which must be unique on the page.
+        curves: the curves of each run; the first one determines the axes.
+        mark: a value drawn as a dashed line, with its label.
     """
     drawn = [
         (index, curve, points)
@@ -147,18 +147,18 @@ def figure(runs: Sequence[Run], name: str, curves: Sequence[Curve], mark: tuple[
 
 
 def tokenizer_of(run: Run) -> str:
-    """What tells the run's tokens from those of others: its tokenizer's fingerprint, or what older runs say of it."""
+    """Identity of the run's tokenizer: its fingerprint, or the settings that older runs recorded."""
     if isinstance(found := run.facts.get("tokenizer"), str):
         return found
     settings = flat(run.config)
-    named = settings.get("data.tokenizer") not in ("bpe", "character")  # else it was learned from the data
+    named = settings.get("data.tokenizer") not in ("bpe", "character")  # otherwise it was learned from the data
     prefix = "data.tokenizer" if named else "data."
     found = {name: value for name, value in settings.items() if name.startswith(prefix) and name != "data.seed"}
     return repr(sorted(found.items()))
 
 
 def all_figures(runs: Sequence[Run]) -> list[tuple[str, Markup]]:
-    """Every panel that has something to show, with its title."""
+    """Every panel that has data, with its title."""
     same_tokens = len({tokenizer_of(run) for run in runs}) == 1
     found = []
     for name, curves in panels().items():
@@ -173,7 +173,7 @@ def all_figures(runs: Sequence[Run]) -> list[tuple[str, Markup]]:
 
 
 def panels() -> dict[str, list[Curve]]:
-    """The curves of every panel, as the figures' descriptions have them; dense curves lie below sparse ones."""
+    """The curves of every panel, from the metrics' descriptions; dense curves are drawn below sparse ones."""
     found: dict[str, list[Curve]] = {}
     for kind in kinds().values():
         for field, metric in metrics(kind).items():
@@ -183,7 +183,7 @@ def panels() -> dict[str, list[Curve]]:
 
 
 def mark_of(runs: Sequence[Run], metric: Metric) -> tuple[float, str] | None:
-    """A figure's mark and what it is called, where all runs have the same one."""
+    """A metric's mark and its label, if all runs have the same one."""
     if metric.mark is None:
         return None
     known = {metric.mark.of(run.facts) for run in runs}
@@ -192,7 +192,7 @@ def mark_of(runs: Sequence[Run], metric: Metric) -> tuple[float, str] | None:
 
 
 def axis_label(runs: Sequence[Run], curve: Curve) -> str:
-    """What a panel's axis shows; and whose that is, where all runs say the same."""
+    """Label of a panel's axis, with the owner of the metric if it is the same in all runs."""
     label = curve.chart.label or curve.metric.heading
     if curve.metric.whose is None:
         return label

@@ -1,6 +1,6 @@
-"""The model card of a run: the README.md of a model's folder, in the form that Hugging Face's hub reads.
+"""The model card of a run: the README.md of a model's folder, in the format of Hugging Face's hub.
 
-It says what the run's own files say, and names no path of the machine: of each only the last part is kept.
+It is generated from the run's files. It reveals no path of the machine: only a path's last part is kept.
 """
 
 import re
@@ -17,15 +17,15 @@ from gpt_from_scratch.training.report.licence import LICENCE, UNKNOWN
 from gpt_from_scratch.training.report.run_data import Run
 
 MOST_ROWS = 12
-"""Validations that the card lists at most; the best and the last are among them."""
+"""Maximum number of validations in the card, including the best and the last."""
 _PATH = re.compile(r"(?:file://|~|[A-Za-z]:)?[/\\](?:[^/\\]*[/\\])*([^/\\]*)")
 
 
 def model_card(run: Run, model: GPTConfig, step: int, licence: str = UNKNOWN) -> str:
-    """The card of a run's `model` at `step`, in Markdown. What the run does not say is left out.
+    """The card of a run's `model` at `step`, in Markdown. Unknown facts are left out.
 
     Raises:
-        ValueError: the licence is no identifier such as "mit" or "apache-2.0".
+        ValueError: the licence is not an identifier such as "mit" or "apache-2.0".
     """
     if not LICENCE.fullmatch(licence):
         raise ValueError(f"the licence is {licence!r}, expected an identifier such as mit, apache-2.0 or cc-by-4.0")
@@ -58,7 +58,7 @@ def model_card(run: Run, model: GPTConfig, step: int, licence: str = UNKNOWN) ->
 
 
 def without_paths(words: Sequence[str]) -> list[str]:
-    """A command's words, in which a path from the root, the home or a drive is only its last part."""
+    """A command's arguments, with absolute and home paths shortened to their last part."""
     shortened = []
     for word in words:
         option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
@@ -71,7 +71,7 @@ def _introduction(run: Run, model: GPTConfig) -> list[str]:
     count = run.facts.get("parameters")
     size = f"{count:,} parameters: " if isinstance(count, int) else ""
     return [
-        f"A language model of the GPT kind, trained from scratch by gpt_from_scratch. It has {size}{model.n_layer} layers, "
+        f"A GPT language model, trained from scratch with gpt_from_scratch. It has {size}{model.n_layer} layers, "
         f"{model.n_head} heads, a width of {model.n_embd}, a context of {model.block_size:,} tokens and {model.vocab_size:,} "
         "token ids."
     ]
@@ -128,7 +128,7 @@ def _command(run: Run) -> list[str]:
     words = run.facts.get("command")
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words) or not words:
         return []
-    program, *rest = without_paths(words)  # the program is as it is called, and may be two words
+    program, *rest = without_paths(words)  # the program's name may be two words
     return ["", "The command:", "", f"    {_line(' '.join([program, *map(shlex.quote, rest)]))}"]
 
 
@@ -137,8 +137,8 @@ def _losses(run: Run, evals: list[Eval]) -> list[str]:
     floor = run.facts.get("floor_nats_per_token")
     if isinstance(floor, float):
         lines += [
-            f"The entropy of the validation text is known exactly: {floor:.4f} nats per token. No model can do better; "
-            "that is the floor below.",
+            f"The entropy of the validation text is known exactly: {floor:.4f} nats per token. It is the floor: no model "
+            "can do better.",
             "",
         ]
     if not evals:
@@ -156,7 +156,7 @@ def _losses(run: Run, evals: list[Eval]) -> list[str]:
 
 
 def _thinned(evals: list[Eval]) -> list[Eval]:
-    """Some of the validations, evenly chosen, with the best and the last."""
+    """A selection of the validations, evenly spaced, with the best and the last."""
     apart = -(-len(evals) // MOST_ROWS)
     best = min(evals, key=lambda one: float("inf") if one.loss is None else one.loss)
     return [one for place, one in enumerate(reversed(evals)) if place % apart == 0 or one is best][::-1]
@@ -176,5 +176,5 @@ def _line(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text in which nothing is Markdown's or HTML's."""
+    """Text with Markdown and HTML escaped."""
     return re.sub(r"([\\`*_\[\]<>|&])", r"\\\1", _line(text)) if text != "---" else text

@@ -1,7 +1,7 @@
-"""The pages report.html of a run and comparison.html of several.
+"""The HTML pages: report.html of a run, and comparison.html of several runs.
 
-A page stands alone: its curves are drawn into it, it loads nothing and runs nothing, and whatever a model, a corpus or a
-file says is escaped, with hidden characters shown.
+A page is self-contained: no scripts, no network, curves as inline SVG. All text from models, data and files is escaped, and
+hidden characters are made visible.
 """
 
 import json
@@ -37,7 +37,7 @@ REPORT_FILE, COMPARISON_FILE = "report.html", "comparison.html"
 REFRESH = 5
 """Seconds after which a live page opens itself again."""
 SAMPLED_STEPS = 12
-"""The page shows the samples of at most so many steps: the first, the last, and some between."""
+"""The maximum number of steps whose samples are shown, including the first and the last."""
 WHAT_THE_CURVES_ARE = join(
     element("span", "", class_="swatch training"),
     "the text that it learns from; ",
@@ -47,28 +47,28 @@ WHAT_THE_CURVES_ARE = join(
     "what no model can go below, where it is known. The closer the blue curve comes to the dashed line, the better.",
 )
 SAMPLES_A_STEP = 6
-"""And at most so many of each; the tally counts them all."""
+"""The maximum number of samples per step; the tally counts all of them."""
 
 
 def write_report(run_folders: list[Path], output: Path | None = None, *, live: bool = False) -> Path:
-    """Draw one run, or several side by side, and return the page's path.
+    """Write the page of one run, or of several side by side, and return its path.
 
     Args:
-        run_folders: Folders with metrics.jsonl, and with config.json and run.json if they were written.
-        output: Where the page goes: RUN/report.html for one run and RUN/comparison.html for several, unless given.
+        run_folders: folders with metrics.jsonl, and config.json and run.json if they exist.
+        output: the page's path; default: RUN/report.html for one run, RUN/comparison.html for several.
         live: The page of a run that goes on opens itself again and again, since `follow` draws it anew.
 
     Raises:
-        FileNotFoundError: One of the folders is not a run.
-        ValueError: No folder was given.
+        FileNotFoundError: one of the folders is not a run.
+        ValueError: no folder was given.
     """
     if not run_folders:
-        raise ValueError("no run was given: name one folder to draw it, several to compare them")
+        raise ValueError("no run was given: name one run for a report, several for a comparison")
     return write_page([read_run(folder) for folder in run_folders], output, live=live)
 
 
 def write_page(runs: list[Run], output: Path | None = None, *, live: bool = False) -> Path:
-    """`write_report` for runs that were read already."""
+    """`write_report` for runs that are already loaded."""
     path = output or runs[0].folder / (REPORT_FILE if len(runs) == 1 else COMPARISON_FILE)
     write_text(path, single(runs[0], live=live) if len(runs) == 1 else comparison(runs))
     return path
@@ -102,7 +102,7 @@ def single(run: Run, *, live: bool = False) -> str:
 
 
 def comparison(runs: list[Run]) -> str:
-    """The page of several runs: their results, their curves in one drawing, and the settings in which they differ."""
+    """The page of several runs: their results, common charts, and different settings."""
     names = [join(swatch(index), run.name) for index, run in enumerate(runs)]
     settings = [(name, *values) for name, values in differences(runs).items()]
     same = element("p", "The runs have the same configuration.")
@@ -119,7 +119,7 @@ def comparison(runs: list[Run]) -> str:
 
 
 def section(title: str, *body: Markup | None) -> Markup:
-    """A titled part of the page, or nothing where all of its body is None."""
+    """A section of the page; empty if all of its body is None."""
     kept = [part for part in body if part]
     return element("section", element("h2", title), *kept) if kept else Markup()
 
@@ -130,7 +130,7 @@ def folded(title: str, body: Markup | None) -> Markup:
 
 
 def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> Markup | None:
-    """Rows of cells; None without rows."""
+    """An HTML table of rows; None without rows."""
     body = [element("tr", *[element("td", shown(cell)) for cell in row]) for row in rows]
     if not body:
         return None
@@ -139,7 +139,7 @@ def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> Markup 
 
 
 def shown(value: object) -> object:
-    """A value as a person would write it."""
+    """A formatted value."""
     if isinstance(value, Markup):
         return value
     if value is None:
@@ -152,12 +152,12 @@ def shown(value: object) -> object:
 
 
 def swatch(index: int) -> Markup:
-    """The colour of a run's curves."""
+    """A swatch with the colour of a run's curves."""
     return element("span", "", class_=f"swatch c{index % len(COLORS)}")
 
 
 def summary(run: Run) -> str:
-    """What ran, in one line."""
+    """A summary of the run in one line."""
     parameters = run.facts.get("parameters")
     size = f"{parameters:,} parameters" if type(parameters) is int else None
     parts = (
@@ -172,14 +172,14 @@ def summary(run: Run) -> str:
 
 
 def time_of(seconds: object) -> str | None:
-    """Seconds in words; None for what is not a time."""
+    """A formatted duration; None for an invalid value."""
     if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < math.inf:
         return None
     return duration(seconds)
 
 
 def compared(runs: Sequence[Run], names: Sequence[Markup]) -> Markup | None:
-    """The results of several runs, a row each; the best of a column is marked."""
+    """The results of several runs, one row each, with the best of each column marked."""
     columns, rows = results(runs), []
     for place, (run, name) in enumerate(zip(runs, names, strict=True)):
         last = judged(run)
@@ -194,7 +194,7 @@ def compared(runs: Sequence[Run], names: Sequence[Markup]) -> Markup | None:
 
 
 def result(run: Run) -> Markup | None:
-    """What the run reached, in large figures."""
+    """The main results in large print."""
     last_record = judged(run)
     tiles: list[tuple[str, object]] = []
     if last_record is not None:
@@ -212,7 +212,7 @@ def result(run: Run) -> Markup | None:
 
 
 def warnings(runs: Sequence[Run]) -> Markup:
-    """What was wrong with the files, so that a gap in a curve is not taken for the run's."""
+    """Problems in the files, so that the reader can explain gaps in a curve."""
     lines = [f"{run.name}: {warning}" if len(runs) > 1 else warning for run in runs for warning in run.warnings]
     if not lines:
         return Markup()
@@ -225,14 +225,14 @@ def warnings(runs: Sequence[Run]) -> Markup:
 
 
 def curves(runs: Sequence[Run], *legend: Markup) -> Markup:
-    """All panels that have something to show."""
+    """All panels that have data."""
     panels = [element("figure", element("figcaption", title), drawn) for title, drawn in all_figures(runs)]
     said = [element("p", WHAT_THE_CURVES_ARE, class_="about")] if len(runs) == 1 else []
     return section("Curves", *said, *legend, element("div", *panels, class_="panels")) if panels else Markup()
 
 
 def samples(runs: Sequence[Run], *, last_only: bool = False) -> Markup:
-    """What the model wrote, step by step."""
+    """The samples of each step."""
     blocks = []
     for index, run in enumerate(runs):
         steps = [(step, list(group)) for step, group in groupby(run.of(Sample), lambda sample: sample.step)]
@@ -245,21 +245,21 @@ def samples(runs: Sequence[Run], *, last_only: bool = False) -> Markup:
 
 
 def spread(items: list[Any], most: int) -> list[Any]:
-    """At most `most` of the items, evenly spaced, the first and the last among them."""
+    """At most `most` of the items, evenly spaced, including the first and the last."""
     if len(items) <= most:
         return items
     return [items[round(place * (len(items) - 1) / (most - 1))] for place in range(most)]
 
 
 def good_and_new(samples: Sequence[Sample], what: str = " grammatical and new") -> list[str]:
-    """ ": 58 of 64 grammatical and new", where both are known of them; else nothing."""
+    """ ": 58 of 64 grammatical and new", if known; else empty."""
     judged = [sample for sample in samples if sample.grammatical is not None and sample.novel is not None]
     good = sum(bool(sample.grammatical and sample.novel) for sample in judged)
     return [f": {good} of {len(judged)}{what}"] if judged else []
 
 
 def sample_text(sample: Sample) -> Markup:
-    """One sample: its prompt in bold, and what is known of it."""
+    """One sample, with its prompt in bold and its judgements."""
     marks = [
         element("span", yes if value else no, class_=f"mark {'good' if value else 'bad'}")
         for value, yes, no in (
@@ -277,7 +277,7 @@ def events(run: Run) -> Markup | None:
 
 
 def facts(run: Run) -> Markup | None:
-    """run.json without the parts that have a table of their own."""
+    """run.json without the parts that have their own table."""
     described = {name: value for name, value in run.facts.items() if name not in ("backends", "name")}
     if isinstance(described.get("command"), list):
         described["command"] = element("code", " ".join(map(str, described["command"])))
@@ -289,7 +289,7 @@ def facts(run: Run) -> Markup | None:
 
 
 def backends(run: Run) -> Markup | None:
-    """Which implementation of each operation ran, and why."""
+    """The backend of each op, with the reason."""
     rows = run.facts.get("backends")
     rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     return table(
@@ -298,29 +298,29 @@ def backends(run: Run) -> Markup | None:
 
 
 def places(run: Run) -> Markup | None:
-    """The files of the run, from its folder on: the page may be read on another machine."""
+    """The files of the run, relative to its folder, since the page may be read on another machine."""
     described = [
-        (METRICS_FILE, "every figure on this page, one JSON object a line"),
+        (METRICS_FILE, "every figure on this page, one JSON object per line"),
         (CONFIG_FILE, "the resolved configuration"),
-        (RUN_FILE, "what ran, on what"),
+        (RUN_FILE, "software, hardware and state of the run"),
         ("samples", "the samples"),
         ("checkpoints", "the checkpoints, each with a model/ folder in Hugging Face's format"),
     ]
-    return table(("in the run's folder", "what it is"), [row for row in described if (run.folder / row[0]).exists()])
+    return table(("in the run's folder", "description"), [row for row in described if (run.folder / row[0]).exists()])
 
 
 def next_steps(run: Run) -> Markup:
-    """Commands that go on from here, as they would be typed in the folder that the run was started in."""
+    """Commands for next steps, to be typed in the folder where the run was started."""
     absolute = run.folder.absolute()
     inside = absolute.is_relative_to(Path.cwd())
     folder = absolute.relative_to(Path.cwd()).as_posix() if inside else f"runs/{absolute.name}"
     commands = [
         *(
-            [("go on where it stopped", gpt("train", "--resume", folder))]
+            [("continue where it stopped", gpt("train", "--resume", folder))]
             if run.facts.get("state") == "interrupted"
             else []
         ),
-        ("let it write more", gpt("generate", folder, "--num", "5")),
+        ("generate more text", gpt("generate", folder, "--num", "5")),
         (
             "the same run again, one setting changed",
             gpt("train", "--config", f"{folder}/{CONFIG_FILE}", "--seed", "2"),

@@ -1,4 +1,4 @@
-"""A run's loss against the floor as one PNG, for a README or a talk.
+"""Picture of a run's loss and the floor as one PNG, for a README or a talk.
 
 python -m gpt_from_scratch.training.report.picture RUN --out images      # images/training.png
 """
@@ -29,7 +29,7 @@ PICTURE_FILE = "training.png"
 
 
 def draw(run: Run) -> bytes:
-    """Training and validation loss over the step, on a logarithmic axis, and the floor where it is known; a PNG.
+    """Draw training and validation loss over the steps on a logarithmic axis, and the floor if it is known, as a PNG.
 
     Raises:
         ValueError: the run has recorded no loss.
@@ -39,7 +39,7 @@ def draw(run: Run) -> bytes:
 
 
 def figure(run: Run) -> Figure:
-    """What `draw` writes, to be used within `plain_text`."""
+    """The figure of `draw`, to be used within `plain_text`."""
     train = series(run.of(Train), "loss")
     evals = series(run.of(Eval), "loss")
     values = [*train[1].tolist(), *evals[1].tolist()]
@@ -69,9 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="report_picture", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", type=a_path, help="a run's folder")
-    parser.add_argument(
-        "--out", type=a_path, default=Path(), help="the folder that gets training.png (default: this one)"
-    )
+    parser.add_argument("--out", type=a_path, default=Path(), help="folder for training.png (default: the current one)")
     options = parser.parse_args(arguments)
     check_place(options.out)
     ensure_folder(options.out)

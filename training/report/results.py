@@ -1,4 +1,4 @@
-"""The figures that runs are judged by: the last value of each, and which run has the best."""
+"""Results of runs: the last value of each result metric, and the best run."""
 
 import math
 from collections.abc import Sequence
@@ -11,17 +11,17 @@ from gpt_from_scratch.training.report.run_data import Run
 
 
 class Result(NamedTuple):
-    """A figure of every run."""
+    """A metric's value for every run."""
 
     heading: str
     texts: list[str | None]
-    """A run's last value; None where it has none."""
+    """The formatted last value of each run; None if it has none."""
     best: set[int]
-    """The places of the runs with the best value, where some differ."""
+    """Indices of the runs with the best value; empty if all are equal."""
 
 
 def results(runs: Sequence[Run]) -> list[Result]:
-    """Every figure that some run has, in the order of their kinds and fields."""
+    """Every result metric that some run has, in the order of kinds and fields."""
     found = []
     for kind in kinds().values():
         for field, metric in metrics(kind).items():
@@ -40,13 +40,13 @@ def last_value(run: Run, kind: type[Record], field: str) -> float | None:
 
 
 def judged(run: Run) -> Record | None:
-    """The newest record with such figures."""
+    """The newest record with result metrics."""
     found = [record for record in run.records if any(one.result for one in metrics(type(record)).values())]
     return max(found, key=lambda record: record.step, default=None)
 
 
 def best(values: Sequence[float | None], metric: Metric) -> set[int]:
-    """The places of the best values; none where all that are known are the same."""
+    """Indices of the best values; empty if all known values are equal."""
     known = {place: value for place, value in enumerate(values) if value is not None and math.isfinite(value)}
     if metric.better is None or len(set(known.values())) < 2:
         return set()

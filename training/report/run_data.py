@@ -1,4 +1,4 @@
-"""A run's data, read from its folder for the report: config.json, run.json and metrics.jsonl, each line checked."""
+"""Reader of a run's folder for the report: config.json, run.json and metrics.jsonl, with each line checked."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True)
 class Run:
-    """All that was found, and what was wrong with it in words."""
+    """The data of a run, with warnings about damage."""
 
     folder: Path
     config: dict[str, Any]
@@ -29,7 +29,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """What the run calls itself, else its folder's name."""
+        """The run's name from its config, else its folder's name."""
         name = self.facts.get("name")
         return name if isinstance(name, str) and name else self.folder.absolute().name
 
@@ -39,22 +39,19 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Read a run's folder. What is damaged is left out and named in `warnings`.
+    """Read a run's folder. Damaged parts are left out and listed in `warnings`.
 
-    Raises:
-        FileNotFoundError: The folder does not exist or is no run: it holds no metrics.jsonl.
+    Raises: FileNotFoundError: the folder does not exist or has no metrics.jsonl.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder: give the folder of a run, such as runs/NAME")
     if not (folder / METRICS_FILE).is_file():
-        raise FileNotFoundError(
-            f"{folder} is not a run: it holds no {METRICS_FILE}. A run's folder is the one under runs/"
-        )
+        raise FileNotFoundError(f"{folder} is not a run: it holds no {METRICS_FILE}. Runs are in subfolders of runs/")
     warnings: list[str] = []
     config, facts = (_read_object(folder / name, warnings) for name in (CONFIG_FILE, RUN_FILE))
     records = history(read_records(folder / METRICS_FILE, warnings)).records
     if not records:
-        warnings.append(f"{METRICS_FILE} holds no measurement yet")
+        warnings.append(f"{METRICS_FILE} has no record yet")
     return Run(folder, config, facts, records, tuple(warnings))
 
 
@@ -74,7 +71,7 @@ def _read_object(path: Path, warnings: list[str]) -> dict[str, Any]:
 
 
 def read_records(path: Path, warnings: list[str]) -> Iterator[Record]:
-    """Every line of metrics.jsonl as it was written; what is damaged is left out and named in `warnings`."""
+    """Parse every line of metrics.jsonl; damaged lines are left out and listed in `warnings`."""
     for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
         if not line.strip():
             continue
@@ -85,7 +82,7 @@ def read_records(path: Path, warnings: list[str]) -> Iterator[Record]:
 
 
 def differences(runs: list[Run]) -> dict[str, list[Any]]:
-    """The settings in which runs differ: dotted name to each run's value, in the order of the runs ("" where it has none)."""
+    """The settings that differ: dotted name to the values of the runs, in order ("" if a run lacks it)."""
     configs = [flat(run.config) for run in runs]
     names = dict.fromkeys(name for config in configs for name in config)
     values = {name: [config.get(name, "") for config in configs] for name in names}

@@ -1,4 +1,4 @@
-"""The style sheet of a report: one column on a telephone, two of curves on a wide screen, light or dark as the system is."""
+"""The style sheet of a report: one column on a phone, two columns of charts on a wide screen, light or dark."""
 
 from gpt_from_scratch.support.pages.theme import BASE
 

@@ -1,5 +1,5 @@
 """A training run: its command line, session, trainer, console, presets and stop signals.
 
-`session` builds a run in named steps, and `trainer` repeats the training step. May import `training/`, `kernels/`,
+`session` builds a run in named steps, and `trainer` has the training loop. May import `training/`, `kernels/`,
 `tokenizer/`, `models/` and `support/`.
 """

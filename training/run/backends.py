@@ -1,4 +1,4 @@
-"""Choice of the backend of each op in a run: made once at its start, the same on every rank, and told with its reason."""
+"""Choice of each op's backend in a run: made once at the start, equal on all ranks, and printed with its reason."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -22,10 +22,10 @@ FASTEST = "fastest"
 
 
 def known(backend: str | None, modules: Sequence[str]) -> None:
-    """Import the user's modules, and refuse a choice of backends that does not exist, before anything is made.
+    """Import the user's backend modules, and check that the chosen backends exist, before anything is built.
 
     Raises:
-        FileNotFoundError: a module is a file that is not there; ValueError: it registers nothing, or the choice is unknown.
+        FileNotFoundError: a module's file does not exist. ValueError: it registers nothing, or the choice is unknown.
     """
     import_backends(modules)
     named = os.environ.get("GPT_BACKEND")
@@ -39,7 +39,7 @@ def known(backend: str | None, modules: Sequence[str]) -> None:
 
 
 def choose(run: RunContext, resumed: Checkpoint | None) -> list[Choice]:
-    """Decide and show op, backend and reason. A resumed run keeps its own unless another is asked for by name.
+    """Choose and print op, backend and reason. A resumed run keeps its backends unless others are named.
 
     Raises:
         ValueError, RuntimeError: as `decide`.
@@ -61,7 +61,7 @@ def choose(run: RunContext, resumed: Checkpoint | None) -> list[Choice]:
             say=run.display.say,
             timings=timings,
         )
-        if timings:  # one table: what was measured, and what was taken
+        if timings:  # a single table with measurements and choices
             where = f"device {machine.device}, activations {machine.dtype_name}, parameters fp32"
             run.display.show(timing_table(timings, choices, rows, config.model.block_size, where))
             return choices
@@ -82,13 +82,13 @@ def decide(
     say: Callable[[str], None],
     timings: list[Timing],
 ) -> list[Choice]:
-    """Decide for every op, make it the process's choice, and return it. "fastest" is measured on rank 0.
+    """Choose a backend for every op, set it for the process, and return it. "fastest" is measured on rank 0.
 
     Args:
-        timings: Gets what is measured, on rank 0.
+        timings: filled with the measurements, on rank 0.
 
     Raises:
-        ValueError: an unknown op or backend; RuntimeError: a chosen one cannot run here.
+        ValueError: an unknown op or backend. RuntimeError: a chosen backend cannot run here.
     """
     if backend == FASTEST:
         timings += _time_all(config, rows, device, dtype, say) if ranks.is_first else []
@@ -103,7 +103,7 @@ def decide(
 
 
 def restore(choices: Sequence[Sequence[str]], device: torch.device) -> list[Choice]:
-    """The choices that a checkpoint stored, so that a resumed run computes exactly as before.
+    """Restore the choices of a checkpoint, so that a resumed run computes exactly as before.
 
     Raises:
         RuntimeError: one of them cannot run here.
@@ -115,9 +115,9 @@ def restore(choices: Sequence[Sequence[str]], device: torch.device) -> list[Choi
 
 
 def timing_table(timings: list[Timing], choices: Sequence[Choice], rows: int, length: int, where: str) -> Table:
-    """A row an op, a column a backend: the time of one forward and backward pass, and what is taken.
+    """Table of times for one forward and backward pass, with a row per op and a column per backend.
 
-    Below it stands what was not timed, and why. `where` names the device and the types.
+    Below it are the backends that were not timed, with the reason. `where` names the device and the dtypes.
     """
     best = {choice.op: choice.backend for choice in choices}
     by_place = {(timing.op, timing.backend): timing for timing in timings}
@@ -127,7 +127,7 @@ def timing_table(timings: list[Timing], choices: Sequence[Choice], rows: int, le
         f"ms for {rows} × {length} tokens",
         *columns,
         "taken",
-        title=f"{where}; forward and backward, the quickest is taken",
+        title=f"{where}; forward and backward; the fastest is used",
         title_justify="left",
         caption="\n".join(reasons),
         caption_justify="left",
@@ -143,7 +143,7 @@ def timing_table(timings: list[Timing], choices: Sequence[Choice], rows: int, le
 
 
 def quicker(choices: list[Choice], device: torch.device) -> list[str]:
-    """Backends that run here and are probably quicker than the reference that the ops use."""
+    """Backends that run here and are probably faster than the reference."""
     usable: dict[str, None] = {}
     ops = load_ops()
     for choice in choices:
@@ -154,7 +154,7 @@ def quicker(choices: list[Choice], device: torch.device) -> list[str]:
 
 
 def without_compiled(choices: list[Choice], device: torch.device) -> dict[str, str]:
-    """The same choices for evaluation and sampling, whose many shapes would be compiled again and again."""
+    """The choices for evaluation and sampling, without compiled backends, whose many shapes would be recompiled."""
     ops = load_ops()
     plain = {}
     for choice in choices:
@@ -171,11 +171,11 @@ def _time_all(
 ) -> list[Timing]:
     def on_start(op: str, backend: str) -> None:
         if backend == "compiled":
-            say(f"timing the backends: compiling {op} (some seconds; kept for the next run)")
+            say(f"timing the backends: compiling {op} (some seconds; cached for the next run)")
 
     timings: list[Timing] = []
     for made in load_ops().values():
-        if made.spec.example is not None and made.spec.calls(config):  # else it follows the preference
+        if made.spec.example is not None and made.spec.calls(config):  # otherwise it follows the preference
             arguments = made.spec.example(config, rows, config.block_size, Draw(device, dtype))
             timings += time_backends(made, arguments, device, on_start=on_start)
     return timings

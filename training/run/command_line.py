@@ -23,49 +23,50 @@ PROG = "gpt train"
 EXAMPLES = """\
     gpt train                                      # `tiny`: stories with a known floor, two minutes on a laptop
     gpt train shakespeare-char                     # Tiny Shakespeare by characters
-    gpt train --data my_texts/ --steps 500         # your own text: a file, a folder, or what `gpt prepare` made
+    gpt train --data my_texts/ --steps 500         # your own text: a file, a folder, or prepared shards
     gpt train --open                               # and watch it in the browser
-    gpt train --resume runs/NAME                   # go on, exactly where it stood
+    gpt train --resume runs/NAME                   # continue a run from its newest checkpoint
     gpt train gpt2-124m --dry-run                  # parameters, memory, disk, FLOPs and time of a large run
-    gpt train gpt2-124m --nproc 8 --max-restarts 3 # eight GPUs; a rank that is lost is started again"""
+    gpt train gpt2-124m --nproc 8 --max-restarts 3 # eight GPUs; all ranks restart if one fails"""
 SHORT = """\
-Short forms, and what `gpt train` itself takes:
+Short forms, and options of `gpt train` itself:
   --data NAME_OR_PATH     --data.source or --data.path: a file, a folder, a data set's name
   --out PLACE/NAME        --run.folder and --run.name: the folder of this run
-  --profile [FIRST,LAST]  --run.profile-steps, 10,12 unless told
-  --nproc N               start N processes on this machine, one a GPU
-  --max-restarts N        with --nproc: start all again so often where one is lost"""
+  --profile [FIRST,LAST]  --run.profile-steps, by default 10,12
+  --nproc N               start N processes on this machine, one per GPU
+  --max-restarts N        with --nproc: restart all processes up to N times if one fails"""
 AUTO = Path("auto")
-"""As --resume: go on with the run that --run.name names, if it has begun."""
+"""Value of --resume: continue the run --run.name if it exists, otherwise start it."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A GPT learns; the run's folder holds its config, metrics, checkpoints, samples and report.html."""
+    """Train a GPT. The run's folder holds its config, metrics, checkpoints, samples and report.html."""
 
     train: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
-    """The run."""
+    """The settings of the run."""
     resume: Path | None = None
-    """Go on with the run in this folder, exactly where its newest checkpoint stands. "auto": begin the run --run.name, or go
-    on if it has begun: one command for a job that a scheduler starts again and again."""
+    """Continue the run in this folder exactly from its newest checkpoint. "auto": start the run --run.name, or continue it
+    if it exists, for jobs that a scheduler restarts.
+    """
     config: Path | None = None
-    """Take the settings of an earlier run from its config.json, then those given here."""
+    """Use the settings of an earlier run's config.json as defaults."""
     dry_run: bool = False
-    """Print parameters, memory, disk, FLOPs and the expected time, and stop."""
+    """Print parameters, memory, disk, FLOPs and the expected time, and exit."""
     open: bool = False
     """Show the report in a browser, where it follows the run."""
 
 
 def parse(argv: Sequence[str]) -> Command:
-    """The command that the arguments describe. Prints help or a usage error and exits where argparse would.
+    """Parse the arguments into a command. Prints help or a usage error and exits, as argparse does.
 
     Raises:
-        ValueError: a setting that cannot be; FileNotFoundError: --config or --resume names nothing.
+        ValueError: an invalid setting. FileNotFoundError: the path of --config or --resume does not exist.
     """
     arguments = [word for argument in argv for word in _shorthand(argument)]
     name = DEFAULT
     if (given := _value_of("--preset", arguments)) is not None:
-        raise ValueError(f"a preset is named first, without an option: {PROG} {given or 'NAME'}")
+        raise ValueError(f"the preset must be the first argument: {PROG} {given or 'NAME'}")
     if arguments and not arguments[0].startswith("-"):
         name = arguments.pop(0)
         if name not in PRESETS:
@@ -95,8 +96,8 @@ def parse(argv: Sequence[str]) -> Command:
 
 
 def _architecture(weights: str) -> GPTConfig:
-    """The settings of the model that --init-from names, which a run takes unless told otherwise."""
-    # Here, since these bring in torch, for which --help and mistakes do not wait.
+    """Settings of the model of --init-from, which are the run's defaults."""
+    # Imported here, since they import torch, which --help and usage errors do not need.
     from gpt_from_scratch.models.checkpoints.finding import find_model
     from gpt_from_scratch.models.interchange import pretrained
     from gpt_from_scratch.models.interchange.hub import from_hub
@@ -109,7 +110,7 @@ def _architecture(weights: str) -> GPTConfig:
 
 
 def _with_the_weights_tokenizer(command: Command, arguments: list[str]) -> Command:
-    """--init-from takes the tokenizer that came with the weights, unless another is asked for by name."""
+    """Set the tokenizer to that of --init-from's weights, unless another is given."""
     if _value_of("--data.tokenizer", arguments) is not None:
         return command
     train = command.train
@@ -131,10 +132,10 @@ def _parsed(arguments: list[str], start: TrainConfig) -> Command:
 
 
 def read_config(path: Path) -> TrainConfig:
-    """The config of a run, from the file that it wrote.
+    """Read the config of a run from its file.
 
     Raises:
-        FileNotFoundError: there is none; ValueError: it is damaged, or its settings cannot be.
+        FileNotFoundError: there is none. ValueError: it is damaged, or a setting is invalid.
     """
     if path.is_dir() and (path / "config.json").is_file():
         raise IsADirectoryError(f"{path} is a folder: name the file in it, {path / 'config.json'}")
@@ -151,16 +152,16 @@ def read_config(path: Path) -> TrainConfig:
 def _presets() -> str:
     width = max(map(len, PRESETS))
     lines = [f"  {name:<{width}}  {about}" for name, (about, _) in PRESETS.items()]
-    return f"Presets (default: {DEFAULT}); its settings are the defaults shown below:\n" + "\n".join(lines)
+    return f"Presets (default: {DEFAULT}). The defaults below are those of the chosen preset:\n" + "\n".join(lines)
 
 
 def _shorthand(argument: str) -> list[str]:
-    """--data=X as two words; everything else as it is."""
+    """Split --data=X into two arguments; leave everything else unchanged."""
     return list(argument.partition("=")[::2]) if argument.startswith("--data=") else [argument]
 
 
 def _gather(option: str, arguments: list[str]) -> list[str]:
-    """`--x a --x b` as `--x a b`: of an option that is given twice tyro would take the last."""
+    """Join `--x a --x b` to `--x a b`, since tyro would use only the last of a repeated option."""
     others: list[str] = []
     values: list[str] = []
     into = others
@@ -176,7 +177,7 @@ def _gather(option: str, arguments: list[str]) -> list[str]:
 
 
 def _expand_data(arguments: list[str]) -> list[str]:
-    """`--data WHAT` is short for --data.source and --data.path, or for the weights of a mixture: see `settings_of`."""
+    """Expand `--data WHAT` to --data.source and --data.path, or to the weights of a mixture: see `settings_of`."""
     if "--data" not in arguments:
         return arguments
     place = arguments.index("--data")
@@ -192,7 +193,7 @@ def _expand_data(arguments: list[str]) -> list[str]:
 
 
 def _expand_out(arguments: list[str]) -> list[str]:
-    """`--out PLACE/NAME` is short for --run.folder PLACE --run.name NAME."""
+    """Expand `--out PLACE/NAME` to --run.folder PLACE --run.name NAME."""
     if (given := _value_of("--out", arguments)) is None:
         return arguments
     if not given or not (place := Path(given)).name:
@@ -203,7 +204,7 @@ def _expand_out(arguments: list[str]) -> list[str]:
 
 
 def _expand_profile(arguments: list[str]) -> list[str]:
-    """`--profile`, which may be followed by FIRST,LAST, is short for --run.profile-steps."""
+    """Expand `--profile` with an optional FIRST,LAST to --run.profile-steps."""
     if "--profile" not in arguments:
         return arguments
     place = arguments.index("--profile")

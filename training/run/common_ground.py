@@ -1,4 +1,4 @@
-"""A rank's description of itself, for the others to compare (`agreement`): settings and code, then data and weights."""
+"""The description that ranks compare (see `agreement`): settings and code, then data and weights."""
 
 import functools
 import hashlib
@@ -21,20 +21,20 @@ from gpt_from_scratch.training.run.command_line import Command
 from gpt_from_scratch.training.run.context import Machine, RunData
 
 MAY_DIFFER = (
-    # What rank 0 alone shows, writes or measures.
+    # Settings that only rank 0 uses.
     *("preset", "run.loggers", "run.profile_steps"),
-    # Where a file lies on this host: its content is compared.
+    # Paths on this host: the contents are compared instead.
     *("data.path", "init_from", "run.hellaswag"),
-    # What they come to is compared.
+    # The resolved values are compared instead.
     *("device", "dtype", "backend"),
 )
 PACKAGES = ("evals", "kernels", "models", "support", "tokenizer", "training")
 PRIME = 2_147_483_647
-AT_ONCE = 1 << 22  # numbers of a tensor, so that little memory is needed
+AT_ONCE = 1 << 22  # elements of a tensor at a time, to limit memory
 
 
 def about_settings(command: Command, machine: Machine) -> dict[str, Any]:
-    """The settings that decide what the run computes and when its ranks meet, and by what code."""
+    """The settings that determine the computation and the collectives, and a hash of the code."""
     settings = {name: value for name, value in flat(as_json(command.train)).items() if name not in MAY_DIFFER}
     return settings | {
         "resume": None if command.resume is None else str(command.resume),
@@ -48,17 +48,17 @@ def about_settings(command: Command, machine: Machine) -> dict[str, Any]:
 
 
 def agree_on(ranks: Ranks, data: RunData, model: torch.nn.Module, choices: Sequence[Choice]) -> None:
-    """Compare what the settings have come to: the data, the tokenizer, the first weights and the kernels.
+    """Compare the resolved data, tokenizer, initial weights and backends of all ranks.
 
     Raises:
-        RanksDifferError: on every rank alike, naming the fields and the ranks.
+        RanksDifferError: on every rank, naming the fields and the ranks.
     """
     if ranks.size == 1:
         return
     about: dict[str, Any] = {f"the data's {name}": value for name, value in data.corpus.fingerprint.items()}
     about |= {
         "the validation rows (sha256)": _sha256(row.tobytes() for row in data.corpus.validation.rows),
-        "the first weights (checksum)": checksum(model.state_dict().items()),
+        "the initial weights (checksum)": checksum(model.state_dict().items()),
     }
     about |= {f"the backend of {choice.op}": choice.backend for choice in choices}
     if data.questions is not None:
@@ -70,7 +70,7 @@ def agree_on(ranks: Ranks, data: RunData, model: torch.nn.Module, choices: Seque
 
 @functools.cache
 def code_version() -> str:
-    """A hash of this project's sources, where they lie: a version's number does not change with every edit."""
+    """A hash of this project's source files, since the version does not change with every edit."""
     root = Path(__file__).parents[2]
     files = sorted(path for name in PACKAGES for path in (root / name).rglob("*.py"))
     return _sha256(part for path in files for part in (str(path.relative_to(root)).encode(), path.read_bytes()))
@@ -84,12 +84,12 @@ def _sha256(parts: Iterable[bytes]) -> str:
 
 
 def checksum(tensors: Iterable[tuple[str, Tensor]]) -> str:
-    """A checksum of named tensors to the last bit, made where they lie: as fast as they can be read, unlike a SHA-256."""
+    """A bit-exact checksum of named tensors, computed on their device at memory speed, unlike SHA-256."""
     return _sha256(f"{name} {tuple(tensor.shape)} {tensor.dtype} {_sum(tensor)}".encode() for name, tensor in tensors)
 
 
 def _sum(tensor: Shaped[Tensor, "..."]) -> int:
-    """The sum of the tensor's words, each times a number of its place, modulo 2^64: int64 wraps alike everywhere."""
+    """The sum of the tensor's words, each times a position-dependent number, modulo 2^64."""
     words = tensor.detach().contiguous().view(-1).view(torch.uint8)
     words = words.view(torch.int16) if words.numel() % 2 == 0 else words
     total = 0

@@ -1,6 +1,6 @@
 """The console of a run: a live line on a terminal, plain lines elsewhere. Only rank 0 shows anything.
 
-Nothing that goes wrong here ends a run: the display notes that it is lost, and since which step.
+A failure here never ends a run: the display records since which step it is off.
 """
 
 import functools
@@ -19,22 +19,22 @@ from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.training.evaluation.samples import Sample
 from gpt_from_scratch.training.metrics.record import Record, metrics, values
 
-WIDE = 140  # columns from which a bar stands before the figures
-NARROW = 20  # columns below which a terminal does not know how wide it is
-PLAIN_SECONDS = 3.0  # off a terminal, at most one line of training figures in so many seconds
+WIDE = 140  # minimum columns for a progress bar before the metrics
+NARROW = 20  # below this a terminal's reported width is not believed
+PLAIN_SECONDS = 3.0  # without a terminal, seconds between two lines of training metrics
 
 
 Given = ParamSpec("Given")
 
 
 def _guarded(method: "Callable[Concatenate[Display, Given], None]") -> "Callable[Concatenate[Display, Given], None]":
-    """The method of a display, which gives the display up where it fails."""
+    """Decorator for a display's method: turn the display off if the method fails."""
 
     @functools.wraps(method)
     def shown(self: "Display", /, *given: Given.args, **named: Given.kwargs) -> None:
         try:
             method(self, *given, **named)
-        # Whatever a terminal, or the library that draws on it, comes to: rich answers a closed pipe with SystemExit.
+        # A terminal or its library may raise anything: rich raises SystemExit for a closed pipe.
         except (Exception, SystemExit) as error:
             self._note_loss(f"{type(error).__name__}: {error}")
         self._note_loss(self._stream.lost)
@@ -43,36 +43,36 @@ def _guarded(method: "Callable[Concatenate[Display, Given], None]") -> "Callable
 
 
 class Display:
-    """Lines for people; `metrics.jsonl` is for programs."""
+    """Console output for people; programs read `metrics.jsonl`."""
 
     def __init__(self, steps: int, *, shows: bool = True, console: Console | None = None) -> None:
         self.console = console or Console(quiet=not shows, highlight=False, soft_wrap=True)
         self._stream = survivor(self.console.file)
         self.console.file = cast(TextIO, self._stream)
-        if self.console.width < NARROW:  # COLUMNS=0, or a terminal of a program that has none
+        if self.console.width < NARROW:  # COLUMNS=0, or a pseudo-terminal without a width
             self.console.width = 80
         self.steps, self._step = steps, 0
         self.lost: str | None = None
-        """Since when not everything was shown, and why: "at step 40: Broken pipe"."""
+        """Since when the display is off, and why: "at step 40: Broken pipe"."""
         self.facts: dict[str, Any] = {}
-        """Facts of run.json that figures are compared with, such as the floor."""
+        """Fields of run.json that metrics are compared with, such as the floor."""
         self._progress: Progress | None = None
         self._last_plain = 0.0
         self._rates: list[tuple[int, float]] = []
 
     @_guarded
     def say(self, text: str = "", style: str | None = None) -> None:
-        """A line of our own words."""
+        """Print a line."""
         self.console.print(text, style=style, markup=False)
 
     @_guarded
     def warn(self, text: str) -> None:
-        """A line that should not be missed."""
+        """Print a warning."""
         self.console.print(f"warning: {text}", style="yellow", markup=False)
 
     @_guarded
     def backends(self, choices: Sequence[Choice], device: str, dtype: str, quicker: Sequence[str]) -> None:
-        """The first lines of a run: op, backend and reason; device and dtype."""
+        """Print op, backend and reason, device and dtype."""
         table = Table(
             "op", "backend", "why", title=f"device {device}, activations {dtype}, parameters fp32", title_justify="left"
         )
@@ -81,17 +81,18 @@ class Display:
         self.console.print(table)
         if quicker:
             self.say(
-                f"Quicker backends can be used here ({', '.join(quicker)}): --backend fastest measures and takes them."
+                f"Faster backends are available here ({', '.join(quicker)}): --backend fastest times them and uses the "
+                "fastest."
             )
 
     @_guarded
     def show(self, table: Table) -> None:
-        """A table."""
+        """Print a table."""
         self.console.print(table)
 
     @_guarded
     def start(self, step: int) -> None:
-        """Begin the live line."""
+        """Start the live line."""
         self._rates = [(step, time.monotonic())]
         if self.console.is_terminal and not self.console.quiet:
             bar = [BarColumn(bar_width=20)] if self.console.width >= WIDE else []
@@ -110,13 +111,13 @@ class Display:
 
     @_guarded
     def progress(self, record: Record) -> None:
-        """The figures of the last few steps, on the live line."""
+        """Show the metrics of the last few steps on the live line."""
         self._step = step = record.step
         now = time.monotonic()
         self._rates.append((step, now))
         left = self._left(step)
         figures = f"{self._said(record)}{left}"
-        if self._progress is not None and self.console.width < len(figures):  # the least that is worth a line
+        if self._progress is not None and self.console.width < len(figures):  # minimum progress for a line
             figures = f"{self._said(record, narrow=True)}{left}"
         if self._progress is not None:
             self._progress.update(self._progress.task_ids[0], completed=step, figures=figures)
@@ -126,23 +127,23 @@ class Display:
 
     @_guarded
     def record(self, record: Record, note: str = "") -> None:
-        """A line with the figures of a record, where it has any to show."""
+        """Print a line with the metrics of a record, if it has any."""
         if (text := self._said(record)) != self._place(record):
             self.say(text + note, style="bold")
 
     @_guarded
     def samples(self, step: int, samples: Sequence[Sample], show: int = 2) -> None:
-        """The first few samples, and how many of all the grammar accepts."""
+        """Print the first few samples, and how many of all the grammar accepts."""
         for sample in samples[:show]:
             verdict = {True: "  [grammatical]", False: "  [not grammatical]", None: ""}[sample.grammatical]
-            self.say(f"what it writes now, after step {step}{verdict}:", style="dim")
+            self.say(f"samples after step {step}{verdict}:", style="dim")
             self.console.print("  " + visible(sample.prompt + sample.text).replace("\n", "\n  "), markup=False)
 
     def _place(self, record: Record) -> str:
         return f"step {record.step}/{self.steps}"
 
     def _said(self, record: Record, *, narrow: bool = False) -> str:
-        """The step, and each figure as its description says."""
+        """The step, and each metric formatted by its description."""
         described, words = metrics(type(record)), [self._place(record)]
         for name, value in values(record).items():
             if described[name].line and (described[name].narrow or not narrow):
@@ -154,9 +155,9 @@ class Display:
             self.lost = f"at step {self._step}: {reason}"
 
     def _left(self, step: int) -> str:
-        """Time left, by the rate since half the steps so far; nothing until there is one.
+        """Estimated time left, from the speed since half of the steps so far; empty until known.
 
-        Evaluations count. The first steps do not: kernels are compiled in them.
+        It includes evaluations, but not the first steps, in which kernels are compiled.
         """
         if len(self._rates) < 3:
             return ""

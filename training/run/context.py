@@ -1,9 +1,9 @@
-"""Parts that a run is built of, in the order in which `session` makes them: its context, its data, and what learns.
+"""The parts of a run, in the order in which `session` makes them: context, data and learner.
 
 Machine     the ranks, this one's device, the dtype of the activations
-RunContext  the settings, the machine, where the run writes, who may interrupt it
+RunContext  the settings, the machine, the run's folder, the stop request
 RunData     the corpus, and HellaSwag's questions
-Learner     the model and how ranks share it, the optimizers, the backends, and how far they have come
+Learner     the model and its strategy, the optimizers, the backends, and the progress
 """
 
 from dataclasses import dataclass, field
@@ -29,24 +29,25 @@ from gpt_from_scratch.training.run.stop_signals import StopRequest
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a run computes, as seen from one rank."""
+    """The machine of a run, as seen from one rank."""
 
     ranks: Ranks
     device: torch.device
     dtype: torch.dtype
-    """Of the activations."""
+    """Dtype of the activations."""
 
     @property
     def dtype_name(self) -> str:
-        """As "bfloat16"."""
+        """Name of the dtype, such as "bfloat16"."""
         return str(self.dtype).removeprefix("torch.")
 
 
 def choose_machine(device: str, dtype: str, ranks: Ranks) -> Machine:
-    """The machine of a run: "auto" is the accelerator if there is one, and bf16 where the device multiplies it natively.
+    """Choose the device and dtype: "auto" is the accelerator if there is one, and bf16 if the device multiplies it
+    natively.
 
     Raises:
-        ValueError: there is no such device here, or not one for each rank.
+        ValueError: there is no such device here, or not enough for all ranks.
     """
     chosen = choose_device(device, ranks.local_rank)
     if dtype == "auto":
@@ -56,18 +57,18 @@ def choose_machine(device: str, dtype: str, ranks: Ranks) -> Machine:
 
 
 class Place(NamedTuple):
-    """Where a run writes."""
+    """The run's folder on disk."""
 
     path: Path
     begun: bool = False
-    """Whether it has begun there: --resume says so, or torchrun has restarted its workers."""
+    """Whether the run has already begun there: with --resume, or after a restart by torchrun."""
     launchers: tuple[str, ...] = ()
-    """The torchruns that started it (`torchrun.launcher`)."""
+    """Ids of the torchruns that started it (`torchrun.launcher`)."""
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """What surrounds the data and the model of a run."""
+    """The context of a run: everything except its data and its model."""
 
     config: TrainConfig
     machine: Machine
@@ -80,7 +81,7 @@ class RunContext:
 
 @dataclass(frozen=True)
 class RunData:
-    """What a run learns from, and what it is asked."""
+    """The data of a run, and HellaSwag's questions."""
 
     corpus: Corpus
     questions: HellaSwag | None = None
@@ -88,7 +89,7 @@ class RunData:
 
 @dataclass
 class Progress:
-    """How far a run has come: what a checkpoint holds beside tensors, as JSON."""
+    """The progress of a run: the state of a checkpoint that is stored as JSON."""
 
     step: int = 0
     tokens: int = 0
@@ -99,10 +100,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Learner:
-    """What changes with every step."""
+    """Everything that changes with each step."""
 
     parallel: Strategy
-    """The model, and how the ranks share its training."""
+    """The model, and the strategy of the ranks."""
     optimizers: list[torch.optim.Optimizer]
     choices: list[Choice]
     """The backend of each op."""

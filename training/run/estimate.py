@@ -1,4 +1,4 @@
-"""Estimates of what a run needs (memory, disk, time), and the floating-point operations of its steps."""
+"""Estimates of a run's memory, disk space, time and floating-point operations."""
 
 import time
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from gpt_from_scratch.training.optim.optimizers import state_values
 from gpt_from_scratch.training.parallel.choose import rows_at_once
 
 EFFICIENCY = 0.5
-"""Part of the matrix products' own rate that a whole step is expected to reach: 0.4 to 0.6 is usual."""
+"""Expected speed of a whole step, as a fraction of the speed of matrix products: 0.4 to 0.6 is usual."""
 
-# Dense: bf16 (fp16 on older chips) products a second, by what the device's name contains; by their makers.
+# Dense bf16 (fp16 on older chips) FLOP/s by a part of the device's name, from the vendors' data sheets.
 PEAK_BF16 = {
     "H200": 989e12,
     "H100": 989e12,
@@ -49,12 +49,12 @@ class Estimate:
 
     @property
     def memory(self) -> int:
-        """All that is held at once on one rank."""
+        """Peak memory of one rank."""
         return self.weights + self.gradients + self.optimizer + self.activations
 
 
 def estimate(config: TrainConfig, n_ranks: int, device: torch.device, dtype: torch.dtype) -> Estimate:
-    """Count what can be counted, and measure the device's rate of matrix products for a moment."""
+    """Estimate a run's needs. The device's speed of matrix products is measured briefly."""
     model = config.model
     with torch.device("meta"):
         made = GPT(model)
@@ -68,7 +68,7 @@ def estimate(config: TrainConfig, n_ranks: int, device: torch.device, dtype: tor
     rate = gemm_rate(model, device, dtype)
     checkpoint = checkpoint_bytes(made, config)
     slices = n_ranks if config.parallel == "fsdp" else 1
-    kept = config.run.keep_last + 2  # the best one, and the one being written
+    kept = config.run.keep_last + 2  # the best checkpoint, and the one that is being written
     if config.run.keep_every:
         kept += config.steps // config.run.keep_every
     return Estimate(
@@ -88,7 +88,7 @@ def estimate(config: TrainConfig, n_ranks: int, device: torch.device, dtype: tor
 
 
 def matrix_parameters(config: GPTConfig) -> int:
-    """Weights that every token is multiplied with: all but embeddings looked up, norms and biases; a tied head counts once."""
+    """Number of weights in matrix products: all except embedding look-ups, norms and biases. A tied head counts once."""
     c, d = config.n_embd, config.head_size
     attention = c * (config.n_head + 2 * config.kv_heads) * d + config.n_head * d * c
     mlp = (3 if config.activation == "swiglu" else 2) * c * config.mlp_size
@@ -107,7 +107,7 @@ def flops_a_token(config: GPTConfig, length: int | None = None) -> float:
 
 
 def peak_flops(device: torch.device, dtype: torch.dtype) -> float | None:
-    """The device's dense peak in `dtype`, or None where it is not known (MFU is then not shown)."""
+    """The device's dense peak FLOP/s in `dtype`, or None if unknown (then MFU is not shown)."""
     if device.type != "cuda" or dtype not in (torch.bfloat16, torch.float16):
         return None
     name = torch.cuda.get_device_name(device)
@@ -121,7 +121,7 @@ def checkpoint_bytes(model: GPT, config: TrainConfig) -> int:
 
 
 def gradient_copies(config: TrainConfig, n_ranks: int) -> int:
-    """Buffers as large as the gradients on one rank: one, or those of the deterministic mode's tree and its message."""
+    """Number of gradient-sized buffers on one rank: one, or those of the deterministic mode's tree and message."""
     if config.parallel != "deterministic":
         return 1
     leaves = max(config.batch_size // config.leaf_rows // n_ranks, 1)
@@ -129,7 +129,7 @@ def gradient_copies(config: TrainConfig, n_ranks: int) -> int:
 
 
 def activation_bytes(config: GPTConfig, rows: int, dtype: torch.dtype) -> int:
-    """What the backward pass keeps of one micro-batch with fused attention and loss, counted by tensor.
+    """Activation memory of one micro-batch with fused attention and loss, counted by tensor.
 
     A block keeps its two norms' inputs and outputs (4 c), queries, keys, values and the attention's output (4 c), the
     branches' outputs (2 c), and the MLP's inner activations before and after (8 c, or the width that it has inside, with a

@@ -1,10 +1,10 @@
-"""A run's folder: what it is made of, and the lines that it records.
+"""A run's folder: its files, and the writer of its records.
 
 config.json     the resolved config
 run.json        what ran: device, backends, versions, how it ended
-launchers.json  the torchruns that ran it, one a host: what they start again goes on here
-.lock           there while a process writes here: who it is
-metrics.jsonl   one record a line: their kinds are the files of training/metrics/records/
+launchers.json  ids of the torchruns that ran it, one per host, to find it after a restart
+.lock           exists while a process writes here; names the process
+metrics.jsonl   one record per line; the kinds are the files of training/metrics/records/
 checkpoints/    step-00000500/ …
 report.html     drawn from these
 """
@@ -42,7 +42,7 @@ R = TypeVar("R", bound=Record)
 
 
 class RunFolder:
-    """Rank 0's writer; other ranks hold one with `writes=False`, which writes nothing."""
+    """Rank 0's writer of a run's folder. Other ranks have one with `writes=False`, which writes nothing."""
 
     def __init__(
         self,
@@ -53,12 +53,12 @@ class RunFolder:
     ) -> None:
         """
         Args:
-            launchers: the torchruns that this run is started by.
-            warn: told of a disk that is full or fails, which ends no run: lines of metrics wait in memory until they can
-                be written.
+            launchers: ids of the torchruns that started this run.
+            warn: called with a message if the disk is full or fails. The run continues, and metrics wait in memory until
+                they can be written.
 
         Raises:
-            OSError: the folder cannot be made, or not be written to.
+            OSError: the folder cannot be created or written to.
         """
         self._metrics: FileIO | None = None
         self._waiting = b""
@@ -66,9 +66,9 @@ class RunFolder:
         if writes:
             ensure_folder(path)
         self._named = path
-        self._found = FoundFolder(path) if path.is_dir() else None  # a host that writes nothing need not see it
+        self._found = FoundFolder(path) if path.is_dir() else None  # a host that writes nothing may not see it
         if writes:
-            _note_launchers(path, launchers)  # first: a run killed from here on is found again
+            _note_launchers(path, launchers)  # first, so that a run that is killed from now on can be found
             retried(self._cut_half_line)
             self._metrics = retried(lambda: (path / "metrics.jsonl").open("ab", buffering=0))
         self._fails = False
@@ -76,30 +76,30 @@ class RunFolder:
         self._start = time.perf_counter()
         self.seconds_before = 0.0
         self.loggers: Loggers | None = None
-        """They get every recorded line, too."""
+        """They also get every record."""
 
     @property
     def path(self) -> Path:
-        """Where the folder is: a run goes on in it when it is moved or renamed.
+        """Current path of the folder, also after it was moved or renamed.
 
         Raises:
-            FileNotFoundError: it was removed, or moved to another disk.
+            FileNotFoundError: it was removed or moved to another disk.
         """
         return self._named if self._found is None else self._found.path
 
     @property
     def checkpoints(self) -> Path:
-        """Where the checkpoints lie."""
+        """Path of the checkpoints."""
         return self.path / "checkpoints"
 
     @property
     def seconds(self) -> float:
-        """Seconds since the run began, earlier parts of a resumed run included."""
+        """Seconds of training, including earlier parts of a resumed run."""
         return self.seconds_before + time.perf_counter() - self._start
 
     @property
     def about(self) -> dict[str, Any]:
-        """What run.json says."""
+        """The content of run.json."""
         return dict(self._about)
 
     def write_config(self, settings: Mapping[str, Any]) -> None:
@@ -115,7 +115,7 @@ class RunFolder:
                 write_text(self.path / "run.json", json_text({**self._about, "seconds": self.seconds}, indent=2) + "\n")
 
     def record(self, record: R) -> R:
-        """Append a record to metrics.jsonl, and tell the loggers; returns it with its time."""
+        """Append a record to metrics.jsonl, send it to the loggers, and return it with its time."""
         record = dataclasses.replace(record, seconds=round(self.seconds, 3))
         if self._metrics is not None:
             self._waiting += json_text(as_line(record)).encode() + b"\n"
@@ -125,9 +125,9 @@ class RunFolder:
         return record
 
     def close(self) -> None:
-        """Bring the metrics to the disk; what could not be written by now is lost, and that is told."""
+        """Write all metrics to the disk. Lines that still cannot be written are lost, with a warning."""
         if self._metrics is not None:
-            self._fails = False  # the last time, it is told again
+            self._fails = False  # at the end, warn again
             with self._spared("metrics.jsonl", then="its last lines are lost"):
                 retried(self._write_out)
                 self._sync(self._metrics)
@@ -138,7 +138,7 @@ class RunFolder:
             self.loggers.close()
 
     def _sync(self, metrics: FileIO) -> None:
-        """After a failed fsync the kernel may call lost pages clean: the lines are then written to a new file."""
+        """Sync the file. After a failed fsync the kernel may drop dirty pages, so the lines are written to a new file."""
         try:
             os.fsync(metrics.fileno())
         except OSError:
@@ -147,7 +147,7 @@ class RunFolder:
 
     def _write_waiting(self) -> None:
         with self._spared("metrics.jsonl"):
-            if self._fails:  # a disk that fails for good is not waited for at every line
+            if self._fails:  # do not wait for a permanently failed disk at every line
                 self._write_out()
             else:
                 retried(self._write_out)
@@ -159,8 +159,8 @@ class RunFolder:
             self._waiting = self._waiting[self._metrics.write(self._waiting) :]
 
     @contextlib.contextmanager
-    def _spared(self, name: str, then: str = "the run goes on, and its lines wait") -> Iterator[None]:
-        """What cannot be written is told, once."""
+    def _spared(self, name: str, then: str = "the run continues, and its lines wait in memory") -> Iterator[None]:
+        """Warn once if a file cannot be written."""
         try:
             yield
         except OSError as error:
@@ -170,7 +170,7 @@ class RunFolder:
             self._fails = True
 
     def _cut_half_line(self) -> None:
-        """A killed process may have left half a line, which would spoil the next one."""
+        """Remove a partial last line, which a killed process may have left."""
         path = self.path / "metrics.jsonl"
         if path.exists() and (data := path.read_bytes()) and not data.endswith(b"\n"):
             with path.open("r+b") as file:
@@ -181,9 +181,9 @@ LAUNCHERS_FILE = "launchers.json"
 
 
 def restarted_folder(root: Path, name: str | None, launchers: Sequence[str]) -> Path | None:
-    """The folder that an earlier attempt of these very torchruns made; None if this is their first.
+    """The folder that an earlier attempt of the same torchruns made; None at their first attempt.
 
-    Hosts come and go, but one torchrun at least outlives each attempt: one of `launchers` that wrote into a run is enough.
+    Hosts may join or leave, but at least one torchrun outlives each attempt, so one matching id is enough.
     """
     for note in sorted(root.glob(f"{'*' if name is None else glob.escape(name)}/{LAUNCHERS_FILE}")):
         if set(launchers) & set(_launchers_of(note.parent)):
@@ -192,7 +192,7 @@ def restarted_folder(root: Path, name: str | None, launchers: Sequence[str]) -> 
 
 
 def is_run(path: Path) -> bool:
-    """Whether a run has begun to write there."""
+    """Whether a run has written there."""
     return (path / "metrics.jsonl").exists()
 
 
@@ -210,7 +210,7 @@ def _note_launchers(path: Path, launchers: Sequence[str]) -> None:
 
 
 def make_folder(root: Path, name: str | None, preset: str) -> Path:
-    """The folder of a new run: that of its name, which may be there and must then be empty, or one that nobody else gets.
+    """Create the folder of a new run: `name`, which must not exist or be empty, or a unique default.
 
     Raises:
         FileExistsError: `name` is taken.
@@ -219,26 +219,26 @@ def make_folder(root: Path, name: str | None, preset: str) -> Path:
         return new_folder(root, f"{preset}-{time.strftime('%Y%m%d-%H%M%S')}")
     path = root / name
     if path.exists() and not path.is_dir():
-        raise FileExistsError(f"{path} is a file, and a run needs a folder: choose another --run.name")
+        raise FileExistsError(f"{path} is a file, but a run needs a folder: choose another --run.name")
     path.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def require_empty(path: Path) -> None:
-    """Refuse a new run's folder that holds more than its lock.
+    """Check that a new run's folder holds nothing but its lock.
 
     Raises:
-        FileExistsError: something lies there.
+        FileExistsError: it has other content.
     """
     if any(child.name != LOCK_FILE for child in path.iterdir()):
         raise FileExistsError(
-            f"{path} already holds something: choose another --run.name, or go on with it by --resume {path} "
-            "(--resume auto begins or goes on, whichever it is)"
+            f"{path} is not empty: choose another --run.name, or continue that run with --resume {path} (--resume auto "
+            "starts or continues)"
         )
 
 
 def versions() -> dict[str, str]:
-    """What a result depends on."""
+    """Versions of Python and the packages that affect results."""
     import torch
 
     from gpt_from_scratch.kernels.requirements import missing_package

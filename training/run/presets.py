@@ -1,4 +1,4 @@
-"""Presets: the settings that a run begins with, as in `torchrun training/train_gpt2.py PRESET`; any may be changed."""
+"""Presets: named default settings of a run, as in `gpt train PRESET`. Options override them."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ from gpt_from_scratch.training.optim.schedule import ScheduleConfig
 
 DEFAULT = "tiny"
 
-# What makes a small GPT learn in far fewer steps than GPT-2's architecture does.
+# Architecture with which a small GPT learns in far fewer steps than with GPT-2's.
 MODERN = GPTConfig(position="rotary", qk_norm=True, activation="relu2", zero_init=True, bias=False, tie_head=False)
 
 SHAKESPEARE = TrainConfig(
@@ -29,7 +29,7 @@ SHAKESPEARE = TrainConfig(
 
 GPT2 = TrainConfig(
     preset="gpt2-124m",
-    steps=19_073,  # 10 B tokens at 2^19 a step
+    steps=19_073,  # 10 B tokens at 2^19 per step
     batch_size=512,
     micro_batch=32,
     compile=True,
@@ -51,16 +51,16 @@ def _gpt2(name: str, size: str, lr: float, micro_batch: int) -> TrainConfig:
 
 
 FOR_A_CPU = ("tiny", "shakespeare-char", "shakespeare-char-long")
-"""Presets that two cores train in minutes: `gpt train` times every backend for them, since the plain definitions are slow."""
+"""Presets that train on a CPU in minutes. `gpt train` uses --backend fastest for them, since the references are slow."""
 
 PRESETS: dict[str, tuple[str, TrainConfig]] = {
     "tiny": (
-        "stories with a known floor, two minutes on two CPU cores",
+        "short stories with a known floor, two minutes on two CPU cores",
         TrainConfig(
             preset="tiny",
             steps=560,
             batch_size=16,
-            # A row holds one story: with two in it, the names of one are in the other's way.
+            # A row holds one story: two stories in a row confuse each other's names.
             data=DataConfig(source="stories", tokenizer="bpe", vocab_size=1700, n_stories=12_000),
             model=dataclasses.replace(MODERN, block_size=168, n_layer=3, n_head=5, n_embd=160),
             optimizer=OptimizerConfig(name="muon", lr=0.05, embed_lr=0.2, muon_lr=0.02, weight_decay=0.0),
@@ -78,7 +78,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         ),
     ),
     "shakespeare-char": (
-        "Tiny Shakespeare by characters, validation loss below 1.88 in seconds, 1.61 in a minute on two CPU cores",
+        "Tiny Shakespeare by characters: validation loss below 1.88 in seconds, 1.61 in a minute on two CPU cores",
         SHAKESPEARE,
     ),
     "shakespeare-char-long": (
@@ -88,7 +88,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
             preset="shakespeare-char-long",
             steps=700,
             batch_size=16,
-            # The text is read three times: n-grams longer than 3 and weights that nothing pulls back would know it by heart.
+            # There are three epochs: longer n-grams, or weights without decay, would memorize the text.
             model=dataclasses.replace(SHAKESPEARE.model, block_size=256, n_layer=6, n_embd=256, ngram=3),
             optimizer=dataclasses.replace(SHAKESPEARE.optimizer, weight_decay=0.1),
             run=dataclasses.replace(
@@ -97,7 +97,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         ),
     ),
     "tinystories": (
-        "TinyStories with a tokenizer of its own, 8 M parameters (the README has the recipe)",
+        "TinyStories with its own tokenizer, 8 M parameters (recipe in docs/tokenizer.md)",
         TrainConfig(
             preset="tinystories",
             steps=5_000,
@@ -109,12 +109,12 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
             run=RunConfig(eval_every=500, sample_every=500, checkpoint_every=500, sample_tokens=400),
         ),
     ),
-    "gpt2-124m": ("GPT-2 124M exactly, on shards of FineWeb-Edu", _gpt2("gpt2-124m", "gpt2", 6e-4, 32)),
-    "gpt2-350m": ("GPT-2 350M exactly", _gpt2("gpt2-350m", "gpt2-medium", 3e-4, 16)),
-    "gpt2-774m": ("GPT-2 774M exactly", _gpt2("gpt2-774m", "gpt2-large", 2.5e-4, 8)),
-    "gpt2-1558m": ("GPT-2 1558M exactly", _gpt2("gpt2-1558m", "gpt2-xl", 2e-4, 4)),
+    "gpt2-124m": ("exactly GPT-2 124M, on shards of FineWeb-Edu", _gpt2("gpt2-124m", "gpt2", 6e-4, 32)),
+    "gpt2-350m": ("exactly GPT-2 350M", _gpt2("gpt2-350m", "gpt2-medium", 3e-4, 16)),
+    "gpt2-774m": ("exactly GPT-2 774M", _gpt2("gpt2-774m", "gpt2-large", 2.5e-4, 8)),
+    "gpt2-1558m": ("exactly GPT-2 1558M", _gpt2("gpt2-1558m", "gpt2-xl", 2e-4, 4)),
     "gpt2-124m-modern": (
-        "GPT-2 124M's size with rotary positions, QK-norm, relu² and Muon: far fewer steps",
+        "the size of GPT-2 124M with rotary positions, QK-norm, relu² and Muon: learns in far fewer steps",
         dataclasses.replace(
             GPT2,
             preset="gpt2-124m-modern",

@@ -1,6 +1,6 @@
-"""A few steps under torch.profiler: a Chrome trace, a table of the costliest operations, and on CUDA a memory snapshot.
+"""Profiler of a few steps, by torch.profiler: a Chrome trace, a table of operations, and on CUDA a memory snapshot.
 
-Measuring makes the steps slower, and changes nothing that they compute.
+It makes the steps slower but does not change their results.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,20 +14,20 @@ from torch.profiler import ProfilerActivity, profile
 from gpt_from_scratch.support.storage.files import ensure_folder
 
 ROWS = 12
-"""Operations in the table."""
+"""Number of operations in the table."""
 MEMORY_EVENTS = 1_000_000
-"""Allocations that the snapshot remembers at most."""
+"""Maximum number of allocations in the snapshot."""
 
 
 class StepProfiler:
-    """Profiles the steps `first` to `last`, counted from 1 as metrics.jsonl does, on this rank; None: no step."""
+    """Profiler of the steps `first` to `last` on this rank, counted from 1 as in metrics.jsonl; None: no step."""
 
     def __init__(
         self, steps: tuple[int, int] | None, run: Callable[[], Path], device: torch.device, say: Callable[[str], None]
     ) -> None:
         """
         Args:
-            run: where the run's folder is; what is measured goes into profile/ there.
+            run: function that gives the run's folder; the files are written to its profile/.
         """
         self.steps, self._run, self.device, self.say = steps, run, device, say
         self._profile: Any = None
@@ -35,12 +35,12 @@ class StepProfiler:
 
     @property
     def folder(self) -> Path:
-        """Where the files go."""
+        """The folder of the files."""
         return self._run() / "profile"
 
     @contextmanager
     def around(self, step: int) -> Iterator[None]:
-        """The step that makes `step` done steps out of `step - 1`."""
+        """Context of training step number `step`."""
         if self.steps is None or self.steps[0] < step < self.steps[1]:
             yield
             return
@@ -60,18 +60,18 @@ class StepProfiler:
         self._began = True
 
     def finish(self) -> None:
-        """Write what was measured, if anything: also of a run that ends before the last step to profile."""
+        """Write the measurements, if there are any, also if the run ends before the last step to profile."""
         if self._profile is None:
             if self.steps is not None and not self._began and not self.folder.exists():
-                self.say(f"profile: the run ended before step {self.steps[0]}, so there is none")
+                self.say(f"profile: none, because the run ended before step {self.steps[0]}")
             return
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         made, self._profile = self._profile, None
         try:
             self._write(made)
-        except (OSError, RuntimeError) as error:  # torch raises either; a run is worth more than its profile
-            self.say(f"profile: it could not be written ({error})")
+        except (OSError, RuntimeError) as error:  # torch raises either; a failed profile must not end a run
+            self.say(f"profile: could not be written ({error})")
 
     def _write(self, made: Any) -> None:
         made.__exit__(None, None, None)
@@ -85,4 +85,4 @@ class StepProfiler:
             torch.cuda.memory._record_memory_history(enabled=None)
             self.say(f"memory       {self.folder / 'memory.pickle'}  (open it in https://docs.pytorch.org/memory_viz)")
         else:
-            self.say(f"memory       no snapshot: only CUDA's allocator keeps one, this run is on {self.device.type}")
+            self.say(f"memory       no snapshot: only CUDA supports it, this run is on {self.device.type}")

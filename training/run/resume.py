@@ -1,4 +1,4 @@
-"""Beginning a run or going on with one: where it lies, from which checkpoint, and what that puts back."""
+"""Start or resume of a run: its folder, its checkpoint, and the restored state."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -23,12 +23,12 @@ from gpt_from_scratch.training.run.folder import is_run, make_folder, require_em
 
 @contextlib.contextmanager
 def placed(command: Command, ranks: Ranks) -> Iterator[Place]:
-    """The run's folder, made where it is new, and locked while the block runs: rank 0 does both, and tells the others.
+    """Context with the run's folder, created if it is new, and locked. Rank 0 does both and informs the others.
 
     Raises:
-        FileExistsError: the name that was asked for is taken by another run.
-        HeldError: a process that lives writes there.
-        ValueError, OSError: the folder cannot be written, or holds a link where the lock would lie.
+        FileExistsError: the given name is taken by another run.
+        HeldError: another process writes there.
+        ValueError, OSError: the folder is not writable, or the lock's path is a link.
     """
     launchers = tuple(sorted({name for name in ranks.gather(launcher()) if name is not None}))
     with contextlib.ExitStack() as stack:
@@ -50,7 +50,7 @@ def placed(command: Command, ranks: Ranks) -> Iterator[Place]:
 
 @contextlib.contextmanager
 def _own_folder(command: Command, launchers: Sequence[str]) -> Iterator[tuple[Path, bool]]:
-    """On rank 0: the folder, ours while the block runs, and whether a run has begun there."""
+    """On rank 0: context with the locked folder, and whether a run has begun there."""
     run = command.train.run
     path, made = command.resume, False
     if command.resume in (None, AUTO):
@@ -61,11 +61,11 @@ def _own_folder(command: Command, launchers: Sequence[str]) -> Iterator[tuple[Pa
     with contextlib.ExitStack() as stack:
         if path is None:
             path = make_folder(run.folder, run.name, command.train.preset)
-            stack.callback(_remove_if_empty, path)  # a mistake is found before anything is written
+            stack.callback(_remove_if_empty, path)  # find mistakes before anything is written
         if not path.is_dir():
-            raise FileNotFoundError(f"{path} is no folder of a run: --resume takes the one that a run has written")
+            raise FileNotFoundError(f"{path} is not a run's folder: --resume takes one that `gpt train` has written")
         what, instead = f"another process is training in {path}", "give another --run.name"
-        # What the same torchrun had started is about to end, perhaps on another host, and torchrun ends what does not.
+        # A process of the same torchrun's last attempt is about to end, perhaps on another host; torchrun makes sure.
         stack.enter_context(
             locked(path / LOCK_FILE, what, instead, family=launchers, patience=command.train.run.patience)
         )
@@ -80,20 +80,20 @@ def _remove_if_empty(path: Path) -> None:
 
 
 def load_resumed(store: CheckpointStore, command: Command, ranks: Ranks) -> Checkpoint | None:
-    """The newest whole checkpoint of the run to go on with, checked against the settings that are asked for.
+    """Load the newest complete checkpoint of the run to resume, and compare it with the current settings.
 
-    None if there is none yet, where the folder was not asked for by name: the run then begins again.
+    None if there is none and the folder was not given explicitly: the run then starts from the beginning.
 
     Raises:
-        FileNotFoundError: no run or no checkpoint there; ValueError: damaged, or other settings.
+        FileNotFoundError: there is no run or no checkpoint. ValueError: it is damaged, or the settings differ.
     """
     checkpoint = store.load()
     step = ranks.agree(checkpoint.step if checkpoint else None)
     if step is None and command.resume in (None, AUTO):
         return None
     if checkpoint is None:
-        reason = "start it again without --resume" if step is None else "all hosts of a run must see the same folder"
-        raise FileNotFoundError(f"{store.folder} has no checkpoint to go on from: {reason}")
+        reason = "start it without --resume" if step is None else "all hosts of a run must see the same folder"
+        raise FileNotFoundError(f"{store.folder} has no checkpoint to resume from: {reason}")
     if checkpoint.step != step:
         checkpoint = store.load(step)
         assert checkpoint is not None
@@ -111,18 +111,18 @@ def restore(
     optimizers: list[torch.optim.Optimizer],
     average: WeightAverage | None = None,
 ) -> Progress:
-    """Put back the optimizers' state, the weights' average and the random numbers; returns how far the run had come.
+    """Restore the optimizers, the averaged weights and the random-number generators, and return the run's progress.
 
     Raises:
-        ValueError: the data is not the data of the checkpoint, or the state does not fit.
+        ValueError: the data differs from the checkpoint's, or the state does not match.
     """
-    # An older release noted less of the data: what it noted is compared.
+    # Older releases recorded fewer properties of the data: compare those that are there.
     saved, now = checkpoint.part("data", dict[str, Any]), corpus.fingerprint
     if changed := [name for name, noted in saved.items() if now.get(name) != noted]:
         what = "; ".join(f"{name} was {shown(saved[name])}, is {shown(now.get(name))}" for name in changed)
         raise ValueError(
             f"the data has changed since {checkpoint.folder} was saved: {what}.\n"
-            f"Bring the old data back, or start a new run from the weights: --init-from {checkpoint.folder}"
+            f"Restore the old data, or start a new run from the weights: --init-from {checkpoint.folder}"
         )
     load_optimizer_tensors(optimizers, checkpoint.tensors_of("optimizer."))
     if average is not None:
@@ -132,6 +132,6 @@ def restore(
         torch.set_rng_state(checkpoint.tensors["rng.cpu"])
     except (KeyError, RuntimeError, TypeError) as error:
         raise ValueError(
-            f"{checkpoint.folder} holds no state of random numbers that torch can take: {error!r}"
+            f"{checkpoint.folder} holds an invalid state of the random-number generators: {error!r}"
         ) from error
     return progress

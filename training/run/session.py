@@ -1,4 +1,4 @@
-"""The session of a run: built from a command in four named steps, then trained.
+"""The session of a run, built from a command in four steps and then trained.
 
 open_run -> load_data -> build_model -> build_trainer
 """
@@ -63,7 +63,7 @@ from gpt_from_scratch.training.run.trainer import Trainer
 
 @dataclass
 class Session:
-    """A run that is ready to begin; without a trainer (a dry run) there is nothing to do."""
+    """A run that is ready to start. A dry run has no trainer."""
 
     trainer: Trainer | None = None
     opens_report: bool = False
@@ -71,14 +71,14 @@ class Session:
 
     @property
     def was_told_to_stop(self) -> bool:
-        """Whether this process itself had a signal; the others stop with it."""
+        """Whether this process itself got a signal; the other ranks stop with it."""
         return self.trainer is not None and self.trainer.stop.requested
 
     def run(self) -> bool:
-        """Train; True when the last step was reached. What is wrong from here on is raised as it is, with its traceback.
+        """Train; returns True if the last step was reached. Errors from here on are raised with their traceback.
 
         Raises:
-            UnsavedError: the disk did not take the last checkpoint.
+            UnsavedError: the last checkpoint could not be written.
         """
         if self.trainer is None:
             return True
@@ -98,8 +98,8 @@ class Session:
             trainer.display.close()
             trainer.profiler.finish()
             alone = trainer.parallel.saving is not None and trainer.parallel.saving.size == 1
-            if state == "failed" and alone:  # a save under way is still a save, unless it waits for ranks that are gone
-                with contextlib.suppress(OSError, NonFiniteError):  # the error at hand is the one to raise
+            if state == "failed" and alone:  # let a running save finish, unless it waits for ranks that are gone
+                with contextlib.suppress(OSError, NonFiniteError):  # the original error is more important
                     trainer.store.finish()
             lost = {} if trainer.display.lost is None else {"display": f"lost {trainer.display.lost}"}
             folder.describe(state=state, **lost)
@@ -116,13 +116,13 @@ class Session:
 
 @contextmanager
 def prepared(command: Command, ranks: Ranks, *, ends_process: bool = False) -> Iterator[Session]:
-    """All that comes before the first step; the process group and the signals are this run's while the block runs.
+    """Context that prepares everything before the first step, with the process group and the signal handlers.
 
     Raises:
-        ValueError, FileNotFoundError, FileExistsError, RuntimeError: what the user should change, said in words.
+        ValueError, FileNotFoundError, FileExistsError, RuntimeError: an error that the user can correct.
     """
     config = command.train
-    # Before anything compiles: inductor keeps what it made in a folder that it takes code from again.
+    # Before anything compiles, since inductor executes code from its cache folder.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(private_folder("inductor")))
     machine = choose_machine(config.device, config.dtype, ranks)
     check_ranks(config, ranks.size)
@@ -146,7 +146,7 @@ def prepared(command: Command, ranks: Ranks, *, ends_process: bool = False) -> I
 
 
 def estimated(config: TrainConfig, machine: Machine, display: Display) -> None:
-    """A dry run: what the run would need, shown."""
+    """Print the estimate of a dry run."""
     weights = own_weights(config, display)
     config = fitted(config, weights.tokenizer.n_vocab if weights else vocabulary(config.data))
     n_ranks = machine.ranks.size
@@ -154,13 +154,13 @@ def estimated(config: TrainConfig, machine: Machine, display: Display) -> None:
 
 
 class Start(NamedTuple):
-    """What a run begins with: the checkpoint that it goes on from, the weights of another model, or nothing."""
+    """The start of a run: a checkpoint to resume, the weights of another model, or nothing."""
 
     resumed: Checkpoint | None = None
     weights: OpenedModel | None = None
 
     def tokenizer(self) -> Tokenizer | None:
-        """The tokenizer that belongs to it."""
+        """The tokenizer of the checkpoint or the model."""
         if self.resumed is not None:
             return self.resumed.tokenizer()
         return None if self.weights is None else self.weights.tokenizer
@@ -169,11 +169,11 @@ class Start(NamedTuple):
 def open_run(
     command: Command, place: Place, machine: Machine, display: Display, stop: StopRequest, peers: Peers
 ) -> tuple[RunContext, Start]:
-    """The run's settings and checkpoints, and what it begins with. Nothing is written yet: a mistake leaves no trace."""
+    """Open the run: settings, checkpoints and start. Nothing is written yet, in case there is a mistake."""
     path = place.path
     if (
         place.begun and command.resume is None
-    ):  # the same command line as when it began: the config is the one saved then
+    ):  # the command line is the same as at the start: use the config that was saved then
         command = dataclasses.replace(command, train=read_config(path / "config.json"))
     config = command.train
     require_packages(config.run.loggers)
@@ -182,13 +182,13 @@ def open_run(
         path / "checkpoints", keep_last=config.run.keep_last, keep_every=config.run.keep_every, warn=display.warn
     )
     resumed = load_resumed(store, command, machine.ranks) if place.begun else None
-    display.say(f"{'going on with' if resumed else 'run'} {path}")
+    display.say(f"{'continuing run' if resumed else 'run'} {path}")
     start = Start(resumed, None if resumed else own_weights(config, display))
     return RunContext(config, machine, place, store, display, stop, peers), start
 
 
 def load_data(run: RunContext, start: Start) -> tuple[RunContext, RunData]:
-    """The corpus and the questions; the settings then have the vocabulary of the tokenizer."""
+    """Load the corpus and the questions, and set the vocabulary size to the tokenizer's."""
     corpus = make_corpus(run, start.tokenizer())
     config = knowing_documents(fitted(run.config, corpus.tokenizer.n_vocab), corpus.tokenizer)
     questions = HellaSwag(config.run.hellaswag, corpus.tokenizer) if config.run.hellaswag else None
@@ -196,10 +196,10 @@ def load_data(run: RunContext, start: Start) -> tuple[RunContext, RunData]:
 
 
 def build_model(run: RunContext, data: RunData, start: Start) -> Learner:
-    """The model on its device, its backends, the way in which ranks share it and its optimizers, new or as resumed."""
+    """Build the model on its device, with backends, strategy and optimizers, new or restored."""
     config, ranks = run.config, run.machine.ranks
     model, adaptation = make_model(run, data.corpus.tokenizer, start)
-    import_backends(config.backend_module)  # a run that has begun may name others
+    import_backends(config.backend_module)  # a resumed run may have other backends
     choices = backends.choose(run, start.resumed)
     agree_on(ranks, data, model, choices)
     parallel = make_strategy(config, model, ranks, run.machine.dtype)
@@ -210,7 +210,7 @@ def build_model(run: RunContext, data: RunData, start: Start) -> Learner:
 
 
 def build_trainer(run: RunContext, data: RunData, learner: Learner, *, resumes: bool) -> Trainer:
-    """The trainer, with the run's folder, in which the run now begins to write."""
+    """Build the trainer, and start to write into the run's folder."""
     config, place, progress = run.config, run.place, learner.progress
     is_first, model = run.machine.ranks.is_first, learner.parallel.model
     folder = RunFolder(place.path, writes=is_first, launchers=place.launchers, warn=run.display.warn)
@@ -234,14 +234,14 @@ def build_trainer(run: RunContext, data: RunData, learner: Learner, *, resumes: 
 
 
 def own_weights(config: TrainConfig, display: Display) -> OpenedModel | None:
-    """What --init-from names, where the run takes the tokenizer that came with it, as it does unless told otherwise."""
+    """Open the model of --init-from, if the run uses its tokenizer (the default)."""
     if config.init_from is None or config.data.tokenizer != WEIGHTS:
         return None
     return open_model(config.init_from, device="cpu", hub=True, warn=display.warn)
 
 
 def make_corpus(run: RunContext, tokenizer: Tokenizer | None) -> Corpus:
-    """The data, with this tokenizer if one is given. Where it is downloaded rank 0 does so first, and once."""
+    """Load the data, with this tokenizer if one is given. Rank 0 downloads first, if needed."""
     settings, block_size, ranks = run.config.data, run.config.model.block_size, run.machine.ranks
     run.display.say(f"data: {settings.source}" + (f" {settings.path}" if settings.path else "") + " ...")
     if ranks.size > 1 and LIVE[settings.source].downloads and not ranks.is_first:
@@ -254,7 +254,7 @@ def make_corpus(run: RunContext, tokenizer: Tokenizer | None) -> Corpus:
 
 
 def fitted(config: TrainConfig, n_vocab: int) -> TrainConfig:
-    """The config with the tokenizer's vocabulary; one that was chosen must be large enough, and may be larger.
+    """The config with the tokenizer's vocabulary size. An explicit size must be at least as large.
 
     Raises:
         ValueError: the tokenizer has more ids than the model.
@@ -294,13 +294,13 @@ def make_model(run: RunContext, tokenizer: Tokenizer, start: Start) -> tuple[GPT
     """The model on its device: resumed, begun from other weights, or new; and what of it is adapted, if not all is trained.
 
     Raises:
-        ValueError: the weights are of another shape, or learned with another tokenizer.
+        ValueError: the weights have another shape, or were trained with another tokenizer.
     """
     config, adaptation = run.config, None
     if start.resumed is not None and not config.lora.rank:
         model = start.resumed.model()
     elif config.init_from is not None:
-        # Where another tokenizer than theirs is asked for by name, opening them says whether it is the same one.
+        # If another tokenizer is given explicitly, opening the weights checks whether it is the same.
         weights = start.weights or open_model(
             config.init_from, device="cpu", tokenizer=tokenizer, hub=True, warn=run.display.warn
         )
@@ -312,8 +312,8 @@ def make_model(run: RunContext, tokenizer: Tokenizer, start: Start) -> tuple[GPT
         different = [f"{k} {found[k]} (asked for: {v})" for k, v in expected.items() if found[k] != v]
         if different:
             raise ValueError(
-                f"--init-from {config.init_from} is a model of another shape: {', '.join(different)}. Leave the --model "
-                f"settings out (and --data.tokenizer, or give {WEIGHTS}): a run takes those of the weights."
+                f"--init-from {config.init_from} has another architecture: {', '.join(different)}. Leave out the --model "
+                f"settings (and --data.tokenizer, or give {WEIGHTS}); those of the weights are the default."
             )
         if config.lora.rank:
             adaptation = adapted(config, model, weights, start.resumed)

@@ -1,7 +1,8 @@
-"""Ctrl-C, SIGTERM, SIGHUP and SIGQUIT ask a run to stop: it saves its state after the step at hand. Ctrl-C again ends it.
+"""Signal handling: Ctrl-C, SIGTERM, SIGHUP and SIGQUIT stop a run after the current step, with its state saved.
 
-Before the first step is done there is nothing to save, and the first signal ends the run. Each is acknowledged at once, by a
-thread of its own: Python calls a handler only when the operation at hand is over, which may compile for a minute.
+A second Ctrl-C ends it at once. Before the first step is done there is nothing to save, and the first signal ends the run.
+A separate thread acknowledges each signal at once, because Python calls a handler only after the current operation, which
+may compile for a minute.
 """
 
 import contextlib
@@ -12,10 +13,10 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
-# torchrun hands a signal on to its workers, which may have had it from the terminal already: that is still the first one.
+# torchrun forwards a signal to its workers, which may already have it from the terminal: both count as one signal.
 SAME_SIGNAL_SECONDS = 1.0
 GRACE_SECONDS = 2.0
-"""How long a process may take to end by itself when it is to end at once."""
+"""Seconds that a process has to end by itself when it must end at once."""
 STOPPING = tuple(
     signal.Signals(getattr(signal, name))
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
@@ -26,7 +27,7 @@ NOTHING_YET = "before the first step was done, so there is nothing to save"
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal ended the run at once: before there was anything to save, or because it came twice."""
+    """A signal ended the run at once, because there was nothing to save or it came twice."""
 
     def __init__(self, number: signal.Signals, message: str) -> None:
         super().__init__(message)
@@ -34,30 +35,31 @@ class Stopped(KeyboardInterrupt):
 
     @property
     def status(self) -> int:
-        """The exit status of a process that a signal ended."""
+        """Exit status of a process that was ended by a signal."""
         return 128 + self.number
 
 
 class StopRequest:
-    """Whether someone asked to stop."""
+    """Whether a stop was requested by a signal."""
 
     def __init__(self, *, speaks: bool = True, ends_process: bool = False, waits: bool = False) -> None:
         """
         Args:
-            speaks: whether this process acknowledges a signal, on standard error.
-            ends_process: whether it is ended by force where it does not end in `GRACE_SECONDS` when it should at once.
-            waits: a signal before the first step waits for it, too, since other hosts learn of it only there.
+            speaks: whether this process acknowledges a signal on standard error.
+            ends_process: whether it is killed if it must end at once and does not within `GRACE_SECONDS`.
+            waits: whether a signal before the first step also waits for that step, because other hosts are informed only
+                there.
         """
         self.signal: signal.Signals | None = None
         self.waits = self._always_waits = waits
-        """Whether a signal waits for the end of the step at hand; else it ends the run at once."""
+        """Whether a signal waits for the end of the current step; otherwise it ends the run at once."""
         self._speaks, self._ends_process = speaks, ends_process
         self._at = 0.0
         self._over = threading.Event()
 
     @contextlib.contextmanager
     def ending_at_once(self) -> Iterator[None]:
-        """What the block does is no loss if it is cut short."""
+        """Context of work that may be interrupted without a loss."""
         self.waits = self._always_waits
         try:
             yield
@@ -81,13 +83,13 @@ class StopRequest:
             if not self.waits:
                 raise Stopped(self.signal, NOTHING_YET)
         elif number == signal.SIGINT and now - self._at > SAME_SIGNAL_SECONDS:
-            raise Stopped(signal.SIGINT, "at once; the last whole checkpoint stays")
+            raise Stopped(signal.SIGINT, "at once; the last complete checkpoint stays")
 
     @contextlib.contextmanager
     def listening(self) -> Iterator["StopRequest"]:
-        """Take the signals over while the block runs. SIGHUP stays ignored where it is, as under `nohup`.
+        """Handle the signals while the block runs.
 
-        Only the main thread can; in another one nothing changes.
+        SIGHUP stays ignored if it is (as under `nohup`). This has no effect outside of the main thread.
         """
         if threading.current_thread() is not threading.main_thread():
             yield self
@@ -102,13 +104,13 @@ class StopRequest:
         try:
             yield self
         except Stopped as stopped:
-            if self._ends_process:  # Python would wait for a save under way, and for whatever a library has begun
+            if self._ends_process:  # Python would wait for a running save and for threads of libraries
                 force = threading.Timer(GRACE_SECONDS, os._exit, [stopped.status])
                 force.daemon = True
                 force.start()
             raise
         except Exception as error:
-            if self.signal is not None and not self.waits:  # an import that is cut short fails in other words
+            if self.signal is not None and not self.waits:  # an interrupted import raises other errors
                 raise Stopped(self.signal, NOTHING_YET) from error
             raise
         finally:
@@ -116,12 +118,12 @@ class StopRequest:
             signal.set_wakeup_fd(woken)
             for number, handler in before.items():
                 signal.signal(number, handler)
-            os.close(writer)  # the thread reads the end, and goes
+            os.close(writer)  # the thread reads end-of-file and ends
             watcher.join()
             os.close(reader)
 
     def _watch(self, reader: int) -> None:
-        """In a thread: acknowledge each signal the moment it comes, and end a process that should have ended."""
+        """In a thread: acknowledge each signal at once, and kill a process that should have ended."""
         first: float | None = None
         while numbers := os.read(reader, 64):
             for number in numbers:
@@ -134,7 +136,7 @@ class StopRequest:
                     if not self.waits:
                         self._end_by_force(number, unless_it_waits=True)
                 elif number == signal.SIGINT and now - first > SAME_SIGNAL_SECONDS:
-                    self._say("stopping at once; the last whole checkpoint stays")
+                    self._say("stopping at once; the last complete checkpoint stays")
                     self._end_by_force(number)
 
     def _acknowledge(self, number: signal.Signals) -> None:
@@ -151,6 +153,6 @@ class StopRequest:
                 os.write(2, f"\n{text} ...\n".encode())
 
     def _end_by_force(self, number: int, *, unless_it_waits: bool = False) -> None:
-        """Give the process a while to end; `unless_it_waits`: nor is it ended where the step at hand turned out to be done."""
+        """Kill the process if it does not end in time, except with `unless_it_waits` after a completed step."""
         if self._ends_process and not self._over.wait(GRACE_SECONDS) and not (unless_it_waits and self.waits):
             os._exit(128 + number)

@@ -1,4 +1,4 @@
-"""Summary of a run: run.json, the lines before the first step, the words at its end, and the dry run's figures."""
+"""Summary of a run: run.json, the lines before the first step and at the end, and the dry run's estimate."""
 
 import dataclasses
 import datetime
@@ -47,7 +47,7 @@ def describe(folder: RunFolder, run: RunContext, data: RunData, learner: Learner
 
 
 def introduce(config: TrainConfig, corpus: Corpus, model: GPT, display: Display) -> None:
-    """Say what is trained on what."""
+    """Print the model, the data and the settings."""
     validation, train = corpus.validation, corpus.train
     display.say(
         f"model: {model.num_parameters():,} parameters, {config.model.n_layer} layers, {config.model.n_head} heads, "
@@ -55,36 +55,36 @@ def introduce(config: TrainConfig, corpus: Corpus, model: GPT, display: Display)
     )
     if config.lora.rank:
         display.say(f"LoRA: {trained(model)}")
-    display.say(f"data: {train.n_targets:,} tokens to train on, {validation.n_targets:,} to validate on")
+    display.say(f"data: {train.n_targets:,} training tokens, {validation.n_targets:,} validation tokens")
     if validation.floor_nats is not None:
         floor = validation.floor_nats / validation.n_targets
         display.facts["floor_nats_per_token"] = floor
         display.say(f"floor: the validation text has {floor:.4f} nats per token, exactly; no model can do better")
     epochs = config.steps * config.batch_size / train.n_samples
-    display.say(f"training: {config.steps:,} steps of {config.batch_size} rows, {epochs:.2f} times through the data")
+    display.say(f"training: {config.steps:,} steps of {config.batch_size} rows, {epochs:.2f} epochs")
 
 
 def finish(trainer: Trainer, path: Path, state: str, display: Display) -> None:
-    """Draw the report, and say what came out, where everything is, and what to try next."""
+    """Write the report, and print the results, the files, and the next steps."""
     from gpt_from_scratch.training.report.page import write_report
 
     step, steps = trainer.progress.step, trainer.config.steps
-    hurries = state == "interrupted" and trainer.stop.signal != signal.SIGINT  # a scheduler kills what takes long
+    hurries = state == "interrupted" and trainer.stop.signal != signal.SIGINT  # after SIGTERM a scheduler kills us soon
     report = None
     if not hurries:
         try:
             report = retried(lambda: write_report([path]))
-        # Whatever it is: the run is done and saved, and a picture of it does not make it fail.
+        # The run is done and saved, so an error in its report must not make it fail.
         except Exception as error:
             reason = "the disk is full" if is_disk_full(error) else f"{type(error).__name__}: {error}"
             display.warn(f"{reason}: {path / 'report.html'} could not be written")
     if state == "interrupted":
-        display.say(f"\nstopped after step {step} of {steps}; nothing is lost. Go on with:", style="bold")
+        display.say(f"\nstopped after step {step} of {steps}; the state is saved. Continue with:", style="bold")
         display.say(f"  {gpt('train', '--resume', path)}")
         if report is None:
-            display.say(f"Its report is not drawn yet: {gpt('report', path)}", style="dim")
+            display.say(f"To write its report: {gpt('report', path)}", style="dim")
         if "TORCHELASTIC_RUN_ID" in os.environ and SAVED_RANKS not in os.environ:
-            display.say("What torchrun prints below is its own word on the signal.", style="dim")
+            display.say("The lines below are torchrun's own message about the signal.", style="dim")
         return
     display.say(f"\ndone: {steps:,} steps in {duration(trainer.folder.seconds)}", style="bold")
     if (score := trainer.last_score) is not None:
@@ -108,7 +108,7 @@ def finish(trainer: Trainer, path: Path, state: str, display: Display) -> None:
 
 
 def next_steps(trainer: Trainer, path: Path) -> list[str]:
-    """Commands that go on from a finished run, fitted to what it learned from; each works when pasted."""
+    """Commands for the next steps after a finished run, which depend on its data."""
     config = trainer.config
     if trainer.corpus.stories:
         return [
@@ -122,7 +122,7 @@ def next_steps(trainer: Trainer, path: Path) -> list[str]:
 
 
 def print_estimate(e: Estimate, config: TrainConfig, n_ranks: int, device: torch.device, display: Display) -> None:
-    """The dry run."""
+    """Print the estimate of a dry run."""
     for name, text in {
         "parameters": f"{e.parameters:,}",
         "memory a rank": f"{size(e.memory)}: weights {size(e.weights)}, gradients {size(e.gradients)}, optimizer "

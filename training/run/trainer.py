@@ -1,4 +1,4 @@
-"""The training loop: step, record, save, evaluate, sample, until the steps are done or someone asks to stop."""
+"""The training loop: step, record, save, evaluate and sample, until all steps are done or a stop is requested."""
 
 import dataclasses
 import math
@@ -42,15 +42,15 @@ from gpt_from_scratch.training.run.folder import RunFolder
 from gpt_from_scratch.training.run.profiler import StepProfiler
 
 R = TypeVar("R", bound=Record)
-SKIP_BUDGET, SKIP_WINDOW = 3, 100  # so many bad steps in so many are skipped; one more ends the run
+SKIP_BUDGET, SKIP_WINDOW = 3, 100  # at most this many bad steps in this window are skipped; one more ends the run
 
 
 class TooManySkippedStepsError(RuntimeError):
-    """The loss or gradient was not finite too often: the run would learn nothing more."""
+    """The loss or gradient was not finite too often, so the run has diverged."""
 
 
 class Pending(NamedTuple):
-    """A step whose numbers are still on the device."""
+    """A step whose metrics are still on the device."""
 
     step: int
     loss: Float[Tensor, ""]
@@ -60,7 +60,7 @@ class Pending(NamedTuple):
 
 
 class Trainer:
-    """One run on one rank. `run` returns when the steps are done, or when a stop was asked for and the state is saved."""
+    """The trainer of one rank. `run` returns when all steps are done, or after a requested stop and a save."""
 
     def __init__(
         self, run: RunContext, data: RunData, learner: Learner, folder: RunFolder, evals: Sequence[Eval] = ()
@@ -91,7 +91,7 @@ class Trainer:
         self.evals = list(evals)
 
     def run(self) -> bool:
-        """Train to the last step; False if a stop was asked for before."""
+        """Train to the last step; returns False if a stop was requested before."""
         config, run, first = self.config, self.config.run, self.first_step
         self.stop.waits = True
         while True:
@@ -122,7 +122,7 @@ class Trainer:
                 return False
 
     def train_step(self, step: int) -> bool:
-        """One optimizer step; True, without a step, if any rank was asked to stop."""
+        """Do one optimizer step. Returns True, without a step, if any rank was asked to stop."""
         config = self.config
         ids = self.corpus.train.batch_ids(config.data.seed, step, config.batch_size)
         mine = rank_part(ids, self.ranks.rank, self.ranks.size)
@@ -133,7 +133,7 @@ class Trainer:
             return True
         seeds = [dropout_seed(config.seed, step, int(mine[i])) for i in range(0, len(mine), self.rows)]
         with (
-            self.stop.ending_at_once() if step == self.first_step else nullcontext(),  # which may compile for a minute
+            self.stop.ending_at_once() if step == self.first_step else nullcontext(),  # this may compile for a minute
             torch.random.fork_rng(devices=[]),  # the state that is saved does not depend on who drops what
         ):
             loss = self.parallel.accumulate(batches, n_targets, seeds if config.model.dropout else ())
@@ -157,7 +157,8 @@ class Trainer:
         return False
 
     def flush(self) -> None:
-        """Fetch the numbers of the steps since the last call, record and show them: the only time the device is waited for.
+        """Fetch the metrics of the steps since the last call, record and show them. Only here the host waits for the
+        device.
 
         Raises:
             TooManySkippedStepsError: more than SKIP_BUDGET of SKIP_WINDOW steps were not finite.
@@ -190,7 +191,7 @@ class Trainer:
         self.display.progress(dataclasses.replace(train, loss=sum(losses) / sum(p.n_targets for p in pending)))
 
     def save(self, *, wait: bool) -> None:
-        """Save this step: rank 0 writes, or every rank its part."""
+        """Save a checkpoint of this step: rank 0 writes it, or every rank its part."""
         self.flush()
         if (saving := self.parallel.saving) is None:
             return
@@ -212,7 +213,7 @@ class Trainer:
             **({} if self.adaptation is None else {"base": self.adaptation.checksum}),
         }
         about = Run(self.folder.path, as_json(self.config), self.folder.about, tuple(self.evals), ())
-        self.store.folder = self.folder.checkpoints  # wherever the run's folder is now
+        self.store.folder = self.folder.checkpoints  # at the folder's current path
         try:
             self.store.save(
                 self.progress.step,
@@ -245,17 +246,17 @@ class Trainer:
         self.evals.append(self.record(made, "  (best so far)" if is_best else ""))
         for name, part in score.parts.items():
             self.record(SourceEval(step, name, part.loss, part.bits_per_byte, part.ratio), f"  ({name})")
-        if self.ranks.is_first and self._saves_at(step):  # the best of those that can be opened again
+        if self.ranks.is_first and self._saves_at(step):  # the best of the checkpoints that exist
             try:
                 saved = self.store.best()
             except OSError as error:
-                self.display.warn(f"which checkpoint was the best cannot be read, and stays as it was: {error}")
+                self.display.warn(f"the record of the best checkpoint cannot be read, and stays unchanged: {error}")
                 return
             if comparable(score.loss) < comparable(saved.loss if saved else None):
                 self.store.mark_best(step, score.loss)
 
     def answer_hellaswag(self) -> None:
-        """Answer HellaSwag's questions, record and show how many are right."""
+        """Answer HellaSwag's questions, record and show the accuracy."""
         if self.hellaswag is None:
             return
         with self._whole_model() as model:
@@ -264,7 +265,7 @@ class Trainer:
             self.record(HellaSwagRecord(self.progress.step, **score._asdict()))
 
     def record(self, record: R, note: str = "") -> R:
-        """Write a record, send it to the loggers and show it; returns it with its time."""
+        """Write a record, send it to the loggers, show it, and return it with its time."""
         made = self.folder.record(record)
         self.display.record(made, note)
         return made
@@ -292,7 +293,7 @@ class Trainer:
                     seed=step,
                     should_stop=lambda: self.stop.requested,
                 )
-            except NonFiniteLogitsError as error:  # whether the run has to end, its steps and its next save decide
+            except NonFiniteLogitsError as error:  # the next steps and the next save decide whether the run must end
                 self.display.warn(f"no samples at step {step}: {error}")
                 return
         for sample in self.samples:
@@ -301,7 +302,9 @@ class Trainer:
 
     @contextmanager
     def _whole_model(self, needed: bool = True) -> Iterator[GPT]:
-        """The uncompiled model, with plain backends: for evaluation and sampling, whose time is not the training's."""
+        """Context for evaluation and sampling: the uncompiled model without compiled backends, outside of the training
+        time.
+        """
         with self.parallel.whole(needed) as model, use_backend(self.eval_choice), self.parallel.autocast():
             model.eval()
             try:
@@ -321,6 +324,6 @@ class Trainer:
         recent = [skipped for skipped in self.progress.skipped if skipped > step - SKIP_WINDOW]
         if len(recent) > SKIP_BUDGET:
             raise TooManySkippedStepsError(
-                f"{len(recent)} of the last {SKIP_WINDOW} steps had a loss or gradient that is not finite "
-                f"(steps {recent}); more than {SKIP_BUDGET} end the run. Lower the learning rate, or look at the samples."
+                f"{len(recent)} of the last {SKIP_WINDOW} steps had a loss or gradient that is not finite (steps {recent}); "
+                f"more than {SKIP_BUDGET} end the run. Lower the learning rate, or look at the samples."
             )

@@ -1,5 +1,5 @@
-"""Models that go elsewhere and come from elsewhere: the work of `gpt export`, `gpt import` and `gpt push`.
+"""Exchange of models with other programs: the work of `gpt export`, `gpt import` and `gpt push`.
 
-What is taken out is proven first, and no folder or repository with something else in it is written into. May import
+A model is verified before it is exported, and a folder or repository with other content is never written to. May import
 `training/commands/`, `training/report/`, `models/`, `tokenizer/` and `support/`.
 """

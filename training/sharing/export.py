@@ -1,4 +1,4 @@
-"""Take a trained model elsewhere."""
+"""The work of `gpt export`: write a trained model for other programs."""
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
     from gpt_from_scratch.support.command_line.command import run_command
@@ -26,11 +26,11 @@ from gpt_from_scratch.training.report.run_data import METRICS_FILE, Run, read_ru
 
 
 def export(config: ExportConfig, warn: Callable[[str], None]) -> Path:
-    """The new folder, which is there only when all of it is written.
+    """Export a model into a new folder, which appears only when it is complete.
 
     Raises:
-        FileExistsError: `out` is a file, or a folder with something in it.
-        FileNotFoundError, ValueError: no model there; a damaged one; a tokenizer that the other form cannot have.
+        FileExistsError: `out` is a file, or a folder that is not empty.
+        FileNotFoundError, ValueError: there is no model, it is damaged, or the format cannot hold its tokenizer.
     """
     opened = open_model(config.source, device="cpu", ema=config.ema, warn=warn)
     out = config.out or Path(f"{opened.name}-{config.to}")
@@ -39,7 +39,7 @@ def export(config: ExportConfig, warn: Callable[[str], None]) -> Path:
     if run is not None:
         tell_unfinished(run, step, warn)
     elif config.to == "hugging-face":
-        warn(f"{config.source} does not belong to a run: the model card can say nothing of its training")
+        warn(f"{config.source} does not belong to a run: the model card has no information about its training")
     ensure_folder(out.absolute().parent)
     temporary = out.absolute().parent / f".{out.absolute().name}.{secrets.token_hex(4)}.tmp"
     try:
@@ -66,19 +66,19 @@ def export(config: ExportConfig, warn: Callable[[str], None]) -> Path:
 
 
 def require_new(out: Path) -> None:
-    """Refuse a place where something is.
+    """Check that the output path is free.
 
     Raises:
-        FileExistsError: it is a file, a link, or a folder with something in it.
+        FileExistsError: it is a file, a link, or a folder that is not empty.
     """
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise FileExistsError(f"--out {out} is a file or a link: name a new folder")
     if out.is_dir() and any(out.iterdir()):
-        raise FileExistsError(f"{out} already holds something, and is not written into: name a new folder with --out")
+        raise FileExistsError(f"{out} is not empty: name a new folder with --out")
 
 
 def run_of(opened: OpenedModel) -> tuple[Run | None, int]:
-    """The run and the step that an opened model belongs to; None and 0 for a model alone."""
+    """The run and the step of an opened model; None and 0 for a model without a run."""
     if opened.folder is None:
         return None, 0
     parts = opened.folder.resolve()
@@ -91,20 +91,20 @@ def run_of(opened: OpenedModel) -> tuple[Run | None, int]:
 
 
 def tell_unfinished(run: Run, step: int, warn: Callable[[str], None]) -> None:
-    """Say where a run has not come to its end, or where the checkpoint is not that of its last step."""
+    """Warn if the run is not finished, or if the checkpoint is not the last one."""
     steps, state = run.config.get("steps"), run.facts.get("state", "not known")
     of = f"step {step:,}" + (f" of {steps:,}" if isinstance(steps, int) else "")
     if state != "finished":
-        warn(f"the run {run.name} is not finished (its state is {state}): what is exported is {of}")
+        warn(f"the run {run.name} is not finished (its state is {state}): the exported model is {of}")
     elif isinstance(steps, int) and step < steps:
-        warn(f"what is exported of the run {run.name} is {of}, not its last")
+        warn(f"the exported model of the run {run.name} is {of}, not its last")
 
 
 def write_hugging_face_folder(opened: OpenedModel, run: Run | None, step: int, licence: str, folder: Path) -> None:
     """Write a model that transformers opens without this package.
 
     Raises:
-        ValueError: Hugging Face's library cannot do what the tokenizer does.
+        ValueError: Hugging Face's library does not support the tokenizer.
     """
     model = opened.model
     about = run or Run(Path(opened.name), {}, {"parameters": model.num_parameters()}, (), ())
@@ -112,4 +112,4 @@ def write_hugging_face_folder(opened: OpenedModel, run: Run | None, step: int, l
     card = model_card(about, model.config, step, licence)
     lack = hugging_face.write_beside(folder, model.config, opened.tokenizer, card)
     if lack is not None:
-        raise ValueError(f"the tokenizer of {opened.name} cannot become one of Hugging Face's: {lack}")
+        raise ValueError(f"the tokenizer of {opened.name} cannot be converted to Hugging Face's format: {lack}")

@@ -1,4 +1,4 @@
-"""Bring in a model that was trained elsewhere."""
+"""The work of `gpt import`: convert a Hugging Face model to a run's folder."""
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
     from gpt_from_scratch.support.command_line.command import run_command
@@ -24,11 +24,11 @@ STEP = 0
 
 
 def import_model(config: ImportConfig, warn: Callable[[str], None]) -> tuple[Path, OpenedModel]:
-    """The new folder, which is there only when all of it is written, and the model.
+    """Import a model into a new folder, which appears only when it is complete. Returns the folder and the model.
 
     Raises:
-        FileExistsError: `out` is a file, or a folder with something in it.
-        FileNotFoundError, ValueError: no model there; one that is damaged or not supported; a context that it does not have.
+        FileExistsError: `out` is a file, or a folder that is not empty.
+        FileNotFoundError, ValueError: there is no model, it is damaged or not supported, or its context is shorter.
     """
     is_folder = Path(config.source).exists()
     out = config.out or Path("runs") / (Path(config.source).resolve() if is_folder else Path(config.source)).name

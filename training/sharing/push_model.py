@@ -1,4 +1,4 @@
-"""The push of a model to the Hugging Face hub: its export, in files that are sent one by one, and one commit of them all."""
+"""The work of `gpt push`: export a model, upload its files one by one, and commit them at once."""
 
 import os
 import tempfile
@@ -16,19 +16,19 @@ from gpt_from_scratch.training.sharing.export import export
 
 TOKEN = "HF_TOKEN"
 OF_THE_HUB = (".gitattributes", "README.md")
-"""What a new repository may hold by itself."""
+"""Files that the hub itself puts into a new repository."""
 OURS = ("*.safetensors", INDEX_FILE, "*_gpt_from_scratch.py", "tokenizer.json")
-"""What an earlier push may have left that this one has no more."""
+"""Patterns of files from an earlier push that may be deleted."""
 
 
 def push(config: PushConfig, warn: Callable[[str], None], say: Callable[[str], None]) -> str:
-    """The address of the repository, once all is in it.
+    """Push a model, and return the repository's address.
 
     Raises:
-        FileExistsError: the repository holds something else.
-        FileNotFoundError, ValueError: no model there; a damaged one; a tokenizer that the other form cannot have.
-        PermissionError: there is no token, or the hub does not take it.
-        ConnectionError: the push broke.
+        FileExistsError: the repository has other content.
+        FileNotFoundError, ValueError: there is no model, it is damaged, or the format cannot hold its tokenizer.
+        PermissionError: there is no token, or the hub rejects it.
+        ConnectionError: the push was interrupted.
         RuntimeError: huggingface_hub is not installed.
     """
     try:
@@ -36,10 +36,10 @@ def push(config: PushConfig, warn: Callable[[str], None], say: Callable[[str], N
         from huggingface_hub.errors import HfHubHTTPError
     except ImportError as error:
         raise RuntimeError(f"a push needs the package huggingface_hub: {how_to_install('hf')}") from error
-    # The errors of whichever library it asks the network with.
+    # The errors of any HTTP library that it uses.
     of_the_network = cast(type[Exception], HfHubHTTPError.__bases__[0])
     if not (token := os.environ.get(TOKEN)):
-        raise PermissionError(f"${TOKEN} is not set: make a token that may write on the hub, and export {TOKEN}=…")
+        raise PermissionError(f"${TOKEN} is not set: create a token with write access on the hub, and export {TOKEN}=…")
     api = HfApi(token=token, library_name="provengpt")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
@@ -59,18 +59,19 @@ def push(config: PushConfig, warn: Callable[[str], None], say: Callable[[str], N
             status = error.response.status_code
             if status in (401, 403):
                 raise PermissionError(
-                    f"{api.endpoint} does not let ${TOKEN} write into {config.name} (status {status}): give one that may"
+                    f"{api.endpoint} does not allow ${TOKEN} to write to {config.name} (status {status}): use a token that "
+                    "may"
                 ) from error
             raise ConnectionError(_broke(config.name, error)) from error
         except FileExistsError:
             raise
-        except (of_the_network, OSError, RuntimeError) as error:  # its uploads in threads raise the last
+        except (of_the_network, OSError, RuntimeError) as error:  # uploads in threads raise this last one
             raise ConnectionError(_broke(config.name, error)) from error
         return str(address)
 
 
 def require_ours(name: str, files: Collection[str]) -> None:
-    """Refuse a repository that holds something, and no model of ours.
+    """Refuse a repository that is not empty and not a model of this project.
 
     Raises:
         FileExistsError: it does.
@@ -78,13 +79,11 @@ def require_ours(name: str, files: Collection[str]) -> None:
     others = sorted(set(files) - set(OF_THE_HUB))
     if others and TOKENIZER_FILE not in others:
         raise FileExistsError(
-            f"{name} already holds something that is no model of ours ({others[0]}, …), and is not written into: "
-            "name another repository"
+            f"{name} already holds something else than a model of ours ({others[0]}, …): name another repository"
         )
 
 
 def _broke(name: str, error: Exception) -> str:
     reason = str(error.__cause__ or error).strip().splitlines()
-    return (
-        f"the push to {name} broke: {reason[0] if reason else type(error).__name__}\nThe same command goes on with it."
-    )
+    why = reason[0] if reason else type(error).__name__
+    return f"the push to {name} was interrupted: {why}\nThe same command continues it."

@@ -97,7 +97,7 @@ def test_all_damaged_is_an_error_and_never_a_fresh_start(whole: Path, tmp_path: 
     shutil.copytree(whole, tmp_path / "checkpoints")
     for step in (10, 20):
         cut(tmp_path / "checkpoints" / f"step-{step:08d}" / "state.json")
-    with pytest.raises(DamagedCheckpointError, match=r"(?s)no whole checkpoint.*step-00000020.*step-00000010"):
+    with pytest.raises(DamagedCheckpointError, match=r"(?s)no complete checkpoint.*step-00000020.*step-00000010"):
         CheckpointStore(tmp_path / "checkpoints", warn=lambda line: None).load()
 
 

@@ -196,7 +196,7 @@ def test_going_on_from_an_earlier_step_sets_the_later_ones_aside(tmp_path: Path)
     assert_is_step(store.load(10), 10)
     store.save(15, **state_at(15))
     assert store.steps() == [10, 15]
-    assert len(list(tmp_path.glob("aside-step-*"))) == 2 and "set aside as aside-step-00000020-" in told[0]
+    assert len(list(tmp_path.glob("aside-step-*"))) == 2 and "renamed to aside-step-00000020-" in told[0]
     assert_is_step(CheckpointStore(tmp_path).load(), 15)
 
 
@@ -210,7 +210,7 @@ def test_leftovers_of_a_killed_process_go_at_the_next_save(tmp_path: Path) -> No
 
 
 def test_settings_that_keep_nothing_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="keep at least the last 1"):
+    with pytest.raises(ValueError, match="keep_last must be at least 1"):
         CheckpointStore(tmp_path, keep_last=0)
 
 
@@ -273,7 +273,7 @@ def test_a_checkpoints_place_taken_by_something_else_is_set_aside(tmp_path: Path
     assert_is_step(store.load(), 15)
     store.save(20, **state_at(20))
     assert_is_step(CheckpointStore(tmp_path).load(20), 20)
-    assert any(f"{place.name} is not of this run's line" in line for line in told)
+    assert any(f"{place.name} does not belong to this run's history" in line for line in told)
     assert (tmp_path / "file").read_text() == "precious"
 
 

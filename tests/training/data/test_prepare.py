@@ -219,7 +219,7 @@ def test_a_text_that_is_packed_or_in_utf16_gives_the_shards_of_the_plain_one(pac
 def test_too_few_pieces_for_training_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["stories", "--pieces", "1", "--tokenizer", "bpe", "--vocab-size", "300", "--out", str(tmp_path / "out")]
     assert main(command) == 2
-    assert "the first 1 of 21 pieces of stories hold nothing for train: raise --pieces" in capsys.readouterr().err
+    assert "the first 1 of 21 pieces of stories have no text for train: raise --pieces" in capsys.readouterr().err
 
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -344,4 +344,4 @@ def test_a_file_that_changes_while_it_is_read_makes_no_index(
 
     monkeypatch.setattr(KnownFiles, "of", staticmethod(changing))
     assert main([str(path), "--out", str(out), "--tokenizer", "character", "--workers", "1"]) == 2
-    assert "text.txt was changed while it was read" in capsys.readouterr().err and not (out / "index.json").exists()
+    assert "text.txt changed while it was read" in capsys.readouterr().err and not (out / "index.json").exists()

@@ -45,7 +45,7 @@ def test_what_is_wrong_with_the_questions_is_said_before_the_first_step(
 ) -> None:
     for path, message in (
         (tmp_path / "nothing.jsonl", "hellaswag_val.jsonl"),
-        (questions, "question 0, does not suit"),
+        (questions, "question 0, cannot be encoded"),
     ):
         if path.exists():
             path.write_text(path.read_text(encoding="utf-8").replace("sat", "s\u00e4t"), encoding="utf-8")

@@ -89,6 +89,6 @@ def test_a_rank_that_finds_no_other_says_where_it_looked(rank: int, monkeypatch:
     monkeypatch.setenv("MASTER_PORT", str(port))
     monkeypatch.setenv("RANK", str(rank))
     monkeypatch.setenv("WORLD_SIZE", "2")
-    words = rf"rank {rank} of 2 did not find the others at 127\.0\.0\.1:{port} .*\nSee what they say"
+    words = rf"rank {rank} of 2 did not reach the others at 127\.0\.0\.1:{port} .*\nSee their output"
     with pytest.raises(AbsentRanksError, match=words):
         process_group(Ranks(rank, 2), torch.device("cpu"), patience_s=1.0).__enter__()

@@ -243,7 +243,7 @@ def test_damaged_lines_are_left_out_and_named(tmp_path: Path, capsys: pytest.Cap
 
 def test_a_run_without_measurements_is_drawn_with_a_warning(tmp_path: Path) -> None:
     said = text_of(write_report([make_run(tmp_path / "young", [])]))
-    assert "metrics.jsonl holds no measurement yet" in said
+    assert "metrics.jsonl has no record yet" in said
     assert "Curves" not in said
 
 

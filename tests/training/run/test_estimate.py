@@ -80,7 +80,7 @@ def test_the_dry_run_prints_what_is_known(capsys: pytest.CaptureFixture[str]) ->
     printed = capsys.readouterr().out
     assert "124,439,808" in printed
     assert "9,999,745,024 in 19,073 steps of 524,288" in printed
-    assert "854.4 M a token" in printed
+    assert "854.4 M per token" in printed
 
 
 VOCABULARIES = {"tiny": 1700, "shakespeare-char": 66, "shakespeare-char-long": 66, "tinystories": 4096}

@@ -1,4 +1,4 @@
-"""The samples of a mixture, and its corpus made of those of its sources."""
+"""The samples and the corpus of a mixture, combined from those of its sources."""
 
 import functools
 import hashlib
@@ -17,7 +17,7 @@ from gpt_from_scratch.training.data.validation_set import ValidationSet
 
 
 class MixedData(TokenData):
-    """The samples of several sources, one behind the other, in an order that keeps to their weights."""
+    """The samples of several sources, in an order that follows their weights."""
 
     def __init__(self, mixture: Mixture, parts: Mapping[str, TokenData]) -> None:
         self.mixture, self.parts = mixture, [parts[name] for name in mixture.names]
@@ -44,13 +44,13 @@ class MixedData(TokenData):
         return f"{self.mixture.names[part]}, {self.parts[part].where(inside)}"
 
     def place(self, sample: int) -> tuple[int, int]:
-        """The source of a sample, and its number there."""
+        """The source of a sample, and its number within that source."""
         part = int(np.searchsorted(self.firsts, sample, side="right")) - 1
         return part, sample - int(self.firsts[part])
 
 
 def mixed_corpus(mixture: Mixture, parts: Mapping[str, Corpus]) -> Corpus:
-    """One corpus of several, which have one tokenizer. It is validated on the texts of all, and on each source's own."""
+    """Combine several corpora with the same tokenizer. Validation uses the texts of all, and each source's texts alone."""
     corpora = [parts[name] for name in mixture.names]
     described = [[name, corpus.content] for name, corpus in parts.items()]
     end = list(before_text(corpora[0].tokenizer))

@@ -1,8 +1,8 @@
-"""The order of a mixture's samples: a pure function of (seed, step), in which the tokens keep to the weights.
+"""The order of a mixture's samples: a pure function of (seed, step), in which the tokens follow the weights.
 
-Each source has an endless order of its own samples (`sampler.py`). Sample k of a source, before which T(k) of its tokens
-come, is due at T(k) ÷ weight; the mixture takes the samples as they are due. So at every place the tokens of each source are
-within one sample of its share, and any place is found by bisection, without going through those before it.
+Each source has an endless order of its own samples (`sampler.py`). Let T(k) be the number of tokens before its sample k.
+The sample is due at time T(k) ÷ weight, and the mixture takes samples by due time. So at every position each source's
+tokens are within one sample of its share. A position is found by bisection, without visiting those before it.
 """
 
 import functools
@@ -17,10 +17,10 @@ from gpt_from_scratch.training.data.sampler import samples_at
 
 
 class Stream:
-    """The endless order of one source's samples, and how many tokens of it come before each."""
+    """Endless order of one source's samples, with the number of tokens before each."""
 
     def __init__(self, seed: int, targets: Int[np.ndarray, " n"] | int, n_samples: int) -> None:
-        """`targets`: the tokens that each sample predicts; one number where (nearly) all have as many."""
+        """`targets`: number of targets of each sample; a single number if (nearly) all have equally many."""
         self.seed, self.n_samples = seed, n_samples
         self.targets = targets
         self.total = targets * n_samples if isinstance(targets, int) else int(targets.sum())
@@ -32,13 +32,13 @@ class Stream:
         return np.concatenate([[0], np.cumsum(self.targets[order], dtype=np.int64)])
 
     def tokens_before(self, k: int) -> int:
-        """The tokens of the first k samples."""
+        """Number of tokens in the first k samples."""
         epoch, place = divmod(k, self.n_samples)
         inside = place * self.targets if isinstance(self.targets, int) else int(self._before(epoch)[place])
         return epoch * self.total + inside
 
     def samples_before(self, tokens: int) -> int:
-        """How many samples have fewer than so many tokens before them."""
+        """Number of samples that have fewer than `tokens` tokens before them."""
         if tokens <= 0:
             return 0
         epoch, inside = divmod(tokens - 1, self.total)
@@ -54,7 +54,7 @@ class Order:
     def __init__(self, mixture: Mixture, streams: Sequence[Stream], batch_size: int) -> None:
         self.mixture, self.streams, self.batch_size = mixture, streams, batch_size
         self.begins: list[tuple[int, ...]] = [(0,) * len(streams)]
-        """For each phase, how many samples of each source came before it."""
+        """For each phase, the number of samples of each source before it."""
         for number, phase in enumerate(mixture.phases[1:]):
             length = (phase.step - mixture.phases[number].step) * batch_size
             self.begins.append(self._taken(number, length))
@@ -83,19 +83,19 @@ class Order:
         return [(source, int(samples[source][k - counts[source]])) for _, source, k in chosen]
 
     def _scale(self, number: int, source: int) -> int:
-        """What a token of a source is worth in the time of a phase: whole numbers, so that nothing is ever rounded."""
+        """Time per token of each source in a phase, in whole numbers, so that nothing is rounded."""
         weights = self.mixture.phases[number].weights
         return math.lcm(*filter(None, weights)) // weights[source]
 
     def _taken(self, number: int, length: int) -> tuple[int, ...]:
-        """How many samples of each source there are in all before place `length` of a phase."""
+        """Number of samples of each source before position `length` of a phase, earlier phases included."""
         weights, begins = self.mixture.phases[number].weights, self.begins[number]
         active = [source for source, weight in enumerate(weights) if weight]
         scales = {source: self._scale(number, source) for source in active}
         starts = {source: self.streams[source].tokens_before(begins[source]) for source in active}
 
         def before(time: int) -> list[int]:
-            """For each source, the samples that are due before `time`: T(k) - start < time ÷ scale."""
+            """For each source, the number of samples due before `time`: T(k) - start < time ÷ scale."""
             found = list(begins)
             for source in active:
                 tokens = starts[source] - (-time // scales[source])

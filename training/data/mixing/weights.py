@@ -1,4 +1,4 @@
-"""The weights of a mixture, as a person writes them, and the steps from which others hold."""
+"""The weights of a mixture as the user writes them, and their schedule over the steps."""
 
 import math
 import tomllib
@@ -9,12 +9,12 @@ from pathlib import Path
 
 FORM = "NAME=WEIGHT, as in --data fineweb=0.7 code=0.2 stories=0.1"
 LARGEST = 10**6
-"""A weight has at most so many digits' precision: in whole numbers, the weights are no larger than this squared."""
+"""Bound of a weight, and of its decimals: as whole numbers the weights are at most its square."""
 
 
 @dataclass(frozen=True)
 class Phase:
-    """From `step` on, the share of each source's tokens, in whole numbers."""
+    """The share of each source's tokens from `step` on, in whole numbers."""
 
     step: int
     weights: tuple[int, ...]
@@ -22,17 +22,17 @@ class Phase:
 
 @dataclass(frozen=True)
 class Mixture:
-    """The sources by their names, and their weights along the run."""
+    """Names of the sources, and their weights over the run."""
 
     names: tuple[str, ...]
     phases: tuple[Phase, ...]
 
     @staticmethod
     def of(mixture: Sequence[str], schedule: Sequence[str] = ()) -> "Mixture":
-        """From `NAME=WEIGHT` each, and `STEP:NAME=WEIGHT,NAME=WEIGHT` each; a name that a phase leaves out has none.
+        """Parse `NAME=WEIGHT` words and `STEP:NAME=WEIGHT,...` phases. A source that a phase does not name has weight 0.
 
         Raises:
-            ValueError: something is not of that form, says so.
+            ValueError: a word is not of that form.
         """
         first = _weights(mixture, "data.mixture")
         if not first:
@@ -49,32 +49,32 @@ class Mixture:
             weights = _weights(words.split(","), "data.schedule")
             if unknown := sorted(weights.keys() - first.keys()):
                 raise ValueError(
-                    f"data.schedule has {unknown[0]!r}, which the mixture has not: name it there, with the weight 0 if it "
-                    f"comes later; the mixture has {', '.join(first)}"
+                    f"data.schedule has {unknown[0]!r}, which is not in the mixture: add it there, with weight 0 if it "
+                    f"starts later; the mixture has {', '.join(first)}"
                 )
             phases.append(Phase(int(step), _whole(first, weights, "data.schedule")))
         if never := [name for place, name in enumerate(first) if not any(phase.weights[place] for phase in phases)]:
-            raise ValueError(f"data.mixture: {never[0]!r} never has a weight: leave it out")
+            raise ValueError(f"data.mixture: {never[0]!r} always has weight 0: leave it out")
         return Mixture(tuple(first), tuple(phases))
 
     def shares(self, step: int) -> tuple[float, ...]:
-        """The shares of the tokens that are asked for at a step."""
+        """Configured shares of the tokens at a step."""
         weights = next(phase.weights for phase in reversed(self.phases) if phase.step <= step)
         return tuple(weight / sum(weights) for weight in weights)
 
 
 def is_mixture(words: Sequence[str]) -> bool:
-    """Whether the words behind --data are those of a mixture, and not one file or name."""
+    """Whether the words after --data describe a mixture, and not one file or name."""
     if len(words) == 1 and Path(words[0]).exists():
         return False
     return len(words) > 1 or _has_weight(words[0])
 
 
 def from_file(path: Path) -> tuple[list[str], list[str]]:
-    """(mixture, schedule) of a TOML file: a table `mixture` of weights, and a table `schedule` of tables of them by step.
+    """(mixture, schedule) from a TOML file with a table `mixture` of weights and a table `schedule` of such tables by step.
 
     Raises:
-        ValueError: it is not TOML, or has something else in it.
+        ValueError: it is not TOML, or has other content.
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -128,7 +128,7 @@ def _weights(words: Sequence[str], where: str) -> dict[str, Fraction]:
 
 
 def _whole(names: Mapping[str, Fraction], weights: Mapping[str, Fraction], where: str) -> tuple[int, ...]:
-    """The weights in the order of `names`, as the smallest whole numbers of the same proportions."""
+    """The weights in the order of `names`, as the smallest whole numbers with the same proportions."""
     values = [weights.get(name, Fraction(0)) for name in names]
     if not any(values):
         raise ValueError(f"{where}: all weights are 0")

@@ -1,4 +1,4 @@
-"""Rows that gave no document: how many there are of each kind, and where the first was."""
+"""Rows that gave no document: their number by reason, and the position of the first."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ BROKEN = "that are broken"
 
 @dataclass
 class LeftOutRows:
-    """Counts by what is the matter, each with the first place."""
+    """Counts by reason, each with the first position."""
 
     kinds: dict[str, tuple[int, str]] = field(default_factory=dict)
 
@@ -31,7 +31,7 @@ class LeftOutRows:
         return total
 
     def require_few_broken(self, budget: int) -> None:
-        """Refuse more broken rows than are allowed.
+        """Check that no more rows are broken than allowed.
 
         Raises:
             ValueError: names the first of them.
@@ -42,5 +42,5 @@ class LeftOutRows:
             raise ValueError(first + more)
 
     def lines(self) -> list[str]:
-        """What there is to tell, a line for each kind."""
+        """Summary, one line per reason."""
         return [f"left out: {count:,} rows {kind}; the first: {first}" for kind, (count, first) in self.kinds.items()]

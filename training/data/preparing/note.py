@@ -1,4 +1,4 @@
-"""The note of what a folder is made of: in a file while the work is under way, in the index when it is done."""
+"""The record of what a folder is made from: in a file while the work is in progress, in the index when it is done."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,18 +7,18 @@ from typing import Any
 from gpt_from_scratch.support.command_line.invocation import gpt
 
 NOTE_FILE = ".prepare.json"
-"""Says, while the work is under way, what it is."""
+"""File that describes the work while it is in progress."""
 KEY_VERSION = 3
-"""Of what a key is made from; the first release's, which took files by name and size, has no number."""
+"""Version of the key's definition. The first release, which identified files by name and size, had no number."""
 
 
 def noted(key: str) -> dict[str, Any]:
-    """What a folder says of what it is made of."""
+    """Read the record of what a folder is made from."""
     return {"key": key, "key_version": KEY_VERSION}
 
 
 def require_same(found: Mapping[str, Any], key: str, folder: Path) -> None:
-    """Refuse a folder whose note says that it was made of something else, or does not say what it was made of.
+    """Refuse a folder that was made from other data or settings, or that does not record them.
 
     Raises:
         ValueError: says what to do.
@@ -31,7 +31,7 @@ def require_same(found: Mapping[str, Any], key: str, folder: Path) -> None:
         )
     use = gpt("train", "--data", str(folder))
     raise ValueError(
-        f"{folder} was prepared by another release, which noted its source in another way: whether it is this one cannot be "
-        f"told.\nWhat is finished can be learned from as it is: {use}\n"
-        "To make it anew, give another --out, or remove the folder"
+        f"{folder} was prepared by another release, which recorded its source differently, so the sources cannot be compared.\n"
+        f"Finished data can be used as it is: {use}\n"
+        "To prepare it again, give another --out, or remove the folder"
     )

@@ -1,4 +1,4 @@
-"""The source that a person asks `prepare` to read, opened: a name, files here or at an address, or a data set of the hub."""
+"""Opening of `prepare`'s source: a known name, local files, files at an address, or a data set of the hub."""
 
 import difflib
 import glob
@@ -16,10 +16,10 @@ from gpt_from_scratch.training.data.source import Asked, PreparedSource, Source
 
 
 def open_source(asked: Asked) -> Source:
-    """The source that a person asks for, in pieces.
+    """Open the requested source.
 
     Raises:
-        FileNotFoundError, ValueError: there is no such thing, or it holds no text; says what would be understood.
+        FileNotFoundError, ValueError: there is no such source, or it holds no text; the message lists the sources.
         RuntimeError: it cannot be reached, or a package that reads it is missing.
     """
     if asked.source in NAMED:
@@ -45,20 +45,22 @@ def open_source(asked: Asked) -> Source:
 
 
 def kind_of(name: str) -> PreparedSource:
-    """The source that reads a file of this name; text where no other does."""
+    """The source that reads a file with this name; plain text if no other does."""
     others = [source for source in PREPARED.values() if source.suffixes and source.name != OF_PATHS]
     return next((source for source in others if name.lower().endswith(source.suffixes)), PREPARED[OF_PATHS])
 
 
 def _open_files(asked: Asked, files: Sequence[Path]) -> Source:
-    """Files of one kind; beside rows, a folder's files of text (its README.md) are not read."""
+    """Open files of one kind. In a folder of row files (such as JSON lines) text files, such as a README.md, are
+    ignored.
+    """
     kinds = [kind_of(file.name) for file in files]
     wanted = _one_kind(kinds, asked.source)
     if wanted.name != OF_PATHS:
         return wanted.open(asked, [file for file, kind in zip(files, kinds, strict=True) if kind is wanted])
     for option, value in (("--map", asked.map), ("--filter", asked.filter)):
         if value is not None:
-            raise ValueError(f"{option} is for rows, {asked.source} is text: make JSON lines of it first")
+            raise ValueError(f"{option} is for rows, but {asked.source} is text: convert it to JSON lines first")
     try:
         return wanted.open(asked, files)
     except FileNotFoundError as error:
@@ -66,7 +68,7 @@ def _open_files(asked: Asked, files: Sequence[Path]) -> Source:
 
 
 def _one_kind(kinds: Sequence[PreparedSource], source: str) -> PreparedSource:
-    """The kind that is read of those that were found. Raises ValueError where two kinds of rows lie side by side."""
+    """The kind of files to read. Raises ValueError if there are two kinds of row files."""
     rows = sorted({kind.name for kind in kinds} - {OF_PATHS})
     if len(rows) > 1:
         raise ValueError(
@@ -77,7 +79,7 @@ def _one_kind(kinds: Sequence[PreparedSource], source: str) -> PreparedSource:
 
 @dataclass(frozen=True)
 class _OpenLocal(OpenLocal):
-    """Opens a remote file's copy; sent to other processes."""
+    """Function that opens a remote file's local copy; it is sent to other processes."""
 
     asked: Asked
     kind: str
@@ -86,5 +88,5 @@ class _OpenLocal(OpenLocal):
         return PREPARED[self.kind].open(self.asked, [path])
 
     def describe(self) -> dict[str, Any]:
-        """What decides what is made of a file."""
+        """Everything that determines the documents of a file."""
         return {"kind": self.kind, **Rows(self.asked).describe(self.asked.field)}

@@ -1,4 +1,4 @@
-"""Part I of N of the work: its pieces, and the locks with which N commands share a folder."""
+"""Parts I of N of the work (`--part I/N`): their pieces, and the locks for N commands that share a folder."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from gpt_from_scratch.support.storage.lock import LOCK_FILE, locked
 
 SLURM = "slurm"
 PATIENCE = 24 * 3600.0
-"""Seconds that a part waits for the one that learns the tokenizer, or puts all together."""
+"""Seconds to wait for the part that learns the tokenizer or combines the results."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Part:
 
     @staticmethod
     def of(text: str | None) -> "Part":
-        """From "3/8", or from the environment of a Slurm array for "slurm"; None: the whole work.
+        """Parse "3/8", or take it from the environment of a Slurm array for "slurm"; None: the whole work.
 
         Raises:
             ValueError: it is neither.
@@ -43,30 +43,30 @@ class Part:
         return Part(int(found[1]), int(found[2]))
 
     def pieces(self, n_pieces: int) -> list[int]:
-        """The pieces of this part: every N-th."""
+        """The pieces of this part: every N-th piece."""
         return list(range(self.number - 1, n_pieces, self.count))
 
     @contextmanager
     def held_in(self, folder: Path) -> Iterator[None]:
-        """Hold this part of the work. Raises HeldError where another process is at it."""
+        """Lock this part of the work. Raises HeldError if another process works on it."""
         path = folder / f".part-{self.number}-of-{self.count}.lock"
-        what = f"another process is at part {self.number}/{self.count} of {folder}"
+        what = f"another process works on part {self.number}/{self.count} of {folder}"
         with locked(path, what, "give each process a part of its own"):
             yield
 
     @contextmanager
     def in_turn(self, folder: Path) -> Iterator[None]:
-        """Hold the folder for a while, when the other parts let it go."""
+        """Lock the folder, after waiting for the other parts to release it."""
         what = f"another process is preparing data in {folder}"
         with locked(folder / LOCK_FILE, what, "give another --out", patience=PATIENCE):
             yield
 
     @contextmanager
     def alone_in(self, folder: Path) -> Iterator[None]:
-        """Make sure that no part of the work is under way. Raises HeldError where one is."""
+        """Check that no part of the work is in progress. Raises HeldError if one is."""
         with ExitStack() as held:
             for path in sorted(folder.glob(".part-*.lock")):
-                what = f"another process is at a part of the data in {folder}"
+                what = f"another process works on a part of the data in {folder}"
                 held.enter_context(locked(path, what, "wait for it, or give another --out"))
             yield
 

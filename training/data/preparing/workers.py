@@ -1,4 +1,4 @@
-"""Pieces of a source into shards, on several processes. What a piece becomes does not depend on how many there are."""
+"""Worker processes that tokenize pieces of a source into shards. The result does not depend on their number."""
 
 import json
 import multiprocessing
@@ -28,12 +28,12 @@ from gpt_from_scratch.training.data.source import SPLITS, LeftOut, Source
 
 RECORDS = ".pieces"
 LEFT_OUT = "left out"
-SAY_EVERY = 1 << 18  # tokens between two reports of a worker
+SAY_EVERY = 1 << 18  # tokens between two progress reports of a worker
 
 
 @dataclass(frozen=True)
 class Job:
-    """What the workers do: the tokenizer is the one in `folder`, and the shards go there."""
+    """Description of the work: the tokenizer is in `folder`, and the shards go there."""
 
     source: Source
     folder: Path
@@ -41,11 +41,13 @@ class Job:
     max_bad_rows: int = 0
 
     def record(self, piece: int) -> Path:
-        """The file that lists a piece's shards; it is written when they are whole, so its presence says it is done."""
+        """Path of the file that lists a piece's shards. It is written after them, so it exists only if the piece is
+        done.
+        """
         return self.folder / RECORDS / f"{piece}.json"
 
     def shards(self, piece: int) -> dict[str, list[Shard]]:
-        """The shards of a piece that is done, by split."""
+        """Shards of a finished piece, by split."""
         record = read_json(self.record(piece))
         try:
             return {split: value_of(list[Shard], record.get(split), split) for split in SPLITS}
@@ -55,19 +57,19 @@ class Job:
             ) from error
 
     def left_out(self, piece: int) -> LeftOutRows:
-        """The rows of a piece that is done which gave no document."""
+        """Rows of a finished piece that gave no document."""
         kinds = read_json(self.record(piece)).get(LEFT_OUT, {})
         return LeftOutRows({str(kind): (int(count), str(first)) for kind, (count, first) in kinds.items()})
 
 
 def tokenize(job: Job, pieces: list[int], workers: int, progress: Callable[[int, int], None]) -> None:
-    """Tokenize these pieces. If this process is stopped or killed, so are its workers, at once.
+    """Tokenize these pieces. If this process is stopped or killed, its workers end at once.
 
     Args:
-        progress: called with the pieces and the tokens done since its last call.
+        progress: called with the numbers of pieces and tokens done since its last call.
 
     Raises:
-        ValueError, OSError: what a worker could not do; those beside it are stopped.
+        ValueError, OSError: a worker failed; the other workers are stopped.
     """
     if not pieces:
         return
@@ -88,7 +90,7 @@ def tokenize(job: Job, pieces: list[int], workers: int, progress: Callable[[int,
 
 @contextmanager
 def _stopping_the_workers() -> Iterator[None]:
-    """On Ctrl-C, SIGTERM or an error, end the workers at once: the next run does again what they were at."""
+    """End the workers at once on Ctrl-C, SIGTERM or an error. The next run repeats their unfinished pieces."""
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     done = False
     try:
@@ -100,7 +102,7 @@ def _stopping_the_workers() -> Iterator[None]:
             process.terminate()
 
 
-# What runs in a worker.
+# Code that runs in a worker process.
 
 _job: Job
 _tokenizer: Tokenizer
@@ -108,7 +110,7 @@ _said: "SimpleQueue[int]"
 
 
 def _start(job: Job, said: "SimpleQueue[int]") -> None:
-    """Once in each worker."""
+    """Initialize a worker."""
     global _job, _tokenizer, _said
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which stops its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -116,7 +118,7 @@ def _start(job: Job, said: "SimpleQueue[int]") -> None:
 
 
 def _end_with_parent() -> None:
-    """A killed parent can tell its workers nothing, and they must not write beside those of its successor."""
+    """End the worker when its parent is gone: its successor's workers may write the same files."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     multiprocessing.connection.wait([parent.sentinel])
@@ -124,7 +126,7 @@ def _end_with_parent() -> None:
 
 
 def _do_piece(piece: int) -> None:
-    """The piece's shards first, then the record of them."""
+    """Write the piece's shards, then the record of them."""
     dtype = np.dtype(id_dtype(_tokenizer.n_vocab)).name
     waiting: dict[str, list[UInt[np.ndarray, " _"]]] = {split: [] for split in SPLITS}
     counts = dict.fromkeys(SPLITS, 0)
@@ -159,9 +161,9 @@ def _do_piece(piece: int) -> None:
 
 
 def _tokens(piece: int, left_out: LeftOutRows) -> Iterator[tuple[str, UInt[np.ndarray, " _"]]]:
-    """The tokens of a piece's documents, each behind an end-of-text token: it tells the model that a new one begins.
+    """Tokens of a piece's documents, each after an end-of-text token, which tells the model that a new document begins.
 
-    Rows without a document are added to `left_out`. Raises ValueError where more are broken than may be.
+    Rows without a document are added to `left_out`. Raises ValueError if more rows are broken than allowed.
     """
     dtype = id_dtype(_tokenizer.n_vocab)
     try:

@@ -1,4 +1,4 @@
-"""Parts of files, which processes read apart from each other."""
+"""Parts of files, which processes read independently."""
 
 import re
 from abc import abstractmethod
@@ -11,7 +11,7 @@ from gpt_from_scratch.support.storage.text_files import is_plain, utf8_blocks
 from gpt_from_scratch.training.data.source import Document, LeftOut, Source
 
 PIECE_BYTES = 1 << 25
-"""How much of a file one piece holds, about: minutes at most for a slow tokenizer, so little is lost with a process."""
+"""Approximate bytes of a file in one piece. Even a slow tokenizer needs only minutes, so a lost process costs little."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class FilePart:
 
 
 class FilePartSource(Source):
-    """Files in parts, a piece each."""
+    """Source of file parts; each part is a piece."""
 
     kind: str
     parts: Sequence[FilePart]
@@ -35,7 +35,7 @@ class FilePartSource(Source):
         return {"kind": self.kind, **self.settings(), "parts": parts}
 
     def settings(self) -> dict[str, Any]:
-        """What else decides what the pieces hold."""
+        """Other settings that determine the content of the pieces."""
         return {}
 
     def files(self, n_pieces: int) -> list[Path]:
@@ -54,10 +54,10 @@ class FilePartSource(Source):
 
 
 def cut(path: Path, place: int, end: int) -> int:
-    """Where to cut a text at `place` (1 or more) or soon after, so that its parts have the tokens of the whole.
+    """Position at or soon after `place` (1 or more) where a cut does not change the tokens.
 
-    Behind a single line feed between visible ASCII and a letter: no split pattern of ours has a word across it. Where a
-    megabyte has none, between two characters.
+    It is after a single line feed between visible ASCII and a letter, since none of our split patterns has a word across
+    it. If a megabyte has no such place, the cut is between any two characters.
     """
     if place >= end:
         return end
@@ -71,12 +71,12 @@ def cut(path: Path, place: int, end: int) -> int:
 
 
 def text_size(path: Path) -> int:
-    """Bytes of a file's text in UTF-8."""
+    """Size of a file's text in UTF-8, in bytes."""
     return path.stat().st_size if is_plain(path) else sum(map(len, utf8_blocks(path)))
 
 
 def read_part(path: Path, start: int, stop: int) -> bytes:
-    """Bytes `start` to `stop` of a file's text in UTF-8. A file that is packed or in UTF-16 is read from its beginning."""
+    """Bytes `start` to `stop` of a file's text in UTF-8. A compressed file or one in UTF-16 is read from its beginning."""
     if is_plain(path):
         with path.open("rb") as file:
             file.seek(start)

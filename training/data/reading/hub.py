@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, read as a stream at a pinned revision: nothing is kept but the tokens."""
+"""Data sets of the Hugging Face hub, streamed at a pinned revision. Only the tokens are stored."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from gpt_from_scratch.training.data.reading.rows import Rows
 from gpt_from_scratch.training.data.source import Asked, Document, LeftOut, PreparedSource, Source
 
 HUB_SECONDS = 10.0
-"""How long the hub may take to say whether it has a data set."""
+"""Timeout of the query whether the hub has a data set."""
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
 """OWNER/NAME, or OWNER/NAME@REVISION."""
 
@@ -25,9 +25,9 @@ class HubName:
     path: str
     config: str | None = None
     validation: str | None = None
-    """The hub's split for validation; None: a part of the training split."""
+    """The hub's validation split; None: use a part of the training split."""
     revision: str | None = None
-    """A commit, a branch or a tag; None: the newest commit when it is first asked for."""
+    """A commit, a branch or a tag; None: the newest commit at the first use."""
 
 
 class HubSource(Source):
@@ -99,7 +99,7 @@ class HubSource(Source):
 
 
 class HubDataSet(PreparedSource):
-    """A data set of the hub that is known by a name of ours."""
+    """A data set of the hub that has a short name here."""
 
     hub: HubName
 
@@ -108,16 +108,16 @@ class HubDataSet(PreparedSource):
 
 
 def open_hub(name: HubName, asked: Asked) -> Source:
-    """A data set of the hub, pinned to the commit that it has now, or to the revision that was asked for.
+    """Open a data set of the hub, pinned to its current commit or to the requested revision.
 
     Raises:
-        RuntimeError: the hub cannot be reached, or does not give it; or the package that asks is missing.
+        RuntimeError: the hub cannot be reached, refuses the data set, or a package is missing.
     """
     return HubSource(replace(name, revision=pinned(name), config=asked.subset or name.config), asked)
 
 
 def hub_name(word: str) -> HubName | None:
-    """OWNER/NAME or OWNER/NAME@REVISION as a data set's name; None for another word."""
+    """Parse OWNER/NAME or OWNER/NAME@REVISION; None for any other word."""
     if not NAME.fullmatch(word):
         return None
     path, _, revision = word.partition("@")
@@ -125,10 +125,10 @@ def hub_name(word: str) -> HubName | None:
 
 
 def pinned(name: HubName) -> str | None:
-    """The commit of a data set's revision. The hub is asked once, before `datasets` asks for half a minute.
+    """Commit of a data set's revision. The hub is asked once here, because `datasets` would retry for half a minute.
 
     Raises:
-        RuntimeError: the hub cannot be reached, or does not give it; or the package that asks is missing.
+        RuntimeError: the hub cannot be reached, refuses the data set, or a package is missing.
     """
     try:
         from huggingface_hub import HfApi
@@ -141,11 +141,11 @@ def pinned(name: HubName) -> str | None:
 
 @contextmanager
 def from_hub(what: str) -> Iterator[None]:
-    """Errors of the hub's libraries as a RuntimeError that says what was asked for."""
+    """Convert errors of the hub's libraries to a RuntimeError that names the request."""
     try:
         yield
-    except Exception as error:  # of whichever HTTP library they use in the version at hand
+    except Exception as error:  # from any HTTP library that the installed version uses
         raise RuntimeError(
-            f"the Hugging Face hub did not give {what}: {reason(error)}.\n"
-            "Try again with a network; what has been made is kept. Or prepare text of your own: a file or a folder"
+            f"the Hugging Face hub did not provide {what}: {reason(error)}.\n"
+            "Try again with a network connection; finished work is kept. Or prepare your own text: a file or a folder"
         ) from error

@@ -1,7 +1,7 @@
 """Files at an fsspec address: s3://, hf://, https://, memory:// and whatever else fsspec or a package beside it reads.
 
-A piece is a file. The process that does the piece copies the file into a folder of its own, reads it as a local one, and
-removes it, so that every kind of file is read from everywhere and a broken connection costs no more than that piece.
+A piece is a file. The worker copies the file into its own folder, reads it as a local file, and removes it. So every kind
+of file can be read from everywhere, and a broken connection costs only that piece.
 """
 
 import re
@@ -20,7 +20,7 @@ from gpt_from_scratch.training.data.source import Document, LeftOut, Source
 
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://.*", re.DOTALL)
 CHECKSUM = "#sha256="
-"""Behind an address: the SHA-256 that the file must have."""
+"""Suffix of an address that gives the expected SHA-256."""
 MARKS = (
     "size",
     "ETag",
@@ -33,12 +33,12 @@ MARKS = (
     "blob_id",
     "commit_hash",
 )
-"""What file systems say of a file that changes with what it holds."""
+"""File-system attributes that change with a file's content."""
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file, as it was found."""
+    """A remote file with its attributes."""
 
     address: str
     mark: dict[str, str]
@@ -46,7 +46,7 @@ class RemoteFile:
 
 
 class OpenLocal(ABC):
-    """Makes the source of a file that was copied here."""
+    """Function that makes the source of a copied file."""
 
     @abstractmethod
     def __call__(self, path: Path) -> Source:
@@ -54,11 +54,11 @@ class OpenLocal(ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """What decides what is made of a file, as JSON."""
+        """Everything that determines the documents of a file, as JSON."""
 
 
 class RemoteSource(Source):
-    """Remote files, a piece each."""
+    """Source of remote files; each file is a piece."""
 
     def __init__(self, files: Sequence[RemoteFile], open_local: OpenLocal) -> None:
         self.remote, self.open_local = list(files), open_local
@@ -89,15 +89,15 @@ def _of_address(row: LeftOut, path: Path, file: RemoteFile) -> LeftOut:
 
 
 def is_remote(word: str) -> bool:
-    """Whether a word is an address and no path."""
+    """Whether a word is an address and not a path."""
     return ADDRESS.fullmatch(word) is not None
 
 
 def find(address: str) -> list[RemoteFile]:
-    """The files that an address names: itself, those that match it, or those in the folder and the folders in it.
+    """The files at an address: the file itself, those that match the pattern, or those in the folder and its subfolders.
 
     Raises:
-        FileNotFoundError: there is none; RuntimeError: they cannot be asked for.
+        FileNotFoundError: there is none. RuntimeError: the address cannot be read.
     """
     address, _, checksum = address.partition(CHECKSUM)
     if checksum and not re.fullmatch(r"[0-9a-f]{64}", checksum):
@@ -126,10 +126,10 @@ def find(address: str) -> list[RemoteFile]:
 
 @contextmanager
 def copied(file: RemoteFile) -> Iterator[Path]:
-    """A copy of a remote file, while the block runs; it has the file's name.
+    """Context with a local copy of a remote file, with the same name.
 
     Raises:
-        ValueError: it is not the file that was found, or has another checksum.
+        ValueError: the file has changed, or has another checksum.
         RuntimeError: it cannot be copied.
     """
     with tempfile.TemporaryDirectory(prefix="gpt-prepare-") as folder:
@@ -142,21 +142,23 @@ def copied(file: RemoteFile) -> Iterator[Path]:
         if now != file.mark:
             changed = ", ".join(key for key in {**now, **file.mark} if now.get(key) != file.mark.get(key))
             raise ValueError(
-                f"{file.address} has changed since this work began ({changed}): bring the old one back, or remove what was "
-                "made and prepare it again"
+                f"{file.address} has changed since the work began ({changed}): restore the old file, or remove the prepared "
+                "data and prepare it again"
             )
         if "size" in file.mark and path.stat().st_size != int(file.mark["size"]):
             raise RuntimeError(
-                f"{file.address} was cut off: {path.stat().st_size:,} of {int(file.mark['size']):,} bytes came. "
-                "The same command tries again; what has been made is kept"
+                f"{file.address} was cut off: {path.stat().st_size:,} of {int(file.mark['size']):,} bytes were received. "
+                "Give the same command again; finished work is kept"
             )
         if file.checksum is not None and (digest := sha256(path)) != file.checksum:
-            raise ValueError(f"{file.address} has the SHA-256 {digest}, expected {file.checksum}: it is another file")
+            raise ValueError(
+                f"{file.address} has the SHA-256 {digest}, expected {file.checksum}: it is a different file"
+            )
         yield path
 
 
 def _system(address: str) -> tuple[Any, str]:
-    """The file system of an address, and the path in it. Nothing that it said before is believed again."""
+    """The file system of an address, and the path in it, with listings not cached."""
     try:
         import fsspec  # type: ignore[import-untyped]
     except ImportError as error:
@@ -168,7 +170,7 @@ def _system(address: str) -> tuple[Any, str]:
 
 @contextmanager
 def _asking(address: str) -> Iterator[None]:
-    """Errors of a file system as a RuntimeError that says what was asked for."""
+    """Convert errors of a file system to a RuntimeError that names the address."""
     try:
         yield
     except FileNotFoundError as error:
@@ -177,7 +179,7 @@ def _asking(address: str) -> Iterator[None]:
         raise RuntimeError(f"{address} needs another package: {error}") from error
     except RuntimeError:
         raise
-    except Exception as error:  # of whichever package the address needs
+    except Exception as error:  # from any package that the address needs
         raise RuntimeError(
-            f"{address} cannot be read: {reason(error)}.\nThe same command tries again; what has been made is kept"
+            f"{address} cannot be read: {reason(error)}.\nGive the same command again; finished work is kept"
         ) from error

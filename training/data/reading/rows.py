@@ -1,4 +1,4 @@
-"""A row of a table or a line of JSON, as a document."""
+"""Conversion of a table's row or a JSON line to a document."""
 
 import difflib
 import hashlib
@@ -10,11 +10,11 @@ from gpt_from_scratch.training.data.reading.user_functions import UserFunction
 from gpt_from_scratch.training.data.source import Asked, Document, LeftOut
 
 USUAL_FIELDS = ("text", "content", "body", "document", "raw_content", "story", "article", "code")
-"""Names of the field with the text, the most usual first."""
+"""Usual names of the text field, the most common first."""
 
 
 class Rows:
-    """What is made of rows: which field holds the text, which rows are kept, and which split each belongs to."""
+    """Rules for rows: the text field, the filter, and the split of each row."""
 
     def __init__(self, asked: Asked) -> None:
         """
@@ -26,19 +26,19 @@ class Rows:
         self.filter = UserFunction(asked.filter, "--filter") if asked.filter else None
 
     def describe(self, field: str | None) -> dict[str, Any]:
-        """What decides what is made of a row, as JSON."""
+        """Everything that determines the document of a row, as JSON."""
         functions = {"map": self.map, "filter": self.filter}
         return {"field": field, **{name: made.described for name, made in functions.items() if made is not None}}
 
     def field_among(self, names: Sequence[str], texts: Sequence[str], where: str) -> str:
-        """The field with the text, given or found.
+        """The text field, as configured or detected.
 
         Args:
-            names: the fields that there are.
-            texts: those of them that hold text, in a first row or by their type.
+            names: all fields.
+            texts: the fields that hold text, in the first row or by their type.
 
         Raises:
-            ValueError: the one that was asked for is not there, or it is not plain which is meant.
+            ValueError: the configured field does not exist, or the choice is ambiguous.
         """
         if self.field is not None:
             if self.field not in names:
@@ -51,17 +51,19 @@ class Rows:
         raise ValueError(f"{where} has no field 'text'. {_known('text', names)}")
 
     def document(self, row: Mapping[str, Any], field: str, where: str) -> Document | LeftOut:
-        """The document of a row; a row without a text, or whose text is not wanted, is left out.
+        """The document of a row, or `LeftOut` for a row without a text or with a filtered text.
 
         Raises:
-            ValueError: a function of the user's raised, or gave what is no text.
+            ValueError: a user's function raised, or returned something else than text.
         """
         if self.map is not None:
             text = self.map(row, where)
             if text is None:
                 return LeftOut(where, f"that {self.map.name} leaves out")
             if not isinstance(text, str):
-                raise ValueError(f"{where}: --map {self.map.name} gave {type(text).__name__}, expected text or None")
+                raise ValueError(
+                    f"{where}: --map {self.map.name} returned {type(text).__name__}, expected text or None"
+                )
         elif field not in row:
             return LeftOut(where, f"{where} has no field {field!r}. {_known(field, list(row))}", broken=True)
         elif (text := row[field]) is None:
@@ -75,7 +77,7 @@ class Rows:
 
 
 def json_row(line: bytes, where: str) -> dict[str, Any] | LeftOut:
-    """The object of a line of JSON; anything else is left out as broken."""
+    """Parse a line of JSON; anything but an object is left out as broken."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -87,13 +89,13 @@ def json_row(line: bytes, where: str) -> dict[str, Any] | LeftOut:
 
 
 def of_split(text: str, validation_fraction: float) -> Document:
-    """A document whose split its own hash selects: the same on any machine, and equal texts are never on both sides."""
+    """A document whose split depends on its hash: the same on any machine, and equal texts are in the same split."""
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return Document("validation" if int.from_bytes(digest) < validation_fraction * 2**64 else "train", text)
 
 
 def _known(field: str, names: Sequence[str]) -> str:
-    """The end of a message about a field that is not there: which are, and which was meant."""
+    """End of a message about a missing field: the existing fields, and a suggestion."""
     near = difflib.get_close_matches(field, names, n=1)
     guess = f" Did you mean --field {near[0]}?" if near else ""
-    return f"It has {', '.join(map(repr, names)) or 'none'}; --field says which to take.{guess}"
+    return f"It has {', '.join(map(repr, names)) or 'none'}; --field selects one.{guess}"

@@ -1,4 +1,4 @@
-"""Files of Apache Arrow: tables with a column of texts, in parts that can be read alone. Needs pyarrow."""
+"""Readers of Apache Arrow files: tables with a text column, in parts that can be read independently. Needs pyarrow."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -14,11 +14,11 @@ ROWS_AT_ONCE = 1000
 
 
 class TableSource(Source):
-    """Tables; a piece is a part of one: a row group of Parquet, a batch of Arrow."""
+    """Source of tables. A piece is a part of one: a row group of Parquet, or a record batch of Arrow."""
 
     kind: str
     part: str
-    """What a part is called, for messages."""
+    """Name of a part, for messages."""
 
     def __init__(self, files: Sequence[Path], asked: Asked) -> None:
         self.rows = Rows(asked)
@@ -34,11 +34,11 @@ class TableSource(Source):
 
     @abstractmethod
     def opened(self, file: Path) -> tuple[Any, int]:
-        """The schema of a file, and how many parts it has."""
+        """The schema of a file, and its number of parts."""
 
     @abstractmethod
     def batches(self, file: Path, part: int, columns: list[str] | None) -> Iterator[Any]:
-        """A part of a file as record batches, of some columns or all."""
+        """A part of a file as record batches, with some or all columns."""
 
     def describe(self) -> dict[str, Any]:
         groups = [[str(file), group] for file, group in self.groups]
@@ -68,7 +68,7 @@ class TableSource(Source):
 
 
 def pyarrow_for(path: Path) -> Any:
-    """The package pyarrow. Raises RuntimeError that says how it is installed."""
+    """Import pyarrow. Raises RuntimeError with the install command if it is missing."""
     try:
         import pyarrow  # type: ignore[import-untyped]
         import pyarrow.parquet  # type: ignore[import-untyped]
@@ -79,7 +79,7 @@ def pyarrow_for(path: Path) -> Any:
 
 @contextmanager
 def named(where: str) -> Iterator[None]:
-    """pyarrow's errors as a ValueError that says where."""
+    """Convert pyarrow's errors to a ValueError that names the place."""
     try:
         yield
     except OSError as error:
@@ -93,4 +93,4 @@ def named(where: str) -> Iterator[None]:
 
 
 def _damage(where: str, error: Exception) -> str:
-    return f"{where} cannot be read: {error}. The file is damaged, or was changed: copy it again"
+    return f"{where} cannot be read: {error}. The file is damaged or has changed: copy it again"

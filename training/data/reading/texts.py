@@ -1,4 +1,4 @@
-"""Texts of a file or folder of the user's: found, read whole, and divided for training and validation."""
+"""Texts of the user's file or folder: found, read, and split into training and validation."""
 
 import difflib
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from gpt_from_scratch.support.storage.text_files import (
 from gpt_from_scratch.training.data.source import Texts
 
 FOLDER_NAMES = tuple(f"{plain}{packed}" for plain in PLAIN_NAMES for packed in ("", *SUFFIXES))
-"""Ends of the names that are taken from a folder. A file that is named itself may have any name."""
+"""Name suffixes that are read from a folder. A file that is given directly may have any name."""
 
 
 def text_files(path: Path) -> list[Path]:
@@ -24,7 +24,7 @@ def text_files(path: Path) -> list[Path]:
     Hidden files and folders are left out, and so are links to folders and links that lead out of the folder.
 
     Raises:
-        FileNotFoundError: there is nothing at `path`, or no such file in the folder.
+        FileNotFoundError: `path` does not exist, or the folder has no such file.
     """
     if path.is_file():
         return [path]
@@ -48,7 +48,7 @@ def text_files(path: Path) -> list[Path]:
 
 
 def read_texts(path: Path) -> list[str]:
-    """The texts of `text_files(path)`, those without any letter left out.
+    """Read the texts of `text_files(path)`, without those that are blank.
 
     Raises:
         FileNotFoundError, ValueError: as `text_files` and `read_text`, and if all of them are empty.
@@ -64,7 +64,7 @@ def read_texts(path: Path) -> list[str]:
 
 
 def split_texts(texts: Sequence[str], train_fraction: float = 0.9) -> tuple[list[str], list[str]]:
-    """(train, validation): the first part of all characters, in order, and the rest; a text may be cut between them."""
+    """Split texts into (train, validation): the first part of all characters, in order, and the rest. A text may be cut."""
     if not 0 < train_fraction < 1:
         raise ValueError(
             f"train_fraction is {train_fraction}: give a share between 0 and 1, so that both parts have text"
@@ -80,7 +80,7 @@ def split_texts(texts: Sequence[str], train_fraction: float = 0.9) -> tuple[list
 
 
 def split_for_a_run(texts: Sequence[str], validation_fraction: float) -> Texts:
-    """The same for a run, which needs text in both parts. Raises ValueError where the second is empty."""
+    """Split texts for a run, which needs both parts. Raises ValueError if the validation part is empty."""
     train, validation = split_texts(texts, 1 - validation_fraction)
     if not validation:
         raise ValueError(f"the last {validation_fraction:.0%} of the text, for validation, are empty: give more text")

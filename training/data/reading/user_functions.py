@@ -1,4 +1,4 @@
-"""Functions of the user's, by name: "module:function", or "file.py:function"."""
+"""User's functions, given by name: "module:function" or "file.py:function"."""
 
 import traceback
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from gpt_from_scratch.support.storage.files import sha256
 
 
 class UserFunction:
-    """A function that is found by its name, and again in each process that it is sent to."""
+    """A function that is imported by its name, also in each process that it is sent to."""
 
     def __init__(self, name: str, option: str) -> None:
         """
         Args:
-            name: "module:function"; a module is looked for on sys.path and in the current folder.
-            option: The option that names it, for messages.
+            name: "module:function"; a module is searched on sys.path and in the current folder.
+            option: The option that named it, for messages.
 
         Raises:
             FileNotFoundError, ValueError: there is no such module or function.
@@ -26,13 +26,13 @@ class UserFunction:
         self._function, module = _found(name, option)
         source = getattr(module, "__file__", None)
         self.described = [name, sha256(Path(source)) if source else ""]
-        """Its name, and the SHA-256 of the file that it is in: another one gives other data."""
+        """Its name, and the SHA-256 of its file: another version may give other data."""
 
     def __call__(self, argument: Any, where: str) -> Any:
-        """What the function gives. Raises ValueError, which names the row, for whatever it raises."""
+        """Call the function. Raises ValueError, which names the row, for anything that it raises."""
         try:
             return self._function(argument)
-        except Exception as error:  # a function of the user's may raise anything, and all of it is theirs to mend
+        except Exception as error:  # a user's function may raise anything
             place = traceback.extract_tb(error.__traceback__)[-1]
             raise ValueError(
                 f"{self.option} {self.name} failed at {where}: {type(error).__name__}: {error} "

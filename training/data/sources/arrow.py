@@ -1,4 +1,4 @@
-"""Arrow files with a column of texts: Feather, Arrow IPC, and the streams that `datasets` keeps. Needs pyarrow."""
+"""Data source `arrow`: Feather, Arrow IPC, and the stream files of `datasets`, with a text column. Needs pyarrow."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ MAGIC = b"ARROW1"
 
 
 class ArrowSource(TableSource):
-    """Arrow files; a piece is a record batch, or a whole stream, which can be read from its beginning only."""
+    """Source of Arrow files. A piece is a record batch, or a whole stream, which can only be read from its start."""
 
     kind = "arrow"
     part = "batch"

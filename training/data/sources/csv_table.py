@@ -11,11 +11,11 @@ from gpt_from_scratch.training.data.reading.rows import Rows
 from gpt_from_scratch.training.data.source import Asked, Document, LeftOut, PreparedSource, Source
 
 LONGEST_CELL = 1 << 30
-"""Characters; the csv module's own bound is 131,072, less than many a document."""
+"""Maximum number of characters in a cell; the csv module's default, 131,072, is too small for documents."""
 
 
 class CsvSource(Source):
-    """CSV files; a piece is a whole one, since a quoted text may hold line ends."""
+    """Source of CSV files. A piece is a whole file, since a quoted text may contain line ends."""
 
     def __init__(self, files: Sequence[Path], asked: Asked) -> None:
         self.rows, self.paths = Rows(asked), list(files)
@@ -70,7 +70,7 @@ def _text(file: io.BufferedIOBase) -> io.TextIOWrapper:
 
 
 def _read(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
-    """The line at which each row ends, and its cells by their names, or what is wrong with it."""
+    """For each row, its last line's number, and its cells by name or the error in it."""
     csv.field_size_limit(LONGEST_CELL)
     delimiter = "\t" if ".tsv" in path.name.lower() else ","
     with named_damage(path), open_text_bytes(path) as file, _text(file) as text:

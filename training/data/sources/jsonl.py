@@ -12,7 +12,7 @@ from gpt_from_scratch.training.data.source import Asked, Document, LeftOut, Prep
 
 
 class JsonlSource(FilePartSource):
-    """The lines of files of JSON; a piece is about 32 MB of them, or a packed file."""
+    """Source of JSON lines. A piece is about 32 MB of lines, or a whole compressed file."""
 
     kind = "jsonl"
 
@@ -29,18 +29,18 @@ class JsonlSource(FilePartSource):
                     FilePart(file, start, min(start + piece_bytes, size)) for start in range(0, size, piece_bytes)
                 ]
             else:
-                self.parts.append(FilePart(file, 0, sys.maxsize))  # packed: only its beginning can be found quickly
+                self.parts.append(FilePart(file, 0, sys.maxsize))  # compressed: only its start can be reached quickly
         self.field = self.rows.field or self._found_field()
 
     def settings(self) -> dict[str, Any]:
         return self.rows.describe(self.field)
 
     def documents_of(self, part: FilePart) -> Iterator[Document | LeftOut]:
-        """The lines that begin in this part; the last of them may end in the next."""
+        """The lines that start in this part; the last one may end in the next part."""
         with named_damage(part.path), open_text_bytes(part.path) as file:
             if part.start:
                 file.seek(part.start - 1)
-                file.readline()  # what began before
+                file.readline()  # the rest of a line that starts earlier
             while (offset := file.tell()) < part.stop and (line := file.readline()):
                 if line.strip():
                     where = f"{part.path}, the line at byte {offset:,}"
@@ -48,7 +48,7 @@ class JsonlSource(FilePartSource):
                     yield row if isinstance(row, LeftOut) else self.rows.document(row, self.field, where)
 
     def _found_field(self) -> str:
-        """The field with the text, by the first line that is an object."""
+        """The text field, detected in the first line that is an object."""
         for part in self.parts:
             with named_damage(part.path), open_text_bytes(part.path) as file:
                 for number, line in enumerate(file, 1):

@@ -1,4 +1,4 @@
-"""`mixture`: several sources at once, each with a weight that may change along the run."""
+"""Data source `mixture`: several sources with weights that may change during the run."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,14 @@ from gpt_from_scratch.training.data.source import DataSettings, LiveSource, Mixe
 
 @dataclass(frozen=True)
 class MixtureOptions(DataSettings):
-    """Which sources, and how much of each."""
+    """The sources and their weights."""
 
     mixture: tuple[str, ...] = ()
-    """NAME=WEIGHT for each source: the shares of the tokens. A name is what --data takes: a live source, a prepared folder, a
-    data set's name, or a file. --data NAME=WEIGHT NAME=WEIGHT, and --data FILE.toml, are short for it."""
+    """NAME=WEIGHT for each source: its share of the tokens. A name is anything that --data takes: a live source, a prepared
+    folder, a data set's name, or a file. --data NAME=WEIGHT NAME=WEIGHT, and --data FILE.toml, are short for it.
+    """
     schedule: tuple[str, ...] = ()
-    """STEP:NAME=WEIGHT,NAME=WEIGHT: other weights from a step on; several, in the order of their steps."""
+    """STEP:NAME=WEIGHT,NAME=WEIGHT: new weights from a step on. Can be repeated, in the order of the steps."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -26,7 +27,7 @@ class MixtureOptions(DataSettings):
 
 
 class MixtureSource(LiveSource):
-    """Named by `--data NAME=WEIGHT NAME=WEIGHT`."""
+    """The source of `--data NAME=WEIGHT NAME=WEIGHT`."""
 
     name = "mixture"
     about = "several sources, each with its share of the tokens"

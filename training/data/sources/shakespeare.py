@@ -11,31 +11,31 @@ from gpt_from_scratch.training.data.source import DataSettings, LiveSource, Text
 URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 SIZE = 1_115_394
-"""Bytes."""
+"""Size in bytes."""
 N_CHARACTERS = 65
 """Distinct characters."""
 FILE = "tinyshakespeare.txt"
 
 
 def tiny_shakespeare(folder: Path | None = None, *, progress: Progress | None = None, url: str = URL) -> str:
-    """The text, downloaded into `folder` (default: `data_folder()`) unless it is there already.
+    """Read the text, downloaded into `folder` (default: `data_folder()`) if it is not there.
 
     By convention the first 90 % (`split_texts`) are for training, the rest for validation.
 
     Raises:
-        DownloadError: it cannot be had; says where to put the file by other means.
+        DownloadError: the download failed; says where to put the file manually.
     """
     path = (data_folder() if folder is None else folder) / FILE
     return read_text(download(url, path, digest=SHA256, size_limit=SIZE, progress=progress))
 
 
 def is_downloaded(folder: Path | None = None) -> bool:
-    """Whether `tiny_shakespeare` would find it without a download."""
+    """Whether the text is already downloaded."""
     return ((data_folder() if folder is None else folder) / FILE).is_file()
 
 
 class Shakespeare(LiveSource):
-    """The plays, or the text at `path` read as they are."""
+    """The live source: the plays, or the text at `path`."""
 
     name = "shakespeare"
     about = "Tiny Shakespeare, downloaded, or at `path`"

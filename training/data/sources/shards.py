@@ -1,14 +1,14 @@
-"""`shards`: a folder of tokens that `gpt prepare` made."""
+"""Data source `shards`: a folder of tokens that `gpt prepare` made."""
 
 from gpt_from_scratch.support.storage.downloads import Progress
 from gpt_from_scratch.training.data.source import DataSettings, LiveSource, Prepared
 
 
 class Shards(LiveSource):
-    """Tokens on the disk, memory-mapped."""
+    """The live source of prepared, memory-mapped tokens."""
 
     name = "shards"
-    about = "the folder at `path` that training.prepare wrote"
+    about = "the folder at `path` that `gpt prepare` made"
     path = "needed"
     brings_tokenizer = True
 

@@ -1,4 +1,4 @@
-"""Text of your own: a file, or the *.txt and *.md files of a folder."""
+"""Data source `text`: your own file, or the *.txt and *.md files of a folder."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ from gpt_from_scratch.training.data.source import (
 
 
 class LiveText(LiveSource):
-    """The user's text, as one."""
+    """The live source of the user's text."""
 
     name = "text"
     about = "the UTF-8 file or folder at `path` (*.txt, *.md)"
@@ -40,7 +40,7 @@ class LiveText(LiveSource):
 
 
 class TextSource(FilePartSource):
-    """Each file is a document, and the last part of all is for validation; a piece is about 32 MB."""
+    """Source of text files: each is a document, and the last part of all is for validation. A piece is about 32 MB."""
 
     kind = "text"
 
@@ -51,7 +51,7 @@ class TextSource(FilePartSource):
         piece_bytes: int = PIECE_BYTES,
         files: Sequence[Path] | None = None,
     ) -> None:
-        """`files`: those to read; default: all of `path`."""
+        """`files`: the files to read; default: all of `path`."""
         self.path = path
         self.parts: list[FilePart] = []
         files = text_files(path) if files is None else files
@@ -82,14 +82,14 @@ class TextSource(FilePartSource):
 
 
 class PreparedText(PreparedSource):
-    """A text file of any name, or a folder's *.txt and *.md."""
+    """The prepared source: a text file with any name, or a folder's *.txt and *.md files."""
 
     name = "text"
     about = "a text file, a folder of *.txt and *.md"
     suffixes = FOLDER_NAMES
 
     def open(self, asked: Asked, files: Sequence[Path]) -> Source:
-        path = Path(asked.source)  # a pattern of names, or an address, is no path: its files are those that were found
+        path = Path(asked.source)  # a glob pattern or an address is no local path: use the files that were found
         return TextSource(path, asked.validation_fraction, files=None if path.exists() or not files else files)
 
 

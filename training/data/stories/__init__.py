@@ -1,4 +1,4 @@
-"""`stories`: little stories from a grammar that knows the probability of every choice, so their entropy is exact.
+"""`stories`: short stories from a grammar with a known probability for every choice, so their entropy is exact.
 
 May import `support/`.
 """

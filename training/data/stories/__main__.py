@@ -1,10 +1,10 @@
-"""Read some stories, or check the corpus.
+"""Print generated stories, or check the corpus.
 
     gpt stories                            # three stories of the training text
     gpt stories --num 2000 > stories.txt   # a text of 700 kB
-    gpt stories --check 10000              # one derivation each? and their sizes
+    gpt stories --check 10000              # check that each has one derivation; print statistics
 
-A story is made anew from its stream and its number, always the same.
+A story depends only on its stream and its number.
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
@@ -22,10 +22,10 @@ from gpt_from_scratch.training.data.stories.grammar import Derivation
 
 
 def check(made: list[Derivation]) -> None:
-    """Parse every story and print what the corpus is like.
+    """Parse every story and print statistics of the corpus.
 
     Raises:
-        SystemExit: A story has no derivation, several, or one of another probability.
+        SystemExit: a story has no derivation, several, or one with another probability.
     """
     start = time.perf_counter()
     for number, one in enumerate(made):

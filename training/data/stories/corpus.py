@@ -1,4 +1,4 @@
-"""The corpus: story `index` of `seed` is a pure function of the two, and what it costs at best is known exactly."""
+"""The corpus of stories: story `index` of `seed` is a pure function of both, with an exactly known probability."""
 
 import hashlib
 import math
@@ -11,14 +11,14 @@ TRAIN_SEED = 0
 VALIDATION_SEED = 1
 
 MAX_CHARACTERS = STORIES.bound.characters
-"""No story is longer: a bound over all paths through the grammar, not a maximum over samples."""
+"""Upper bound of a story's length, over all paths through the grammar."""
 
 
 def story(seed: int, index: int) -> Derivation:
     """Story number `index` of the stream `seed`: its text, its -log p in nats (its end included) and its choices.
 
-    The 512 bits of a BLAKE2b hash of (seed, index) are the number that spells the story, so any story can be made on its
-    own, and every choice is uniform to within 2^-400.
+    The 512 bits of a BLAKE2b hash of (seed, index) determine the story. So any story can be generated alone, and every
+    choice is uniform to within 2^-400.
     """
     return STORIES.write(int.from_bytes(hashlib.blake2b(f"stories {seed} {index}".encode()).digest(), "little"))
 
@@ -29,16 +29,16 @@ def stories(seed: int, indices: Iterable[int]) -> Iterator[Derivation]:
 
 
 def floor_nats(seed: int, indices: Iterable[int]) -> float:
-    """-log p of these stories together, in nats, their ends included: on average no model can need less.
+    """Total -log p of these stories in nats, their ends included: the lowest loss that any model can have on average.
 
     It holds for every tokenizer: a model that gives each story, followed by the end-of-text token, its true
-    probability scores exactly this. Exact because each story has one derivation, so nothing is left to sum over.
+    probability scores exactly this. It is exact because each story has exactly one derivation.
     """
     return math.fsum(made.nats for made in stories(seed, indices))
 
 
 def parse(text: str) -> list[Derivation]:
-    """All derivations of a text as one whole story; an empty list says that the grammar cannot have written it."""
+    """All derivations of a text as one whole story; empty if the grammar cannot generate it."""
     return STORIES.read(text)
 
 

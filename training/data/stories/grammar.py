@@ -1,4 +1,4 @@
-"""A probabilistic grammar of whole texts whose every choice has a known probability, and that remembers.
+"""A probabilistic grammar of whole texts with memory and a known probability for every choice.
 
 A grammar is a table of rules. A rule is a list of alternatives (equally likely, or ``(weight, alternative)`` pairs), and an
 alternative is a template with holes:
@@ -9,9 +9,9 @@ alternative is a template with holes:
     {friend=children except hero}   drawn without replacement
     {hero} {hero.his} {hero.His}    an earlier row again, in one of its forms; a capital asks for the capitalised form
 
-So all agreement and all reference across sentences is a memory of rows, and the probability of a derivation is the
-product of its choices. Three walks over one structure: `write` draws a text, `read` finds every derivation of a text,
-`bound` follows all paths at once, to refuse a hole that nothing can fill and to bound what may be written.
+So agreement and reference across sentences come from remembered rows, and the probability of a derivation is the product of
+its choices. Three walks over one structure: `write` draws a text, `read` finds every derivation of a text, `bound` follows
+all paths at once, to refuse a hole that nothing can fill and to bound what may be written.
 """
 
 import math
@@ -31,7 +31,7 @@ Alternatives = Sequence[str | tuple[int, str]]
 
 
 class Choice(NamedTuple):
-    """That `what` (a rule, or what a row is remembered as) took its alternative number `which`."""
+    """One choice: `what` (a rule, or the name of a remembered row) took its alternative number `which`."""
 
     what: str
     which: int
@@ -46,14 +46,14 @@ class Derivation(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """No text is longer than `characters`, no derivation costs more than `nats`."""
+    """Upper bounds: `characters` of a text's length, `nats` of a derivation's cost."""
 
     characters: int
     nats: float
 
 
 class Writer:
-    """A text in the making. Its choices are the digits of one large number, written in the mixed radix of their sizes."""
+    """A text that is being generated. Its choices are the digits of one large number in a mixed radix."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -68,7 +68,7 @@ class Writer:
 
 
 class Reading(NamedTuple):
-    """A text read up to `position`, one of the ways to have come there."""
+    """State of a parser: the text is parsed up to `position`, in one particular way."""
 
     position: int
     memory: Memory
@@ -78,21 +78,21 @@ class Reading(NamedTuple):
 
 @runtime_checkable
 class Node(Protocol):
-    """A part of a template."""
+    """A node of a template."""
 
     def write(self, writer: Writer) -> None:
-        """Append one text, drawn by the writer's digits."""
+        """Append one text, chosen by the writer's digits."""
 
     def read(self, text: str, at: Reading) -> list[Reading]:
-        """Every way in which this part can stand at that place of the text."""
+        """Every way to parse this node at that position of the text."""
 
     def bound(self, known: dict[str, Table]) -> Bound:
-        """The most this part can cost, given the rows each remembered thing may be; adds to `known` what it remembers."""
+        """Upper bound of this node's cost, given the possible rows of each remembered thing. Adds its own to `known`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Text that stands as it is."""
+    """Literal text."""
 
     text: str
 
@@ -110,7 +110,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A thing remembered earlier, again."""
+    """A hole that mentions a remembered thing again."""
 
     variable: str
     form: str
@@ -128,7 +128,7 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Introduction:
-    """A thing drawn (each row equally likely), remembered and mentioned."""
+    """A hole that draws a thing (each row is equally likely), remembers and mentions it."""
 
     variable: str
     form: str
@@ -136,10 +136,10 @@ class Introduction:
     of: tuple[()] | tuple[str, str]
     others: tuple[str, ...]
     named: tuple[str, ...]  # whatever the candidates depend on: the list's owner and the others
-    drawn: dict[tuple[Row, ...], tuple[Table, float]] = field(default_factory=dict)  # what `candidates` found before
+    drawn: dict[tuple[Row, ...], tuple[Table, float]] = field(default_factory=dict)  # cache of `candidates`
 
     def candidates(self, memory: Memory) -> tuple[Table, float]:
-        """The rows that may be drawn, and what a draw costs in nats: a function of the rows that the hole names."""
+        """The rows that can be drawn, and the cost of a draw in nats."""
         named = tuple([memory[name] for name in self.named])
         found = self.drawn.get(named)
         if found is None:
@@ -189,7 +189,7 @@ class Introduction:
 
 @dataclass(slots=True)
 class Rule:
-    """A choice between alternatives; `tickets` holds each alternative's number as often as its weight says."""
+    """A choice between alternatives; `tickets` holds each alternative's number as often as its weight."""
 
     name: str
     alternatives: list[list[Node]] = field(default_factory=list)
@@ -219,7 +219,7 @@ class Rule:
             parts = [node.bound(memory) for node in nodes]
             bounds.append(Bound(sum(part.characters for part in parts), nats + sum(part.nats for part in parts)))
             memories.append(memory)
-        for variable in set.intersection(*map(set, memories)):  # surely remembered, as one of these rows
+        for variable in set.intersection(*map(set, memories)):  # certainly remembered, as one of these rows
             known[variable] = tuple(dict.fromkeys(row for memory in memories for row in memory[variable]))
         return Bound(max(bound.characters for bound in bounds), max(bound.nats for bound in bounds))
 
@@ -245,7 +245,7 @@ class Grammar:
         tables: Name to rows.
 
     Raises:
-        ValueError: A template has a hole that is malformed, or that nothing can fill on some path.
+        ValueError: A template has a malformed hole, or one that cannot be filled on some path.
     """
 
     def __init__(self, rules: Mapping[str, Alternatives], tables: Mapping[str, Table], start: str = "story") -> None:
@@ -291,13 +291,13 @@ class Grammar:
         return Introduction(name, form, self._tables[owner], (), others, others)
 
     def write(self, number: int) -> Derivation:
-        """The text that a number spells; uniform numbers far above e^bound.nats give texts with their true probability."""
+        """The text for a number. Uniform numbers far above e^bound.nats give texts with their true probability."""
         writer = Writer(number)
         self._start.write(writer)
         return Derivation("".join(writer.pieces), writer.nats, tuple(writer.choices))
 
     def read(self, text: str) -> list[Derivation]:
-        """Every derivation of the whole text; none if the grammar cannot write it."""
+        """Every derivation of the whole text; none if the grammar cannot generate it."""
         readings = self._start.read(text, Reading(0, {}, 0.0, ()))
         return [Derivation(text, at.nats, at.choices) for at in readings if at.position == len(text)]
 

@@ -1,4 +1,4 @@
-"""The things a story can speak of: rows of written forms, in tables, some of which belong to a row of another table."""
+"""Tables of things in the stories: rows of written forms. A table may belong to a row of another table."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Row:
-    """One thing that a story can speak of: its written forms (``""`` is the first column) and the lists it owns."""
+    """One thing in a story: its written forms (``""`` is the first column) and the lists it owns."""
 
     forms: Mapping[str, str]
     lists: Mapping[str, "Table"] = field(default_factory=dict)
@@ -17,7 +17,9 @@ Table = tuple[Row, ...]
 
 
 def table(header: str, *lines: str, lists: Mapping[str, Mapping[str, Table]] | None = None) -> Table:
-    """Rows from aligned text: columns are set apart by two or more spaces. ``lists[column][first form]`` is a row's own list.
+    """Parse rows of aligned text: columns are separated by two or more spaces.
+
+    ``lists[column][first form]`` is a row's own list.
 
     Every column also exists capitalised under its capitalised name (``he`` gives ``He``).
 
@@ -42,7 +44,7 @@ def table(header: str, *lines: str, lists: Mapping[str, Mapping[str, Table]] | N
 
 
 def words(text: str) -> Table:
-    """A table of one column, ``name``, from words or phrases set apart by commas."""
+    """A table of one column, ``name``, from words or phrases separated by commas."""
     return table("name", *(word.strip() for word in text.split(",")))
 
 

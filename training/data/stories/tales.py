@@ -18,7 +18,7 @@ RULES: dict[str, Alternatives] = {
         "{who}{baked}{on_giving}{coda}",
         "{who}{learned}{on_patience}{coda}",
     ],
-    # What several tales begin with.
+    # Rules shared by several tales.
     "who": [
         "Once upon a time, there was {someone} named {hero=sex.names} who lived by the {home=homes}.",
         "In a house by the {home=homes} lived {someone} named {hero=sex.names}.",

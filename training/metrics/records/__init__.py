@@ -1,4 +1,3 @@
-"""Kinds of records, one file each: a dataclass that the trainer writes and every reader reads back.
+"""The kinds of records, one file each: a dataclass that the trainer writes and every reader parses.
 
-The `Metric` beside a field is all that the terminal, the loggers and the report know of the figure. May import
-`training/metrics/`."""
+The terminal, the loggers and the report are made from the `Metric` of each field. May import `training/metrics/`."""

@@ -1,4 +1,4 @@
-"""A validation."""
+"""Record of a validation."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -10,7 +10,7 @@ from gpt_from_scratch.training.metrics.records.train import FLOOR
 
 @dataclass(frozen=True)
 class Eval(Record):
-    """A score on the whole validation set. The floor is the entropy of the same text, where it is known."""
+    """Score on the whole validation set. The floor is the entropy of the same text, if it is known."""
 
     kind: ClassVar[str] = "eval"
 
@@ -36,7 +36,7 @@ class Eval(Record):
             line="{value} {label}",
             result=True,
             chart=Chart(
-                "Bits per byte: the runs' tokens differ, so their losses a token cannot be compared",
+                "Bits per byte: the runs' tokenizers differ, so their losses per token cannot be compared",
                 "validation, bits per byte",
                 log=True,
                 tokens="different",

@@ -1,4 +1,4 @@
-"""An event of a run."""
+"""Record of an event."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal

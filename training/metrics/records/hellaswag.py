@@ -1,4 +1,4 @@
-"""HellaSwag's questions, answered while a model trains."""
+"""Record of HellaSwag during training."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -12,7 +12,7 @@ GPT2_HELLASWAG = 0.2955
 
 @dataclass(frozen=True)
 class HellaSwag(Record):
-    """The part of HellaSwag's n questions that is right, by log-probability a token (`acc_norm`) and in all (`acc`)."""
+    """Accuracy on n HellaSwag questions, by the mean log-probability per token (`acc_norm`) and by its sum (`acc`)."""
 
     kind: ClassVar[str] = "hellaswag"
 
@@ -23,7 +23,7 @@ class HellaSwag(Record):
             format=".4f",
             better="higher",
             mark=Mark(GPT2_HELLASWAG, "OpenAI's GPT-2 124M"),
-            chart=Chart(label="part that is right (acc_norm)"),
+            chart=Chart(label="accuracy (acc_norm)"),
         ),
     ]
     acc: Annotated[float, Metric("HellaSwag, by the sum", format=".4f", line="", chart=None)]

@@ -1,4 +1,4 @@
-"""A text that the model wrote."""
+"""Record of a sample."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -8,7 +8,7 @@ from gpt_from_scratch.training.metrics.record import Record
 
 @dataclass(frozen=True)
 class Sample(Record):
-    """What the model wrote after a prompt; whether the grammar accepts it and the training text lacks it, if known."""
+    """A text that the model generated after a prompt, with the judgements about it, if known."""
 
     kind: ClassVar[str] = "sample"
     counts: ClassVar[Literal["last", "together", "always"]] = "together"

@@ -1,4 +1,4 @@
-"""A validation of one source of a mixture."""
+"""Record of a validation on one source of a mixture."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
@@ -9,7 +9,7 @@ from gpt_from_scratch.training.metrics.record import Record
 
 @dataclass(frozen=True)
 class SourceEval(Record):
-    """A score on the whole validation set of one source, as a run of that source alone would give it."""
+    """Score on the whole validation set of one source."""
 
     kind: ClassVar[str] = "source_eval"
     counts: ClassVar[Literal["last", "together", "always"]] = "together"

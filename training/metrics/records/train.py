@@ -1,4 +1,4 @@
-"""A training step."""
+"""Record of a training step."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -7,12 +7,12 @@ from gpt_from_scratch.training.metrics.metric import Chart, Mark, Metric
 from gpt_from_scratch.training.metrics.record import Record
 
 FLOOR = Mark("floor_nats_per_token", "floor")
-"""The entropy of the validation text, where it is known: no model can do better."""
+"""The entropy of the validation text, if it is known: no model can do better."""
 
 
 @dataclass(frozen=True)
 class Train(Record):
-    """A training step whose figures were fetched. The loss is the mean over the batch's targets."""
+    """Metrics of a training step. The loss is the mean over the batch's targets."""
 
     kind: ClassVar[str] = "train"
 
@@ -58,4 +58,4 @@ class Train(Record):
         Metric("MFU", format=".1%", better="higher", chart=Chart("Model FLOPs utilisation")),
     ]
     lr_of: str | None = None
-    """The optimizer whose rate `lr` is: the one that moves the model most. Older runs do not say (and gave AdamW's first)."""
+    """The optimizer whose learning rate is `lr`: that of the largest group. Older runs lack it (their `lr` is AdamW's)."""

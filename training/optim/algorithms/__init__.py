@@ -1,4 +1,4 @@
-"""Optimizers, one file each: how parameters are updated, which ones are taken, and what is remembered of each.
+"""Optimizers, one file each: the update, the parameters that it takes, and its state.
 
-A file's name is what `--optimizer.name` takes. May import `training/optim/`, `training/ranks/`, `models/gpt.py` and
+A file's name is a value of `--optimizer.name`. May import `training/optim/`, `training/ranks/`, `models/gpt.py` and
 `models/layers/`."""

@@ -14,8 +14,8 @@ class AdamW(Algorithm):
     """AdamW for all parameters.
 
     torch.optim.AdamW(fused=True), bit for bit: all parameters of a group in one kernel.
-    m ← β₁ m + (1 - β₁) g,  v ← β₂ v + (1 - β₂) g²,  p ← p - lr (weight_decay p + m̂ / (√v̂ + ε)), with m̂ and v̂ freed from
-    their start at 0. The state is torch's, too: "step" (a tensor), "exp_avg" and "exp_avg_sq".
+    m ← β₁ m + (1 - β₁) g,  v ← β₂ v + (1 - β₂) g²,  p ← p - lr (weight_decay p + m̂ / (√v̂ + ε)), with the bias-corrected
+    m̂ and v̂. The state is the same as torch's: "step" (a tensor), "exp_avg" and "exp_avg_sq".
     """
 
     skips: ClassVar[bool] = True
@@ -30,9 +30,9 @@ class AdamW(Algorithm):
     ) -> None:
         """
         Args:
-            parameters: groups with "params", and whatever of the other settings is the group's own.
+            parameters: groups with "params", and the settings that differ in the group.
         """
-        # "fused" is read when a state dict is loaded: the step count then stays on the parameter's device.
+        # "fused" is read when a state dict is loaded; it keeps the step count on the parameter's device.
         defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "fused": True}
         super().__init__(parameters, defaults)
 

@@ -1,6 +1,6 @@
 """Muon (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"): orthogonalised momentum.
 
-Among several ranks each orthogonalises some of the matrices and sends them to the others: the same bits in less time.
+With several ranks, each orthogonalises some of the matrices and sends them to the others. The result is bit-identical.
 """
 
 import math
@@ -20,8 +20,8 @@ from gpt_from_scratch.training.ranks.process_group import ONE_RANK, Ranks
 # The quintic iteration's coefficients, chosen for the steepest slope at zero (Jordan et al. 2024).
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
-# FLOPs of one unit of work: enough for a device's speed, and few enough that the ranks' shares are alike. Less than one unit
-# is not worth a message. Measured on a CPU (benchmarks/LOG.md); for a GPU reckoned: four matrices of 768 × 768.
+# FLOPs of one unit of work: large enough for full speed, and small enough to balance the ranks. Less than one unit is not
+# worth a message. The CPU's value is measured (benchmarks/LOG.md), the GPU's an estimate: four matrices of 768 × 768.
 UNIT_FLOPS = {"cpu": 0.5e9, "cuda": 50e9}
 
 
@@ -31,12 +31,12 @@ class Muon(Algorithm):
     The matrices are orthogonalised together in stacks of one shape:
 
     update = √max(1, rows / columns) · orthogonal(momentum · buffer + gradient), after buffer = momentum · buffer + gradient.
-    A matrix that packs several (queries, keys and values) is given as `parts` row blocks, each orthogonalised by itself.
+    A packed matrix (queries, keys and values) has several `parts`, row blocks that are orthogonalised separately.
 
     Parameters may be sharded by FSDP; then every rank holds the momentum of its rows only.
 
     Raises:
-        ValueError: a parameter is no matrix.
+        ValueError: a parameter is not a matrix.
     """
 
     skips: ClassVar[bool] = True
@@ -51,7 +51,7 @@ class Muon(Algorithm):
     ) -> None:
         """
         Args:
-            ranks: those that share the work; all of them step together, with the same gradients.
+            ranks: the ranks that share the work; all step together with the same gradients.
         """
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "parts": None})
         self.ranks = ranks
@@ -105,16 +105,15 @@ def orthogonalize_(
     shapes: Sequence[tuple[int, ...]] | None = None,
     ranks: Ranks = ONE_RANK,
 ) -> None:
-    """Replace each matrix by the nearest (semi-)orthogonal one, about, times √max(1, rows / columns).
+    """Replace each matrix by approximately the nearest (semi-)orthogonal one, times √max(1, rows / columns).
 
-    Matrices of one shape, or one the other's transpose, go through the iteration in stacks: few large products in
-    place of many small ones.
+    Matrices of equal or transposed shape are stacked for the iteration, which gives a few large products.
 
     Args:
-        matrices: on every rank, or this rank's rows of each.
-        parts: of so many row blocks each matrix consists; default: one.
-        shapes: of the whole matrices, if these are rows of them.
-        ranks: those that share the work, all of them calling this.
+        matrices: whole matrices on every rank, or this rank's rows of each.
+        parts: number of row blocks of each matrix; default: one.
+        shapes: shapes of the whole matrices, if `matrices` are rows of them.
+        ranks: the ranks that share the work; all of them call this.
     """
     device, dtype = matrices[0].device, iteration_dtype(matrices[0])
     whole = tuple((shape[0], shape[1]) for shape in shapes or [matrix.shape for matrix in matrices])
@@ -134,12 +133,12 @@ def orthogonalize_(
 
 
 def newton_schulz_stack(matrices: list[Float[Tensor, "_ _"]]) -> Float[Tensor, "n short long"]:
-    """Matrices of one shape or its transpose, all laid wide, through the iteration."""
+    """Orthogonalise matrices of one shape or its transpose, in wide orientation."""
     return newton_schulz(torch.stack([m if m.shape[0] <= m.shape[1] else m.T for m in matrices]))
 
 
 def newton_schulz(x: Float[Tensor, "n rows columns"], steps: int = 5) -> Float[Tensor, "n rows columns"]:
-    """Push the singular values of wide matrices towards 1: five quintic steps take [0.003, 1] to about [0.7, 1.2].
+    """Newton-Schulz iteration on wide matrices: five quintic steps map singular values in [0.003, 1] to about [0.7, 1.2].
 
     The result has the dtype of the iteration.
     """
@@ -153,15 +152,15 @@ def newton_schulz(x: Float[Tensor, "n rows columns"], steps: int = 5) -> Float[T
 
 
 def iteration_dtype(x: Float[Tensor, "..."]) -> torch.dtype:
-    """bf16 on CUDA, where the product is four times as fast and the result as good; elsewhere the input's."""
+    """Dtype of the iteration: bf16 on CUDA (four times as fast, equally good), else the input's."""
     return torch.bfloat16 if x.is_cuda else x.dtype
 
 
 def packed_parts(name: str, weight: Float[Tensor, "rows columns"], model: nn.Module) -> int:
-    """How many matrices of one height a weight packs.
+    """Number of equally high matrices that are packed in a weight.
 
-    Queries, keys and values are three, but where grouped queries make their heights differ; the MLP's gate and what passes
-    through it are two.
+    Queries, keys and values are three, unless grouped queries make their heights differ. The MLP's gate and its input are
+    two.
     """
     if name.endswith("c_attn.weight"):
         return 3 if weight.shape[0] == 3 * weight.shape[1] else 1

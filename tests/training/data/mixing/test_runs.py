@@ -103,7 +103,7 @@ def test_mixtures_on_the_command_line(texts: Path) -> None:
     with pytest.raises(SystemExit):  # "data.mixture and data.schedule are for the source 'mixture'"
         parse(["tiny", "--data.schedule", "2:stories=1"])
     for nested in ("mixture=1", "mix.toml=1"):
-        with pytest.raises(ValueError, match="a mixture cannot be a part of a mixture"):
+        with pytest.raises(ValueError, match="a mixture cannot contain a mixture"):
             build_corpus(parse(["tiny", "--data", nested, "stories=1"]).train.data, 200)
-    with pytest.raises(FileNotFoundError, match=r"(?s)is prepared once:.*prepare someone/texts"):
+    with pytest.raises(FileNotFoundError, match=r"(?s)must be prepared first:.*prepare someone/texts"):
         build_corpus(parse(["tiny", "--data", "someone/texts=1", "stories=1"]).train.data, 200)

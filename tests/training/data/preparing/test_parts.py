@@ -50,7 +50,7 @@ def test_eight_parts_in_any_order_give_the_bytes_of_one(
     for place, number in enumerate(order):
         assert main(*words(texts, tmp_path / "out", "--part", f"{number}/8")) == 0
         said = capsys.readouterr().out
-        assert ("are left for the other parts" in said) == (place < 7)
+        assert ("remain for the other parts" in said) == (place < 7)
         if place == 3:  # one of those that are done, again: nothing to do
             assert main(*words(texts, tmp_path / "out", "--part", f"{order[0]}/8")) == 0
     assert content(tmp_path / "out") == whole
@@ -82,9 +82,9 @@ def test_a_part_that_is_under_way_is_not_begun_again(
     out.mkdir()
     with Part(2, 3).held_in(out):
         assert main(*words(texts, out, "--part", "2/3")) != 0
-        assert "another process is at part 2/3" in capsys.readouterr().err
+        assert "another process works on part 2/3" in capsys.readouterr().err
         assert main(*words(texts, out)) != 0  # all pieces, part 2's among them
-        assert "another process is at a part of the data" in capsys.readouterr().err
+        assert "another process works on a part of the data" in capsys.readouterr().err
     assert main(*words(texts, out)) == 0 and content(out) == whole
     with locked(out / ".lock", "busy", "wait"):
         assert main(*words(texts, out)) != 0

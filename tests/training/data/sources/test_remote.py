@@ -83,7 +83,7 @@ def test_a_file_of_a_web_server(server: Server, name: str) -> None:
     address = f"{server.address}/data/{name}"
     assert found(open_source(Asked(address))) == TEXTS
     assert found(open_source(Asked(f"{address}#sha256={hashlib.sha256(content).hexdigest()}"))) == TEXTS
-    with pytest.raises(ValueError, match=rf"{name} has the SHA-256 .*, expected {'0' * 64}: it is another file"):
+    with pytest.raises(ValueError, match=rf"{name} has the SHA-256 .*, expected {'0' * 64}: it is a different file"):
         found(open_source(Asked(f"{address}#sha256={'0' * 64}")))
     with pytest.raises(ValueError, match="a SHA-256 is 64 digits"):
         open_source(Asked(f"{address}#sha256=12"))
@@ -97,14 +97,14 @@ def test_what_changes_or_breaks_off_is_named_and_nothing_is_lost(
     server.files["/a.jsonl"] = lines(TEXTS)
     source = open_source(Asked(f"{server.address}/a.jsonl"))
     server.files["/a.jsonl"] = lines(TEXTS[:-1])
-    with pytest.raises(ValueError, match=r"/a.jsonl has changed since this work began \(.*ETag"):
+    with pytest.raises(ValueError, match=r"/a.jsonl has changed since the work began \(.*ETag"):
         found(source)
     server.breaks_off = True
     words = [f"{server.address}/a.jsonl", "--out", str(tmp_path / "out"), "--workers", "1"]
     words += ["--tokenizer", "character", "--validation-fraction", "0.3"]
     assert status_of("prepare", lambda: command(words)) == 2
     said = capsys.readouterr().err
-    assert "/a.jsonl" in said and "what has been made is kept" in said
+    assert "/a.jsonl" in said and "finished work is kept" in said
     server.breaks_off = False
     assert status_of("prepare", lambda: command(words)) == 0
     index = read_index(tmp_path / "out")

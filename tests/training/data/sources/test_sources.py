@@ -107,7 +107,7 @@ def test_each_line_of_jsonl_comes_once(tmp_path: Path, contents: list[str], piec
         ('["text"]', "the line at byte 14 holds a list, expected an object"),
         (
             '{"txt": "a", "id": 1}',
-            r"has no field 'text'. It has 'txt', 'id'; --field says which .* Did you mean --field txt\?",
+            r"has no field 'text'. It has 'txt', 'id'; --field selects one.* Did you mean --field txt\?",
         ),
         ('{"text": 5}', "the field 'text' holds int, expected text"),
         ("[" * 100_000, "is not JSON"),
