@@ -1,4 +1,4 @@
-"""Attention maps of a GPT: the weights of each head, which no kernel ever writes down."""
+"""Attention maps of a GPT: the attention weights of each head, which the kernels never store."""
 
 import math
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from gpt_from_scratch.models.gpt import GPT, Block, CausalSelfAttention
 def attention_maps(
     model: GPT, tokens: Sequence[int], layers: Sequence[int] | None = None
 ) -> Float[Tensor, "layer h t t"]:
-    """softmax(q kᵀ / √d) of every head on one text; row i is how token i divides its attention among tokens 0 to i.
+    """softmax(q kᵀ / √d) of every head on one text; row i holds the weights of token i on tokens 0 to i.
 
     Args:
-        layers: which blocks to look at, by number from 0; default: all. A map takes t² numbers a head.
+        layers: numbers of the blocks, from 0; default: all. A map has t² elements per head.
 
     Raises:
-        ValueError: no tokens, or more than the context holds.
+        ValueError: there are no tokens, or more than the context holds.
     """
     if not tokens:
         raise ValueError("there are no tokens to look at: give a text")

@@ -1,9 +1,8 @@
-"""The bigram course's model: it grows by stages from a table of bigrams to a transformer.
+"""The model of the bigram course, in stages from a bigram table to a transformer.
 
-The ladder of Karpathy's lecture "Let's build GPT: from scratch, in code, spelled out" (2023). Each stage keeps what the
-stages before it have and adds one thing, so that the difference of two losses is what that thing is worth.
-
-Parameter names are GPT-2's where the parts are (wte, wpe, h, c_attn, c_proj, ln_f, lm_head).
+It follows Karpathy's lecture "Let's build GPT: from scratch, in code, spelled out" (2023). Each stage adds one part to the
+stage before it, so the difference of two losses shows the effect of that part. Parameter names are those of GPT-2 (wte,
+wpe, h, c_attn, c_proj, ln_f, lm_head).
 
 Shapes: b batch, t tokens, c n_embd, h heads, d head size, v vocabulary.
 """
@@ -23,12 +22,14 @@ from gpt_from_scratch.models.settings import Stage as Stage
 
 
 def has(stage: Stage, part: Stage) -> bool:
-    """Whether a model at `stage` has what the stage `part` added."""
+    """Whether a model at `stage` has the part that the stage `part` adds."""
     return STAGES.index(stage) >= STAGES.index(part)
 
 
 class SelfAttention(nn.Module):
-    """One head as wide as the stream, or several that share its width; with a projection once there is a stream."""
+    """One head as wide as the residual stream, or several that share its width; a projection is added by the stage
+    "residual".
+    """
 
     def __init__(self, config: BigramConfig, stage: Stage) -> None:
         super().__init__()
@@ -37,7 +38,7 @@ class SelfAttention(nn.Module):
         self.c_proj = nn.Linear(config.n_embd, config.n_embd) if has(stage, "residual") else nn.Identity()
 
     def forward(self, x: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c"]:
-        """Each token takes from the tokens up to itself, in proportion to softmax(q kᵀ / √d)."""
+        """softmax(q kᵀ / √d) v, where each token attends to itself and the tokens before it."""
         q, k, v = self.c_attn(x).unflatten(2, (3, self.n_head, -1)).permute(2, 0, 3, 1, 4)  # each (b, h, t, d)
         mixed = attention(q, k, v).transpose(1, 2).flatten(2)
         out: Tensor = self.c_proj(mixed)
@@ -45,7 +46,7 @@ class SelfAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """A linear layer and a ReLU; four times as wide and with a projection back once there is a stream to add to."""
+    """A linear layer and a ReLU; from the stage "residual" on, four times as wide with a projection back."""
 
     def __init__(self, config: BigramConfig, stage: Stage) -> None:
         super().__init__()
@@ -54,7 +55,7 @@ class FeedForward(nn.Module):
         self.c_proj = nn.Linear(width, config.n_embd) if has(stage, "residual") else nn.Identity()
 
     def forward(self, x: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c"]:
-        """c_proj(relu(c_fc(x))), for each token alone."""
+        """c_proj(relu(c_fc(x))), for each token separately."""
         out: Tensor = self.c_proj(F.relu(self.c_fc(x)))
         return out
 
@@ -73,7 +74,7 @@ class LayerNorm(nn.Module):
 
 
 class Layer(nn.Module):
-    """Attention or feed-forward, and what its stage puts around it: norm before, dropout after, the stream beside."""
+    """Attention or feed-forward, with the stage's norm before, dropout after, and residual connection."""
 
     def __init__(self, config: BigramConfig, stage: Stage, inner: SelfAttention | FeedForward) -> None:
         super().__init__()
@@ -83,13 +84,13 @@ class Layer(nn.Module):
         self.residual = has(stage, "residual")
 
     def forward(self, x: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c"]:
-        """x + dropout(inner(norm(x))), or what of it the stage has."""
+        """x + dropout(inner(norm(x))), or the parts of it that the stage has."""
         out: Tensor = self.dropout(self.inner(self.norm(x)))
         return x + out if self.residual else out
 
 
 class BigramLanguageModel(nn.Module):
-    """`model(tokens)` gives the next token's logits at every position, `model(tokens, targets)` the mean loss in nats."""
+    """Language model: `model(tokens)` gives logits at every position, `model(tokens, targets)` the mean loss in nats."""
 
     def __init__(self, config: BigramConfig, stage: Stage = STAGES[-1]) -> None:
         super().__init__()
@@ -131,12 +132,12 @@ class BigramLanguageModel(nn.Module):
 
     @torch.inference_mode()
     def generate(self, tokens: Int[Tensor, "b t"], count: int, generator: torch.Generator) -> Int[Tensor, "b n"]:
-        """`tokens` and `count` more, each drawn from the distribution that the last `block_size` tokens give.
+        """Extend `tokens` by `count` tokens, each sampled given the last `block_size` tokens.
 
         The model must be in eval mode for dropout to be off.
 
         Raises:
-            NonFiniteLogitsError: The weights are those of a model that diverged.
+            NonFiniteLogitsError: the model has diverged.
         """
         for _ in range(count):
             last = self.logits(tokens[:, -self.config.block_size :])[:, -1]

@@ -1,4 +1,4 @@
-"""The architecture of a GPT as settings: GPT-2's by default, and orthogonal switches, each of which changes one rule."""
+"""Settings of the GPT's architecture: GPT-2's by default, with orthogonal switches."""
 
 import math
 from dataclasses import dataclass, fields, replace
@@ -9,22 +9,22 @@ from gpt_from_scratch.support.command_line.settings import Blocks, Many, check_s
 
 @dataclass(frozen=True)
 class RopeScaling:
-    """The slowing of rotary positions, for a longer context than they were learned in."""
+    """Scaling of rotary frequencies, for a longer context than the model was trained with."""
 
     kind: Literal["none", "linear", "llama3", "yarn"] = "none"
-    """linear: slow every frequency (Chen et al. 2023); llama3, yarn: those that turn seldom (Peng et al. 2023)."""
+    """linear: scale all frequencies (Chen et al. 2023); llama3, yarn: scale the low ones (Peng et al. 2023)."""
     factor: float = 1.0
-    """How many times slower."""
+    """The factor by which frequencies are divided."""
     learned_context: int = 8192
-    """The context that the positions were learned in; llama3 and yarn count turns within it."""
+    """The original context; llama3 and yarn count the rotations of a frequency within it."""
     slow_turns: float = 1.0
-    """A frequency that turns less often is slowed by the whole factor."""
+    """A frequency with fewer rotations is divided by the whole factor."""
     fast_turns: float = 4.0
-    """One that turns more often stays as it is; between the two a part is slowed."""
+    """A frequency with more rotations is unchanged; between the two bounds it is interpolated."""
     amplitude: float = 1.0
-    """What cosines and sines are multiplied with (yarn's attention factor)."""
+    """Factor of cosines and sines (yarn's attention factor)."""
     whole_dimensions: bool = True
-    """Round yarn's two borders outwards to whole dimensions."""
+    """Round yarn's two bounds outwards to whole dimensions."""
 
     def __str__(self) -> str:
         return self.kind if self.kind == "none" else f"{self.kind} by {self.factor:g}"
@@ -44,7 +44,7 @@ class GPTConfig:
     """The architecture. The defaults are GPT-2 124M; `GPT2_SIZES` has the others."""
 
     block_size: Many = 1024
-    """The context: the most tokens that a sequence may have."""
+    """The context length: the maximum number of tokens in a sequence."""
     vocab_size: int = 50257
     """Number of tokens. Training sets it from its tokenizer."""
     n_layer: Blocks = 12
@@ -62,44 +62,45 @@ class GPTConfig:
     position: Literal["learned", "rotary"] = "learned"
     """GPT-2's learned position embeddings, or rotary ones (Su et al. 2021)."""
     rope_base: float = 10_000.0
-    """The base of the rotary frequencies: the slowest turns once in about 2π times so many tokens."""
+    """The base of the rotary frequencies: the lowest has a period of about 2π times this many tokens."""
     rope_scaling: RopeScaling = RopeScaling()
-    """Rotary positions for a longer context than they were learned in."""
+    """Scaling of rotary frequencies for a longer context; None: unscaled."""
     norm: Literal["layer", "rms"] = "layer"
-    """LayerNorm (Ba et al. 2016), or RMSNorm, which neither centres nor has a bias (Zhang and Sennrich 2019)."""
+    """LayerNorm (Ba et al. 2016), or RMSNorm, without centring and bias (Zhang and Sennrich 2019)."""
     norm_weight: bool = True
-    """Weights in the norms."""
+    """Whether the norms have weights."""
     norm_eps: float = 1e-5
-    """What the norms add to the mean square."""
+    """Epsilon of the norms."""
     norm_place: Literal["before", "after"] = "before"
-    """Norm what a branch reads, as GPT-2 does, or what it adds to the stream (OLMo 2)."""
+    """Normalise the input of each branch (GPT-2), or its output (OLMo 2)."""
     qk_norm: bool = False
     """RMS-normalise queries and keys before attention (Henry et al. 2020)."""
     qk_norm_over: Literal["head", "heads"] = "head"
-    """Normalise each head by itself (Qwen 3), or all of them together (OLMo 2)."""
+    """Normalise each head separately (Qwen 3), or all of them together (OLMo 2)."""
     qk_norm_weight: bool = False
-    """Weights in the norms of queries and keys."""
+    """Whether the norms of queries and keys have weights."""
     qk_norm_eps: float = 1e-6
-    """What these norms add to the mean square."""
+    """Epsilon of these norms."""
     activation: Literal["gelu", "relu2", "swiglu"] = "gelu"
-    """The MLP's activation: GPT-2's tanh-approximated GELU, the square of ReLU (So et al. 2021), or a gate of SiLU, for which
-    the first matrix is twice as high (Shazeer 2020)."""
+    """The MLP's activation: GPT-2's tanh-approximated GELU, the square of ReLU (So et al. 2021), or SwiGLU, whose first
+    matrix has twice as many rows (Shazeer 2020).
+    """
     zero_init: bool = False
     """Initialise the projections back into the residual stream (and an untied head) to zero."""
     bias: bool = True
     """Biases in linear layers and in layer norms."""
     qkv_bias: bool | None = None
-    """Biases of queries, keys and values alone; None: as `bias`."""
+    """Biases of queries, keys and values; None: as `bias`."""
     proj_bias: bool | None = None
-    """The bias of attention's output alone; None: as `bias`."""
+    """The bias of attention's output projection; None: as `bias`."""
     mlp_bias: bool | None = None
-    """Biases of the MLP alone; None: as `bias`."""
+    """Biases of the MLP; None: as `bias`."""
     tie_head: bool = True
     """Share the output head's weight with the token embedding."""
     ngram: Blocks = 1
-    """Also embed the last 2, 3, ... up to so many tokens together, looked up by hash (Pagnoni et al. 2024); 1: none."""
+    """Add hash embeddings of the last 2, 3, ... up to this many tokens (Pagnoni et al. 2024); 1: none."""
     ngram_buckets: int = 8192
-    """Rows of the table of each length of n-gram."""
+    """Rows of each n-gram embedding table."""
     dropout: float = 0.0
     """Part of the embeddings, and of what each branch adds to the stream, that is zeroed while training. Attention's own
     weights have none: fused kernels never hold them."""
@@ -200,7 +201,7 @@ class GPTConfig:
         return self.vocab_size - 1 if self.end_of_text is None else self.end_of_text
 
     def canonical(self) -> "GPTConfig":
-        """The same architecture in the fewest words: what nothing reads, or what is said twice, is as by default.
+        """The canonical form of the architecture: unused or redundant settings have their defaults.
 
         Two models compute the same function of the same weights where these are equal. `zero_init` and `dropout` are left out,
         too.
@@ -224,7 +225,7 @@ class GPTConfig:
         return replace(self, **short, **{name: getattr(GPTConfig, name) for name in unread})
 
     def beyond_gpt2(self) -> list[str]:
-        """The switches, as "name=value", in which this differs from GPT-2's architecture; empty if it is exact."""
+        """The settings, as "name=value", that differ from GPT-2's architecture; empty if there are none."""
         own = self.canonical()
         names = [field.name for field in fields(self) if field.name not in self.SIZES]
         return [f"{name}={getattr(own, name)}" for name in names if getattr(own, name) != getattr(GPTConfig, name)]

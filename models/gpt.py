@@ -1,4 +1,4 @@
-"""The GPT, top to bottom: GPT-2 exactly, and a few orthogonal switches that make it learn in far fewer steps.
+"""The GPT model: exactly GPT-2 by default, with a few orthogonal switches for more recent architectures.
 
 Parameter names are GPT-2's own (wte, wpe, h.0.attn.c_attn, ...), so that a checkpoint maps to Hugging Face's one to one.
 The model calls ops (attention, rms_norm, linear_cross_entropy, and in its layers layer_norm, ...), never a backend.
@@ -71,7 +71,7 @@ class CausalSelfAttention(nn.Module):
     def queries_keys_values(
         self, x: Float[Tensor, "b t c"], rotary: Float[Tensor, "2 #b 1 t half"] | None
     ) -> tuple[Float[Tensor, "b h t d"], Float[Tensor, "b hkv t d"], Float[Tensor, "b hkv t d"]]:
-        """What attention takes: the projections of x, normed and rotated where the config says so."""
+        """Queries, keys and values: the projections of x, with norms and rotation according to the config."""
         config = self.config
         heads = self.c_attn(x).view(*x.shape[:2], -1, config.head_size).transpose(1, 2)  # (b, h + 2 hkv, t, d)
         turned, v = heads.split([config.n_head + config.kv_heads, config.kv_heads], dim=1)
@@ -155,7 +155,7 @@ class GPT(nn.Module):
 
     @torch.no_grad()
     def initialize(self) -> None:
-        """GPT-2's initial values (Radford et al. 2019), or the modern ones where `zero_init` says so.
+        """Initialize the weights as GPT-2 (Radford et al. 2019), or with zeros according to `zero_init`.
 
         embeddings           normal, standard deviation 0.02;  of n-grams zero: one never met says nothing
         linear weights       normal, 0.02
@@ -192,11 +192,11 @@ class GPT(nn.Module):
         return self.wte.weight if self.lm_head is None else self.lm_head.weight
 
     def num_parameters(self) -> int:
-        """Number of parameters, a shared one counted once."""
+        """Number of parameters; shared ones count once."""
         return sum(parameter.numel() for parameter in self.parameters())
 
     def hidden(self, tokens: Int[Tensor, "b t"], cache: "KVCache | None" = None) -> Float[Tensor, "b t c"]:
-        """The last norm's output, from which the head makes logits.
+        """The last norm's output, which is the head's input.
 
         Raises:
             ValueError: more tokens than the context holds.
@@ -233,7 +233,8 @@ class GPT(nn.Module):
         normed: Tensor = blocks[0].ln_1(x) if before else x
         norms = [block.ln_1 if before else None for block in blocks[1:]] + [self.ln_f]
         for layer, (block, following) in enumerate(zip(blocks, norms, strict=True)):
-            # Without a cache the number says nothing, and a compiled block that sees it would be made once a layer.
+            # Without a cache the number is unused, and a compiled block that depends on it would be compiled for every
+            # layer.
             normed, x = block(normed, x, following, rotary, documents, cache, layer if cache is not None else 0)
         if cache is not None:
             cache.advance(tokens.shape[1])
@@ -247,9 +248,9 @@ class GPT(nn.Module):
         reduction: Literal["mean", "sum", "none"] = "mean",
         cache: "KVCache | None" = None,
     ) -> Float[Tensor, "..."]:
-        """Logits (b, t, v), or, with `targets`, the loss in nats: its logits are never held whole.
+        """Logits (b, t, v), or, with `targets`, the loss in nats, without storing all logits.
 
-        A target of -100 does not count. `reduction` "none" gives one loss a position, (b, t).
+        Targets of -100 are ignored. `reduction` "none" gives one loss per position, (b, t).
         """
         hidden, softcap = self.hidden(tokens, cache), self.config.logit_softcap
         if targets is None:
@@ -258,10 +259,10 @@ class GPT(nn.Module):
         return linear_cross_entropy(hidden, self.head_weight, targets, reduction=reduction, softcap=softcap)
 
     def with_context(self, context: int) -> "GPT":
-        """The same model with a context no longer than its own; it gives the same logits there.
+        """The same model with a shorter context; its logits are unchanged.
 
         Raises:
-            ValueError: it has not so long a context.
+            ValueError: `context` is longer than the model's.
         """
         if context == self.config.block_size:
             return self
@@ -279,10 +280,10 @@ class GPT(nn.Module):
         """Load a folder that `save_pretrained` or transformers wrote, or a GPT-2 by name from the Hugging Face hub.
 
         Args:
-            warn: told of an output head that the config calls shared, and that is not; None: the log is told.
+            warn: called if the output head differs from the embedding although the config shares them; None: log a warning.
 
         Raises:
-            FileNotFoundError, ValueError: what is missing, damaged or not a GPT-2, by file and field.
+            FileNotFoundError, ValueError: something is missing, damaged or not supported; names the file and the field.
         """
         from gpt_from_scratch.models.interchange import pretrained
 

@@ -1,4 +1,4 @@
-"""The settings of the course's models and of sampling, importable without torch: --help and checks need no more.
+"""The settings of the course's models and of sampling, importable without torch for --help and checks.
 
 Each model's own file has its mathematics, and names its settings, too; the GPT's are in `config.py`.
 """
@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from gpt_from_scratch.support.command_line.settings import Blocks, Many, check_settings
 
 Precision = Literal["f32", "q8_0", "q4_0"]
-"""How a GGUF file keeps weights: as they are, or rounded to 8 or 4 bits."""
+"""Precision of a GGUF file's weights: unchanged, or quantized to 8 or 4 bits."""
 
 
 Stage = Literal[
@@ -28,7 +28,7 @@ ADDS: dict[Stage, str] = {
     "layernorm": "a norm before each layer",
     "dropout": "dropout into the stream",
 }
-"""What each stage adds to the one before it."""
+"""The part that each stage adds."""
 
 
 Layer = Literal["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"]
@@ -38,12 +38,12 @@ LAYERS: tuple[Layer, ...] = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_pr
 
 @dataclass(frozen=True)
 class BigramConfig:
-    """The sizes, by default those of the lecture's small model; a stage ignores what it does not have yet."""
+    """Model sizes; the defaults are those of the lecture's small model. A stage ignores settings of later stages."""
 
     vocab_size: Many = 65
     """Number of tokens. Training sets it from its tokenizer."""
     block_size: Many = 8
-    """The context: the most tokens that the model sees."""
+    """The context length in tokens."""
     n_embd: Many = 32
     """Width of the residual stream."""
     n_head: Blocks = 4
@@ -51,7 +51,7 @@ class BigramConfig:
     n_layer: Blocks = 4
     """Number of blocks."""
     dropout: float = 0.1
-    """Part of each projection's outputs that is zeroed while training."""
+    """Fraction of each projection's outputs that is set to zero in training."""
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -66,23 +66,24 @@ class BigramConfig:
 
 @dataclass(frozen=True)
 class KSVDConfig:
-    """How a dictionary is learned."""
+    """Settings of K-SVD."""
 
     n_atoms: Many = 20
-    """atoms in the dictionary; at most as many as there are signals"""
+    """number of atoms in the dictionary; at most the number of signals"""
     n_nonzero: Many = 3
-    """atoms that a signal may use"""
+    """maximum number of atoms per signal"""
     iterations: Many = 60
     """rounds of coding and atom updates in one restart"""
     restarts: Many = 2
-    """independent starts; the one with the smallest reconstruction error is kept"""
+    """number of independent starts; the one with the smallest reconstruction error is kept"""
     split_every: int = 20
-    """iterations between splits: an atom that stands for two is split in two, and the weakest atom given up; 0: never"""
+    """iterations between splits: an atom that represents two is split, and the weakest atom is dropped; 0: never"""
     split_fraction: float = 0.05
-    """part of the atoms that are split each time (at least one, at most half)"""
+    """fraction of the atoms that are split each time (at least one, at most half)"""
     dead_below: float = 0.05
-    """an atom used by less than this part of its fair share of signals (signals * n_nonzero / n_atoms) is replaced; 0: only one
-    that no signal uses"""
+    """an atom used by less than this fraction of its fair share of signals (signals * n_nonzero / n_atoms) is replaced; 0:
+    only one that no signal uses
+    """
     duplicate_above: float = 0.9
     """an atom whose |cosine| with another atom is larger is replaced; 1 keeps duplicates"""
 
@@ -105,24 +106,26 @@ class KSVDConfig:
 
 @dataclass(frozen=True)
 class SparseAutoencoderConfig:
-    """What is learned, and how."""
+    """Settings of a sparse autoencoder."""
 
     n_features: Many = 512
-    """features in the dictionary; at most as many as there are activations"""
+    """number of features; at most the number of activations"""
     kind: Literal["topk", "l1"] = "topk"
-    """how codes are made sparse"""
+    """the method that makes codes sparse"""
     k: Many = 32
-    """topk: the codes that stay in each activation"""
+    """for topk: number of nonzero codes per activation"""
     l1: float = 0.03
-    """l1: the penalty on the sum of an activation's codes, where the activations' variance is 1"""
+    """for l1: weight of the penalty on the sum of an activation's codes, with the activations' variance scaled to 1"""
     steps: int = 2000
     """optimizer steps"""
     batch_size: Many = 1024
-    """activations in a step, drawn at random"""
+    """activations per step, drawn at random"""
     lr: float = 4e-3
     """peak learning rate (Adam); it falls to 0 over the last third"""
     dead_after: int = 20
-    """steps without firing after which a feature is dead; as often the dead ones are replaced, in the first 85 % of the run"""
+    """steps without firing after which a feature is dead; dead features are replaced at this interval, in the first 85 % of
+    the run
+    """
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -166,7 +169,7 @@ class LoRAConfig:
 
 
 def check_sampling(temperature: float, top_k: int | None, top_p: float | None) -> None:
-    """Check how tokens are to be chosen; `models.generation.sampling.Sampling` has their meaning.
+    """Check sampling settings; their meaning is documented in `models.generation.sampling.Sampling`.
 
     Raises:
         ValueError: one of them is out of its range.

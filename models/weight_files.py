@@ -1,4 +1,4 @@
-"""Safetensors files: written whole, and read only after their headers say that they hold what is expected."""
+"""Reading and writing of safetensors files, with checks of their headers."""
 
 import contextlib
 import json
@@ -19,12 +19,12 @@ from gpt_from_scratch.support.storage.files import retried, write_text, write_wh
 
 CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE = "config.json", "model.safetensors", "model.safetensors.index.json"
 FLOATS = ("F64", "F32", "F16", "BF16")
-"""The types that weights may have, as safetensors names them; of others (quantized models) nothing here knows the scale."""
+"""Supported dtypes of weights, by safetensors' names. Quantized weights are not supported."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A tensor of a file, as the file's header has it."""
+    """A tensor's entry in a file's header."""
 
     file: Path
     name: str
@@ -33,20 +33,20 @@ class Entry:
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """A safetensors file, written atomically."""
+    """Write a safetensors file atomically."""
     contiguous = {name: t.contiguous() for name, t in tensors.items()}
 
     def write(temporary: Path) -> None:
         temporary.touch()
         mode = temporary.stat().st_mode
         save_file(contiguous, temporary, metadata={"format": "pt"})
-        temporary.chmod(mode)  # safetensors 0.8 lets nobody but the owner read it, whatever the umask
+        temporary.chmod(mode)  # safetensors 0.8 ignores the umask and makes it readable only by the owner
 
     write_whole(path, write)
 
 
 def cut(tensors: Mapping[str, Tensor], folder: Path, most_bytes: int) -> None:
-    """Write a model's tensors into files of at most so many bytes, a tensor that is larger into one of its own.
+    """Write a model's tensors into files of at most `most_bytes` bytes; a larger tensor gets its own file.
 
     A single file has the usual name; several are named with their numbers, and the index says what is where.
     """
@@ -71,7 +71,7 @@ def cut(tensors: Mapping[str, Tensor], folder: Path, most_bytes: int) -> None:
 
 
 def has_weights(folder: Path) -> bool:
-    """Whether a model's weights lie in `folder`."""
+    """Whether `folder` has a model's weights."""
     return (folder / WEIGHTS_FILE).is_file() or (folder / INDEX_FILE).is_file()
 
 
@@ -131,8 +131,8 @@ def read_entries(found: Mapping[str, Entry]) -> dict[str, Tensor]:
     for name, entry in found.items():
         if entry.dtype not in FLOATS:
             raise ValueError(
-                f"{entry.file}: {name} is of type {entry.dtype}, expected {', '.join(FLOATS)}: quantized weights are not "
-                "read, give the model as it was before"
+                f"{entry.file}: {name} has dtype {entry.dtype}, expected {', '.join(FLOATS)}: quantized weights are not "
+                "supported, give the unquantized model"
             )
     tensors: dict[str, Tensor] = {}
     for path in sorted({entry.file for entry in found.values()}):
@@ -141,9 +141,7 @@ def read_entries(found: Mapping[str, Entry]) -> dict[str, Tensor]:
         tensors |= {name: read[stored] for name, stored in here.items()}
     if wrong := not_finite(tensors):
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        raise ValueError(
-            f"{found[wrong[0]].file}: NaN or infinity in {', '.join(wrong[:5])}{more}: these are no weights"
-        )
+        raise ValueError(f"{found[wrong[0]].file}: NaN or infinity in {', '.join(wrong[:5])}{more}: invalid weights")
     return tensors
 
 
@@ -193,12 +191,12 @@ def read_file(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> 
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
-    """The names of those that hold NaN or infinity."""
+    """Names of the tensors that hold NaN or infinity."""
     return [name for name, tensor in tensors.items() if not _is_finite(tensor)]
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file, with the file's name in every error."""
+    """Read a JSON object from a file; errors name the file."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
     try:

@@ -40,32 +40,32 @@ READ_BY_NAME = (
     TENSORS_FILE,
     STATE_FILE,
 )
-"""What is read from a checkpoint because of its name alone."""
+"""Files of a checkpoint that readers open by name."""
 
 
 def step_of(folder: Path) -> int | None:
-    """The step whose checkpoint bears this name, whatever lies there; None for another name."""
+    """The step in the name of a checkpoint's folder; None for any other name."""
     name = re.fullmatch(r"step-(\d{8,})", folder.name, re.ASCII)
     return int(name[1]) if name and folder.name == f"step-{int(name[1]):08d}" else None
 
 
 class DamagedCheckpointError(ValueError):
-    """A folder that is not a whole checkpoint; the message names each file and what is wrong with it."""
+    """A folder is not a complete checkpoint; the message lists each file with its defect."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that was read after every file was found as it had been written."""
+    """A checkpoint that was loaded after every file was verified."""
 
     step: int
     folder: Path
     tensors: dict[str, Tensor]
-    """What `save` was given as `tensors`, on the device that was asked for."""
+    """The `tensors` given to `save`, on the requested device."""
     state: dict[str, Any]
-    """What `save` was given as `state`."""
+    """The `state` given to `save`."""
 
     def model(self) -> GPT:
-        """The model with its weights, on the CPU. Does not advance torch's random numbers, so a resume stays exact."""
+        """Build the model with its weights, on the CPU. It does not use torch's random numbers, so a resume stays exact."""
         with torch.random.fork_rng(devices=[]):
             return GPT.from_pretrained(self.folder / MODEL_FOLDER)
 
@@ -74,10 +74,10 @@ class Checkpoint:
         return {name.removeprefix(prefix): t for name, t in self.tensors.items() if name.startswith(prefix)}
 
     def part(self, name: str, kind: Any) -> Any:
-        """What the state holds under a name, as the annotation `kind` (a type, list[str], dict[str, Any], ...) says.
+        """A field of the state, checked against the annotation `kind` (a type, list[str], dict[str, Any], ...).
 
         Raises:
-            ValueError: it is missing or of another type: another release or program wrote it.
+            ValueError: it is missing or has another type, because another release or program wrote it.
         """
         try:
             return value_of(kind, self.state.get(name), name)
@@ -90,10 +90,10 @@ class Checkpoint:
 
 
 def read(folder: Path, step: int, map_location: str | torch.device = "cpu") -> Checkpoint:
-    """The checkpoint in `folder`.
+    """Load the checkpoint in `folder`.
 
     Raises:
-        DamagedCheckpointError: it is not whole, or is not a checkpoint at all.
+        DamagedCheckpointError: it is not complete, or not a checkpoint.
     """
     if lines := damage(folder, step, READ_BY_NAME):
         raise DamagedCheckpointError("\n".join(lines))
@@ -118,7 +118,7 @@ def tensor_files(folder: Path) -> list[Path]:
 def write_tensors(
     folder: Path, config: GPTConfig, weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
 ) -> None:
-    """The model and the other tensors, into an existing, empty folder."""
+    """Write the model and the other tensors into an existing, empty folder."""
     with torch.device("meta"):
         model = GPT(config)
     model.load_state_dict(dict(weights), assign=True)
@@ -142,7 +142,7 @@ def complete(
     adapter: str | None = None,
     known: Mapping[str, dict[str, Any]] | None = None,
 ) -> str | None:
-    """The rest of the files, and the manifest of all; every file is on the disk when this returns.
+    """Write the remaining files and the manifest; every file is on the disk when this returns.
 
     Returns why model/ has no tokenizer.json; None: it has one.
     """
@@ -158,10 +158,10 @@ def complete(
 
 
 def state_text(state: Mapping[str, Any]) -> str:
-    """The state as JSON.
+    """Encode the state as JSON.
 
     Raises:
-        ValueError: it holds NaN or infinity, or something that JSON cannot give back as it was.
+        ValueError: it holds NaN or infinity, or a value that changes in JSON.
     """
     try:
         text = json.dumps(dict(state), indent=1, allow_nan=False)
@@ -171,6 +171,4 @@ def state_text(state: Mapping[str, Any]) -> str:
         raise ValueError(
             f"the state of a checkpoint must be JSON (finite numbers, text, lists, dicts): {error}"
         ) from None
-    raise ValueError(
-        "the state of a checkpoint must come back from JSON as it was: use lists, not tuples, and text as keys"
-    )
+    raise ValueError("the state of a checkpoint must not change in JSON: use lists, not tuples, and strings as keys")

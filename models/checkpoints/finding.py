@@ -1,4 +1,4 @@
-"""The finding and checking of a trained model: a run's newest whole checkpoint, a checkpoint, or a folder."""
+"""Finding and verifying a trained model: a run's newest complete checkpoint, a checkpoint, or a folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,19 +17,19 @@ from gpt_from_scratch.models.interchange.peft_format import ADAPTER_CONFIG
 from gpt_from_scratch.models.weight_files import CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE, has_weights
 
 CHECKPOINTS = "checkpoints"
-LOOKS = 5  # at a run that lives: while one checkpoint is read, rotation may remove it
+LOOKS = 5  # retries: a running run's rotation may remove a checkpoint while it is read
 
 
 def find_model(source: Path, warn: Callable[[str], None]) -> Path:
-    """The folder with the model that `source` names. What belongs to a checkpoint is proven by the checkpoint's manifest.
+    """Find the folder of the model `source`. A checkpoint is verified against its manifest.
 
     Args:
         source: A run's folder (its newest whole checkpoint is taken), a checkpoint's, a model's own, or an adapter's.
-        warn: Told of each newer checkpoint that is damaged and therefore passed over.
+        warn: called for each newer checkpoint that is skipped because it is damaged.
 
     Raises:
-        FileNotFoundError: It is none of these; the message says what is there.
-        DamagedCheckpointError: The checkpoint that it names is damaged, or every one of the run.
+        FileNotFoundError: it is none of these; the message says what was found.
+        DamagedCheckpointError: the given checkpoint is damaged, or all of the run are.
     """
     if not source.is_dir():
         what = "is a file" if source.exists() else "does not exist"
@@ -65,7 +65,7 @@ def find_model(source: Path, warn: Callable[[str], None]) -> Path:
 
 
 def is_checkpoint(folder: Path) -> bool:
-    """Whether a folder is a checkpoint, whole or not: beside a model it has something of what only training writes."""
+    """Whether a folder is a checkpoint, complete or not: it has some file that only training writes."""
     kept = (MANIFEST_FILE, STATE_FILE, TENSORS_FILE)
     return any((folder / name).exists() for name in kept) and (
         (folder / MODEL_FOLDER).exists() or step_of(folder) is not None
@@ -78,7 +78,7 @@ def is_adapter(folder: Path) -> bool:
 
 
 def _is_bare(folder: Path) -> bool:
-    """Whether of a checkpoint only the model was kept, which nothing can prove any more."""
+    """Whether only the model of a checkpoint was kept, which can no longer be verified."""
     return (
         not is_checkpoint(folder)
         and (folder / MODEL_FOLDER / CONFIG_FILE).is_file()
@@ -92,13 +92,13 @@ def _prove(checkpoint: Path) -> None:
 
 
 def _told(words: str, lines: list[str]) -> str:
-    """Words and what is damaged, in three lines at most."""
+    """A message with the damage, in at most three lines."""
     more = f" (and {len(lines) - 2} more files)" if len(lines) > 2 else ""
     return "\n".join([words, *lines[:2]]) + more
 
 
 def _newest(folder: Path, warn: Callable[[str], None]) -> Path:
-    """The newest whole checkpoint in `folder`."""
+    """The newest complete checkpoint in `folder`."""
     damaged: set[int] = set()
     for _ in range(LOOKS):
         steps = sorted((step for path in folder.iterdir() if (step := step_of(path)) is not None), reverse=True)
@@ -108,7 +108,7 @@ def _newest(folder: Path, warn: Callable[[str], None]) -> Path:
         for step in [step for step in steps if step not in damaged]:
             checkpoint = folder / f"step-{step:08d}"
             if _is_bare(checkpoint):
-                warn(f"{checkpoint} has a model and no {MANIFEST_FILE}: whether it is what was saved cannot be told")
+                warn(f"{checkpoint} has a model but no {MANIFEST_FILE}: it cannot be verified")
                 return checkpoint
             if not (lines := damage(checkpoint, step, READ_BY_NAME)):
                 return checkpoint
@@ -116,7 +116,7 @@ def _newest(folder: Path, warn: Callable[[str], None]) -> Path:
                 gone = True  # removed while it was read: there is a newer one
                 break
             damaged.add(step)
-            warn(_told(f"the checkpoint of step {step} is damaged and passed over:", lines))
+            warn(_told(f"the checkpoint of step {step} is damaged and skipped:", lines))
         if not gone:
             break
-    raise DamagedCheckpointError(f"no checkpoint in {folder} is whole")
+    raise DamagedCheckpointError(f"no checkpoint in {folder} is complete")

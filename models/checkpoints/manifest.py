@@ -1,8 +1,8 @@
-"""The manifest of a checkpoint folder: what belongs to it, to the last bit.
+"""The manifest of a checkpoint folder: its files with their sizes and SHA-256.
 
     {"files": {"state.json": {"bytes": 812, "sha256": "…"}, …}, "format": …, "sha256": "…", "step": 100, "version": 1}
 
-It is written last, so its presence says that everything else was written; its own SHA-256 is over the rest of it.
+It is written last, so if it exists, everything else was written. Its own SHA-256 covers the rest of it.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ VERSION = 1
 
 
 def entry(path: Path) -> dict[str, Any]:
-    """What the manifest says of a file."""
+    """The manifest's entry for a file."""
     return {"bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
 def seal(folder: Path, step: int, known: Mapping[str, dict[str, Any]] | None = None) -> None:
-    """Write the manifest of all that `folder` holds now. `known` are entries that those who wrote the files have made."""
+    """Write the manifest of all files in `folder`. `known` are entries that are already computed."""
     known = known or {}
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     files = {name: known.get(name) or entry(folder / name) for name in names}
@@ -36,26 +36,26 @@ def seal(folder: Path, step: int, known: Mapping[str, dict[str, Any]] | None = N
 
 
 def files(folder: Path) -> list[str]:
-    """The names in the manifest of a whole checkpoint."""
+    """The file names in the manifest of a complete checkpoint."""
     return list(json.loads((folder / MANIFEST_FILE).read_bytes())["files"])
 
 
 def damage(folder: Path, step: int | None = None, read: Collection[str] = ()) -> list[str]:
-    """What differs from the manifest, one line for each file; empty if the checkpoint is whole.
+    """Compare a checkpoint with its manifest: one line per differing file, empty if it is complete.
 
     Every file is read and compared by SHA-256: torch.load, safetensors and torch's distributed checkpoints all load a
-    flipped byte without a word.
+        flipped byte without an error.
 
     Args:
-        step: The step that the folder's name says; None: it bears another name.
-        read: Files that a reader would take if they were there: those must be in the manifest too.
+        step: the step in the folder's name; None: it has another name.
+        read: files that a reader would open if they exist; these must be in the manifest.
 
     Raises:
-        PermissionError: A file may not be read, which says nothing of what it holds: no other is to take its place.
+        PermissionError: a file is not readable, so its state is unknown; no other checkpoint may replace it.
     """
     path = folder / MANIFEST_FILE
     try:
-        data = retried(path.read_bytes)  # what fails for a moment is no damage
+        data = retried(path.read_bytes)  # a temporary failure is not damage
         manifest = json.loads(data)
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             return [f"{path} is not the manifest of a checkpoint: expected the format {FORMAT!r}"]
@@ -79,12 +79,12 @@ def damage(folder: Path, step: int | None = None, read: Collection[str] = ()) ->
         return [f"{path} is the manifest of step {made_at}, not of step {step}: the folder was renamed or mixed up"]
     lines = [line for name, about in written.items() if (line := _difference(folder, name, about))]
     stray = [name for name in read if name not in written and retried((folder / name).exists)]
-    return lines + [f"{folder / name} is not one of the checkpoint's files: it was put there later" for name in stray]
+    return lines + [f"{folder / name} is not one of the checkpoint's files: it was added later" for name in stray]
 
 
 def _difference(folder: Path, name: str, written: object) -> str | None:
     path = folder / name
-    # The hash proves that nothing changed by accident, not who wrote it: a name still may not lead out of the folder.
+    # The hash detects accidental changes, not a malicious author: a name must still be inside the folder.
     outside = f"{folder / MANIFEST_FILE} names {shown(name)}, which is not a plain file inside the checkpoint"
     if not re.fullmatch(r"(?!\.)[\w.-]+(/(?!\.)[\w.-]+)?", name, re.ASCII):
         return outside
@@ -95,11 +95,11 @@ def _difference(folder: Path, name: str, written: object) -> str | None:
         if stat.S_ISLNK(found.st_mode):
             return outside
         if not stat.S_ISREG(found.st_mode):
-            return f"{path} is missing: what bears its name is no file"
+            return f"{path} is missing: its path is not a file"
         if found.st_size != written["bytes"]:
-            return f"{path} is damaged: it has {found.st_size:,} bytes, it was written with {shown(written['bytes'])}"
+            return f"{path} is damaged: it has {found.st_size:,} bytes, expected {shown(written['bytes'])}"
         if sha256(path) != written.get("sha256"):
-            return f"{path} is damaged: its SHA-256 is not the one it was written with"
+            return f"{path} is damaged: its SHA-256 differs from the manifest's"
     except FileNotFoundError:
         return f"{path} is missing"
     except PermissionError as error:
@@ -110,11 +110,11 @@ def _difference(folder: Path, name: str, written: object) -> str | None:
 
 
 def _forbidden(path: Path, error: PermissionError) -> PermissionError:
-    words = "permission denied: let its owner make it readable for you (chmod u+r, or a+r for all), then try again"
+    words = "permission denied: ask its owner to make it readable (chmod u+r, or a+r for all), then try again"
     return PermissionError(error.errno, words, os.fspath(path))
 
 
 def _rendered(manifest: dict[str, Any]) -> bytes:
-    """The one way to write it, its own hash added; a reader compares bytes, so a changed blank is noticed too."""
+    """The canonical text with its own hash; a reader compares bytes, so any change is detected."""
     digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode("ascii")).hexdigest()
     return (json.dumps({**manifest, "sha256": digest}, sort_keys=True, indent=1) + "\n").encode("ascii")

@@ -1,4 +1,4 @@
-"""The one door to a trained model: what it opens is proven, and its weights come with their own tokenizer."""
+"""Opening of a trained model: it is verified, and comes with its own tokenizer."""
 
 import logging
 from collections.abc import Callable
@@ -23,17 +23,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class OpenedModel:
-    """A model ready to be asked, with its tokenizer, and the name that tells it from others in results."""
+    """A model with its tokenizer and its name in results."""
 
     model: GPT
     tokenizer: Tokenizer
     name: str
     folder: Path | None = None
-    """Where the model lies; None: it came from the hub, or was made here."""
+    """The model's folder; None: it is from the hub, or was made here."""
 
     @property
     def context(self) -> int:
-        """How many tokens the model sees at once."""
+        """The model's context length in tokens."""
         return self.model.config.block_size
 
 
@@ -47,24 +47,24 @@ def open_model(
     ema: bool = False,
     warn: Callable[[str], None] = _log.warning,
 ) -> OpenedModel:
-    """Open a run (its newest whole checkpoint), one of its checkpoints, or a folder with a model and its tokenizer.
+    """Open a run (its newest complete checkpoint), one of its checkpoints, or a folder with a model and its tokenizer.
 
-    A checkpoint is proven by its manifest, file by file, also where its model/ is named. A folder from elsewhere has none:
-    its weights must fit its config, be of a floating-point type, and be finite.
+    A checkpoint is verified file by file against its manifest, also if `source` is its model/. A folder from elsewhere has
+    no manifest: its weights must match its config, have a floating-point type, and be finite.
 
     Args:
         source: Also an adapter in peft's format, which is added to its model; a GPT-2 by its name on the Hugging Face hub
             ("gpt2", "gpt2-medium", ...).
-        device: See `choose_device`.
-        tokenizer: A tokenizer, its file, or a folder with one, for a model that came without; "gpt2" is GPT-2's own. Where
-            the model has one, the two must be the same.
-        name: What to call the model in results, instead of its run and step.
-        hub: Also take any other model of the hub by its name.
+        device: see `choose_device`.
+        tokenizer: a tokenizer, its file, or a folder with one, for a model without a tokenizer; "gpt2" is GPT-2's. If the
+            model has one, both must be equal.
+        name: name of the model in results, instead of its run and step.
+        hub: also accept names of other models on the hub.
         ema: Take the moving average of the weights that lies beside them in the checkpoint.
-        warn: Told of each newer checkpoint of the run that is damaged and therefore passed over, and of a head of its own.
+        warn: called for each newer checkpoint that is skipped because it is damaged, and about an unexpected separate head.
 
     Raises:
-        FileNotFoundError: No model there, or no tokenizer.
+        FileNotFoundError: there is no model or no tokenizer.
         ValueError: A damaged file, by name; a tokenizer that is not the model's; an unknown device; no average.
     """
     place = choose_device(device)
@@ -79,7 +79,7 @@ def open_model(
         except (OSError, ValueError):
             if folder is None or folder.exists() or look == LOOKS:
                 raise
-            # The run lives: its rotation removed the checkpoint while it was read, and there is a newer one.
+            # The run is still running: its rotation removed the checkpoint while it was read, and there is a newer one.
     called = name or (str(source) if folder is None else _name(folder)) + ("-ema" if ema else "")
     return OpenedModel(model.to(place).eval(), chosen, called, folder)
 
@@ -87,7 +87,7 @@ def open_model(
 def _read(
     source: str | Path, folder: Path | None, tokenizer: str | Path | Tokenizer | None, warn: Callable[[str], None]
 ) -> tuple[GPT, Tokenizer]:
-    """The model in `folder`, or the hub's of the name `source`, and the tokenizer that it has or is given."""
+    """Load the model in `folder`, or the hub's model `source`, with its own or the given tokenizer."""
     if folder is not None and is_adapter(folder):
         return _merged(folder, tokenizer, warn)
     if folder is not None:
@@ -101,20 +101,20 @@ def _read(
     chosen = theirs if given is None else given
     if chosen is None:
         raise FileNotFoundError(
-            f"{folder or source} has no {TOKENIZER_FILE}: save the model's tokenizer there (tokenizer.save), or name it: "
+            f"{folder or source} has no {TOKENIZER_FILE}: save the model's tokenizer there (tokenizer.save), or give one: "
             "--tokenizer gpt2, or --tokenizer FILE"
         )
     model = GPT.from_pretrained(str(source) if place is None else place, warn)
     if chosen.n_vocab > (rows := model.config.vocab_size):
         raise ValueError(
-            f"the tokenizer {chosen!r} has {chosen.n_vocab} tokens, the model {rows}: they do not belong together, "
-            f"{source} knows only {rows}"
+            f"the tokenizer {chosen!r} has {chosen.n_vocab} tokens, but the model {source} has only {rows}: they do not "
+            "belong together"
         )
     if theirs is not None and not is_same(chosen, theirs):
         raise ValueError(
-            f"the tokenizer given is not the one that the model {source} learned with (fingerprint "
-            f"{chosen.fingerprint[:12]}…, the model's has {theirs.fingerprint[:12]}…): its ids mean other text. Leave it out, "
-            "and the model's own is taken"
+            f"the given tokenizer is not the one that the model {source} was trained with (fingerprint "
+            f"{chosen.fingerprint[:12]}…, the model's has {theirs.fingerprint[:12]}…): its ids mean other text. Leave it "
+            "out to use the model's own"
         )
     return model, chosen
 
@@ -139,7 +139,7 @@ def kind_of(opened: OpenedModel) -> str:
 
 
 def is_same(one: Tokenizer, other: Tokenizer) -> bool:
-    """Whether two tokenizers give every id the same meaning (they may be of different kinds)."""
+    """Whether two tokenizers, perhaps of different kinds, give every id the same text."""
     if one.fingerprint == other.fingerprint:
         return True
     ids = range(one.n_vocab)
@@ -158,7 +158,7 @@ def _is_gpt2(name: str) -> bool:
 
 
 def _beside(folder: Path) -> Tokenizer | None:
-    """The tokenizer that lies beside a model, in our form or Hugging Face's; None if there is none."""
+    """The tokenizer in a model's folder, in our format or Hugging Face's; None if there is none."""
     if (folder / TOKENIZER_FILE).exists():
         return load_tokenizer(folder)
     return import_tokenizer(folder) if has_tokenizer(folder) else None
@@ -173,7 +173,7 @@ def _given(tokenizer: str | Path) -> Tokenizer:
 
 
 def _name(folder: Path) -> str:
-    """The run and the step of .../RUN/checkpoints/STEP/model, else the folder's own name."""
+    """Name of a model: the run and the step of .../RUN/checkpoints/STEP/model, else the folder's name."""
     parts = folder.resolve().parts
     if len(parts) >= 4 and parts[-1] == MODEL_FOLDER and parts[-3] == CHECKPOINTS:
         return f"{parts[-4]}-{parts[-2]}"

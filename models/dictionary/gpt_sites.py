@@ -1,4 +1,4 @@
-"""Activations inside a GPT, by name: read them out, or put others in their place.
+"""Activations inside a GPT, by name: collect or replace them.
 
     h.2         the residual stream after block 2
     h.2.mlp     what block 2's MLP adds to the stream
@@ -23,22 +23,22 @@ from gpt_from_scratch.models.gpt import GPT, Block
 from gpt_from_scratch.models.layers.norm import Norm
 
 Edit = Callable[[Float[Tensor, "b t c"]], Float[Tensor, "b t c"]]
-"""Given a site's activations, returns what the model goes on with."""
+"""Function from a site's activations to their replacement."""
 IGNORED = -100
-"""The target of a position that does not count."""
+"""The target of a position that the loss ignores."""
 
 
 def sites(model: GPT) -> list[str]:
-    """The names of all places whose activations can be read and replaced."""
+    """Names of all sites whose activations can be collected and replaced."""
     return [f"h.{layer}{part}" for layer in range(model.config.n_layer) for part in ("", ".attn", ".mlp")]
 
 
 @contextlib.contextmanager
 def edited(model: GPT, site: str, edit: Edit) -> Iterator[None]:
-    """In the block, every forward pass of `model` goes on with `edit(x)` in place of the activations x at `site`.
+    """Context in which forward passes of `model` replace the activations x at `site` by `edit(x)`.
 
     Raises:
-        ValueError: a site that the model does not have; names those it has, and the nearest.
+        ValueError: the model has no such site; the message lists the sites and suggests one.
     """
     if site not in sites(model):
         near = difflib.get_close_matches(site, sites(model), n=1)
@@ -68,14 +68,14 @@ def edited(model: GPT, site: str, edit: Edit) -> Iterator[None]:
 
 
 def _branch(block: Block, part: str) -> nn.Module:
-    """The module whose output the block adds to the stream: the branch, or the norm behind it."""
+    """The module whose output is added to the residual stream: the branch, or the norm after it."""
     if block.norm_place == "before":
         return block.attn if part == "attn" else block.mlp
     return block.ln_1 if part == "attn" else block.ln_2
 
 
 def batches(sequences: Sequence[Sequence[int]], rows: int) -> Iterator[Int[Tensor, "b t"]]:
-    """Sequences of about the same length together, padded at the end with -1."""
+    """Batches of sequences of similar length, padded at the end with -1."""
     ordered = sorted(sequences, key=len)
     for start in range(0, len(ordered), rows):
         part = ordered[start : start + rows]
@@ -92,11 +92,11 @@ class Collected:
     activations: Float[Tensor, "n c"]
     tokens: Int[Tensor, " n"]
     sequence: Int[Tensor, " n"]
-    """a number for each sequence: equal for neighbours that stand in one text"""
+    """a text number for each sequence; equal for neighbouring sequences of one text"""
 
     @property
     def first(self) -> Bool[Tensor, " n"]:
-        """Whether a token is the first of its sequence. Its activations are often many times as large as all others."""
+        """Whether a token is the first of its sequence, whose activations are often much larger than all others."""
         return torch.cat([self.sequence.new_ones(1) > 0, self.sequence[1:] != self.sequence[:-1]])[: len(self.sequence)]
 
     def without_first(self) -> "Collected":
@@ -105,7 +105,7 @@ class Collected:
         return Collected(self.activations[kept], self.tokens[kept], self.sequence[kept])
 
 
-@torch.no_grad()  # not inference_mode: an autoencoder could not be trained on what it makes
+@torch.no_grad()  # not inference_mode: an autoencoder cannot be trained on inference tensors
 def collect(model: GPT, site: str, sequences: Sequence[Sequence[int]], rows: int = 16) -> Collected:
     """The activations at `site` of every token of the sequences, the shortest sequence first.
 
@@ -149,7 +149,7 @@ def loss(model: GPT, sequences: Sequence[Sequence[int]], rows: int = 16) -> floa
 
 @dataclass(frozen=True)
 class Spliced:
-    """The model's loss, nats per token: as it is, with a reconstruction in a site's place, and with zeros there."""
+    """Losses in nats per token: of the unchanged model, with a reconstruction at a site, and with zeros there."""
 
     clean: float
     spliced: float
@@ -157,9 +157,9 @@ class Spliced:
 
     @property
     def recovered(self) -> float | None:
-        """What part of the way from zeros to as it is the reconstruction recovers; None where there is no such part.
+        """The recovered fraction of the loss between zeros and the unchanged model; None if undefined.
 
-        Only where `meaningless` is empty does it say anything.
+        It is valid only if `meaningless` is empty.
         """
         cost = self.zero - self.clean
         part = (self.zero - self.spliced) / cost if cost else math.nan
@@ -167,17 +167,17 @@ class Spliced:
 
     @property
     def meaningless(self) -> str:
-        """Why no part of the loss can be said to be recovered, in words; empty where one can.
+        """The reason why the recovered fraction is meaningless; empty if it is valid.
 
-        The site must matter on this text (zeros there cost more than `LEAST_COST` nats per token), and the reconstruction must
-        lie between zeros and the model as it is, up to `SLACK`.
+        Zeros at the site must cost more than `LEAST_COST` nats per token, and the reconstruction's loss must be between
+        those of zeros and of the unchanged model, up to `SLACK`.
         """
         if not all(map(math.isfinite, (self.clean, self.spliced, self.zero))):
             return "a loss is not finite: the model or the autoencoder diverged"
         if self.zero - self.clean <= LEAST_COST or (part := self.recovered) is None:
-            return "with zeros in its place the model is no worse: on this text there is nothing to recover"
+            return "the model is not worse with zeros at this site: on this text there is nothing to recover"
         if part > 1 + SLACK:
-            return "the model is better with the reconstruction than as it is: it has not learned this text"
+            return "the model is better with the reconstruction than unchanged: it has not learned this text"
         return "the reconstruction is worse than zeros" if part < -SLACK else ""
 
 

@@ -23,7 +23,7 @@ CHUNK_FLOATS = 2**26
 
 @dataclass(frozen=True)
 class LearnedDictionary:
-    """Unit-norm atoms, and what their search left unexplained (energies as a fraction of the signals' energy)."""
+    """Unit-norm atoms with their reconstruction errors, as fractions of the signals' energy."""
 
     atoms: Float[Tensor, "k d"]
     error: float
@@ -227,9 +227,9 @@ def _split_overloaded(
 
 
 def _leading_direction(rows: Float[Tensor, "n d"], steps: int = 10) -> Float[Tensor, " d"]:
-    """About the leading right singular vector, by the power method from the largest row; 0 if there is nothing to lead.
+    """Approximate leading right singular vector, by power iteration from the largest row; 0 for a zero matrix.
 
-    Not by a decomposition: those fail to converge on residuals that are almost 0.
+    Decompositions fail to converge on residuals that are almost 0.
     """
     if len(rows) == 0:
         return rows.new_zeros(rows.shape[1])
@@ -262,7 +262,7 @@ def _update_atoms(
 
 
 def _check(values: Shaped[Tensor, "..."], name: str) -> None:
-    """Raise ValueError unless `values` are a matrix of finite floats with at least one row."""
+    """Check that `values` are a matrix of finite floats with at least one row. Raises ValueError."""
     if values.ndim != 2:
         raise ValueError(
             f"{name} must be a matrix with one of them a row, they have shape {tuple(values.shape)}: a single one is x[None]"

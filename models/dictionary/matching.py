@@ -1,8 +1,8 @@
-"""Agreement of a learned dictionary with the true one: the one-to-one match of their atoms, and its figures.
+"""Comparison of a learned dictionary with the true one: the one-to-one match of their atoms, and scores.
 
-Atoms are learned in any order and with either sign, so they are compared by |cosine|. Three figures belong together,
-since 0.98 of the variance can be explained with one atom in five recovered: mean max cosine similarity, atoms
-recovered, and variance explained.
+Atoms are learned in any order and with either sign, so they are compared by |cosine|. Three scores are needed, since 0.98
+of the variance can be explained with only one atom in five recovered: mean max cosine similarity, atoms recovered, and
+variance explained.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Sparse autoencoders: a dictionary that is read out by one matrix product, learned from a network's activations.
+"""Sparse autoencoders: dictionaries with a linear encoder, learned from a network's activations.
 
     codes = sparse(relu((x - b_dec) W_encᵀ + b_enc)),    x ≈ codes W_dec + b_dec
 
@@ -7,7 +7,7 @@ W_dec's rows are the features' directions, of unit norm. Two ways to make few co
     topk    the k largest stay (Makhzani & Frey 2013; Gao et al., "Scaling and evaluating sparse autoencoders", 2024)
     l1      a penalty on their sum makes them small (Bricken et al., "Towards monosemanticity", 2023)
 
-A feature that has not fired for long is put where the reconstruction is worst, as K-SVD does with an atom nobody uses.
+A dead feature, which has not fired for long, is moved to where the reconstruction is worst, as in K-SVD.
 
 Shapes: n activations (tokens), d their width, m features.
 """
@@ -27,7 +27,7 @@ CHUNK_ROWS = 4096
 
 
 class SparseAutoencoder(nn.Module):
-    """`encode` and `decode`; `sae(x)` is x as its features tell it."""
+    """A sparse autoencoder with `encode` and `decode`; `sae(x)` is the reconstruction of x."""
 
     scale: Tensor
 
@@ -50,7 +50,7 @@ class SparseAutoencoder(nn.Module):
         return torch.zeros_like(codes).scatter(-1, places, values)
 
     def decode(self, codes: Float[Tensor, "*n m"]) -> Float[Tensor, "*n d"]:
-        """The activations that the codes stand for."""
+        """The reconstruction of the activations from codes."""
         return (codes @ self.decoder + self.decoder_bias) / self.scale
 
     def forward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
@@ -148,9 +148,9 @@ def replace_dead(
     residual: Float[Tensor, "n d"],
     generator: torch.Generator,
 ) -> None:
-    """Point dead features at what is left of badly reconstructed activations, drawn in proportion to its energy.
+    """Set dead features to residuals of activations, drawn in proportion to their energy.
 
-    Their encoder rows get a fifth of the living ones' mean norm, so that they enter gently, and Adam forgets them.
+    Their encoder rows get a fifth of the other rows' mean norm, and their Adam state is reset.
     """
     energy = residual.square().sum(dim=1)
     count = int(dead.sum())
@@ -169,19 +169,19 @@ def replace_dead(
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How well, and with how little, activations are told."""
+    """Quality and sparsity of a reconstruction."""
 
     variance_explained: float
     """1 - ||x - sae(x)||² / ||x - mean x||²"""
     l0: float
     """mean number of codes that are not 0"""
     dead: float
-    """part of the features that no activation uses"""
+    """fraction of the features that no activation uses"""
 
 
 @torch.inference_mode()
 def measure(sae: SparseAutoencoder, activations: Float[Tensor, "n d"]) -> Fidelity:
-    """The figures over all activations. Raises ValueError if these do not vary."""
+    """Measure quality and sparsity over all activations. Raises ValueError if these do not vary."""
     mean = activations.mean(dim=0)
     total = float((activations - mean).square().sum())
     if total == 0:

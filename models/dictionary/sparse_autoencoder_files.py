@@ -1,4 +1,4 @@
-"""A sparse autoencoder as one file: sae.safetensors, whose metadata say what it is and which activations it is of."""
+"""The file of a sparse autoencoder: sae.safetensors, with metadata about its kind and its activations."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ AUTOENCODER_FILE = "sae.safetensors"
 
 @dataclass(frozen=True)
 class Origin:
-    """Whose activations an autoencoder tells; all is empty for one of a known dictionary's signals."""
+    """The origin of an autoencoder's activations; empty for the signals of a known dictionary."""
 
     model: str = ""
     """the model's name, for people"""
@@ -32,7 +32,7 @@ class Origin:
 
 
 def weights_sha256(model: GPT) -> str:
-    """What tells a model's weights from all others."""
+    """SHA-256 of a model's weights."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -41,7 +41,7 @@ def weights_sha256(model: GPT) -> str:
 
 
 def save_autoencoder(path: Path, sae: SparseAutoencoder, origin: Origin, **more: str) -> None:
-    """Write the file, whole or not at all; `more` are further words for its metadata."""
+    """Write the file atomically; `more` is additional metadata."""
     metadata = {**more, "kind": sae.config.kind, "config": json.dumps(asdict(sae.config))}
     # A folder's name may hold bytes that are no text, which no metadata can.
     metadata |= {name: visible(str(value)) for name, value in asdict(origin).items()}
@@ -49,11 +49,11 @@ def save_autoencoder(path: Path, sae: SparseAutoencoder, origin: Origin, **more:
 
 
 def load_autoencoder(path: Path | str) -> tuple[SparseAutoencoder, Origin]:
-    """The autoencoder in a file that `save_autoencoder` wrote, or in a folder with one, and whose activations it tells.
+    """Load the autoencoder and its origin from a file that `save_autoencoder` wrote, or from its folder.
 
     Raises:
-        FileNotFoundError: There is none.
-        ValueError: It is damaged, or no autoencoder of ours.
+        FileNotFoundError: there is none.
+        ValueError: it is damaged, or not an autoencoder of this project.
     """
     path = Path(path)
     path = path / AUTOENCODER_FILE if path.is_dir() else path
@@ -64,10 +64,10 @@ def load_autoencoder(path: Path | str) -> tuple[SparseAutoencoder, Origin]:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise ValueError(f"{path} is no whole safetensors file: {error}") from error
+        raise ValueError(f"{path} is not a complete safetensors file: {error}") from error
     if "config" not in metadata or "decoder" not in tensors or tensors["decoder"].ndim != 2:
         raise ValueError(
-            f"{path} is no sparse autoencoder of ours: its metadata have {', '.join(metadata) or 'nothing'}"
+            f"{path} is not a sparse autoencoder of this project: its metadata have {', '.join(metadata) or 'nothing'}"
         )
     try:
         document: dict[str, Any] = json.loads(metadata["config"])

@@ -17,9 +17,9 @@ from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.layers.kv_cache import KVCache
 
 DEFAULT = Sampling()
-PREFILL_TOKENS = 8192  # prompts are computed this many tokens at a time, so that many long ones need no more memory
-TURN = 16  # tokens that a row makes before it may have to give its place to another owner's
-ROOM = 128  # the cache has room for a multiple of this many tokens, so that it seldom grows
+PREFILL_TOKENS = 8192  # tokens of prompts computed at a time, to limit memory
+TURN = 16  # tokens that a row generates before it may have to yield to another owner's row
+ROOM = 128  # the cache's capacity is a multiple of this, so that it seldom grows
 
 
 def generate(
@@ -31,13 +31,13 @@ def generate(
     n_vocab: int | None = None,
     use_cache: bool = True,
 ) -> list[list[int]]:
-    """Continue each prompt by up to `max_new_tokens` tokens; returns the new tokens alone, one list a prompt.
+    """Continue each prompt by up to `max_new_tokens` tokens; returns a list of new tokens per prompt.
 
-    sampling: one for each prompt, or one for all: row i then has its `for_row(i)`.
-    n_vocab: the tokenizer's ids, as for `Engine`.
+    sampling: one per prompt, or one for all; then row i uses its `for_row(i)`.
+    n_vocab: the tokenizer's vocabulary size, as for `Engine`.
 
     Raises:
-        ValueError: an empty prompt, a token that the model does not have, or sampling settings of the wrong number.
+        ValueError: an empty prompt, an unknown token, or a wrong number of sampling settings.
     """
     continuations: list[list[int]] = [[] for _ in prompts]
     for new in stream(model, prompts, max_new_tokens, sampling, n_vocab=n_vocab, use_cache=use_cache):
@@ -54,7 +54,7 @@ def stream(
     n_vocab: int | None = None,
     use_cache: bool = True,
 ) -> Iterator[Generated]:
-    """`generate`, token by token as they are made."""
+    """`generate` as an iterator over the tokens."""
     settings = row_settings(sampling, len(prompts))
     check_prompts(model, prompts, n_vocab)
     if max_new_tokens < 1:
@@ -69,34 +69,33 @@ def stream(
 @dataclass(eq=False)
 class _Row:
     number: int
-    tokens: list[int]  # prompt and new tokens, as many as the context holds
-    left: int  # how many more to make
+    tokens: list[int]  # prompt and new tokens, up to the context's length
+    left: int  # number of tokens still to generate
     sampling: Sampling
     generator: torch.Generator
     top: int
     score_prompt: bool
     owner: Owner
-    turn: int = TURN  # how many more tokens it has paid for
+    turn: int = TURN  # number of tokens left in its turn
 
 
 class Engine:
     """A batch that rows may join and leave while it runs (continuous batching; Yu et al. 2022, Orca).
 
     `add` gives a prompt a number, `step` makes one more token for every running row, `remove` abandons a row. At most
-    `max_rows` run at once, the others wait in line. A row's tokens do not depend on the rows beside it. A row that fills
-    the context goes on with the last half of it: the earlier tokens are forgotten. For one thread at a time, and for
-    weights that stay as they are.
+    `max_rows` run at once; the others wait. A row's tokens do not depend on other rows. A row that fills the context
+    continues with the last half of it and forgets the earlier tokens. The engine is not thread-safe, and the weights must
+    not change.
 
-    Owners share the places fairly (see `WaitingLine`): after a turn of TURN tokens a row gives its place to one of an
-    owner that has had less, and goes on later where it stood. Its tokens are then computed again; no more of them than
-    are made.
+    Owners share the places fairly (see `WaitingLine`): after a turn of TURN tokens a row yields to a row of an owner that
+    has had less, and continues later. Its tokens are then computed again, but never more than are generated.
     """
 
     def __init__(self, model: GPT, *, n_vocab: int | None = None, max_rows: int = 64, use_cache: bool = True) -> None:
         """
         Args:
-            n_vocab: the tokenizer's ids. A model may have more (its vocabulary rounded up for speed): they are never made, and
-                the probabilities are those among the tokenizer's. None: all that the model has.
+            n_vocab: the tokenizer's ids. A model may have more (its vocabulary rounded up for speed): they are never
+                generated, and probabilities are normalized over the tokenizer's ids. None: all of the model's.
         """
         if max_rows < 1:
             raise ValueError(f"max_rows must be at least 1, it is {max_rows}")
@@ -105,7 +104,7 @@ class Engine:
         self.max_rows = max_rows
         self.use_cache = use_cache
         self._waiting: WaitingLine[_Row] = WaitingLine()
-        self._spare = PREFILL_TOKENS  # how many tokens may be computed again now
+        self._spare = PREFILL_TOKENS  # number of tokens that may be recomputed now
         self._running: list[_Row] = []  # row i has slot i of the cache
         self._cache: KVCache | None = None
         self._can_pack = can_pack(model)
@@ -114,7 +113,7 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        """Whether any row is not done."""
+        """Whether any row is unfinished."""
         return bool(self._running or self._waiting)
 
     def add(
@@ -127,11 +126,11 @@ class Engine:
         score_prompt: bool = False,
         owner: Owner = (),
     ) -> int:
-        """Put a prompt in line; returns the number that its tokens will bear: 0, 1, 2, ...
+        """Add a prompt to the queue; returns its number: 0, 1, 2, ...
 
-        owner: who shares the engine with whom; rows of one owner are served in their order.
-        top: how many of the most likely tokens to report beside each token.
-        score_prompt: report the log-probabilities of the prompt's own tokens too; it must then fit the context.
+        owner: the owner for fair sharing; rows of one owner are served in order.
+        top: number of most likely tokens to report with each token.
+        score_prompt: also report the log-probabilities of the prompt's tokens; it must then fit the context.
 
         Raises:
             ValueError: an empty prompt, a token that the model does not have, or a length below 1.
@@ -151,7 +150,7 @@ class Engine:
 
     @torch.inference_mode()
     def remove(self, *numbers: int) -> None:
-        """Abandon rows; nothing happens to those that are done already."""
+        """Remove rows; finished rows are ignored."""
         gone = set(numbers)
         self._waiting.drop(lambda row: row.number in gone)
         for row in self._running:
@@ -161,7 +160,7 @@ class Engine:
 
     @torch.inference_mode()
     def step(self) -> list[Generated]:
-        """One more token for every running row, once rows in line have taken the free places."""
+        """Start waiting rows in free slots, then generate one token for every running row."""
         context = self.model.config.block_size
         new = self._changed_places()
         again = [row for row in self._running if len(row.tokens) > context or not self.use_cache]
@@ -180,7 +179,7 @@ class Engine:
         return self._choose(logits[0] if len(logits) == 1 else torch.cat(logits), scores)
 
     def _changed_places(self) -> list[_Row]:
-        """Let rows at the end of their turn pay for another, or give way; returns those that come in their place."""
+        """At the end of its turn, let a row pay for another turn or yield; returns the rows that replace others."""
         most = max(PREFILL_TOKENS, self.model.config.block_size)  # enough for any row
         self._spare = min(self._spare + len(self._running), most)
         if not self._waiting:  # then turns cost nothing
@@ -200,7 +199,7 @@ class Engine:
         return coming
 
     def _admitted(self, places: int) -> list[_Row]:
-        """The next in line, to begin: not so many at once that the others' next token would be long in coming."""
+        """The next waiting rows to start, limited so that running rows are not delayed for long."""
         coming: list[_Row] = []
         tokens = 0
         while self._waiting and len(coming) < places and tokens < PREFILL_TOKENS:
@@ -242,7 +241,7 @@ class Engine:
         return head_logits(hidden, head, softcap).float()
 
     def _capacity(self, rows: list[_Row]) -> int:
-        """How many tokens a row the cache needs room for."""
+        """Required capacity of the cache, in tokens per row."""
         most = max(len(row.tokens) + row.left for row in rows)
         return min(-(-most // ROOM) * ROOM, self.model.config.block_size)
 
@@ -256,7 +255,7 @@ class Engine:
         return logits[:, -1, : self.n_vocab].float()
 
     def _packed_model(self) -> PackedGPT | None:
-        """The packed model where it is quicker, made when that has become worth it."""
+        """The packed model if it is faster; it is made once enough tokens were generated."""
         if not self._can_pack or len(self._running) < FEWEST_ROWS or torch.is_autocast_enabled("cpu"):
             return None
         if self._packed is None and max(row.left for row in self._running) >= FEWEST_TOKENS:
@@ -264,7 +263,7 @@ class Engine:
         return self._packed
 
     def _choose(self, logits: Float[Tensor, "b v"], scores: dict[int, tuple[Scored, ...]]) -> list[Generated]:
-        """Choose each running row's token; the rows that are done leave."""
+        """Choose each running row's token, and remove finished rows."""
         rows = self._running
         tokens, logprobs = sample_rows(logits, [row.sampling for row in rows], [row.generator for row in rows])
         tops: list[tuple[tuple[int, float], ...]] = [()] * len(rows)
@@ -291,7 +290,7 @@ class Engine:
         return made
 
     def _keep(self, going: list[_Row]) -> None:
-        """Let go of the other rows; the last ones move into the places that become free."""
+        """Keep only these rows; the last rows move into the free slots."""
         if len(going) == len(self._running) or self._cache is None:
             self._running = going
             return

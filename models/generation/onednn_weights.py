@@ -1,7 +1,7 @@
-"""A model's matrices once more, laid out as oneDNN wants them: for a CPU that generates several rows at a time.
+"""Copies of a model's weights in oneDNN's blocked layout, for batched decoding on a CPU.
 
-A product with 3 to 64 rows should take as long as reading the matrix does. MKL takes two to three times as long, since it lays
-the matrix out anew each time. With one or two rows it does not, so these are left to the model itself.
+A product with 3 to 64 rows should take as long as reading the matrix. MKL takes two to three times as long, since it
+repacks the matrix each time. It does not with one or two rows, so these use the model itself.
 """
 
 import torch
@@ -15,13 +15,13 @@ from gpt_from_scratch.models.layers.lora import lora_layers
 
 FEWEST_ROWS = 3
 FEWEST_TOKENS = 16
-"""Steps after which the packing (as long as some ten of them) has paid."""
+"""Number of steps after which packing, which takes about ten steps, pays off."""
 LEAST_BYTES, MOST_BYTES = 2**26, 2**31
-"""Smaller models fit a cache, where it matters less; for larger ones the second copy is too much to take unasked."""
+"""Bounds of the model's size: smaller models fit in the CPU cache, and for larger ones the copy needs too much memory."""
 
 
 class PackedLinear(nn.Module):
-    """nn.Linear without gradients."""
+    """nn.Linear with packed weights, without gradients."""
 
     def __init__(self, weight: Float[Tensor, "out c"], bias: Float[Tensor, " out"] | None) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class PackedLinear(nn.Module):
 
 
 class PackedGPT:
-    """The model as it is now, for decoding alone: all but its matrices is shared."""
+    """A packed copy of the model for decoding; everything except its matrices is shared."""
 
     def __init__(self, model: GPT) -> None:
         with torch.device("meta"):
@@ -49,14 +49,14 @@ class PackedGPT:
         self.head = PackedLinear(model.head_weight, None)
 
     def logits(self, tokens: Int[Tensor, "b 1"], cache: KVCache) -> Float[Tensor, "b v"]:
-        """As the model's own for one more token a row."""
+        """The model's logits for one more token per row."""
         out: Tensor = self.head(self.body.hidden(tokens, cache)[:, -1])
         softcap = self.body.config.logit_softcap
         return out if softcap is None else capped(out, softcap)
 
 
 def can_pack(model: GPT) -> bool:
-    """Whether oneDNN packs for this processor, and the model is of a kind and size for which that pays."""
+    """Whether oneDNN packs weights on this processor, and the model's kind and size make it worthwhile."""
     weight = model.wte.weight
     return (
         weight.device.type == "cpu"

@@ -1,4 +1,4 @@
-"""Sampling: the choice of the next token for a whole batch at once, each row by its own rules and its own seed."""
+"""Sampling of the next token for a whole batch, with settings and a seed for each row."""
 
 import hashlib
 import math
@@ -15,19 +15,19 @@ from gpt_from_scratch.models.settings import check_sampling
 
 
 class NonFiniteLogitsError(RuntimeError):
-    """There is no distribution to draw from: the weights are damaged, or those of a model that diverged."""
+    """The logits are not finite: the weights are damaged, or the model diverged."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to choose the next token.
+    """Settings for choosing the next token.
 
     Attributes:
         temperature: divides the logits; 0 always takes the most likely token.
         top_k: keep only the k most likely tokens.
         top_p: keep the smallest set of most likely tokens whose probability reaches p (Holtzman et al. 2020).
-        seed: makes a row's tokens repeatable, whatever the other rows of its batch are. A generator takes 64 bits of it.
-        stop_tokens: a row ends when it makes one of these; the stop token is the last of its tokens.
+        seed: random seed; a row's tokens do not depend on other rows of its batch. A generator uses 64 bits of it.
+        stop_tokens: a row ends when it generates one of these, which is then its last token.
     """
 
     temperature: float = 1.0
@@ -40,22 +40,22 @@ class Sampling:
         check_sampling(self.temperature, self.top_k, self.top_p)
 
     def for_row(self, row: int) -> "Sampling":
-        """The same rules with the seed of a request's row: `seed`, `seed` + 1, ... so that equal prompts get other texts.
+        """The same settings with the seed of row `row`: `seed` + `row`, so that equal prompts get different texts.
 
         Every batch takes its rows' seeds from here; row 0 has the request's own.
         """
         return replace(self, seed=self.seed + row)
 
     def generator(self) -> torch.Generator:
-        """The random numbers of a row."""
+        """The random-number generator of a row."""
         return torch.Generator().manual_seed(self.seed % (1 << 64))
 
 
 def row_settings(sampling: Sampling | Sequence[Sampling], rows: int) -> list[Sampling]:
-    """The settings of each row of a batch: `for_row` of the one that was given, or those that were given.
+    """The settings of each row of a batch: `for_row` of a single one, or the given list.
 
     Raises:
-        ValueError: settings of another number.
+        ValueError: the number of settings is wrong.
     """
     if isinstance(sampling, Sampling):
         return [sampling.for_row(row) for row in range(rows)]
@@ -65,10 +65,9 @@ def row_settings(sampling: Sampling | Sequence[Sampling], rows: int) -> list[Sam
 
 
 class RequestSeeds:
-    """Seeds for the requests of an eval: by the request's text and how often it came before.
+    """Seeds for the requests of an eval, from the request's text and its number of earlier occurrences.
 
-    So neither the order of requests nor what stands beside them matters, repeats differ, and the same eval gives the same
-    texts again. For several threads.
+    So the order of requests does not matter, repeats differ, and the same eval gives the same texts again. Thread-safe.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -77,7 +76,7 @@ class RequestSeeds:
         self._lock = threading.Lock()
 
     def next(self, text: str) -> int:
-        """48 bits; `text` is what makes a request the same as another."""
+        """The next seed (48 bits) for `text`, which identifies equal requests."""
         with self._lock:
             times = self._asked[text]
             self._asked[text] += 1
@@ -87,13 +86,13 @@ class RequestSeeds:
 def sample_rows(
     logits: Float[Tensor, "b v"], settings: Sequence[Sampling], generators: Sequence[torch.Generator]
 ) -> tuple[list[int], list[float]]:
-    """Choose a token a row; returns the tokens and their log-probabilities under the unmodified logits.
+    """Choose a token per row; returns the tokens and their log-probabilities under the unmodified logits.
 
     A row draws one number from its own (CPU) generator and takes the token at which its cumulative probability passes
     that number: so a row's tokens do not depend on the others, and the batch needs one pass, on the logits' device.
 
     Raises:
-        NonFiniteLogitsError: logits that are not numbers.
+        NonFiniteLogitsError: the logits are not finite.
     """
     chosen = logits.argmax(-1)
     if any(s.temperature > 0 for s in settings):
@@ -121,7 +120,7 @@ def sample_rows(
 def filter_rows(
     logits: Float[Tensor, "b v"], top_k: Sequence[int | None], top_p: Sequence[float | None]
 ) -> Float[Tensor, "b v"]:
-    """-inf for the logits that each row's top-k, then its top-p, take out. The most likely token always stays."""
+    """Set logits to -inf by each row's top-k, then top-p. The most likely token always stays."""
     size = logits.shape[-1]
     limits = [size if k is None else min(k, size) for k in top_k]
     if (most := max((k for k in limits if k < size), default=0)) > 0:

@@ -1,4 +1,4 @@
-"""Scored tokens: each with its log-probability, and the most likely ones in its place."""
+"""Scored tokens: each with its log-probability and the most likely alternatives."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Scored:
-    """A token with its log-probability under the unmodified model, and the most likely ones in its place, best first."""
+    """A token with its log-probability under the unmodified model, and the most likely alternatives, best first."""
 
     token: int
     logprob: float
@@ -22,9 +22,9 @@ class Generated(Scored):
     """One new token of a row.
 
     Attributes:
-        row: the prompt's place in its batch, or the number that `Engine.add` gave.
-        finish: on a row's last token why it ended, at a stop token or at its length; None before.
-        prompt: on a row's first token the scores of its prompt's tokens from the second on, where they were asked for.
+        row: the prompt's index in its batch, or the number from `Engine.add`.
+        finish: on a row's last token, the reason: a stop token or the length; None before.
+        prompt: on a row's first token, the scores of its prompt's tokens from the second on, if requested.
     """
 
     row: int = field(kw_only=True)
@@ -33,7 +33,7 @@ class Generated(Scored):
 
 
 def scored(logits: Float[Tensor, "t v"], tokens: list[int], top: int) -> list[Scored]:
-    """Each token's log-probability, and the `top` most likely ones in its place."""
+    """Each token's log-probability, and the `top` most likely alternatives."""
     logprobs = torch.log_softmax(logits, dim=-1)
     own = logprobs.gather(1, torch.tensor(tokens, device=logits.device, dtype=torch.int64).unsqueeze(1)).squeeze(1)
     tops = most_likely(logprobs, top) if top else [()] * len(tokens)

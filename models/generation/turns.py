@@ -1,27 +1,27 @@
-"""The line of rows that wait for a place in the engine, and whose turn it is."""
+"""Fair queue of rows that wait for a slot in the engine."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
 Owner = tuple[Hashable, ...]
-"""A path, such as (client, request); () where all rows are one owner's."""
+"""An owner's path, such as (client, request); () if there is only one owner."""
 
 Item = TypeVar("Item")
 
 
 class WaitingLine(Generic[Item]):
-    """A waiting line whose owners take turns: start-time fair queueing (Goyal, Vin and Cheng 1996).
+    """A queue that is shared fairly among owners: start-time fair queueing (Goyal, Vin and Cheng 1996).
 
-    An item pays one turn when it leaves the line, and `pay` is for those that go on. The owner who has paid least is next;
-    among equals, who came first. At each level of the path shares are equal: those of the clients, and within a client's
-    share those of its requests. A newcomer starts at what the one served last had paid, so nobody saves up turns, and
-    nobody owes for turns that no other wanted. An owner's items are served in their order.
+    An item pays for one turn when it leaves the queue, and `pay` is for items that continue. The owner that has paid least
+    is next; among equals, the first. Shares are equal at each level of the path: among clients, and within a client among
+    its requests. A new owner starts at the amount that the last served owner had paid, so turns cannot be saved up, and
+    unused capacity costs nothing. An owner's items are served in their order.
     """
 
     def __init__(self) -> None:
         self._waiting: dict[Owner, deque[Item]] = {}
-        self._present: Counter[Owner] = Counter()  # items of a path, in line or served, until they leave
+        self._present: Counter[Owner] = Counter()  # items of a path, waiting or being served, until they leave
         self._paid: dict[Owner, int] = {}
         self._now: dict[Owner, int] = {}  # what the child served last had paid before
         self._size = 0
@@ -30,7 +30,7 @@ class WaitingLine(Generic[Item]):
         return self._size
 
     def join(self, owner: Owner, item: Item) -> None:
-        """Wait behind the owner's other items."""
+        """Add an item after the owner's other items."""
         for part in _parts(owner):
             if not self._present[part]:
                 self._paid[part] = self._now.get(part[:-1], 0)
@@ -39,7 +39,7 @@ class WaitingLine(Generic[Item]):
         self._size += 1
 
     def take(self) -> Item:
-        """The next item; its owner pays for a turn."""
+        """Take the next item; its owner pays for a turn."""
         owner = self._next()
         items = self._waiting[owner]
         item = items.popleft()
@@ -50,7 +50,7 @@ class WaitingLine(Generic[Item]):
         return item
 
     def put_back(self, owner: Owner, item: Item) -> None:
-        """Wait again, before the owner's other items."""
+        """Return an item to the queue, before the owner's other items."""
         self._waiting.setdefault(owner, deque()).appendleft(item)
         self._size += 1
 
@@ -61,15 +61,15 @@ class WaitingLine(Generic[Item]):
             self._paid[part] += 1
 
     def paid(self, owner: Owner) -> tuple[int, ...]:
-        """What the owner has paid, level by level: whoever has the smaller tuple goes first."""
+        """The owner's payments, level by level; the smaller tuple goes first."""
         return tuple(self._paid[part] for part in _parts(owner))
 
     def precedes(self, owner: Owner) -> bool:
-        """Whether somebody waits who has paid less than `owner`."""
+        """Whether an owner that has paid less than `owner` is waiting."""
         return bool(self._waiting) and self.paid(self._next()) < self.paid(owner)
 
     def leave(self, owner: Owner) -> None:
-        """An item of this owner, taken before, is done."""
+        """Report that an item of this owner is done."""
         for part in _parts(owner):
             self._present[part] -= 1
             if not self._present[part]:
@@ -77,7 +77,7 @@ class WaitingLine(Generic[Item]):
                 self._now.pop(part, None)
 
     def drop(self, is_dropped: Callable[[Item], bool]) -> None:
-        """Take items out of the line for good."""
+        """Remove items from the queue permanently."""
         for owner, items in list(self._waiting.items()):
             kept = deque(item for item in items if not is_dropped(item))
             gone = len(items) - len(kept)
@@ -93,5 +93,5 @@ class WaitingLine(Generic[Item]):
 
 
 def _parts(owner: Owner) -> Iterator[Owner]:
-    """The path's beginnings, the shortest first: (a,), (a, b)."""
+    """The path's prefixes, the shortest first: (a,), (a, b)."""
     return (owner[:length] for length in range(1, len(owner) + 1))

@@ -1,5 +1,5 @@
 """Interchange with other libraries, which are extras: Hugging Face's folders, GPT-2's weights and GGUF files.
 
-A rule of another library that ours cannot follow exactly is refused by name. May import `models/*.py`, `models/layers/`,
-`tokenizer/` and `support/`.
+A feature of another library that cannot be reproduced exactly is an error, which names it. May import `models/*.py`,
+`models/layers/`, `tokenizer/` and `support/`.
 """

@@ -1,4 +1,4 @@
-"""The fields of a config.json, each asked for by its name and its type."""
+"""Typed access to the fields of a config.json."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ from gpt_from_scratch.support.command_line.described import shown, value_of
 
 
 class ConfigFields:
-    """A config.json, whose mistakes name the file and the field."""
+    """A config.json whose errors name the file and the field."""
 
     def __init__(self, described: Mapping[str, Any], path: Path) -> None:
         self.described, self.path = described, path

@@ -1,7 +1,7 @@
-"""A model and its tokenizer as one GGUF file, which llama.cpp and the programs around it open.
+"""Writer of GGUF files, which hold a model and its tokenizer for llama.cpp and related programs.
 
-GGUF names architectures instead of describing them: GPT-2's and most of the Llama family's, but none with other switches of
-ours. It names split patterns, too. So this is for exact ones of those, whose tokenizer splits as GPT-2's does.
+GGUF names architectures instead of describing them: GPT-2 and most of the Llama family, but no other combination of our
+switches. It names split patterns, too. So only these architectures are supported, with GPT-2's split pattern.
 """
 
 import math
@@ -25,9 +25,9 @@ from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS, pattern_text
 
 GGUF_FILE = "model.gguf"
 QUANTIZED_AT_ONCE = 32
-"""Weights along a row that share a scale; a row must be so many times something."""
+"""Number of weights that share a scale; a row's length must be a multiple of it."""
 KINDS = ("gpt2", "llama", "qwen2", "qwen3", "olmo2")
-"""Model types that have a name there; it is the same."""
+"""Supported model types; GGUF uses the same names."""
 YARN_TURNS = (1.0, 32.0)
 """Between which llama.cpp slows a part of a frequency, where nobody tells it otherwise."""
 
@@ -45,18 +45,20 @@ def write_gguf(
     """Write the file, atomically.
 
     Args:
-        name: What the model calls itself.
-        licence: An identifier such as "mit"; None: the file names none.
-        precision: "f32" keeps every weight as it is. The others round those of the matrices and of the token embedding, to 8
-            or 4 bits and a scale for each 32 of a row.
+        name: the model's name.
+        licence: an identifier such as "mit"; None: no licence in the file.
+        precision: "f32" keeps every weight as it is. The others quantize the matrices and the token embedding to 8 or 4
+            bits, with a scale for each 32 weights.
 
     Raises:
-        ValueError: the architecture, the tokenizer or the width is not what the format has.
+        ValueError: the format does not support the architecture, the tokenizer or the width.
         RuntimeError: the package gguf is not installed.
     """
     kind = _kind_of(config)
     if kind not in KINDS:
-        raise ValueError(f"GGUF has {', '.join(KINDS)}, and this model is another: {', '.join(config.beyond_gpt2())}")
+        raise ValueError(
+            f"GGUF has {', '.join(KINDS)}, this model has another architecture: {', '.join(config.beyond_gpt2())}"
+        )
     _require_known_rules(config, kind)
     for width, size in {
         "n_embd": config.n_embd,
@@ -99,7 +101,7 @@ def write_gguf(
 
 
 def _kind_of(config: GPTConfig) -> str | None:
-    """The model type that an architecture is exactly; None: there is none."""
+    """The model type with exactly this architecture; None: there is none."""
     return llama_format.kind_of(config) if config.beyond_gpt2() else "gpt2"
 
 
@@ -133,7 +135,7 @@ def _neighbours(rows: Float[Tensor, "..."], head_size: int) -> Float[Tensor, "..
 
 
 def _require_known_rules(config: GPTConfig, kind: str) -> None:
-    """Refuse what llama.cpp cannot be told of: some biases, and some scaling of rotary positions.
+    """Check for features that GGUF cannot express: some biases, and some scaling of rotary positions.
 
     Raises:
         ValueError: the model has it.
@@ -193,7 +195,7 @@ def _vocabulary(tokenizer: Tokenizer, rows: int, kinds: Any) -> tuple[list[str],
     byte_pairs = as_byte_pairs(tokenizer)
     if pattern_text(byte_pairs.pattern) != PATTERNS["gpt2"]:
         raise ValueError(
-            f"GGUF names split patterns, and of ours it has GPT-2's alone; this tokenizer's is {byte_pairs.pattern!r}"
+            f"of our split patterns GGUF supports only GPT-2's; this tokenizer's is {byte_pairs.pattern!r}"
         )
     if byte_pairs.added_tokens:
         raise ValueError(f"GGUF cannot have added tokens, such as {next(iter(byte_pairs.added_tokens))!r}")

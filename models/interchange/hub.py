@@ -16,14 +16,14 @@ BESIDE = (
     "merges.txt",
     "README.md",
 )
-"""What else is read of a model's folder, where it is there."""
+"""Other files of a model's folder that are downloaded if they exist."""
 
 
 def from_hub(name: str, *, whole: bool = False) -> Path:
-    """The folder with a model's config and weights.
+    """Download a model's config and weights; returns the local folder.
 
     Args:
-        whole: Also the files of its tokenizer and its card.
+        whole: also download its tokenizer and its card.
 
     Raises:
         FileNotFoundError: the hub has no such model or cannot be reached.
@@ -31,7 +31,7 @@ def from_hub(name: str, *, whole: bool = False) -> Path:
     """
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
         raise FileNotFoundError(
-            f"no folder {name!r}, and it is no name of a model on the hub such as {', '.join(GPT2_SIZES)}"
+            f"no folder {name!r}, and it is not the name of a model on the hub, such as {', '.join(GPT2_SIZES)}"
         )
     try:
         from huggingface_hub import hf_hub_download
@@ -55,7 +55,7 @@ def from_hub(name: str, *, whole: bool = False) -> Path:
         for file in BESIDE if whole else ():
             has(file)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise FileNotFoundError(f"no folder {name!r}, and the hub did not give {repository!r}: {error}") from error
+        raise FileNotFoundError(f"no folder {name!r}, and the hub did not provide {repository!r}: {error}") from error
     return folder
 
 

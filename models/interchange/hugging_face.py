@@ -1,4 +1,4 @@
-"""The files beside a model's weights that make its folder whole for Hugging Face's libraries."""
+"""The additional files of a model's folder that Hugging Face's libraries need."""
 
 import contextlib
 import functools

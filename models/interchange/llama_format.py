@@ -1,7 +1,7 @@
 """The Llama family as transformers writes it: Llama, Mistral, Qwen 2 and 3, SmolLM 3, OLMo 1 and 2 in our settings.
 
-Their files keep queries, keys and values apart, and the MLP's gate from what passes through it; here those lie one above the
-other in one matrix. What a config asks for that ours does not do is refused by name.
+Their files have separate matrices for queries, keys and values, and for the MLP's gate and input. Here these are stacked in
+one matrix. An unsupported feature of a config is an error, which names it.
 """
 
 import re

@@ -1,9 +1,9 @@
 """The GPT that these weights belong to, for `AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True)`.
 
-This file and that of the settings lie beside the weights, and need torch and transformers 5 only. The model is GPT-2 with
-switches, each of which `config.json` names: rotary positions and their scaling, RMSNorm, norms of queries and keys, squared
-ReLU or SwiGLU, grouped queries, biases here and there, an output head of its own, embeddings of the last tokens together,
-layers that see a window, documents that do not see each other, and a bound of the logits.
+This file and that of the settings are in the folder of the weights, and need only torch and transformers 5. The model is
+GPT-2 with switches, each of which `config.json` names: rotary positions and their scaling, RMSNorm, norms of queries and
+keys, squared ReLU or SwiGLU, grouped queries, biases here and there, an output head of its own, embeddings of the last
+tokens together, layers that see a window, documents that do not see each other, and a bound of the logits.
 
 Shapes: b batch, t tokens, k tokens with those in the cache, c n_embd, h heads, d head size, v vocabulary.
 """

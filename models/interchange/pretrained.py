@@ -1,7 +1,7 @@
 """Weights on disk in Hugging Face's format: config.json and model.safetensors. Safetensors only, never a pickle.
 
-What is exactly a GPT-2, or one of the Llama family, is written as transformers writes it. Any other architecture carries our
-own model type, so that nobody takes it for another, and the files with which transformers opens it.
+An exact GPT-2, or a member of the Llama family, is written in transformers' format. Any other architecture has its own
+model type, and the Python files with which transformers opens it.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ from gpt_from_scratch.support.storage.files import ensure_folder, write_text
 OWN_MODEL_TYPE = "gpt_from_scratch"
 CONFIGURATION_FILE = Path(__file__).with_name("configuration_gpt_from_scratch.py")
 MODELING_FILE = Path(__file__).with_name("modeling_gpt_from_scratch.py")
-"""The same model once more, for those who have transformers and not this package."""
+"""File with the model's definition for transformers, without this package."""
 HEAD = "lm_head.weight"
 _IN_CONFIG = {"rope_scaling": "rotary_scaling"}
 """Settings whose names transformers takes for its own in any config.json."""
@@ -49,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 
 def save(config: GPTConfig, weights: Mapping[str, Float[Tensor, "..."]], folder: Path) -> None:
-    """Write a model into `folder`, each file atomically; in the format of transformers' own class where there is one."""
+    """Write a model into `folder`, each file atomically, in the format of transformers' own class if there is one."""
     ensure_folder(folder)
     describe(config, folder)
     save_tensors(folder / WEIGHTS_FILE, as_written(config, weights))
@@ -136,7 +136,9 @@ def load(name: str | Path, build: Callable[[GPTConfig], M], warn: Callable[[str]
             config = dataclasses.replace(config, tie_head=True)
             del tensors[HEAD]
         else:
-            warn(f"{folder}: {HEAD} is not the embedding, although {CONFIG_FILE} has them share: it is kept as it is")
+            warn(
+                f"{folder}: {HEAD} is not the embedding, although {CONFIG_FILE} has them share: the separate head is kept"
+            )
     model = build(config)
     model.load_state_dict(tensors)
     return model
@@ -152,7 +154,7 @@ def _stored(config: GPTConfig, found: Mapping[str, Entry], kind: str) -> dict[st
 def _require_fit(
     config: GPTConfig, shapes: Mapping[str, tuple[int, ...]], folder: Path, build: Callable[[GPTConfig], nn.Module]
 ) -> None:
-    """Refuse weights that are not the config's. The sizes come first: a model of wrong ones may not even be built.
+    """Check that the weights match the config. Sizes are checked first, since a model with wrong sizes may be too large.
 
     Raises:
         ValueError: a size or a tensor differs, by file and field.

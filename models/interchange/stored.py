@@ -1,4 +1,4 @@
-"""A model's tensors as the files of another library hold them, told from the files' headers alone."""
+"""Mapping of a model's tensors to those of another library's files, from the files' headers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

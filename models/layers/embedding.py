@@ -1,4 +1,4 @@
-"""An embedding that costs nothing on the meta device (shapes without memory), and little where it is large and on a CPU."""
+"""Embedding layer that is fast to create on the meta device, and efficient for large tables on a CPU."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from gpt_from_scratch.kernels.cpu_speed import is_large, large_empty
 
 
 class Embedding(nn.Embedding):
-    """nn.Embedding; its gradient, as large as the table and zero but for a few rows, lies in memory that is kept."""
+    """nn.Embedding whose gradient, which is mostly zero, reuses its memory."""
 
     def reset_parameters(self) -> None:
-        """nn.Embedding's, but for meta tensors: torch would import Dynamo to fill them, which takes a second."""
+        """nn.Embedding's initialization, skipped for meta tensors, for which torch would import Dynamo (a second)."""
         if not self.weight.is_meta:
             super().reset_parameters()
 
     def forward(self, tokens: Int[Tensor, "*b"]) -> Float[Tensor, "*b c"]:
-        """The rows of the tokens."""
+        """The embeddings of the tokens."""
         if torch.is_grad_enabled() and is_large(self.weight.nbytes, self.weight.device):
             rows: Tensor = _LargeLookup.apply(self.weight, tokens)  # type: ignore[no-untyped-call]
             return rows

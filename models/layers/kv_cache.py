@@ -23,7 +23,7 @@ class Memory:
         self.count([0] * tensors[0].shape[1])
 
     def count(self, known: list[int], lengths: Int[Tensor, " b"] | None = None) -> None:
-        """Set the rows' lengths, which the host knows too: reading them from the device would wait for it."""
+        """Set the rows' lengths, also on the host, because reading them from the device would synchronize."""
         if lengths is None:
             lengths = torch.tensor(known, dtype=torch.int64, device=self.tensors[0].device)
         self.lengths: Int[Tensor, " b"] = lengths
@@ -60,7 +60,7 @@ class Memory:
         return [x[:, rows, :, places].permute(2, 0, 3, 1, 4) for x in self.tensors]
 
     def store(self, memory: Shaped[Tensor, "slots h _ d"], new: Shaped[Tensor, "b h t d"]) -> Shaped[Tensor, "b h _ d"]:
-        """Write behind each row's own tokens; returns the rows' memory."""
+        """Write after each row's tokens; returns the rows' memory."""
         batch, count = new.shape[0], new.shape[2]
         memory = memory[:batch]
         if self.ragged:
@@ -176,9 +176,9 @@ class KVCache:
             memory.count(lengths)
 
     def beside(self, count: int, capacity: int) -> "KVCache":
-        """An empty cache of `count` rows in the memory behind this one's rows; see `join`.
+        """An empty cache of `count` rows in the memory after this one's rows; see `join`.
 
-        The memory grows if it must, to so many rows or to `capacity` tokens a row.
+        The memory grows if needed, in rows or in `capacity` tokens per row.
         """
         used, (_, slots, _, tokens, _) = len(self.whole.known), self.whole.tensors[0].shape
         if used + count > slots or capacity > tokens:
@@ -196,7 +196,7 @@ class KVCache:
         return other
 
     def join(self, other: "KVCache") -> None:
-        """Take over the rows of a cache that `beside` made last."""
+        """Add the rows of the cache that `beside` made last."""
         if self.short is not None and other.short is not None:
             other.short.make_room(1)
             used, new = len(self.short.known), other.short.tensors

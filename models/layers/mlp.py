@@ -1,4 +1,4 @@
-"""The MLP of a block; the arithmetic of its first half is the registry's, but for a gate's."""
+"""The MLP of a block. Its first half is an op of the registry, except with a gate."""
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -9,7 +9,7 @@ from gpt_from_scratch.models.config import GPTConfig
 
 
 class MLP(nn.Module):
-    """Two linear layers around the activation; with a gate the first makes the gate, then what passes through it."""
+    """Two linear layers with an activation between them; with a gate, the first layer computes the gate and its input."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -33,6 +33,6 @@ class MLP(nn.Module):
 
 
 def is_plain(layer: nn.Module) -> bool:
-    """Whether its parameters say all: not where it was exchanged (packed, adapted, quantised) or a hook watches it."""
+    """Whether a linear layer is unmodified: not replaced (packed, adapted, quantized) and without hooks."""
     hooks = (layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks)
     return type(layer) is nn.Linear and not any(hooks)

@@ -1,6 +1,6 @@
-"""Embeddings of the last few tokens together, looked up by hash: what a bigram table knows need not be learned by layers.
+"""Hash embeddings of n-grams: the layers need not learn what a bigram table can store.
 
-After the hash n-gram embeddings of the Byte Latent Transformer (Pagnoni et al. 2024, section 3.2.1). They cost memory and
+After the hash n-gram embeddings of the Byte Latent Transformer (Pagnoni et al. 2024, section 3.2.1). They need memory but
 almost no arithmetic, and a small model learns in far fewer steps with them.
 """
 
@@ -18,7 +18,7 @@ class NgramEmbedding(nn.Module):
     """The sum of one vector for each of the last 2, 3, ..., n tokens together: n - 1 tables of (buckets, c).
 
     Raises:
-        ValueError: n below 2, where there is nothing to embed.
+        ValueError: n is below 2.
     """
 
     def __init__(self, n: int, buckets: int, vocab_size: int, width: int) -> None:
@@ -54,12 +54,12 @@ class NgramEmbedding(nn.Module):
         return total
 
     def bucket(self, code: Int[Tensor, "*s"], n: int) -> Int[Tensor, "*s"]:
-        """Which row of the table; each n-gram has its own where there is room for all of them."""
+        """Row of the table; n-grams do not share rows if the table is large enough."""
         if self.radix**n <= self.buckets:
             return code
         return ((code * GOLDEN) >> 32 & 0x7FFFFFFF) % self.buckets
 
 
 def wrapped(number: int) -> int:
-    """The number as 64-bit arithmetic has it, which wraps around: long n-grams of large vocabularies leave its range."""
+    """Wrap a number to 64 bits, which long n-grams of large vocabularies exceed."""
     return (number + 2**63) % 2**64 - 2**63

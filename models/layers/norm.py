@@ -1,4 +1,4 @@
-"""The norms of a GPT: LayerNorm or RMSNorm, with or without weights; the arithmetic is the registry's."""
+"""The norms of a GPT: LayerNorm or RMSNorm, with or without weights, computed by ops of the registry."""
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,7 @@ from gpt_from_scratch.models.config import GPTConfig
 
 
 class Norm(nn.Module):
-    """A norm over the stream's width, as the config has it."""
+    """A norm over the residual stream's width, according to the config."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""Rotary positions, with a backward pass of their own: autograd's keeps more and passes more often over memory.
+"""Rotary positions with a custom backward pass, which needs less memory and bandwidth than autograd's.
 
-Compilers fuse such passes by themselves, so they are given the formula; so are activations below fp32, whose intermediate
-values are wider than they are.
+Compilers fuse such operations themselves, so they get the formula. So do activations below fp32, whose intermediate values
+are wider.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ def _by_formula(x: Tensor) -> bool:
 
 
 class _Rotation(torch.autograd.Function):
-    """Its gradient is turned back."""
+    """Autograd function of the rotation; its gradient is rotated back."""
 
     @staticmethod
     def forward(

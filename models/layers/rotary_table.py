@@ -1,4 +1,4 @@
-"""The angles of rotary positions, and their slowing for a longer context."""
+"""The table of rotary positions, with frequency scaling for a longer context."""
 
 import math
 
@@ -24,7 +24,7 @@ def rotary_table(
 
 
 def frequencies(head_size: int, base: float, scaling: RopeScaling = UNSCALED) -> Float[Tensor, " half"]:
-    """The angle of one position for each pair of a head: base^(-2i/d), a part of each slowed as `scaling` says."""
+    """The frequency of each pair of a head: base^(-2i/d), scaled by `scaling`."""
     original = 1.0 / base ** (torch.arange(0, head_size, 2, device="cpu").float() / head_size)
     if scaling.kind == "none":
         return original
@@ -35,7 +35,7 @@ def frequencies(head_size: int, base: float, scaling: RopeScaling = UNSCALED) ->
 def _kept(
     original: Float[Tensor, " half"], head_size: int, base: float, scaling: RopeScaling
 ) -> Float[Tensor, " half"]:
-    """How much of each frequency stays as it is, from 0 to 1."""
+    """The unscaled part of each frequency, from 0 to 1."""
     if scaling.kind == "linear":
         return torch.zeros_like(original)
     if scaling.kind == "llama3":
@@ -43,7 +43,7 @@ def _kept(
         return ((turns - scaling.slow_turns) / (scaling.fast_turns - scaling.slow_turns)).clamp(0, 1)
 
     def pair(turns: float) -> float:
-        """The pair, as a real number, that turns so often within the learned context."""
+        """The index of the pair, as a real number, with this many rotations in the original context."""
         return head_size * math.log(scaling.learned_context / (turns * 2 * math.pi)) / (2 * math.log(base))
 
     first, last = pair(scaling.fast_turns), pair(scaling.slow_turns)
