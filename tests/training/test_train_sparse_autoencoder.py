@@ -112,7 +112,7 @@ def test_a_figure_outside_of_its_range_is_said_to_mean_nothing(run: Path) -> Non
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["loss_zero"] < metrics["loss_clean"]
     assert metrics["meaningless"] == {
-        "loss_recovered": "with zeros in its place the model is no worse: on this text there is nothing to recover"
+        "loss_recovered": "the model is not worse with zeros at this site: on this text there is nothing to recover"
     }
     assert "(meaningless: with zeros" in (run / "features.html").read_text(encoding="utf-8")
 
@@ -145,9 +145,9 @@ def test_an_autoencoder_is_loaded_again_for_the_model_it_is_of(
     with pytest.raises(ValueError, match="was learned from another model"):
         main([str(other), *again[1:], "--out", str(tmp_path / "no")])
     (tmp_path / "bad.safetensors").write_bytes((run / "sae.safetensors").read_bytes()[:-100])
-    with pytest.raises(ValueError, match=r"bad.safetensors is no whole safetensors file"):
+    with pytest.raises(ValueError, match=r"bad.safetensors is not a complete safetensors file"):
         load_autoencoder(tmp_path / "bad.safetensors")
-    with pytest.raises(ValueError, match="is no sparse autoencoder of ours"):
+    with pytest.raises(ValueError, match="is not a sparse autoencoder of this project"):
         load_autoencoder(checkpoint / "model.safetensors")
     with pytest.raises(FileNotFoundError, match="no autoencoder at"):
         load_autoencoder(tmp_path / "none")

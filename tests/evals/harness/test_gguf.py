@@ -89,20 +89,20 @@ def test_the_command_writes_it(model: GPT, tmp_path: Path) -> None:
 def test_what_the_format_does_not_have_is_refused(model: GPT, tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     rotary = GPT(GPTConfig(block_size=8, vocab_size=300, n_layer=1, n_head=1, n_embd=8, position="rotary"))
-    with pytest.raises(ValueError, match="this model is another: position=rotary"):
+    with pytest.raises(ValueError, match="this model has another architecture: position=rotary"):
         write_gguf(rotary.config, rotary.state_dict(), TOKENIZER, path, name="tiny")
     odd = GPT(GPTConfig(block_size=8, vocab_size=300, n_layer=1, n_head=1, n_embd=8))
     with pytest.raises(ValueError, match="q4_0 needs a width"):
         write_gguf(odd.config, odd.state_dict(), TOKENIZER, path, name="tiny", precision="q4_0")
     other = BytePairEncodingTokenizer.from_text("the robin", 258, pattern="o200k")
-    with pytest.raises(ValueError, match="of ours it has GPT-2's alone"):
+    with pytest.raises(ValueError, match="supports only GPT-2's"):
         write_gguf(odd.config, odd.state_dict(), other, path, name="tiny")
     yarn = RopeScaling("yarn", 4.0, learned_context=16, fast_turns=8.0)
     for llama, told in (
         ({"rope_scaling": yarn}, "GGUF has yarn with turns from 1 to 32"),
         (QWEN3 | {"rope_scaling": RopeScaling("llama3", 4.0)}, "no llama3 scaling of rotary positions for qwen3"),
         (QWEN3 | {"bias": True, "mlp_bias": False}, "GGUF has no biases for qwen3"),
-        ({"norm": "layer", "norm_weight": False}, "this model is another: "),
+        ({"norm": "layer", "norm_weight": False}, "this model has another architecture: "),
     ):
         settings: dict[str, Any] = {**SWIGLU, **llama}
         refused = GPT(GPTConfig(block_size=8, vocab_size=300, n_layer=1, n_head=1, n_embd=8, **settings))

@@ -37,7 +37,7 @@ def test_what_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
 def test_a_tokenizer_of_another_model_is_refused(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.json"
     CharacterTokenizer("".join(map(chr, range(500)))).save(other)
-    with pytest.raises(ValueError, match="501 tokens, the model .* only 100"):
+    with pytest.raises(ValueError, match="501 tokens, but the model .* only 100"):
         open_model(folder, device="cpu", tokenizer=other)
 
 

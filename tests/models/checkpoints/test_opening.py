@@ -142,7 +142,7 @@ def test_a_run_with_a_damaged_checkpoint_opens_as_the_one_before(
     with caplog.at_level(logging.WARNING):
         opened = open_model(run, device="cpu")
     assert opened.name == "one-step-00000005" and opened.folder is not None
-    assert "the checkpoint of step 10 is damaged and passed over" in caplog.text and Path(name).name in caplog.text
+    assert "the checkpoint of step 10 is damaged and skipped" in caplog.text and Path(name).name in caplog.text
     expected = open_model(whole / "checkpoints" / "step-00000005", device="cpu")
     assert torch.equal(opened.model.wte.weight, expected.model.wte.weight)
 
@@ -159,7 +159,7 @@ def test_a_checkpoints_place_taken_by_something_else_is_passed_over(
     }[what]()
     with caplog.at_level(logging.WARNING):
         assert open_model(run, device="cpu").name == "one-step-00000010"
-    assert "the checkpoint of step 20 is damaged and passed over" in caplog.text
+    assert "the checkpoint of step 20 is damaged and skipped" in caplog.text
 
 
 def test_what_was_put_beside_the_proven_files_is_not_read(run: Path) -> None:

@@ -39,7 +39,7 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged_and_no_older_one_is_t
     with as_owner():
         (checkpoint / name).chmod(0)
     for source in (open_to_all, checkpoint, checkpoint / "model"):
-        with pytest.raises(PermissionError, match="permission denied: let its owner make it readable") as told:
+        with pytest.raises(PermissionError, match="permission denied: ask its owner to make it readable") as told:
             open_model(source, device="cpu")
         assert told.value.filename == str(checkpoint / name)
     with pytest.raises(PermissionError, match="permission denied"):

@@ -184,7 +184,7 @@ def test_a_model_comes_from_a_hub_by_name(tmp_path: Path) -> None:
         server.shutdown()
         server.server_close()
     assert results[0].stdout.strip() == str(make(TINY).num_parameters()), results[0].stderr
-    assert "the hub did not give 'someone/other'" in results[1].stderr
+    assert "the hub did not provide 'someone/other'" in results[1].stderr
 
 
 @pytest.mark.parametrize("said", [True, None, False], ids=["tied", "nothing", "untied"])
@@ -227,7 +227,7 @@ def test_weights_that_are_no_floats_are_refused_by_name(tmp_path: Path, dtype: t
     name = "transformer.h.1.mlp.c_fc.weight"
     weight_files.save_tensors(tmp_path / "model.safetensors", {**tensors, name: tensors[name].to(dtype)})
     with pytest.raises(
-        ValueError, match=r"model\.safetensors: transformer\.h\.1\.mlp\.c_fc\.weight is of type .*quantized"
+        ValueError, match=r"model\.safetensors: transformer\.h\.1\.mlp\.c_fc\.weight has dtype .*quantized"
     ):
         GPT.from_pretrained(tmp_path)
 

@@ -151,7 +151,7 @@ def test_weights_begin_with_their_own_tokenizer_whatever_the_data_would_make(
     told = fails(
         [*arguments, "--init-from", str(first), "--data.path", str(other), "--data.tokenizer", "character"], capsys
     )
-    assert "is not the one that the model" in told and "learned with" in told
+    assert "is not the one that the model" in told and "trained with" in told
 
 
 def spoil(patch: pytest.MonkeyPatch, steps: Container[int], value: float) -> None:

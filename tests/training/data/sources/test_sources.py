@@ -207,5 +207,5 @@ def test_without_a_network_the_hub_s_data_are_words_at_once(name: str, tmp_path:
     command = [sys.executable, "-m", "gpt_from_scratch.training.prepare", name]
     run = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert run.returncode == 2 and len(run.stderr.splitlines()) <= 3 and "Retrying" not in run.stderr
-    assert f"hub did not give {HUB[name].path}: " in run.stderr and "refused" in run.stderr
+    assert f"hub did not provide {HUB[name].path}: " in run.stderr and "refused" in run.stderr
     assert not list(tmp_path.glob("data/*"))
