@@ -1,7 +1,7 @@
 """Operations with one plain definition each, in `ops/`, and several implementations proven equal to it.
 
-`transformers` probes for a package named ``kernels`` and finds this one when the working folder is on sys.path: so this file
-may not raise when it is imported, nor have a ``__version__``. May import `support/`.
+`transformers` looks for a package named ``kernels`` and finds this one if the working folder is on sys.path. So importing
+this file must not raise, and it must not have a ``__version__``. May import `support/`.
 """
 
 from typing import TYPE_CHECKING

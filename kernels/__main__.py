@@ -1,11 +1,11 @@
-"""Print every op and backend: usable here, or why not; with --inspect, what the compiler makes of the Triton kernels.
+"""List every op and backend, and why it cannot run here; with --inspect, analyse the kernels' machine code.
 
-    gpt kernels                                  # this machine's
-    gpt kernels --device cuda                    # what a GPU would take
-    gpt kernels check --backend-module my_kernels.py     # the parity cases on your own backends; 1: one is wrong
+    gpt kernels                                  # backends on this machine
+    gpt kernels --device cuda                    # backends on a CUDA device
+    gpt kernels check --backend-module my_kernels.py     # test your own backends; exit status 1: one is wrong
     gpt kernels --inspect --target sm_90         # compile for a Hopper GPU, without one
 
-An op takes the backend that is marked as chosen, unless a run or GPT_BACKEND names another.
+An op uses the backend that is marked as chosen, unless a run or GPT_BACKEND names another.
 """
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 
 def print_backends(device: str, console: "Console") -> None:
-    """The table of op × backend; the one that a call would take is marked."""
+    """Print the table of ops and backends, with the default of each op marked."""
     from rich.table import Table
 
     from gpt_from_scratch.kernels.registry import load_ops
 
-    table = Table("op", "backend", f"on {device}", title="An op takes the marked backend unless told otherwise.")
+    table = Table("op", "backend", f"on {device}", title="An op uses the marked backend by default.")
     for made in load_ops().values():
         chosen = made.choose(device)
         for name in made.backends:
@@ -51,14 +51,14 @@ def print_backends(device: str, console: "Console") -> None:
 
 
 def inspect_kernels(targets: list[str], which: str, out: Path | None, console: "Console") -> int:
-    """Compile the kernels for the targets and print the table; the number of complaints is the exit status."""
+    """Compile the kernels for the targets and print the table; returns the number of problems."""
     from gpt_from_scratch.kernels.requirements import TRITON, missing_package
 
     if (reason := missing_package(TRITON)) is not None:
         raise RuntimeError(f"--inspect compiles with triton: {reason}")
     if os.environ.get("TRITON_INTERPRET") == "1":
-        raise ValueError("--inspect compiles, and TRITON_INTERPRET=1 interprets: unset it")
-    from gpt_from_scratch.kernels.proof import inspection  # imports triton, which not every machine has
+        raise ValueError("--inspect compiles kernels, but TRITON_INTERPRET=1 interprets them: unset it")
+    from gpt_from_scratch.kernels.proof import inspection  # imports triton, which may be missing
 
     choose = inspection.everything if which == "everything" else inspection.covering
     subjects = [subject for target in targets for subject in choose(target)]
@@ -73,7 +73,7 @@ def inspect_kernels(targets: list[str], which: str, out: Path | None, console: "
 
 
 def check(op: str | None, device: str, console: "Console") -> int:
-    """Print the verdict on backends from outside, or on ours where there are none; 1 if one is wrong or not compared.
+    """Print the parity results of external (else our) backends; returns 1 if one is wrong or not tested.
 
     Raises:
         ValueError: the op has no backend to compare on this device.
@@ -89,10 +89,10 @@ def check(op: str | None, device: str, console: "Console") -> int:
     usable = [(made, name) for made, name in wanted if made.why_not(name, device) is None]
     for made, name in wanted if foreign else ():
         if (reason := made.why_not(name, device)) is not None:
-            console.print(f"{made.name} {name}: not compared: {reason}", markup=False, soft_wrap=True)
+            console.print(f"{made.name} {name}: not tested: {reason}", markup=False, soft_wrap=True)
     if not usable:
         raise ValueError(
-            f"there is no backend of {op or 'any op'} to compare on {device}: name yours by --backend-module"
+            f"there is no backend of {op or 'any op'} to test on {device}: give yours with --backend-module"
         )
     bad = len(wanted) - len(usable) if foreign else 0
     for made, name in usable:
@@ -110,7 +110,7 @@ def check(op: str | None, device: str, console: "Console") -> int:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Parse the arguments and print the table; the exit status."""
+    """Parse the arguments and print the table; returns the exit status."""
     parser = ArgumentParser(prog="gpt kernels", description=__doc__)
     parser.add_argument("command", nargs="?", choices=("check",), help="check: compare backends with the reference")
     parser.add_argument(
@@ -118,18 +118,23 @@ def main(words: list[str] | None = None) -> int:
         action="append",
         default=[],
         metavar="MODULE",
-        help="my_kernels.py, package.module, hub:org/name or a folder that the kernels library built; several times",
+        help="your backends: my_kernels.py, package.module, hub:org/name or a folder of the kernels library; repeatable",
     )
-    parser.add_argument("--op", help="check the backends of this op alone")
-    parser.add_argument("--device", help="device type to answer for (default: the accelerator's, else cpu)")
+    parser.add_argument("--op", help="check only the backends of this op")
+    parser.add_argument("--device", help="device type to list (default: the accelerator's, else cpu)")
     parser.add_argument(
-        "--inspect", action="store_true", help="compile the Triton kernels, without a GPU, and show the code"
+        "--inspect",
+        action="store_true",
+        help="compile the Triton kernels, without a GPU, and show figures of their machine code",
     )
-    parser.add_argument("--target", choices=FAMILIES, help="one chip family (default: all)")
+    parser.add_argument("--target", choices=FAMILIES, help="a chip family (default: all)")
     parser.add_argument(
-        "--set", choices=("covering", "everything"), default="covering", help="which kernels (default: %(default)s)"
+        "--set",
+        choices=("covering", "everything"),
+        default="covering",
+        help="which kernels to compile (default: %(default)s)",
     )
-    parser.add_argument("--out", type=a_path, help="also write the table into this file, as JSON")
+    parser.add_argument("--out", type=a_path, help="also write the table to this file, as JSON")
     arguments = parser.parse_args(words)
     if arguments.out is not None and arguments.out.is_dir():
         parser.error(f"--out {arguments.out} is a folder: give the name of a file, as {arguments.out / 'kernels.json'}")

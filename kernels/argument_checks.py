@@ -1,4 +1,4 @@
-"""Checks that several ops share: what no backend may be given raises here, before a kernel is chosen."""
+"""Argument checks that several ops share, made before a backend is chosen."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ def same_dtype(op: str, **tensors: Tensor | None) -> None:
 
 
 def parameter_dtype(op: str, activation: torch.dtype, **parameters: Tensor | None) -> None:
-    """Raise TypeError unless every parameter is fp32 or has the activations' dtype: the mixes that autocast makes."""
+    """Raise TypeError unless every parameter is fp32 or has the activations' dtype, as under autocast."""
     for name, tensor in parameters.items():
         if tensor is not None and tensor.dtype not in (activation, torch.float32):
             raise TypeError(
@@ -32,14 +32,14 @@ def parameter_dtype(op: str, activation: torch.dtype, **parameters: Tensor | Non
 def targets_in_range(op: str, targets: Tensor, classes: int, ignore_index: int) -> None:
     """Raise ValueError unless every target is a class or `ignore_index`: a kernel would read outside the logits.
 
-    On a CUDA GPU, where looking would wait for the device, the device itself checks and stops with a RuntimeError.
+    On a CUDA GPU, where reading values would synchronize, the device checks and stops with a RuntimeError.
     """
     if targets.is_meta or targets.numel() == 0:
         return
     waits = targets.is_cuda or torch.compiler.is_compiling()
     if not waits:
         least, most = torch.aminmax(targets)
-        if least.item() >= 0 and most.item() < classes:  # the usual batch: one pass
+        if least.item() >= 0 and most.item() < classes:  # the usual case: a single pass
             return
     allowed = ((targets >= 0) & (targets < classes)) | (targets == ignore_index)
     if waits:

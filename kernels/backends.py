@@ -1,4 +1,4 @@
-"""Backends of an op: their declarations, read from a file's source before it is imported, and the choice of one."""
+"""Backends of an op: their declarations, parsed from a file's source before it is imported, and the choice of one."""
 
 import ast
 import difflib
@@ -28,7 +28,7 @@ class Backend:
 
 @dataclass(frozen=True)
 class Choice:
-    """A decision together with its reason."""
+    """A chosen backend with the reason."""
 
     op: str
     backend: str
@@ -36,7 +36,7 @@ class Choice:
 
 
 def declared_in(folder: Path, op_name: str, reference_module: str) -> Iterator[Backend]:
-    """The backends that the files of an op's folder declare, read from their source without importing them."""
+    """Parse the backend declarations in an op's folder, without importing its files."""
     for path in sorted(folder.glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
         for function in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
@@ -67,7 +67,7 @@ def shown(parameters: list[tuple[str, Any, Any]]) -> str:
 
 
 def compiled(reference: Callable[..., R]) -> Callable[..., R]:
-    """torch.compile(reference), made at the first call: it imports Dynamo, which would cost every start a second."""
+    """torch.compile(reference), made at the first call, because importing Dynamo takes a second."""
     made: Callable[..., R] | None = None
 
     def call(*args: Any, **kwargs: Any) -> R:

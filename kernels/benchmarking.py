@@ -1,4 +1,4 @@
-"""Work that implementations of an op are compared on, and goals for it; shared by the ops' own declarations of them."""
+"""Benchmark work and goals of ops, used by each op's declarations."""
 
 import contextlib
 import importlib
@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 Report = dict[str, Any]
-"""What `benchmarks.gpu_report` writes."""
+"""The content of the report by `benchmarks.gpu_report`."""
 Row = dict[str, Any]
-"""One contender on one piece of work in it."""
+"""The result of one contender on one piece of work."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """One op at one shape. FLOPs and bytes are the least that any implementation needs: every tensor moved once."""
+    """One op at one shape. FLOPs and bytes are lower bounds: every tensor is moved once."""
 
     op: str
     shape: str
@@ -27,10 +27,10 @@ class Work:
     forward_bytes: float
     backward_bytes: float
     make: Callable[[str, torch.dtype], dict[str, Any]] = field(compare=False, repr=False)
-    """Random arguments of the op on a device (zeros run faster), the activations in a dtype."""
+    """Random arguments of the op on a device (zeros would run faster), with activations in a dtype."""
 
     def inputs(self, device: str, dtype: torch.dtype) -> dict[str, Any]:
-        """Random arguments of the op, the differentiable ones as leaves."""
+        """Random arguments of the op, with the differentiable ones as leaf tensors."""
         return {
             n: x.requires_grad_() if isinstance(x, Tensor) and x.is_floating_point() else x
             for n, x in self.make(device, dtype).items()
@@ -39,7 +39,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Deterministic:
-    """A contender whose forward and backward run under torch.use_deterministic_algorithms(True). Some refuse to."""
+    """A contender whose forward and backward run under torch.use_deterministic_algorithms(True). Some raise."""
 
     function: Callable[..., Any]
 
@@ -50,8 +50,8 @@ class Deterministic:
 
 @contextlib.contextmanager
 def deterministic() -> Iterator[None]:
-    """The mode, but without filling every new tensor with NaN, which is a debugging aid and costs a pass over memory."""
-    settings: Any = torch.utils.deterministic  # whose attribute is made when it is imported, unseen by type checkers
+    """Context of deterministic mode, without filling new tensors with NaN, which costs a pass over memory."""
+    settings: Any = torch.utils.deterministic  # the attribute is created at import, unknown to type checkers
     filled = settings.fill_uninitialized_memory
     before = torch.are_deterministic_algorithms_enabled()
     settings.fill_uninitialized_memory = False
@@ -64,7 +64,7 @@ def deterministic() -> Iterator[None]:
 
 
 def liger(name: str, device: str) -> Callable[..., Any] | None:
-    """A function of liger_kernel.ops, imported at its first call, where Liger is installed and can run."""
+    """A function of liger_kernel.ops, imported at its first call; None if Liger is not installed or cannot run."""
     if device != "cuda" or importlib.util.find_spec("liger_kernel") is None:
         return None
     module, _, function = name.partition(".")
@@ -73,7 +73,7 @@ def liger(name: str, device: str) -> Callable[..., Any] | None:
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure to reach: `measured` finds it in a report, None where it is not there."""
+    """A goal: `measured` extracts the figure from a report, None if it is missing."""
 
     what: str
     wanted: float
@@ -87,7 +87,7 @@ class Goal:
 
 
 def rows_of(report: Report, work: Work) -> dict[str, Row]:
-    """Contender → its row, of those that ran."""
+    """Rows of the contenders that ran, by name."""
     return {
         row["contender"]: row
         for row in report["times"]
@@ -106,7 +106,7 @@ def value_of(work: Work, figure: str) -> Callable[[Report], float | None]:
 
 
 def times_best(work: Work, figure: Callable[[Row], float], only: str = "") -> Callable[[Report], float | None]:
-    """Our figure ÷ the best outside one (whose name ends with `only`); a figure is a rate, so above 1 is better."""
+    """Our rate ÷ the best other rate (of names that end with `only`); above 1 is better."""
 
     def measured(report: Report) -> float | None:
         rows = rows_of(report, work)
@@ -117,12 +117,12 @@ def times_best(work: Work, figure: Callable[[Row], float], only: str = "") -> Ca
 
 
 def both_ways(row: Row) -> float:
-    """Passes a second, forward + backward."""
+    """Forward + backward passes per second."""
     return 1 / float(row["both"]["median"])
 
 
 def part_of_copy(work: Work) -> Callable[[Report], float | None]:
-    """The part of the card's own copy bandwidth that forward + backward reach."""
+    """Bandwidth of forward + backward, as a fraction of the GPU's copy bandwidth."""
     ours = value_of(work, "TB/s")
 
     def measured(report: Report) -> float | None:

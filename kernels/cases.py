@@ -1,4 +1,4 @@
-"""Parity cases: the arguments on which every backend of an op is compared, and the scale of what is computed from them."""
+"""Parity cases: the arguments with which every backend of an op is tested, and the scale of intermediate values."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,10 +14,10 @@ from torch import Tensor
 class Case:
     """One parity case: `make(generator, dtype)` gives the op's arguments by name, on the CPU.
 
-    `grad` says how the gradient of each output is laid out: "dense", "expanded" (stride 0, as from ``.sum()``),
-    "strided" (as from ``[..., ::2]``), "transposed" or "sliced" (as from ``cat``). A `large` case is left out where
-    kernels are interpreted, at milliseconds an instruction. `layout` says which argument is not contiguous, and how. A
-    `compiled` case is one of the few on which torch.compile's code is compared, at seconds each.
+    `grad` is the memory layout of the outputs' gradients: "dense", "expanded" (stride 0, as from ``.sum()``), "strided" (as
+    from ``[..., ::2]``), "transposed" or "sliced" (as from ``cat``). A `large` case is skipped under the interpreter, which
+    takes milliseconds per instruction. `layout` names the argument that is not contiguous, and its layout. A `compiled`
+    case is one of the few that are also run with torch.compile, which takes seconds.
     """
 
     name: str
@@ -33,8 +33,8 @@ class SumScale:
     """The scale of a sum over rows, whose terms may be rounded to the activations' dtype, but whose accumulator may not.
 
     Attributes:
-        terms: Σ |term| of the largest element: what an accumulator in fp32 loses in proportion.
-        rounding: √Σ term² of the largest element: what terms lose that are rounded each by itself.
+        terms: Σ |term| of the largest element: proportional to the rounding error of an fp32 accumulator.
+        rounding: √Σ term² of the largest element: proportional to the error of terms that are rounded individually.
     """
 
     terms: float
@@ -56,11 +56,11 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "expanded": lambda x: x[..., :1].expand(x.shape),
     "transposed": lambda x: x.mT.contiguous().mT,
 }
-"""Memory layouts that an argument can have: elements apart, one element for all of a row, columns before rows."""
+"""Memory layouts of an argument: strided elements, expanded rows, transposed."""
 
 
 def in_other_layouts(cases: Iterable[Case]) -> Iterator[Case]:
-    """For each tensor among the arguments one case a layout: a kernel that takes it for dense would be wrong there.
+    """One case per tensor argument and layout, which finds kernels that assume a dense layout.
 
     Each is made of the first case that is not large and has the argument with more than one element in each dimension.
     """

@@ -1,14 +1,15 @@
-"""Measures for speed on a CPU: kept memory, small activations, and no denormal numbers. All are explained here.
+"""CPU optimizations: reused memory blocks, small activations, and no denormal numbers.
 
-Kept blocks. malloc returns a large block to the system at once, and the system takes long to hand out pages that nobody had
-    before. `large_empty` keeps such blocks when they are free; the gradients of a large embedding and of the head lie in
-    them. A step of GPT-2 124M takes 3.41 s with them and 3.75 s without (two cores; benchmarks/LOG.md). Accelerators have
+Reused blocks. malloc returns a large block to the system at once, and mapping new pages is slow. `large_empty` keeps free
+blocks for the gradients of a large embedding and of the head. A step of GPT-2 124M takes 3.41 s with them and 3.75 s
+without (two cores; benchmarks/LOG.md). Accelerators have
     torch's caching allocator for the same reason.
-Small activations. `rows_that_fit` says how many rows of a batch to compute at a time, so that malloc keeps their activations:
+Small activations. `rows_that_fit` gives the number of rows of a batch to compute at a time, so that malloc reuses their
+memory:
     one row of GPT-2 124M at a time takes 3.75 GB, four take 5.16 GB and no less time (benchmarks/LOG.md).
-No denormals. A model that is very sure makes numbers below 1e-38, with which CPUs are slow; `no_denormals` makes them 0.
+No denormals. A confident model produces numbers below 1e-38, which are slow on CPUs; `no_denormals` flushes them to 0.
 
-Generation has one more of its own: weights in oneDNN's layout (models/generation/onednn_weights.py).
+Generation also uses weights in oneDNN's layout (models/generation/onednn_weights.py).
 """
 
 import contextlib
@@ -24,27 +25,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 LARGE_BYTES = 2**25
-"""The size of a block that is kept: glibc maps from here on afresh each time, whatever it has learned
-(DEFAULT_MMAP_THRESHOLD_MAX)."""
+"""Minimum size of a reused block: glibc maps larger ones anew each time (DEFAULT_MMAP_THRESHOLD_MAX)."""
 ACTIVATION_BYTES = 2**24
-"""The most that an activation of several rows takes. Twice as much is 2 % quicker for GPT-2 124M, for 0.9 GB more; from
-`LARGE_BYTES` on it is slower."""
+"""Maximum size of an activation of several rows. Twice as much is 2 % faster for GPT-2 124M but needs 0.9 GB more; from
+`LARGE_BYTES` on it is slower.
+"""
 ALIGNMENT = 64  # torch's own
 
 _free: deque[NDArray[np.uint8]] = deque(maxlen=4)
 
 
 def rows_that_fit(row_bytes: int) -> int:
-    """The rows of a batch whose widest activation, of `row_bytes` a row, takes no more than `ACTIVATION_BYTES`: 1 at least."""
+    """Number of rows, at least 1, whose widest activation, `row_bytes` per row, fits in `ACTIVATION_BYTES`."""
     return max(1, ACTIVATION_BYTES // row_bytes)
 
 
 @contextlib.contextmanager
 def no_denormals() -> Iterator[None]:
-    """Numbers below 1e-38 are 0 while the block runs.
-
-    The threads of an operation are made with the first large one, and keep what holds then.
-    """
+    """Context in which numbers below 1e-38 are 0. The operations' threads inherit the setting when they are created."""
     torch.set_flush_denormal(True)
     try:
         yield
@@ -53,12 +51,12 @@ def no_denormals() -> Iterator[None]:
 
 
 def is_large(n_bytes: int, device: torch.device) -> bool:
-    """Whether a tensor of so many bytes gets a kept block; not where a compiler traces, which plans its memory itself."""
+    """Whether a tensor of this size gets a reused block. Not while a compiler traces, since it plans memory itself."""
     return device.type == "cpu" and n_bytes >= LARGE_BYTES and not torch.compiler.is_compiling()
 
 
 def large_empty(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Shaped[Tensor, "..."]:
-    """torch.empty, in a block that an earlier tensor has left where this one is large and on a CPU.
+    """torch.empty, which reuses the block of an earlier tensor if this one is large and on a CPU.
 
     The block is free again when the last tensor that views it is gone.
     """
@@ -68,13 +66,15 @@ def large_empty(shape: Sequence[int], dtype: torch.dtype, device: torch.device) 
     block = _taken(n_bytes)
     start = -block.ctypes.data % ALIGNMENT
     lent = block[start : start + n_bytes]
-    weakref.finalize(lent, _free.append, block).atexit = False  # torch holds `lent` as long as it needs the memory
-    # Detached, for a view keeps its base alive, and autograd adds in place only to what nothing else holds.
+    weakref.finalize(
+        lent, _free.append, block
+    ).atexit = False  # torch keeps `lent` alive as long as it needs the memory
+    # Detached, because a view keeps its base alive, and autograd adds in place only to tensors without other references.
     return torch.frombuffer(lent, dtype=dtype).view(*shape).detach()
 
 
 def _taken(n_bytes: int) -> NDArray[np.uint8]:
-    """A free block that is large enough and at most twice as large as needed, or a new one; another thread may take, too."""
+    """Take a free block of one to two times the needed size, or a new one. Thread-safe."""
     for _ in range(len(_free)):
         try:
             block = _free.popleft()

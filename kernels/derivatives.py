@@ -1,7 +1,8 @@
-"""The refusal of second derivatives by backward passes that autograd cannot look into.
+"""Errors for second derivatives of backward passes that autograd cannot differentiate.
 
-`torch.autograd.function.once_differentiable` is meant for this, but raises only under ``.backward()`` and where the incoming
-gradient has a graph. Under ``torch.autograd.grad``, or after ``.sum()``, second derivatives silently lack a part (torch 2.13).
+`torch.autograd.function.once_differentiable` is meant for this, but raises only under ``.backward()`` and if the incoming
+gradient has a graph. Under ``torch.autograd.grad``, or after ``.sum()``, second derivatives are silently wrong (torch
+2.13).
 """
 
 import functools
@@ -15,16 +16,14 @@ Backward = Callable[..., tuple[Tensor | None, ...] | Tensor | None]
 
 
 def first_derivatives_only(backward: Backward) -> Backward:
-    """Make an autograd.Function's backward raise RuntimeError where what it returned is differentiated.
+    """Make an autograd.Function raise RuntimeError when its backward pass is differentiated.
 
-    The function must save for its backward a tensor that carries the graph of each input: the input itself, or an output.
+    The function must save a tensor with the graph of each input for backward: the input itself, or an output.
     """
 
     @functools.wraps(backward)
     def refusing(ctx: Any, *grads: Tensor | None) -> Any:
-        if (
-            torch.compiler.is_compiling() or not torch.is_grad_enabled()
-        ):  # the latter: a graph of this pass was not asked for
+        if torch.compiler.is_compiling() or not torch.is_grad_enabled():  # no graph of this pass was requested
             return backward(ctx, *grads)
         known = [x for x in (*ctx.saved_tensors, *grads) if x is not None and x.requires_grad]
         with torch.no_grad():
@@ -43,7 +42,7 @@ def _refusing(name: str, *tensors: Tensor) -> tuple[Tensor, ...]:
 
 
 class _Refusal(torch.autograd.Function):
-    """Its tensors as they are; to differentiate one by another raises."""
+    """Identity function whose derivative raises."""
 
     @staticmethod
     def forward(ctx: Any, name: str, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -53,6 +52,5 @@ class _Refusal(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> None:
         raise RuntimeError(
-            f"{ctx.name} has first derivatives only: its backward pass has no derivative. "
-            "For second ones choose an op's backend 'reference'."
+            f"{ctx.name} supports only first derivatives. For second derivatives use the op's backend 'reference'."
         )

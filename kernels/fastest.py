@@ -1,6 +1,6 @@
-"""Time every usable backend of an op on given arguments, forward and backward, side by side in one process.
+"""Timing of all usable backends of an op, forward and backward, interleaved in one process.
 
-A kernel that wins on one shape loses on another, so a run that asks for `--backend fastest` measures on its own shapes.
+The fastest kernel depends on the shape, so a run with `--backend fastest` measures with its own shapes.
 """
 
 import statistics
@@ -17,12 +17,12 @@ from gpt_from_scratch.kernels.proof.check import fault
 from gpt_from_scratch.kernels.registry import Op
 
 ROUNDS = 7
-ENOUGH_SECONDS = 0.3  # a backend's rounds end when they have taken so long, but not before the third
+ENOUGH_SECONDS = 0.3  # maximum seconds of a backend's rounds, after the third round
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What one backend took on one op.
+    """The timing of one backend of one op.
 
     Attributes:
         seconds: median of the rounds, forward and backward; None if it was not timed.
@@ -45,13 +45,13 @@ def time_backends(
     skip: Mapping[str, str] | None = None,
     on_start: Callable[[str, str], None] = lambda op, backend: None,
 ) -> list[Timing]:
-    """Every backend of `made` on `arguments` (tensors on `device`), gradients for every floating tensor.
+    """Time every backend of `made` on `arguments` (tensors on `device`), with gradients of all floating tensors.
 
-    The rounds of all backends are interleaved, so that what else the machine does hits them alike.
+    The rounds of all backends are interleaved, so that other load affects them equally.
 
     Args:
-        skip: backends not to time, with the reason that the table shall give.
-        on_start: told before a backend's first call, which may compile for seconds.
+        skip: backends not to time, with the reason for the table.
+        on_start: called before a backend's first call, which may compile for seconds.
     """
     steps: dict[str, Callable[[], None]] = {}
     first: dict[str, float] = {}
@@ -69,7 +69,7 @@ def time_backends(
         step = _forward_and_backward(made, name, arguments)
         try:
             first[name] = _seconds(step, device)
-        except Exception as error:  # a compiler's, a library's or a user's own: whatever it is, the others can be used
+        except Exception as error:  # from a compiler, a library or the user: the other backends can still be used
             if name == "reference":
                 raise
             reasons[name] = (
@@ -91,12 +91,12 @@ def time_backends(
 
 
 def winners(timings: Sequence[Timing]) -> list[Choice]:
-    """The quickest backend of each op, with its time beside the reference's as the reason."""
+    """The fastest backend of each op, with its time and speed-up as the reason."""
     choices = []
     for op in dict.fromkeys(timing.op for timing in timings):
         timed = {t.backend: t.seconds for t in timings if t.op == op and t.seconds is not None}
         best = min(timed, key=lambda name: timed[name])
-        reason = f"the quickest of {len(timed)} here: {timed[best] * 1e3:.3g} ms"
+        reason = f"the fastest of {len(timed)} here: {timed[best] * 1e3:.3g} ms"
         if best != "reference":
             reason += f", {timed['reference'] / timed[best]:.1f} times the reference's speed"
         choices.append(Choice(op, best, reason))

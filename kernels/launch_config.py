@@ -1,4 +1,4 @@
-"""A launch configuration, and lines of configurations as text: read and written."""
+"""Launch configurations, and the parser and writer of their text format."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ FAMILIES = ("sm_80", "sm_90", "sm_100", "gfx942")
 
 @dataclass(frozen=True)
 class Config:
-    """One launch configuration; triton_tools/configs.py says what the fields count."""
+    """One launch configuration; triton_tools/configs.py documents the fields."""
 
     rows: int
     columns: int = 0
@@ -20,7 +20,7 @@ class Config:
     waves: int = 1
 
     def options(self) -> dict[str, int]:
-        """What the compiler is told."""
+        """The compiler's options."""
         return {"num_warps": self.num_warps, "num_stages": self.num_stages}
 
 
@@ -41,7 +41,7 @@ def parse_table(text: str, origin: str) -> list[ConfigLine]:
     """The lines of a table; the first names the columns.
 
     Raises:
-        ValueError: a line that has another number of fields, or something else where a number belongs.
+        ValueError: a line has a wrong number of fields, or a field is not a number.
     """
     lines: list[ConfigLine] = []
     for number, row in enumerate(text.strip().splitlines()[1:], start=2):
@@ -58,7 +58,7 @@ def parse_table(text: str, origin: str) -> list[ConfigLine]:
 
 
 def show_line(line: ConfigLine) -> str:
-    """The line as a table has it."""
+    """Format the line for a table."""
     config = line.config
     figures = (line.size, line.length, config.rows, config.columns, config.num_warps, config.num_stages, config.waves)
     fields = (line.family, line.op, line.kernel, line.dtype, *map(str, figures))

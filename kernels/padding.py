@@ -1,6 +1,6 @@
-"""A vocabulary whose length a GPU's matrix products like.
+"""Padding of the vocabulary, for fast matrix products on a GPU.
 
-cuBLAS multiplies by GPT-2's 50,257 rows at an eighth of the rate of 50,304 (logits in bf16 on an H200: 96 TFLOP/s and 728).
+cuBLAS is eight times slower with GPT-2's 50,257 rows than with 50,304 (logits in bf16 on an H200: 96 TFLOP/s and 728).
 """
 
 import torch
@@ -8,12 +8,16 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-MANY_ROWS = 128  # from about 80 on, the copy of GPT-2's head costs less than it saves (reckoned from the rates above)
+MANY_ROWS = (
+    128  # from about 80 rows on, the copy of GPT-2's head costs less than it saves (estimated from the rates above)
+)
 ALIGNMENT = 64  # rows: 128 bytes of a row of logits in half precision
 
 
 def padded_head(weight: Float[Tensor, "v d"], dtype: torch.dtype) -> Float[Tensor, "w d"]:
-    """The weight in `dtype`, with rows of zeros up to a multiple of ALIGNMENT; the weight itself where that changes nothing."""
+    """The weight in `dtype`, with rows of zeros up to a multiple of ALIGNMENT; the weight itself if no padding is
+    needed.
+    """
     vocabulary, width = weight.shape
     missing = -vocabulary % ALIGNMENT
     if not missing:

@@ -6,7 +6,7 @@
     @layer_norm.backend("triton", toolchain="triton")
     def layer_norm_triton(x, weight, bias, eps=1e-5): ...  # kernels/ops/layer_norm/triton_kernel.py
 
-    layer_norm(x, w, b)                        # what the device prefers
+    layer_norm(x, w, b)                        # the device's preferred backend
     layer_norm(x, w, b, backend="torch")       # exactly this one, or an error that says why not
     with use_backend("reference"): ...         # a whole region
 
@@ -39,7 +39,7 @@ from gpt_from_scratch.kernels.spec import Spec
 
 R = TypeVar("R")
 
-# After these the reference; an op may declare others. mps is not measured yet: on a Mac `--backend fastest` shows it.
+# The reference follows these; an op may declare others. mps is not measured yet; on a Mac use `--backend fastest`.
 PREFERENCE: dict[str, tuple[str, ...]] = {
     "cuda": ("triton", "torch"),
     "mps": ("torch", "compiled"),
@@ -81,14 +81,14 @@ class Op(Generic[R]):
                 self._add(backend)
 
     def part(self, name: str) -> ModuleType | None:
-        """The file `name`.py of the op's folder, imported; None where there is none, or no folder."""
+        """Import the file `name`.py of the op's folder; None if there is none."""
         if self._folder is None or not (self._folder / f"{name}.py").exists():
             return None
         return importlib.import_module(f"{self.reference.__module__.rpartition('.')[0]}.{name}")
 
     @functools.cached_property
     def spec(self) -> Spec:
-        """What its folder declares in spec.py."""
+        """The spec in its folder's spec.py."""
         declared = self.part("spec")
         return Spec() if declared is None else typing.cast(Spec, declared.SPEC)
 
@@ -163,8 +163,7 @@ class Op(Generic[R]):
         """The backend for `device` and why: `name` or an override if there is one, else the device's preference.
 
         Raises:
-            ValueError: an explicitly chosen backend is unknown.
-            RuntimeError: an explicitly chosen backend cannot run here.
+            ValueError: the chosen backend is unknown. RuntimeError: the chosen backend cannot run here.
         """
         device = torch.device(device)
         wanted = self._wanted(name)
@@ -178,7 +177,7 @@ class Op(Generic[R]):
                 if (reason := self._reasons(device)[candidate]) is None:
                     return Choice(self.name, candidate, _because(f"preferred on {device.type}", passed))
                 passed.append(f"not {candidate}: {reason}")
-        return Choice(self.name, "reference", _because(f"the plain definition is the default on {device.type}", passed))
+        return Choice(self.name, "reference", _because(f"the reference is the default on {device.type}", passed))
 
     def is_foreign(self, name: str) -> bool:
         """Whether a backend was registered by a module that is neither the reference's nor in the op's folder."""
@@ -187,7 +186,7 @@ class Op(Generic[R]):
         return module != self.reference.__module__ and module.rpartition(".")[0] != folder
 
     def forget(self, names: Iterable[str]) -> None:
-        """Take back what was registered."""
+        """Remove a registered backend."""
         for name in names:
             del self.backends[name]
         self._missing.clear()
@@ -273,7 +272,7 @@ def _device(op_name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torc
 
 
 def _no_check(*args: Any, **kwargs: Any) -> None:
-    """The default of `op(check=)`: every argument is fine."""
+    """The default of `op(check=)`: no check."""
 
 
 def op(
@@ -306,7 +305,7 @@ def op(
 
 @contextlib.contextmanager
 def use_backend(choice: "str | Mapping[str, str]") -> Iterator[None]:
-    """Use one backend ("torch"), or one an op ("attention=torch,layer_norm=reference" or a mapping), in the block.
+    """Context with one backend ("torch"), or one per op ("attention=torch,layer_norm=reference" or a mapping).
 
     A single name binds every op that has such a backend. Not a ContextVar, hence not per thread.
 
@@ -322,7 +321,7 @@ def use_backend(choice: "str | Mapping[str, str]") -> Iterator[None]:
 
 
 def set_backend(choice: "str | Mapping[str, str]") -> None:
-    """`use_backend` for the rest of the process: what a run does once it has resolved its choices."""
+    """`use_backend` for the rest of the process."""
     global _override
     _override = parse_choice(choice)
 

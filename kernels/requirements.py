@@ -77,7 +77,7 @@ TRITON = "triton>=3.6"
 TOOLCHAINS = {
     "triton": Needs(devices=("cuda",), requires=(TRITON,), capability=(8, 0), interpreter="TRITON_INTERPRET"),
 }
-"""What every kernel written with a tool needs; a backend names the tool."""
+"""Requirements of the toolchains that backends name."""
 
 
 def needs_of(toolchain: str | None = None, **own: Any) -> Needs:

@@ -1,4 +1,4 @@
-"""The spec of an op: what its folder declares beside the definition, as one `SPEC` in its spec.py.
+"""The spec of an op: declarations besides the definition, as `SPEC` in its folder's spec.py.
 
 Timing before a run (`--backend fastest`), benchmarks, the report for a GPU, the search for configurations and the seeded faults
 read it; parity reads the op's cases. An op without a spec.py is compared and listed, and takes part in nothing else.
@@ -98,13 +98,13 @@ class Tuning:
 
 
 def nothing_outside(work: Work, device: str, dtype: torch.dtype) -> Iterator[tuple[str, Callable[..., Any]]]:
-    """No other implementation to compare with."""
+    """Default: no other implementation to compare with."""
     yield from ()
 
 
 @dataclass(frozen=True)
 class Spec:
-    """All about an op but its definition, its cases and its backends.
+    """Everything about an op except its definition, cases and backends.
 
     Attributes:
         example: the op's arguments in a training step of so many rows of so many tokens, as a model lays them out.

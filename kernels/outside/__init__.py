@@ -1,4 +1,4 @@
-"""Backends from outside: modules of the user's, of other distributions, and kernels from Hugging Face's hub.
+"""External backends: the user's modules, other distributions, and kernels from Hugging Face's hub.
 
 May import `kernels/*.py`, `kernels/proof/` and `support/`.
 """

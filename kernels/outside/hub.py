@@ -1,4 +1,4 @@
-"""Kernels from Hugging Face's hub, or from a folder that its `kernels` library has built: registered after parity only.
+"""Kernels from Hugging Face's hub or from a folder built by its `kernels` library, registered only after the parity cases.
 
 A kernel's module either registers its backends itself, or has functions with the names and parameters of ops; these become
 the backend that has the kernel's name.
@@ -21,7 +21,7 @@ _taken: dict[str, ModuleType] = {}
 
 
 class WrongKernel(ValueError):
-    """A kernel that does not follow the parity rule; it is registered nowhere."""
+    """A kernel fails the parity rule and is not registered."""
 
 
 def take(repository: str) -> ModuleType:
@@ -45,7 +45,7 @@ def take_folder(folder: Path) -> ModuleType:
 
 
 def library() -> ModuleType:
-    """Hugging Face's `kernels`, also where the working folder is on sys.path and our own folder of that name would be found.
+    """Hugging Face's `kernels`, even if our folder of the same name is found on sys.path.
 
     Raises:
         RuntimeError: it is not installed.

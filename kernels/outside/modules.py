@@ -1,6 +1,6 @@
-"""Backends in modules of the user's own: files or packages that register with `@op.backend(...)` when they are imported.
+"""Backends in the user's modules: files or packages that register with `@op.backend(...)` when they are imported.
 
-A distribution brings its own by the entry-point group `gpt_from_scratch.backends`, whose entries name such modules.
+A distribution declares its modules in the entry-point group `gpt_from_scratch.backends`.
 """
 
 import importlib.metadata
@@ -20,14 +20,15 @@ HUB = "hub:"
 
 
 def import_backends(modules: Iterable[str]) -> None:
-    """Import each, so that its backends can be chosen, timed and listed like ours; before them, what is installed.
+    """Import modules, after those of entry points, so that their backends can be used like ours.
 
     A module is "my_kernels.py", "package.module", "hub:org/name", or a folder with a kernel that Hugging Face's `kernels`
-    library has built. A package is looked for on sys.path and in the current folder. What is imported already stays as it is.
+    library has built. A package is searched on sys.path and in the current folder. Modules that are already imported are
+    not reloaded.
 
     Raises:
-        FileNotFoundError: there is no such file; ValueError: it cannot be imported, registers no backend, or is a kernel of
-            the hub that does not follow the parity rule.
+        FileNotFoundError: there is no such file; ValueError: it cannot be imported, registers no backend, or is a hub
+            kernel that fails the parity rule.
     """
     for entry in importlib.metadata.entry_points(group=GROUP):
         what = f"entry point {entry.name} = {entry.value} in {GROUP}"
@@ -37,7 +38,7 @@ def import_backends(modules: Iterable[str]) -> None:
 
 
 def foreign_backends() -> Iterator[tuple[Op[Any], str]]:
-    """Each op's backends that come from outside this package, those that a caller's process has imported."""
+    """The external backends of each op that are imported in this process."""
     for made in load_ops().values():
         yield from ((made, name) for name in made.backends if made.is_foreign(name))
 
@@ -70,7 +71,7 @@ def _worded(what: str, load: Callable[[], ModuleType]) -> ModuleType:
         return load()
     except hub.WrongKernel:
         raise
-    except Exception as error:  # what others have written may raise anything, and all of it is theirs to mend
+    except Exception as error:  # external code may raise anything
         where = traceback.extract_tb(error.__traceback__)[-1]
         said = next(iter(str(error).splitlines()), "")
         place = f"{Path(where.filename).name}, line {where.lineno}"

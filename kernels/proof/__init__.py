@@ -1,4 +1,4 @@
-"""Proof of backends: the parity rule, guards of NaN, and inspection of the compiled kernels.
+"""Verification of backends: the parity rule, NaN guards, and inspection of compiled kernels.
 
 May import `kernels/*.py`, `kernels/triton_tools/` and `support/`.
 """

@@ -1,7 +1,7 @@
-"""The verdict on a backend: the generated parity cases, a line a group of them, for kernels that come from outside.
+"""The parity check of a backend: runs the generated cases, with one line of output per group.
 
-`python -m gpt_from_scratch.kernels check` prints it. A kernel from the hub has to pass before it is registered, and one of a
-user's module before `--backend fastest` times it.
+`gpt kernels check` prints it. A kernel from the hub must pass before it is registered, and a user's kernel before
+`--backend fastest` times it.
 """
 
 from collections.abc import Iterator
@@ -18,13 +18,12 @@ from gpt_from_scratch.kernels.registry import Op
 
 @dataclass
 class Group:
-    """Parity cases of one kind in one dtype, and how a backend does on them.
+    """Results of a backend on the parity cases of one kind and dtype.
 
     Attributes:
-        compared: cases on which it ran.
-        refused: why its `limits` refuse others, if any.
-        worst: the output or gradient that comes nearest to what is allowed, or passes it furthest, and its case.
-        wrong: what is wrong on the first case that is, and how many are.
+        compared: number of cases that ran. refused: the reason why its `limits` refuse others, if any.
+        worst: the output or gradient with the largest error relative to the allowed one, and its case.
+        wrong: the error on the first wrong case, and the number of wrong cases.
     """
 
     op: str
@@ -42,7 +41,7 @@ class Group:
         if self.wrong is not None:
             return f"{head} WRONG in {self.n_wrong} of {self.compared} cases; {self.wrong}"
         if self.worst is None:
-            return f"{head} not compared: {self.refused or 'nothing to compare'}"
+            return f"{head} not tested: {self.refused or 'no cases'}"
         case, found = self.worst
         more = f"; some refused: {self.refused}" if self.refused else ""
         return (
@@ -54,9 +53,9 @@ class Group:
 def check_backend(
     made: Op[Any], backend: str, device: str, *, dtype: torch.dtype | None = None, large: bool = True
 ) -> Iterator[Group]:
-    """Compare a backend on all its parity cases, a group at a time.
+    """Test a backend on all its parity cases, group by group.
 
-    Inputs lie between NaN, so that what is read out of bounds shows. Whatever a kernel raises is a wrong result.
+    Inputs are surrounded by NaN, so that out-of-bounds reads are detected. Any exception is a wrong result.
 
     Args:
         dtype: one dtype only. `large` False leaves the large cases out.
@@ -69,7 +68,7 @@ def check_backend(
 
 
 def fault(made: Op[Any], backend: str, device: str, dtype: torch.dtype) -> str | None:
-    """What is wrong with a backend in this dtype by the parity cases that are not large, or None."""
+    """The first defect that the small parity cases find in this dtype, or None."""
     for verdict in check_backend(made, backend, device, dtype=dtype, large=False):
         if verdict.wrong is not None:
             return verdict.wrong
@@ -96,7 +95,7 @@ def _compare(verdict: Group, made: Op[Any], case: Case, device: str) -> None:
     verdict.compared += 1
     try:
         found = differences(made, verdict.backend, surrounded(case), verdict.dtype, device)
-    except Exception as error:  # a kernel of others may raise anything: whatever it is, its result is not right
+    except Exception as error:  # an external kernel may raise anything; then its result is wrong
         said = next(iter(str(error).splitlines()), "")
         _note(verdict, f"{case.name}: {type(error).__name__}: {said}")
         return
@@ -114,7 +113,7 @@ def _note(verdict: Group, wrong: str) -> None:
 
 
 def _part(difference: Difference) -> float:
-    """Its error as a part of what is allowed."""
+    """The error as a fraction of the allowed one."""
     if difference.allowed == 0:
         return 0.0 if difference.error == 0 else float("inf")
     return difference.error / difference.allowed

@@ -1,7 +1,7 @@
-"""Every kernel with every configuration that ships, compiled for every chip family.
+"""Inspection of machine code: every kernel with every shipped configuration, compiled for every chip family.
 
-`python -m gpt_from_scratch.kernels --inspect` prints it. The whole table is committed with a hash of the kernels' code,
-so that it cannot go stale unseen; CI compiles `covering`.
+`python -m gpt_from_scratch.kernels --inspect` prints it. The table is committed with a hash of the kernels' code, so that a
+test notices when it is outdated. CI compiles only `covering`.
 """
 
 import json
@@ -28,7 +28,7 @@ def everything(family: str) -> Iterator[Subject]:
 
 
 def covering(family: str) -> Iterator[Subject]:
-    """What CI compiles, within two minutes."""
+    """A selection that CI compiles, within two minutes."""
     return (subject for launches in _launches() for subject in launches.covering(family))
 
 
@@ -38,7 +38,7 @@ def _launches() -> Iterator[Any]:
 
 
 def complaints(subject: Subject, code: MachineCode) -> list[str]:
-    """What is wrong with machine code: spills, atomics, too much shared memory, no matrix instructions where a product is."""
+    """Problems of machine code: spills, atomics, too much shared memory, or missing matrix instructions."""
     chip = CHIPS[subject.family]
     exact = subject.variant.startswith(
         "fp32"

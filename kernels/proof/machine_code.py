@@ -1,7 +1,7 @@
-"""Machine code of a kernel, without a GPU: registers, spills, shared memory, occupancy, instructions a tile.
+"""Analysis of a kernel's machine code without a GPU: registers, spills, shared memory, occupancy, instructions per tile.
 
-A recorded launch is compiled for a target with the argument types that the launch itself would give, and the machine
-code is read by the disassemblers in triton's own wheel. Until a GPU measures, these figures say what a change gains.
+A recorded launch is compiled for a target with its argument types, and the machine code is read with the disassemblers of
+triton's wheel. These figures show the effect of a change before a GPU can measure it.
 """
 
 import re
@@ -30,7 +30,7 @@ POINTERS = {
 
 @dataclass(frozen=True)
 class Chip:
-    """A compile target and the limits that the documents of its maker give."""
+    """A compile target with the limits from its vendor's documentation."""
 
     target: GPUTarget
     shared_program: int

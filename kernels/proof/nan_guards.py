@@ -1,8 +1,8 @@
-"""Memory that shows a kernel which reads or writes where it should not: on the CPU under the interpreter, or on a GPU.
+"""NaN guards: detection of out-of-bounds accesses by kernels, on the CPU under the interpreter or on a GPU.
 
-Neither an interpreter nor a GPU stops a load or store that is a few elements out of bounds. So the inputs lie inside
-buffers of NaN, which spreads into every result that used it, and whatever is allocated is filled with NaN and has guard
-zones of NaN around it, which must be NaN afterwards.
+Neither an interpreter nor a GPU stops an access that is a few elements out of bounds. So inputs are inside buffers of NaN,
+which spreads to every result that uses it. Allocations are filled with NaN and surrounded by guard zones of NaN, which must
+be NaN afterwards.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from gpt_from_scratch.kernels.cases import Case
 
-ZONE = 4096  # elements before and after: more than any tile reaches beyond its tensor
+ZONE = 4096  # elements before and after, more than any tile extends beyond its tensor
 
 
 def surrounded(case: Case) -> Case:
-    """The case with every tensor a view into a larger buffer: of NaN, or for integers of a number no kernel may use."""
+    """The case with every tensor as a view into a larger buffer of NaN, or, for integers, of an invalid number."""
 
     def make(generator: torch.Generator, dtype: torch.dtype) -> dict[str, Any]:
         made = case.make(generator, dtype)
@@ -41,7 +41,7 @@ def inside_buffer(x: Tensor) -> Tensor:
 
 
 class GuardedAllocations(TorchDispatchMode):
-    """Within the block, fresh floating tensors and the zones around them are NaN; `check` raises if a zone was written to."""
+    """Context in which new floating tensors and the zones around them are NaN; `check` raises if a zone was written to."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -50,7 +50,7 @@ class GuardedAllocations(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Allocate with guards, run anything else as it is."""
+        """Allocate with guards; run all other functions unchanged."""
         result = func(*args, **(kwargs or {}))
         if func not in ALLOCATIONS or not result.is_floating_point() or result.is_meta:
             return result

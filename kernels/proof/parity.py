@@ -1,4 +1,4 @@
-"""The parity rule: what "equal to the reference" means here. The tests and `benchmarks.gpu_report` both use it.
+"""The parity rule: the definition of "equal to the reference", used by the tests and the GPU report.
 
 The error against the truth (the reference in fp64, on the CPU) is at most twice (gradients: three times) the error that
 the reference itself makes in the same dtype, plus 4·eps(dtype)·S, where S is the scale of the intermediate values that the
@@ -22,7 +22,7 @@ from gpt_from_scratch.kernels.requirements import TOOLCHAINS
 
 
 def compared(made: Op[Any]) -> list[str]:
-    """The backends that this process compares with the reference: under an interpreter those that it runs, else all."""
+    """The backends that this process compares with the reference: all, or under an interpreter those that it can run."""
     names = [name for name in made.backends if name != "reference"]
     if any(needs.interpreted() for needs in TOOLCHAINS.values()):
         return [name for name in names if made.backends[name].needs.interpreted()]
@@ -34,16 +34,16 @@ def chosen(made: Op[Any], backend: str) -> Iterator[tuple[Case, torch.dtype]]:
     declared = list(made.declared_cases())
     names = {case.name for case in declared}
     compiled = [case.name for case in declared if case.compiled] or [declared[0].name]
-    interpreted = any(needs.interpreted() for needs in TOOLCHAINS.values())  # whose bf16 dot is wrong (triton#11584)
+    interpreted = any(needs.interpreted() for needs in TOOLCHAINS.values())  # its bf16 dot is wrong (triton#11584)
     for case in made.cases():
         if interpreted and case.large:
             continue
-        if backend == "compiled":  # the same definition through one compiler: a few shapes, each costs seconds
+        if backend == "compiled":  # the reference, compiled: only a few shapes, since each takes seconds
             if case.name in compiled:
                 yield case, torch.float32
         elif case.name in names:
             yield from ((case, dtype) for dtype in (torch.float32, torch.float16 if interpreted else torch.bfloat16))
-        else:  # another layout: not read otherwise in another dtype
+        else:  # layouts: one dtype is enough
             yield case, torch.float32
 
 
@@ -58,7 +58,7 @@ class Difference:
 
     @property
     def is_right(self) -> bool:
-        """Within what is allowed; an error that is NaN is not."""
+        """Whether the error is within the limit; NaN is not."""
         return self.error <= self.allowed
 
     def __str__(self) -> str:
@@ -97,7 +97,7 @@ def differences(made: Op[Any], backend: str, case: Case, dtype: torch.dtype, dev
 
 
 def rounding(scale: float | SumScale, exact: Float[Tensor, "*s"], dtype: torch.dtype) -> float:
-    """What rounding in `dtype` may cost a value of this scale."""
+    """Bound of the rounding error in `dtype` for a value of this scale."""
     eps = torch.finfo(dtype).eps
     if not isinstance(scale, SumScale):
         return 4 * eps * scale

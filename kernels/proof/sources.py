@@ -1,6 +1,6 @@
-"""A hash of the Triton kernels' sources: what a committed measurement or table of machine code was made of.
+"""Hash of the Triton kernels' sources, which identifies the code of a measurement or a table of machine code.
 
-Reads text alone, so that a machine without triton can tell whether a measurement is of today's kernels.
+It reads only text, so that a machine without triton can check whether a measurement is current.
 """
 
 import ast
@@ -14,7 +14,7 @@ CONFIGURATION = re.compile(r"^(?:interpreter|sm_\d+|gfx\d+) +\w+ .*\d$", re.MULT
 
 
 def source_hash(kernels: Path = KERNELS) -> str:
-    """Sixteen hexadecimal digits of what decides the machine code of the kernels in this folder.
+    """Hash (16 hexadecimal digits) of everything that determines the kernels' machine code.
 
     That is the code of every file in an op's folder that imports triton, of launch.py, and the lines of configurations.
     Comments, docstrings, imports and the files' places and names do not count.

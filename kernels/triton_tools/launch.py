@@ -1,9 +1,7 @@
-"""Launching Triton kernels: one door for a GPU, for Triton's interpreter and for the inspector of machine code.
+"""Launch of Triton kernels, on a GPU, in Triton's interpreter, or recorded for the inspector of machine code.
 
-`launch` runs a kernel. Under `recording` it only notes what it would have launched, so that the argument types and
-configurations that the inspector compiles come from the very code that the op runs.
-
-This file imports no triton: the machine may have none.
+`launch` runs a kernel. Under `recording` it only records the launch, so the inspector compiles the argument types and
+configurations of the op's own code. This file does not import triton, which may be missing.
 """
 
 import contextlib
@@ -19,7 +17,7 @@ from gpt_from_scratch.kernels.launch_config import Config
 
 @dataclass(frozen=True)
 class Launch:
-    """One kernel launch: everything that decides which machine code it needs."""
+    """One kernel launch, with everything that determines its machine code."""
 
     kernel: Any
     grid: tuple[int, ...]

@@ -84,7 +84,7 @@ def test_a_second_derivative_is_right_or_refused(made: Op[Any], backend: str, ca
     try:
         found = second_derivatives(made, backend, case, power)
     except RuntimeError as error:
-        assert any(word in str(error) for word in ("first derivatives only", "not implemented", "double backward"))
+        assert any(word in str(error) for word in ("only first derivatives", "not implemented", "double backward"))
         return
     for got, exact in zip(found, truth, strict=True):
         torch.testing.assert_close(got, exact, rtol=1e-3, atol=1e-4 * float(exact.abs().max()))

@@ -179,7 +179,9 @@ def test_a_licence_that_is_none_is_a_mistake(run: Path, capsys: pytest.CaptureFi
 def test_what_gguf_does_not_have_is_said(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ValueError, match=r"GGUF has gpt2, .*olmo2, this model has another architecture: position=rotary"):
+    with pytest.raises(
+        ValueError, match=r"GGUF has gpt2, .*olmo2, this model has another architecture: position=rotary"
+    ):
         main([str(run), "--to", "gguf"])
     tokenizer = BytePairEncodingTokenizer.from_text("the robin " * 9, 258, pattern="gpt2")
     model = GPT(GPTConfig(block_size=8, vocab_size=tokenizer.n_vocab, n_layer=1, n_head=1, n_embd=8))

@@ -167,7 +167,9 @@ def test_a_model_without_its_tokenizer_or_with_anothers_is_refused(tmp_path: Pat
     with pytest.raises((OSError, ValueError), match=rf"has no {TOKENIZER_FILE}: save the model's tokenizer there"):
         main([str(folder)])
     CharacterTokenizer("".join(map(chr, range(32, 400)))).save(folder / TOKENIZER_FILE)
-    with pytest.raises((OSError, ValueError), match="369 tokens, but the model .* has only 270: they do not belong together"):
+    with pytest.raises(
+        (OSError, ValueError), match="369 tokens, but the model .* has only 270: they do not belong together"
+    ):
         main([str(folder)])
     CharacterTokenizer("abc").save(folder / TOKENIZER_FILE)
     with pytest.raises((OSError, ValueError), match=r"character 'd'"):

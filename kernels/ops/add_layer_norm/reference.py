@@ -1,4 +1,4 @@
-"""The residual addition and the norm that follows it, written out."""
+"""Reference of add_layer_norm: a residual addition and the layer norm after it."""
 
 from jaxtyping import Float
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""All about add_layer_norm but its definition, cases and backends. Its kernels are layer_norm's."""
+"""The spec of add_layer_norm, whose kernels are layer_norm's."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The residual addition and the norm that follows it, by torch's own kernels."""
+"""The torch backend of add_layer_norm."""
 
 from jaxtyping import Float
 from torch import Tensor

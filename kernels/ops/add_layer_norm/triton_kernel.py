@@ -1,4 +1,4 @@
-"""The residual addition and the norm that follows it, in one Triton kernel."""
+"""The Triton backend of add_layer_norm: the addition and the norm in one kernel."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The check of attention's arguments, before a backend is chosen."""
+"""Argument checks of attention."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Attention, written out."""
+"""Reference of attention: scaled dot-product attention with masks."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""All about attention but its definition, cases and backends."""
+"""The spec of attention."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Attention by torch's own scaled_dot_product_attention."""
+"""The torch backend of attention: scaled_dot_product_attention."""
 
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -24,7 +24,7 @@ def attention_torch(
 ) -> Float[Tensor, "b hq tq d"]:
     """SDPA; its `is_causal` is aligned to the start, so it serves only tq == tk, and a single query needs no mask.
 
-    Documents and windows are a mask, of which SDPA skips nothing. It has neither caps nor sinks: there the definition runs.
+    Documents and windows become a mask, with which SDPA skips no blocks. Caps and sinks use the reference.
     """
     tq, tk, grouped = q.shape[-2], k.shape[-2], q.shape[1] != k.shape[1]
     if q.numel() == 0 or tk == 0 or softcap is not None or sinks is not None:  # SDPA's kernels differ on empty inputs

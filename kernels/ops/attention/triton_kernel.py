@@ -1,4 +1,4 @@
-"""Attention by our Triton kernels, and the backward pass that autograd is given."""
+"""The Triton backend of attention, with its autograd function."""
 
 import math
 from typing import Any
@@ -50,7 +50,7 @@ def attention_triton(
     softcap: float | None = None,
     sinks: Float[Tensor, " hq"] | None = None,
 ) -> Float[Tensor, "b hq tq d"]:
-    """FlashAttention-2 (Dao 2023). The output lies as (b, t, h, d) in memory, as the projection after it wants it."""
+    """FlashAttention-2 (Dao 2023). The output's memory layout is (b, t, h, d), as the next projection needs it."""
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
     if scale < 0:  # the kernel scales the rows' maxima
         q, scale = -q, -scale

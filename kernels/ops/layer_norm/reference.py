@@ -1,4 +1,4 @@
-"""Layer normalisation, written out."""
+"""Reference of layer_norm: layer normalisation."""
 
 import torch
 from jaxtyping import Float

@@ -1,4 +1,4 @@
-"""All about layer_norm but its definition, cases and backends."""
+"""The spec of layer_norm."""
 
 from typing import Any
 

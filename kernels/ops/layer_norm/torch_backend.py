@@ -1,4 +1,4 @@
-"""Layer normalisation by torch's own kernel."""
+"""The torch backend of layer_norm."""
 
 import torch
 import torch.nn.functional as F

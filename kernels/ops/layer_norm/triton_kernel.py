@@ -1,4 +1,4 @@
-"""Layer normalisation by our Triton kernels."""
+"""The Triton backend of layer_norm."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A linear layer and the activation after it, written out."""
+"""Reference of linear_activation: a linear layer with an activation."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""All about linear_activation but its definition, cases and backends."""
+"""The spec of linear_activation."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A linear layer and its activation by torch's kernels, with a backward pass of our own for max(·, 0)² on a CPU."""
+"""The torch backend of linear_activation, with a custom backward pass for max(·, 0)² on a CPU."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""A linear layer and its activation: torch's product, and our Triton kernels for bias and activation."""
+"""The Triton backend of linear_activation: torch's product, and our kernels for bias and activation."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""The loss of a language model from its last hidden states, written out."""
+"""Reference of linear_cross_entropy: a language model's loss from its last hidden states."""
 
 import math
 from typing import Literal

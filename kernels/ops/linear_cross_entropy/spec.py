@@ -1,4 +1,4 @@
-"""All about linear_cross_entropy but its definition, cases and backends."""
+"""The spec of linear_cross_entropy."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from gpt_from_scratch.kernels.spec import Draw, ModelShape, Spec
 
 
 def example(shape: ModelShape, batch: int, length: int, draw: Draw) -> dict[str, Any]:
-    """The last hidden states, the head in fp32, and a token at each place."""
+    """The last hidden states, the head in fp32, and the targets."""
     return {
         "hidden": draw.activations(batch, length, shape.n_embd),
         "weight": draw.parameter(shape.vocab_size, shape.n_embd, std=0.02),

@@ -1,4 +1,4 @@
-"""The loss by the library's matrix products, chunk by chunk, with the gradients formed in the forward pass."""
+"""The torch backend of linear_cross_entropy: chunks of tokens, with gradients computed in the forward pass."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -29,15 +29,15 @@ def linear_cross_entropy_torch(
     z_loss: float = 0.0,
     softcap: float | None = None,
 ) -> Float[Tensor, "..."]:
-    """Each chunk's logits live once: its gradient is written while they are at hand (as Liger and llm.c do).
+    """Each chunk's logits are computed once, and its gradient at the same time (as in Liger and llm.c).
 
     Only for "mean" and "sum", whose gradient is known up to a factor; "none" with gradients is the reference.
     """
     rows, labels = hidden.flatten(0, -2), targets.flatten()
     factors = None if token_weights is None else token_weights.flatten()
     if reduction != "none" and labels.device.type == "cpu" and not torch.compiler.is_compiling():
-        counted = (labels != ignore_index).nonzero().squeeze(1)  # a GPU would have to be waited for
-        if len(counted) < len(labels):  # what does not count need not be computed: of `tiny`'s rows a fifth is padding
+        counted = (labels != ignore_index).nonzero().squeeze(1)  # reading it from a GPU would synchronize
+        if len(counted) < len(labels):  # skip ignored positions: a fifth of `tiny`'s rows is padding
             rows, labels = rows.index_select(0, counted), labels[counted]
             factors = None if factors is None else factors[counted]
     needs_grad = torch.is_grad_enabled() and any(
@@ -67,7 +67,7 @@ def linear_cross_entropy_torch(
 
 
 class Terms(NamedTuple):
-    """What the loss has beside the cross-entropy, and what bounds its logits; the defaults are nothing."""
+    """Additional terms of the loss and the cap of the logits; none by default."""
 
     label_smoothing: float = 0.0
     z_loss: float = 0.0
@@ -75,7 +75,7 @@ class Terms(NamedTuple):
 
     @property
     def plain(self) -> bool:
-        """Whether the loss is the cross-entropy alone."""
+        """Whether the loss is plain cross-entropy."""
         return not self.label_smoothing and not self.z_loss and self.softcap is None
 
 
@@ -102,7 +102,7 @@ def _head(weight: Float[Tensor, "v d"], dtype: torch.dtype) -> Float[Tensor, "w 
 
 
 class _GradientInForward(torch.autograd.Function):
-    """The summed loss; backward only multiplies the gradients that forward formed by the incoming factor."""
+    """Summed loss. Backward only multiplies the gradients from the forward pass by the incoming factor."""
 
     @staticmethod
     def forward(
@@ -120,10 +120,10 @@ class _GradientInForward(torch.autograd.Function):
         return loss
 
     @staticmethod
-    @first_derivatives_only  # the formed gradients are constants to autograd
+    @first_derivatives_only  # the gradients are constants to autograd
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         formed, ctx.formed = ctx.formed, None
-        if formed is None:  # the first pass through a graph that is kept has given its gradients away
+        if formed is None:  # an earlier pass through a retained graph has returned these gradients
             _, *formed = _loss_and_gradients(*ctx.saved_tensors, *ctx.options)
         (factor,) = grads
         grad_hidden, grad_weight, losses = (
@@ -175,7 +175,7 @@ def _loss_and_gradients(
             torch.mm(narrow, head, out=grad_hidden[part])
         if grad_weight is None:
             continue
-        if narrow.dtype == wide:  # added inside the product: no second matrix as large as the weight
+        if narrow.dtype == wide:  # accumulated in the product, without a second matrix of the weight's size
             torch.addmm(grad_weight, narrow.T, h, beta=float(start > 0), out=grad_weight)
         elif start == 0:
             grad_weight.copy_(narrow.T @ h)

@@ -1,4 +1,4 @@
-"""The loss of a language model by our Triton kernel between the library's matrix products."""
+"""The Triton backend of linear_cross_entropy: our kernel between torch's matrix products."""
 
 from typing import Any, Literal
 
@@ -41,7 +41,7 @@ def linear_cross_entropy_triton(
     z_loss: float = 0.0,
     softcap: float | None = None,
 ) -> Float[Tensor, "..."]:
-    """Logits live a chunk at a time. "mean" and "sum" form the gradients in the forward pass; "none" recomputes the logits."""
+    """Compute logits in chunks. "mean" and "sum" compute gradients in the forward pass; "none" recomputes the logits."""
     rows, labels = hidden.flatten(0, -2) if hidden.ndim > 1 else hidden.unsqueeze(0), targets.flatten()
     rows, labels = rows.contiguous(), labels.contiguous()
     options = (ignore_index, label_smoothing, z_loss, softcap)
@@ -58,7 +58,7 @@ def linear_cross_entropy_triton(
 
 
 class _GradientInForward(torch.autograd.Function):
-    """The summed loss; backward only multiplies the stored gradients by the incoming factor."""
+    """Summed loss. Backward only multiplies the stored gradients by the incoming factor."""
 
     @staticmethod
     def forward(
@@ -88,7 +88,7 @@ class _GradientInForward(torch.autograd.Function):
 
 
 class _PerRow(torch.autograd.Function):
-    """One loss a row. The gradients need the incoming factors, so backward makes the logits again."""
+    """One loss per row. The gradients need the incoming factors, so backward recomputes the logits."""
 
     @staticmethod
     def forward(

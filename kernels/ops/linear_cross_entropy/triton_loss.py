@@ -3,7 +3,7 @@
 The matrix products are the library's. Between them one kernel reads a chunk's logits once from memory: a program takes
 a row, finds its log-sum-exp, and writes the gradient over the logits while the row is still in the cache.
 
-The vocabulary is padded (padding.py says why). The kernel leaves out the logits of the added rows: for finite hidden states
+The vocabulary is padded (padding.py says why). The kernel ignores the logits of the added rows: for finite hidden states
 they are 0, and so are their gradients.
 """
 
@@ -19,7 +19,7 @@ from gpt_from_scratch.kernels.padding import padded_head
 from gpt_from_scratch.kernels.triton_tools import configs
 from gpt_from_scratch.kernels.triton_tools.launch import launch, opaque
 
-CHUNK_LOGITS = 2**29  # at most so many at a time: 10,672 tokens of GPT-2's vocabulary, 1 GiB in bf16
+CHUNK_LOGITS = 2**29  # maximum number of logits at a time: 10,672 tokens of GPT-2's vocabulary, 1 GiB in bf16
 LOG2E = tl.constexpr(1.4426950408889634)
 LN2 = tl.constexpr(0.6931471805599453)
 
@@ -68,9 +68,7 @@ def loss_rows(
         total = total * tl.exp2((top - higher) * LOG2E) + tl.sum(tl.exp2((x - higher) * LOG2E), 0)
         top = higher
     lse = top + tl.log2(total) * LN2
-    known = (label >= 0) & (
-        label < VOCABULARY
-    )  # the op has refused other labels: should one come here, it is no number
+    known = (label >= 0) & (label < VOCABULARY)  # the op has checked the labels; an invalid one gives NaN
     loss = lse - picked
     if SMOOTHING:
         loss += smoothing * (picked - everything / VOCABULARY)
@@ -175,7 +173,7 @@ def losses_and_gradients(
 
 
 def chunk_rows(rows: int, vocabulary: int) -> int:
-    """Rows a chunk: as even as may be, multiples of 128, at most CHUNK_LOGITS logits."""
+    """Rows per chunk: as equal as possible, multiples of 128, at most CHUNK_LOGITS logits."""
     chunks = max(1, -(-rows * vocabulary // CHUNK_LOGITS))
     return max(128, -(-rows // chunks // 128) * 128)
 

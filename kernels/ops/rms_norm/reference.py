@@ -1,4 +1,4 @@
-"""Root-mean-square normalisation, written out."""
+"""Reference of rms_norm: root-mean-square normalisation."""
 
 import torch
 from jaxtyping import Float

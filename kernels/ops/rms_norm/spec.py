@@ -1,4 +1,4 @@
-"""All about rms_norm but its definition, cases and backends."""
+"""The spec of rms_norm."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""RMS normalisation by torch's functions: its fused kernel on a GPU, a backward pass of our own on a CPU.
+"""The torch backend of rms_norm: torch's fused kernel on a GPU, and a custom backward pass on a CPU.
 
-On a CPU torch 2.13 has no kernel for it, and what autograd makes of its formula keeps more and passes more often over memory.
+On a CPU torch 2.13 has no kernel for it, and autograd of the formula needs more memory and bandwidth.
 """
 
 from typing import Any

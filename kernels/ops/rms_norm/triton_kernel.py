@@ -1,4 +1,4 @@
-"""RMS normalisation by our Triton kernels."""
+"""The Triton backend of rms_norm."""
 
 from typing import Any
 

@@ -252,7 +252,7 @@ def test_all_of_it_on_one_side_is_refused(tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "a.jsonl").write_text('{"text": "only one"}\n')
     given = [str(tmp_path / "a.jsonl"), "--out", str(tmp_path / "out"), "--tokenizer", "character", "--workers", "1"]
     assert main(given) == 2
-    assert "is for validation (--validation-fraction is 0.01)" in capsys.readouterr().err
+    assert "no text for validation (--validation-fraction is 0.01)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("half_done", [False, True])

@@ -210,7 +210,7 @@ def test_a_map_and_a_filter_of_the_users(tmp_path: Path, capsys: pytest.CaptureF
     before = source.describe()
     for option, name, message in [
         ("filter", "fails", r"--filter .*mine.py:fails failed at .*a.jsonl, the line at byte 0: ZeroDivisionError"),
-        ("map", "number", r"--map .*mine.py:number gave int, expected text or None"),
+        ("map", "number", r"--map .*mine.py:number returned int, expected text or None"),
     ]:
         with pytest.raises(ValueError, match=message):
             found(open_source(Asked(str(path), **{option: f"{mine}:{name}"})))
