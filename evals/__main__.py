@@ -1,4 +1,4 @@
-"""python -m gpt_from_scratch.evals COMMAND: each command lives in its own module, imported only when it is asked for."""
+"""python -m gpt_from_scratch.evals COMMAND: each command has its own module, which is imported on demand."""
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
     from gpt_from_scratch.support.command_line.command import run_command
@@ -19,27 +19,28 @@ from gpt_from_scratch.support.command_line.streams import surviving
 
 
 class Command(NamedTuple):
-    """What a command is for, and "module:function"; the function takes the words after the command."""
+    """A command: its description, and "module:function". The function takes the remaining arguments."""
 
     about: str
     target: str
 
 
 COMMANDS = {
-    "compare": Command("the paired difference of two runs over the same samples", "results.compare:main"),
+    "compare": Command("compare two runs over the same questions", "results.compare:main"),
     "hellaswag": Command(
-        "HellaSwag of a checkpoint, in both public styles and all four norms", "scoring.command_line:hellaswag"
+        "score a checkpoint on HellaSwag, in both public styles and all four normalizations",
+        "scoring.command_line:hellaswag",
     ),
-    "core": Command("the CORE metric of a checkpoint", "scoring.command_line:core"),
-    "bits-per-byte": Command("bits per byte of a checkpoint on a text", "scoring.command_line:bits_per_byte"),
-    "serve": Command("an OpenAI-compatible server for a checkpoint", "serve.__main__:main"),
-    "sad": Command("the Situational Awareness Dataset, from your own clone of it", "sad:main"),
+    "core": Command("score a checkpoint on the CORE metric", "scoring.command_line:core"),
+    "bits-per-byte": Command("measure bits per byte of a checkpoint on a text", "scoring.command_line:bits_per_byte"),
+    "serve": Command("serve a checkpoint with an OpenAI-compatible API", "serve.__main__:main"),
+    "sad": Command("run the Situational Awareness Dataset, from your own clone of it", "sad:main"),
 }
-"""Commands that are no text eval; a text eval is a file in tasks/."""
+"""Commands other than text evals, which are the files in tasks/."""
 
 
 def text_evals() -> dict[str, str]:
-    """Each text eval with the first sentence of its function's docstring, read without importing anything."""
+    """Text evals with the first sentence of their docstrings, parsed without importing them."""
     found = {}
     paths = (path for folder in tasks.__path__ for path in Path(folder).glob("[a-z]*.py"))
     for path in sorted(paths, key=lambda path: path.stem):
@@ -50,18 +51,18 @@ def text_evals() -> dict[str, str]:
 
 
 def usage() -> str:
-    """What --help prints."""
+    """The text of --help."""
     scored = {name: command.about for name, command in COMMANDS.items()}
     listings = ["\n".join(f"  {name:<14} {about}" for name, about in group.items()) for group in (text_evals(), scored)]
     return (
         "usage: gpt eval COMMAND ...\n\n"
         f"Ask a model questions (--model NAME)\n{listings[0]}\n\n"
-        f"Score a checkpoint, serve it, compare\n{listings[1]}\n\ngpt eval COMMAND --help tells more."
+        f"Score or serve a checkpoint, compare runs\n{listings[1]}\n\ngpt eval COMMAND --help shows its options."
     )
 
 
 def main(argv: list[str]) -> int:
-    """Run the command that `argv` begins with; its exit code.
+    """Run the command named by the first argument; returns its exit status.
 
     Raises:
         ValueError: there is no such command.
@@ -74,7 +75,7 @@ def main(argv: list[str]) -> int:
         module, function = COMMANDS[name].target.split(":")
         with ending_at_once(f"gpt eval {name}"):
             command = getattr(importlib.import_module(f"gpt_from_scratch.evals.{module}"), function)
-        with surviving():  # what was asked and paid for is worth more than the lines about it
+        with surviving():  # answers that were paid for are more important than the output
             code: int = command(arguments)
         return code
     known = [*text_evals(), *COMMANDS]

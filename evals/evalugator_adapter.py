@@ -1,4 +1,4 @@
-"""Adapter for the `evalugator` package, where it is installed: its requests, samples and results have the same fields.
+"""Adapter for the optional package `evalugator`, whose requests, samples and results have the same fields.
 
     from gpt_from_scratch.evals import evalugator_adapter
 

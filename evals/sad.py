@@ -77,10 +77,10 @@ def main(argv: list[str]) -> int:
             print("".join(f"           {line}\n" for line in finding.remedy.splitlines()), end="")
     missing = sum(not finding.fine for finding in findings)
     if missing:
-        print(f"{missing} of {len(findings)} are missing; put them right in this order and check again")
+        print(f"{missing} of {len(findings)} are missing; fix them in this order and check again")
         return 1
     if args.action == "check":
-        print("all is there; run it with:", gpt("eval", "sad", "run", "--model", args.model))
+        print("everything is there; run it with:", gpt("eval", "sad", "run", "--model", args.model))
         return 0
     tasks = chosen_tasks(args.tasks, os.environ)
     return run(args.clone, args.python or default_python(args.clone), args.model, args.url, tasks, args.variants)
@@ -228,14 +228,18 @@ def run(clone: Path, python: Path, model: str, url: str, tasks: list[str], varia
 
 def _parser() -> argparse.ArgumentParser:
     parser = ArgumentParser(prog="gpt eval sad", description=__doc__)
-    parser.add_argument("action", choices=["check", "run"], help="see whether all is there, or run it")
-    parser.add_argument("--model", required=True, help="the model's name at the server")
+    parser.add_argument("action", choices=["check", "run"], help="check the requirements, or run the evaluation")
+    parser.add_argument("--model", required=True, help="the model's name on the server")
     parser.add_argument("--base-url", "--url", dest="url", default="http://127.0.0.1:8000", help="default: %(default)s")
     parser.add_argument(
-        "--clone", type=a_path, default=Path("sad"), help="where SAD was cloned to; default: %(default)s"
+        "--clone", type=a_path, default=Path("sad"), help="folder of the clone of SAD; default: %(default)s"
     )
-    parser.add_argument("--python", type=a_path, help="its environment's interpreter; default: CLONE/.venv/bin/python")
-    parser.add_argument("--tasks", nargs="+", default=[], metavar="TASK", help="default: all that end")
+    parser.add_argument(
+        "--python", type=a_path, help="Python interpreter of SAD's environment; default: CLONE/.venv/bin/python"
+    )
+    parser.add_argument(
+        "--tasks", nargs="+", default=[], metavar="TASK", help="default: all tasks that a small model can finish"
+    )
     parser.add_argument(
         "--variants",
         nargs="+",

@@ -1,4 +1,4 @@
-"""A text eval as data: its samples, how they are asked and judged, and the pictures of its report."""
+"""`Task`: a text eval, with its samples, prompt, scorer and pictures."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ def no_figures(result: EvalResult) -> list[Figure]:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """A text eval, ready to be asked.
+    """A text eval.
 
     samples: what is asked
     scorer: how an answer is judged: a name of `scorers.SCORERS`, or a scorer
@@ -64,6 +64,6 @@ def run_task(task: Task, model: str, provider: Provider | None = None, **options
 
 
 def folder_of(name: str, task: Task, model: str) -> Path:
-    """Where the command keeps a run: the same place for the same run, so that it is gone on with."""
+    """The folder of a run, equal for equal settings, so that the same command resumes it."""
     safe = "".join(character if character.isalnum() or character in "-._" else "_" for character in model)
     return Path("runs") / "evals" / "-".join(part for part in (name, safe, task.label) if part)

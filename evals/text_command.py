@@ -1,4 +1,4 @@
-"""The command line of every text eval: shared options, and those that the eval's own function declares."""
+"""The command line of text evals: shared options, and those of the eval's function."""
 
 import argparse
 import importlib
@@ -25,11 +25,11 @@ from gpt_from_scratch.support.command_line.arguments import ArgumentParser, a_pa
 from gpt_from_scratch.support.storage import files
 
 COMMON = {"--num-problems": "--num"}
-"""Options by their parameters' names, and the name that the same thing has in every command."""
+"""Shared names of options, by parameter names."""
 
 
 def main(name: str, argv: list[str]) -> int:
-    """Run a text eval; 0 where every answer is there, 1 where the run stopped early or an answer failed."""
+    """Run a text eval; returns 0 if every question was answered, 1 if the run stopped early or an answer failed."""
     function = task_function(name)
     options = _parser(name, function).parse_args(argv)
     task = function(**{parameter.name: getattr(options, parameter.name) for parameter in _parameters(function)})
@@ -77,37 +77,47 @@ def _parser(name: str, function: Callable[..., Task]) -> argparse.ArgumentParser
     words = "".join(f"{one.name.upper()} " for one in _parameters(function) if one.default is inspect.Parameter.empty)
     parser = ArgumentParser(
         prog=f"gpt eval {name}",
-        description=f"{described.short_description} Run it again to go on with a run that stopped: answers that are "
-        "recorded are not asked again.\n\n"
+        description=f"{described.short_description} Give the same command again to continue a stopped run: recorded answers "
+        "are not asked again.\n\n"
         f"    gpt eval {name} {words}--model local/runs/NAME --limit 20\n"
         f"    gpt eval {name} {words}--model claude-haiku-4-5 --max-cost 0.50",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     # argparse reads a % as the start of a name of its own.
     about = {parameter.arg_name: (parameter.description or "").replace("%", "%%") for parameter in described.params}
-    own = parser.add_argument_group("of this eval")
+    own = parser.add_argument_group("options of this eval")
     for parameter in _parameters(function):
         _add(own, parameter, about.get(parameter.name))
-    add = parser.add_argument_group("of every eval").add_argument
+    add = parser.add_argument_group("options of every eval").add_argument
     add("--model", required=True, help=examples())
     add("--base-url", help="an OpenAI-compatible server that has the model, such as http://127.0.0.1:8000/v1")
-    add("--limit", type=int, help="ask only the first so many")
-    add("--epochs", type=int, default=1, help="ask each so many times")
-    add("--temperature", type=float, default=0.0, help="0 takes the most likely token each time")
-    add("--max-tokens", type=int, help="of one answer; reasoning models need thousands (default: the eval's own)")
-    add("--max-concurrency", type=int, default=16, help="requests in flight, at most")
-    add("--max-retries", type=int, default=6, help="of one request")
-    add("--timeout", type=float, default=120.0, metavar="SECONDS", help="of one request to a --base-url")
+    add("--limit", type=int, help="ask only the first N samples")
+    add("--epochs", type=int, default=1, help="number of times to ask each sample")
+    add("--temperature", type=float, default=0.0, help="sampling temperature; 0 always takes the most likely token")
+    add(
+        "--max-tokens",
+        type=int,
+        help="maximum number of tokens per answer; reasoning models need thousands (default: the eval's own)",
+    )
+    add("--max-concurrency", type=int, default=16, help="maximum number of requests in flight")
+    add("--max-retries", type=int, default=6, help="maximum number of retries per request")
+    add("--timeout", type=float, default=120.0, metavar="SECONDS", help="timeout of a request to a --base-url")
     add(
         "--retry-all",
         action="store_true",
-        help="ask again also what no retry helps: refused as it is written (400, 413, 422), cut by a filter, not to be sent",
+        help="also retry permanent failures: refused requests (400, 413, 422), filtered answers, unsendable text",
     )
-    add("--max-cost", type=float, metavar="DOLLARS", help="stop before the run costs more")
-    add("--max-total-tokens", type=int, help="stop before the run reads and writes more")
-    add("--max-seconds", type=float, help="begin no request after this time")
-    add("--price", type=float, nargs=2, metavar=("IN", "OUT"), help="dollars a million tokens, where it is not known")
-    add("--cache", type=a_path, help="folder of answers that runs share")
+    add("--max-cost", type=float, metavar="DOLLARS", help="stop before the run costs more than this, in US dollars")
+    add("--max-total-tokens", type=int, help="stop before the run uses more tokens than this, read and written")
+    add("--max-seconds", type=float, help="start no request after this many seconds")
+    add(
+        "--price",
+        type=float,
+        nargs=2,
+        metavar=("IN", "OUT"),
+        help="price in dollars per million tokens, if it is not known",
+    )
+    add("--cache", type=a_path, help="folder of cached answers, which runs can share")
     add("--out", type=a_path, help="folder of this run (default: under runs/evals)")
     return parser
 
@@ -154,7 +164,7 @@ def _failures(result: EvalResult) -> str:
     lasting = sum(row.permanent for row in result.errors)
     failed = f"{len(result.errors)} answers failed"
     if lasting == len(result.errors):
-        return f"{failed} ({kinds}); asking again cannot help, --retry-all does it all the same"
+        return f"{failed} ({kinds}); a retry cannot help; --retry-all retries anyway"
     rest = f", {lasting} of them with --retry-all alone: it cannot help them" if lasting else ""
     return f"{failed}; run the command again to retry them ({kinds}){rest}"
 
@@ -165,7 +175,7 @@ def _print(result: EvalResult, folder: Path) -> None:
         low, high = figures["interval_95"]
         print(f"score {result.accuracy:.4f}, 95 % interval {low:.4f} to {high:.4f}, of {figures['answered']} answers")
     if figures["unread"]:
-        print(f"unread answers: {figures['unread']} (none could be read from them with certainty; they count as wrong)")
+        print(f"unread answers: {figures['unread']} (ambiguous or without an answer; they count as wrong)")
     if result.errors:
         print(_failures(result), file=sys.stderr)
     if result.cost:

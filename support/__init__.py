@@ -1,4 +1,4 @@
-"""Helpers that everything may use, on the standard library and torch.
+"""Helpers for all packages, based on the standard library and torch.
 
 May import nothing of ours.
 """

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Set up this project and run it: what ``make train`` and ``make test`` call, for machines without make as well.
+"""Set up this project and run a target, as ``make train`` and ``make test`` do; also works without make.
 
     python3 support/bootstrap.py train [arguments of training/train_gpt2.py]
     python3 support/bootstrap.py test  [arguments of pytest]
     python3 support/bootstrap.py       (lists every target)
 
-The first call makes ``.venv`` at the root of the repository and installs what the target needs; later calls see its
-stamp, need no network and only start the target. Standard library only, and no syntax newer than Python 3.6 (hence
-the quoted annotations): an old Python must get as far as the sentence that says what to install.
+The first call makes ``.venv`` at the root of the repository and installs what the target needs; later calls find its stamp,
+need no network and only run the target. Standard library only, and no syntax newer than Python 3.6 (hence the quoted
+annotations), so that an old Python can print what to install.
 """
 
 import argparse
@@ -32,12 +32,12 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 BIN = VENV / "bin"
 PYTHON = str(BIN / "python")
-STAMP = VENV / "gpt_from_scratch.json"  # written unfinished when the venv is begun, and finished at the end
+STAMP = VENV / "gpt_from_scratch.json"  # marked as unfinished at the start, and as finished at the end
 
 OLDEST, NEWEST = (3, 11), (3, 14)  # the package needs 3.11; torch 2.13 has wheels up to 3.14
-TORCH_RELEASE = "2.13.0"  # the one all figures were measured with; pyproject.toml admits more
+TORCH_RELEASE = "2.13.0"  # the version used for all benchmarks; pyproject.toml allows others
 TORCH = f"torch=={TORCH_RELEASE}"
-CONSTRAINTS = "constraints.txt"  # the versions of all else that the tests were run with
+CONSTRAINTS = "constraints.txt"  # the versions of the other packages in the tests
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # PyTorch's own index of builds without CUDA
 SHELL_PATH = "GPT_SHELL_PATH"
 BUILDS = ("cpu", "cuda", "default")
@@ -46,20 +46,20 @@ DOWNLOADS = ROOT / ".cache" / "pip"  # pip's folder for temporary files: its siz
 
 
 class Target(NamedTuple):
-    """What a target is for, the extras of pyproject.toml that it needs ("" for none, "test,bench"), and its command."""
+    """A target: its description, the extras that it needs ("" for none, "test,bench"), and its command."""
 
     about: str
     extra: str
     command: "tuple[str, ...]" = ()
 
 
-# Two halves of the tests at once take little more than half of the time on two cores; a test file that is named alone is
-# quicker without (-n 0): each worker imports torch first.
+# On two cores, two workers need little more than half of the time. A single test file is faster with one process (-n 0),
+# since each worker imports torch.
 PYTEST = ("python", "-m", "pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
 
 TARGETS = {
     "train": Target(
-        "train a GPT and watch it learn: gpt train",
+        "train a small GPT: gpt train",
         "",
         ("gpt", "train"),
     ),
@@ -71,32 +71,32 @@ TARGETS = {
         (*PYTEST[:-1], "loadfile", "-m", "harness"),  # a file's tests share what they set up
     ),
     "torture": Target(
-        "every fault at full count, with times (an hour): python -m pytest -m torture",
+        "fault-injection tests at full count (an hour): python -m pytest -m torture",
         "test",
         ("python", "-m", "pytest", "-m", "torture"),
     ),
     "bench": Target(
-        "kernels and tokenizers side by side: python -m pytest benchmarks --benchmark-only",
+        "benchmarks of kernels and tokenizers: python -m pytest benchmarks --benchmark-only",
         "test,bench",
         ("python", "-m", "pytest", "benchmarks", "--benchmark-only"),
     ),
     "gallery": Target(
-        "draw the README's pictures again, from real runs", "test", ("python", "benchmarks/pictures/gallery.py")
+        "regenerate the README's pictures from real runs", "test", ("python", "benchmarks/pictures/gallery.py")
     ),
     "docs": Target(
         "build the documentation into site/, without a network: mkdocs build --strict",
         "docs",
         ("python", "-m", "mkdocs", "build", "--strict"),
     ),
-    "setup": Target("only make .venv, with all that the tests need too", "test"),
+    "setup": Target("only create .venv, including everything that the tests need", "test"),
     "run": Target("any command inside .venv: run -- python -m gpt_from_scratch.kernels", ""),
     "clean": Target("remove .venv and every cache; runs/ and data/ stay", ""),
 }
-CHECKS = ("ruff check .", "ruff format --check .", "mypy")  # what `check` runs before its tests
+CHECKS = ("ruff check .", "ruff format --check .", "mypy")  # commands that `check` runs before the tests
 
 
 def main(argv: "Sequence[str]") -> None:
-    """Run one target; the last step hands this process over to the target's command."""
+    """Run a target; at the end this process is replaced by the target's command."""
     options = parse(argv)
     if os.name == "nt" or sys.platform in ("cygwin", "msys"):
         stop("Windows is served through WSL2: run `wsl --install`, open Ubuntu, and give the same command there.")
@@ -114,7 +114,7 @@ def main(argv: "Sequence[str]") -> None:
         if Path(python).resolve() != Path(sys.executable).resolve():
             os.execv(python, [python, str(Path(__file__).resolve()), *argv])
         with lock() as held:
-            if not is_ready(target.extra, options.torch):  # nobody else did it while we waited
+            if not is_ready(target.extra, options.torch):  # no other process did it while we waited
                 set_up(python, target.extra, options.torch, held)
     if "test" in target.extra:
         link_types()
@@ -130,14 +130,14 @@ def main(argv: "Sequence[str]") -> None:
 
 
 def parse(argv: "Sequence[str]") -> argparse.Namespace:
-    """The options stand before the target; all that follows it is the target's own."""
+    """Parse the options before the target; everything after it is passed to the target."""
     parser = argparse.ArgumentParser(
         prog="python3 support/bootstrap.py",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Each target sets up .venv if need be (once), then runs:\n"
+        description="Each target creates .venv if needed (once), then runs:\n"
         + "\n".join(f"  {name:<8}{target.about}" for name, target in TARGETS.items()),
-        epilog='With make: `make train ARGS="--help"` asks the training script what it can do;\n'
-        "`GPT_TORCH=cpu make train` answers the question about PyTorch's build beforehand.",
+        epilog='With make: `make train ARGS="--help"` shows the options of training;\n'
+        "`GPT_TORCH=cpu make train` selects PyTorch's CPU build without asking.",
     )
     parser.add_argument(
         "--torch",
@@ -145,9 +145,9 @@ def parse(argv: "Sequence[str]") -> argparse.Namespace:
         default=os.environ.get("GPT_TORCH") or None,
         help="PyTorch's build: cpu, cuda, or default for the package index's own (also: GPT_TORCH)",
     )
-    parser.add_argument("--print", action="store_true", help="print the command that would run, and stop")
+    parser.add_argument("--print", action="store_true", help="print the command that would run, and exit")
     parser.add_argument("target", nargs="?", help=f"one of: {', '.join(TARGETS)}")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="handed to the target")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments for the target")
     options = parser.parse_args(argv)
     if options.target in (None, "help"):
         parser.print_help()
@@ -166,7 +166,7 @@ def parse(argv: "Sequence[str]") -> argparse.Namespace:
 
 
 def command_of(target: Target, arguments: "Sequence[str]") -> "list[str]":
-    """The words to run, with the venv's programs by their full path."""
+    """The command to run, with full paths of the venv's programs."""
     words = [*target.command, *arguments]
     if words[:1] == ["python"]:
         words[:1] = [PYTHON]

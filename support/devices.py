@@ -1,4 +1,4 @@
-"""The device of a process: the one place that decides it, and says why one that was asked for cannot be had."""
+"""Choice of a process's device, with a reason if the requested one is not available."""
 
 import torch
 
@@ -6,14 +6,14 @@ AUTO = "auto"
 
 
 def choose_device(name: str = AUTO, local_rank: int | None = None) -> torch.device:
-    """The device of that name; "auto" is the accelerator where there is one, else the CPU.
+    """The device with this name; "auto" is the accelerator if there is one, else the CPU.
 
     Args:
         name: "auto", or a device as torch writes it ("cpu", "cuda", "cuda:1", "mps").
-        local_rank: Which of several processes of this host it is, each of which gets a GPU of its own; None: the only one.
+        local_rank: index of this process among those of the host, which have one GPU each; None: a single process.
 
     Raises:
-        ValueError: There is no such device here, or not one for each process.
+        ValueError: there is no such device here, or not one for each process.
     """
     device = accelerator() if name == AUTO else _of_name(name)
     if device.type == "cuda" and local_rank is not None:
@@ -28,7 +28,7 @@ def choose_device(name: str = AUTO, local_rank: int | None = None) -> torch.devi
 
 
 def accelerator() -> torch.device:
-    """The accelerator that works here, else the CPU."""
+    """The accelerator of this machine, else the CPU."""
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
@@ -50,10 +50,13 @@ def _of_name(name: str) -> torch.device:
             reason = "no Apple GPU is available"
         if reason is None:
             torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, ImportError, NotImplementedError) as error:  # torch's many ways to say no
+    except (
+        RuntimeError,
+        AssertionError,
+        ImportError,
+        NotImplementedError,
+    ) as error:  # torch raises many kinds of errors
         reason = str(error).splitlines()[0]
     if reason is not None:
-        raise ValueError(
-            f"no device {name!r} here: {reason}. Usable here: {', '.join(usable())}, or auto, which takes the best"
-        )
+        raise ValueError(f"no device {name!r} here: {reason}. Usable here: {', '.join(usable())}, or auto for the best")
     return device

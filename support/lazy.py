@@ -1,4 +1,4 @@
-"""Public names of a package that are imported when they are first used, so that importing the package costs nothing."""
+"""Lazy imports of a package's public names, so that importing the package is fast."""
 
 import importlib
 import sys
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def public_name(package: str, name: str, modules: Mapping[str, str]) -> Any:
-    """The value of a public name; it is kept in the package, so that the next use finds it there.
+    """Import a public name and store it in the package.
 
     Args:
-        package: The package whose `__getattr__` asks.
-        name: The attribute that was asked for.
-        modules: Each public name with the module that defines it, as a path below the package.
+        package: the package whose `__getattr__` calls this.
+        name: the requested attribute.
+        modules: each public name with the module that defines it, relative to the package.
 
     Raises:
         AttributeError: the package has no such name.

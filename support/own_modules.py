@@ -1,4 +1,4 @@
-"""Modules of the user's own, by name: a file "my_functions.py", or "package.module"."""
+"""The user's modules, given as a file "my_functions.py" or as "package.module"."""
 
 import hashlib
 import importlib
@@ -11,9 +11,9 @@ from types import ModuleType
 
 
 def import_own(name: str, option: str) -> ModuleType:
-    """Import a module that an option names. What is imported already stays as it is.
+    """Import a module that an option names, unless it is already imported.
 
-    A package is looked for on sys.path and in the current folder.
+    A package is searched on sys.path and in the current folder.
 
     Raises:
         FileNotFoundError: there is no such file; ValueError: it cannot be imported. Both name `option`.
@@ -22,7 +22,7 @@ def import_own(name: str, option: str) -> ModuleType:
         return _from_file(Path(name), option) if name.endswith(".py") or os.sep in name else _from_path(name)
     except FileNotFoundError:
         raise
-    except Exception as error:  # a module of the user's may raise anything, and all of it is theirs to mend
+    except Exception as error:  # a user's module may raise anything
         where = traceback.extract_tb(error.__traceback__)[-1]
         raise ValueError(
             f"{option} {name}: {type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})"
@@ -33,17 +33,17 @@ def _from_file(path: Path, option: str) -> ModuleType:
     if not path.is_file():
         raise FileNotFoundError(f"{option} {path}: there is no such file (from {Path.cwd()})")
     path = path.resolve()
-    name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"  # two files may have one name
+    name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"  # two files may have the same name
     if name in sys.modules:
         return sys.modules[name]
     return import_file(name, path)
 
 
 def import_file(name: str, path: Path) -> ModuleType:
-    """Import the file at `path` as the module `name`; an `__init__.py` as the package that it begins.
+    """Import the file at `path` as the module `name`, or an `__init__.py` as a package.
 
     Raises:
-        whatever the file raises; the name is free again then.
+        any error of the file; the name is then free again.
     """
     inside = [str(path.parent)] if path.name == "__init__.py" else None
     spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=inside)

@@ -1,4 +1,4 @@
-"""Several processes, one a device, for an eval started by torchrun; one process otherwise."""
+"""Process group of an eval: one process per device under torchrun, else a single process."""
 
 import contextlib
 import time
@@ -16,7 +16,7 @@ which a thread may wait that lets go of the last collective's tensor (torch 2.13
 
 
 def leave_group() -> None:
-    """Leave the process group at the end of the work, without the hang that `destroy_process_group` alone may bring."""
+    """Leave the process group at the end of the work, without a possible hang of `destroy_process_group`."""
     from torch.distributed.distributed_c10d import _world  # not everywhere: a torch without it runs one process
 
     _ended.extend(_world.pg_map)
@@ -28,7 +28,7 @@ def leave_group() -> None:
 
 @contextlib.contextmanager
 def ranks(device: str) -> Iterator[tuple[torch.device, bool]]:
-    """Join the processes that torchrun started; gives this one's device, and whether it is the one that reports.
+    """Context that joins the processes of torchrun; gives this one's device, and whether it reports results.
 
     Raises:
         ValueError: there is no such device here, or not one for each process; or what the environment says cannot be.

@@ -1,4 +1,4 @@
-"""Folders that are registries: every file in one is one more thing of its kind, found by being there."""
+"""Registry folders: every file in such a folder defines one entry."""
 
 import ast
 import importlib

@@ -1,4 +1,4 @@
-"""The environment that torchrun gives to its processes, and the files through which they answer."""
+"""torchrun's environment variables, and the files for results of its processes."""
 
 import contextlib
 import hashlib
@@ -18,7 +18,7 @@ ERROR_FILE = "TORCHELASTIC_ERROR_FILE"
 
 
 class Position(NamedTuple):
-    """Which of the processes of a run this one is."""
+    """The position of this process in the run: its rank and number of processes."""
 
     rank: int = 0
     size: int = 1
@@ -28,10 +28,10 @@ class Position(NamedTuple):
 
 
 def position() -> Position:
-    """Who torchrun says this process is; the only one, without torchrun.
+    """Read the position from torchrun's variables; without torchrun there is a single process.
 
     Raises:
-        ValueError: variables that are no numbers, do not fit each other, or are missing.
+        ValueError: variables are not numbers, do not match, or are missing.
     """
     rank, size = _number("RANK"), _number("WORLD_SIZE", least=1)
     local, hosts = _number("LOCAL_RANK"), _number("GROUP_WORLD_SIZE", least=1)

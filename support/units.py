@@ -1,4 +1,4 @@
-"""Times and sizes in words: what the terminal, the report and errors say of seconds and bytes."""
+"""Formatting of times and sizes for the terminal, the report and errors."""
 
 
 def duration(seconds: float) -> str:

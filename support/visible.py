@@ -1,4 +1,4 @@
-"""Text that was not written by us (a corpus, a model), made safe to show: what is invisible or steers a display is shown."""
+"""Safe display of untrusted text (a corpus, a model): hidden and control characters are made visible."""
 
 import unicodedata
 

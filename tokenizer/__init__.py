@@ -1,4 +1,4 @@
-"""Tokenizers: byte pair encoding from scratch, characters, and the views that show what a tokenizer does.
+"""Tokenizers: byte pair encoding from scratch, characters, and views of tokens.
 
 May import `support/`.
 """

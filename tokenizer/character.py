@@ -1,4 +1,4 @@
-"""A token a character: the smallest tokenizer, for models that must be understood at a glance."""
+"""Character tokenizer: one token per character."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -45,7 +45,7 @@ class CharacterTokenizer(Tokenizer):
         return fingerprint(KIND, {"characters": self.characters})
 
     def encode_ordinary(self, text: str) -> list[int]:
-        """One id a character. Raises ValueError on a character that is not in the vocabulary."""
+        """One id per character. Raises ValueError on a character that is not in the vocabulary."""
         text = well_formed(text)
         try:
             return [self._ids[character] for character in text]

@@ -1,4 +1,4 @@
-"""The commands of `python -m gpt_from_scratch.tokenizer`. A TOKENIZER is a file or folder of any known format."""
+"""The commands of `gpt tokenizer`. A TOKENIZER is a file or folder of any known format."""
 
 import sys
 from collections import Counter
@@ -53,17 +53,17 @@ def train(
     Args:
         files: the texts
         out: the file to write
-        vocab_size: ids, with the 256 bytes and the special tokens
-        pattern: what splits a text into words: gpt2, gpt4, o200k, tinystories, none, or a regular expression
-        special_tokens: texts that stand for one id
-        tie_break: which of equally frequent pairs is merged
-        byte_order: how the bytes are numbered
-        threads: processors to use (all)
+        vocab_size: number of ids, including the 256 bytes and the special tokens
+        pattern: split pattern of words: gpt2, gpt4, o200k, tinystories, none, or a regular expression
+        special_tokens: texts that become a single id each
+        tie_break: rule for the choice among equally frequent pairs
+        byte_order: order of the ids of the 256 bytes
+        threads: number of threads (default: all CPUs)
     """
     if not files:
-        raise ValueError("no files to learn from: name at least one")
+        raise ValueError("no files to learn from: give at least one")
     require_place(out)
-    with surviving(), _progress() as bar:  # a tokenizer that was learned is worth more than the line about it
+    with surviving(), _progress() as bar:  # a failed display must not lose the tokenizer
         task = bar.add_task("counting", total=None)
 
         def show(stage: str, number: int) -> None:
@@ -99,10 +99,10 @@ def encode(
     Args:
         tokenizer: the tokenizer
         file: the text
-        out: a folder for the shards, .npy files of uint16 or uint32 (none: print the ids, a space between)
-        shard_tokens: ids a shard
-        allow_special: let special tokens in the text become their ids (else they are an error)
-        threads: processors to use (all)
+        out: a folder for the shards, .npy files of uint16 or uint32 (default: print the ids, separated by spaces)
+        shard_tokens: ids per shard
+        allow_special: encode special tokens in the text as their ids (otherwise they are an error)
+        threads: number of threads (default: all CPUs)
     """
     opened = _byte_pair(tokenizer)
     allowed: Literal["all"] | tuple[str, ...] = "all" if allow_special else ()
@@ -121,7 +121,7 @@ def encode(
 
 
 def decode(tokenizer: OneTokenizer, ids: tyro.conf.Positional[tuple[int, ...]] = ()) -> None:
-    """Decode ids, given here or on standard input, to text on standard output.
+    """Decode ids, from the arguments or standard input, to text on standard output.
 
         gpt tokenizer decode gpt2 15496 995
 
@@ -144,7 +144,7 @@ def decode(tokenizer: OneTokenizer, ids: tyro.conf.Positional[tuple[int, ...]] =
 def show(
     tokenizer: OneTokenizer, text: tyro.conf.Positional[str] = "", file: Path | None = None, html: Html = None
 ) -> None:
-    """Show how a text is tokenized: in the terminal, or as a page.
+    """Show the tokens of a text, in the terminal or as an HTML page.
 
         gpt tokenizer show gpt2 "The robin sang."
         gpt tokenizer show stories.json --file stories.txt --out tokens.html
@@ -165,7 +165,7 @@ def show(
 
 
 def compare(tokenizers: Tokenizers, text: str = "", file: Path | None = None, html: Html = None) -> None:
-    """Compare tokenizers on a text: tokens, bytes a token, and side by side as a page.
+    """Compare tokenizers on a text: number of tokens, bytes per token, and an HTML page side by side.
 
         gpt tokenizer compare gpt2 stories.json --file stories.txt
 
@@ -178,7 +178,7 @@ def compare(tokenizers: Tokenizers, text: str = "", file: Path | None = None, ht
     opened = _named(tokenizers)
     chosen = _text(text, file)
     table = Table(box=box.SIMPLE)
-    for column in ("tokenizer", "vocabulary", "tokens", "bytes a token"):
+    for column in ("tokenizer", "vocabulary", "tokens", "bytes per token"):
         table.add_column(column, justify="left" if column == "tokenizer" else "right")
     size = len(chosen.encode("utf-8", "replace"))
     for name, tokenizer in opened.items():
@@ -212,7 +212,7 @@ def convert(
 
 
 def stats(tokenizers: Tokenizers, file: Path | None = None) -> None:
-    """Print what vocabularies hold, and how they compress a file.
+    """Print statistics of vocabularies, and their compression of a file.
 
         gpt tokenizer stats gpt2 stories.json --file stories.txt
 
@@ -221,7 +221,7 @@ def stats(tokenizers: Tokenizers, file: Path | None = None) -> None:
         file: a UTF-8 file to encode
     """
     table = Table(box=box.SIMPLE)
-    of_file = ("tokens", "bytes a token", "ids used") if file else ()
+    of_file = ("tokens", "bytes per token", "ids used") if file else ()
     for column in ("tokenizer", "ids", "mean bytes", "longest token", "not UTF-8", *of_file):
         table.add_column(column, justify="left" if column in ("tokenizer", "longest token") else "right")
     text = "".join(read_texts(file)) if file else ""
@@ -277,7 +277,7 @@ def _byte_pair(path: Path, *, pattern: str = "gpt2", special_tokens: Sequence[st
 
 def _named(paths: Sequence[Path]) -> dict[str, Tokenizer]:
     if not paths:
-        raise ValueError("name at least one tokenizer")
+        raise ValueError("give at least one tokenizer")
     names = [path.name for path in paths]
     return {str(path) if names.count(path.name) > 1 else path.name: open_tokenizer(path) for path in paths}
 
@@ -300,6 +300,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status."""
+    """Run a command; returns the exit status."""
     subcommand(COMMANDS, arguments, prog="gpt tokenizer")
     return 0

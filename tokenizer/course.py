@@ -1,4 +1,4 @@
-"""The names under which courses on byte pair encoding teach it, as thin forms of the tokenizer here.
+"""Aliases for readers of byte pair encoding courses: the courses' class names as thin wrappers.
 
 `BytePairEncodingTokenizer.from_input_bytes` is the course's first tokenizer, with the same merges; this is its second.
 """

@@ -1,4 +1,4 @@
-"""Methods of tiktoken's `Encoding` beside encoding, so that a tokenizer can stand where one is expected."""
+"""The other methods of tiktoken's `Encoding`, so that a tokenizer can replace one."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence

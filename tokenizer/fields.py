@@ -1,4 +1,4 @@
-"""JSON from outside, read field by field: whatever is found where something else belongs is an error that names the place."""
+"""Typed access to untrusted JSON: an unexpected value is an error that names its place."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""A tokenizer's own file, opened as whichever kind it holds."""
+"""Opening of a tokenizer's own file, of any kind."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The interface of a tokenizer: what training, the evals and the server ask of it."""
+"""`Tokenizer`: the interface of a tokenizer for training, evals and the server."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ class UnknownTokenError(ValueError, KeyError):
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """Text to token ids and back. Callers place the end-of-text token themselves: no method here ever adds one."""
+    """The interface of tokenizers. No method adds an end-of-text token; callers do."""
 
     @property
     def n_vocab(self) -> int:

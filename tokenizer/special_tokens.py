@@ -1,4 +1,4 @@
-"""Special tokens: texts that stand for one id, and that a user's text must not be able to forge unnoticed.
+"""Special tokens: texts with a single id, which untrusted text must not contain unnoticed.
 
 Added tokens are texts that stand for one id always: there is nothing in them to forge.
 """

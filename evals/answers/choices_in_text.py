@@ -1,4 +1,4 @@
-"""The choice that an answer makes, however a model writes it; or none, where that is not certain."""
+"""Parser for the choice (A, B, ...) in a model's free-text answer; None if it is ambiguous."""
 
 import dataclasses
 import re
@@ -84,7 +84,7 @@ _REJECTED = re.compile(
 
 
 def read_choice(output: str, choices: Mapping[str, str]) -> str | None:
-    """The letter an answer chooses, or None where it chooses none, more than one, or it cannot be told.
+    """The letter that an answer chooses; None if there is none, more than one, or it is ambiguous.
 
     Read are "(B)", "B)", "B.", "b", "the answer is B", "I'd go with B, not C", \\boxed{B}, {"answer": "B"}, the one "(B)"
     in a text, the choice's own text, and more, also in some other languages. What is stated as the final answer counts

@@ -1,4 +1,4 @@
-"""The number that an answer means, however a model writes it; or none, where that is not certain."""
+"""Parser for the number in a model's free-text answer; None if it is ambiguous."""
 
 import bisect
 import re
@@ -59,7 +59,7 @@ _SET = re.compile(r"^[^\w\n]{0,4}([A-Za-z]\w{0,20})\s?=\s?[-+]?[\d.]{1,20}\s{0,3
 
 
 def read_number(text: str) -> float | None:
-    """The number that an answer gives, or None where it gives none, more than one, or it cannot be told.
+    """The number that an answer gives; None if there is none, more than one, or it is ambiguous.
 
     What is marked as the final answer counts (\\boxed, "#### 42"), then what is named as the answer ("The answer is 42
     because ..."), then what follows the last "=" or "≈", then the one number there is. Numbers in parentheses, of steps and

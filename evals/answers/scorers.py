@@ -18,10 +18,10 @@ from gpt_from_scratch.evals.protocol.provider import Provider, ProviderError
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """A judgement: `value` from 0 to 1, else ValueError; `parsed` is what was read from the answer.
+    """A judgement: `value` from 0 to 1, else ValueError; `parsed` is what the scorer found in the answer.
 
-    parsed: None where nothing could be read with certainty: such an answer counts as wrong, and results say how many are
-    detail: why, for the report
+    parsed: None if nothing could be parsed with certainty; such an answer counts as wrong, and results count these
+    detail: the reason, for the report
     """
 
     value: float
@@ -32,14 +32,12 @@ class Score:
 
     def __post_init__(self) -> None:
         if not 0 <= self.value <= 1:  # not a number fails too
-            raise ValueError(
-                f"a score is from 0 to 1, this scorer gave {self.value}: divide by the most that it can give"
-            )
+            raise ValueError(f"a score is from 0 to 1, this scorer returned {self.value}: divide by its maximum")
 
 
 @runtime_checkable
 class Scorer(Protocol):
-    """Judges answers; `name` is written into the run, so that two runs with different scorers are never mixed."""
+    """The interface of a scorer; its `name` is recorded, so that runs with different scorers are never mixed."""
 
     @property
     def name(self) -> str: ...
@@ -49,7 +47,7 @@ class Scorer(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class FunctionScorer:
-    """A plain function `(output, asked) -> Score`, or a number or bool for short, as a scorer."""
+    """A scorer made from a function `(output, asked) -> Score`, which may also return a number or bool."""
 
     name: str
     function: Callable[[str, Asked], Score | float | bool]
@@ -60,13 +58,13 @@ class FunctionScorer:
 
 
 def _exact(output: str, asked: Asked) -> Score:
-    """Right where the answer is an ideal one, white space around it aside."""
+    """Right if the answer equals an ideal one, ignoring surrounding white space."""
     text = output.strip()
     return Score(float(text in {ideal.strip() for ideal in asked.ideal_answers}), text)
 
 
 def _includes(output: str, asked: Asked) -> Score:
-    """Right where an ideal answer occurs in the text as words of their own: 1 is not in 10, 1.5 or -1."""
+    """Right if an ideal answer occurs in the text as separate words: 1 is not in 10, 1.5 or -1."""
     for ideal in asked.ideal_answers:
         if re.search(rf"(?<![\w.-]){re.escape(ideal.strip())}(?!\w|[.,]\d)", output, re.IGNORECASE):
             return Score(1.0, ideal)
@@ -74,7 +72,7 @@ def _includes(output: str, asked: Asked) -> Score:
 
 
 def _choice(output: str, asked: Asked) -> Score:
-    """Right where a right choice's letter is chosen (`read_choice`)."""
+    """Right if the answer chooses the letter of a right choice (`read_choice`)."""
     if not asked.choices:
         raise ValueError(
             f"sample {asked.sample.id!r} has no choices: the scorer 'choice' is for MCQuestion; take 'exact', "
@@ -85,7 +83,7 @@ def _choice(output: str, asked: Asked) -> Score:
 
 
 def numeric_close(rel_tol: float = 1e-2, abs_tol: float = 0.0) -> Scorer:
-    """Right where the number in the answer is within `rel_tol` of an ideal one, or within `abs_tol`.
+    """Right if the number in the answer is within `rel_tol` or `abs_tol` of an ideal one.
 
     The number is what `read_number` reads; an answer from which it reads none scores 0.
     """
@@ -122,7 +120,7 @@ def _two_decimals(output: str, asked: Asked) -> Score:
 
 
 def _auto(output: str, asked: Asked) -> Score:
-    """What fits the sample: `choice` where it has choices, else `exact`."""
+    """`choice` if the sample has choices, else `exact`."""
     return _choice(output, asked) if asked.choices else _exact(output, asked)
 
 
@@ -212,7 +210,7 @@ class ModelGraded:
 
 
 def get_scorer(scorer: str | Scorer | Callable[[str, Asked], Any]) -> Scorer:
-    """A scorer by name, or a scorer or function of your own.
+    """A scorer by name, or your own scorer or function.
 
     Raises:
         ValueError: no scorer has that name.

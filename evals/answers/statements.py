@@ -1,4 +1,4 @@
-"""Places in a text that state an answer, and which of several holds."""
+"""Statements of an answer in a text, and the choice among several."""
 
 import dataclasses
 import re
@@ -12,7 +12,7 @@ EXPLAINS = re.compile(
     r"explication|explicación|解析|解释|理由|説明)",
     re.I,
 )
-"""What introduces the reasons for an answer that stands alone on the lines before."""
+"""Words that introduce the reasons for an answer given on the lines before."""
 WINDOW = 160
 """Characters that are looked at on either side of a word such as "answer"."""
 

@@ -1,4 +1,4 @@
-"""An answer without its dress: thinking, code fences, emphasis, HTML and LaTeX around what it says.
+"""Normalization of answers: removes thinking, code fences, HTML and LaTeX around the text.
 
 Every rule looks at a bounded piece of text at a time, so that any answer is read in linear time.
 """
@@ -33,7 +33,7 @@ _MATH = re.compile(r"\\[()\[\]]|\$\$?|\\(?:left|right|displaystyle|quad|qquad)(?
 
 
 def said(text: str) -> str:
-    """What is said after thinking; nothing, where the thinking never ended."""
+    """The text after the thinking; empty if the thinking never ended."""
     ends = [*_THOUGHT.finditer(text)]
     if ends:
         if "/" not in ends[-1][0]:

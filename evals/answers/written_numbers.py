@@ -1,4 +1,4 @@
-"""Numbers as they are written in a text: where each stands, and its value where the writing leaves no doubt."""
+"""Numbers in a text: their positions, and their values unless the notation is ambiguous."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""The exact value of an arithmetic expression: our own parser over fractions, and never Python's `eval`.
+"""Exact evaluation of arithmetic expressions, by a parser over fractions, without Python's `eval`.
 
 Operator precedence parsing (Dijkstra's shunting yard, 1961): two stacks and no recursion, so that no text is too deep for
 Python's own stack.
@@ -17,7 +17,7 @@ _PRECEDENCE = {"(": 0, "+": 1, "-": 1, "*": 2, "/": 2, "sign": 3, "**": 4}
 
 
 class ExpressionError(ValueError):
-    """The text is no expression, divides by zero, or exceeds a bound; the message says which."""
+    """The text is not an expression, divides by zero, or exceeds a bound; the message says which."""
 
 
 def evaluate(text: str) -> Fraction:
@@ -45,7 +45,7 @@ def evaluate(text: str) -> Fraction:
             while waiting and waiting[-1] != "(":
                 _apply(waiting.pop(), values)
             if not waiting:
-                raise ExpressionError("')' is one too many")
+                raise ExpressionError("')' without '('")
             waiting.pop()
         elif token in _PRECEDENCE and token != "(":
             rank = _PRECEDENCE[token] + (token == "**")  # a power groups from the right: an equal one waits
@@ -54,7 +54,7 @@ def evaluate(text: str) -> Fraction:
             waiting.append(token)
             wants_operand = True
         else:
-            raise ExpressionError(f"{token[:20]!r} is one too many")
+            raise ExpressionError(f"{token[:20]!r} is unexpected")
         if len(waiting) > MAX_OPEN:
             raise ExpressionError(f"more than {MAX_OPEN} levels")
     if wants_operand:

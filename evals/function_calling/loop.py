@@ -1,4 +1,4 @@
-"""The conversation between a model and its tools, the same for both vendors."""
+"""The loop of model replies and tool calls, common to both vendors."""
 
 import abc
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The functions a model may call, and the call itself: whatever goes wrong becomes an answer that the model can read."""
+"""Registry of the functions that a model may call. Every failure becomes a result that the model can read."""
 
 import asyncio
 import dataclasses
@@ -36,14 +36,14 @@ class ToolTimeoutError(TimeoutError):
 
 @dataclasses.dataclass(frozen=True)
 class ToolResult:
-    """What goes back to the model: the function's result, or an error as JSON."""
+    """The result for the model: the function's result, or an error as JSON."""
 
     content: str
     is_error: bool
 
 
 class ToolRegistry:
-    """A set of functions under one vendor's rules.
+    """A set of functions for one vendor.
 
     functions: functions, or `FunctionTool` where one needs its own timeout or validation
     strict: see `FunctionTool.schema`
@@ -94,7 +94,7 @@ class ToolRegistry:
             raise ToolTimeoutError(str(error)) from None
 
     def resolve(self, name: str, arguments: str | dict[str, Any]) -> ToolResult:
-        """Call the function; a failure of any kind is a result that says so.
+        """Call the function; any failure is returned as an error result.
 
         Only a KeyboardInterrupt of the user's own passes: one that the function raises is a failure of its own.
         """

@@ -1,4 +1,4 @@
-"""Results of function calls as a model is sent them: text, or a failure as JSON, each bounded in size."""
+"""Results of function calls for the model: text, or a failure as JSON, with bounded size."""
 
 import collections
 import dataclasses
@@ -107,7 +107,7 @@ class _Plain:
 
 
 def failure_as_text(error: BaseException, most: int) -> str:
-    """What a model may know of an error, as JSON: enough to do better, nothing of the machine (no path, no source line).
+    """An error as JSON for the model: enough to correct the call, without paths or source lines of this machine.
 
     At most `most` characters, or 400 where that is less.
     """

@@ -1,4 +1,4 @@
-"""A Python function as a tool: its schema from its signature and docstring, and its call from a model's arguments."""
+"""Tools made from Python functions: a schema from signature and docstring, and calls with a model's arguments."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""Our checkpoints in other people's evaluation harnesses; each module needs its harness installed.
+"""Adapters of our checkpoints for other evaluation harnesses; each module needs its harness installed.
 
 May import `evals/providers/`, `evals/scoring/` and `models/`.
 """

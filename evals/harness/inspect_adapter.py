@@ -1,4 +1,4 @@
-"""Our checkpoints in inspect, as the provider "gpt_from_scratch".
+"""Adapter for inspect: our checkpoints as its provider "gpt_from_scratch".
 
 import gpt_from_scratch.evals.harness.inspect_adapter
 inspect_ai.eval(task, model="gpt_from_scratch/runs/x")

@@ -1,4 +1,4 @@
-"""Our checkpoints in lm-evaluation-harness, in its own process.
+"""Adapter for lm-evaluation-harness: our checkpoints as its model "gpt_from_scratch", in its process.
 
 Importing this module registers the model "gpt_from_scratch":
 

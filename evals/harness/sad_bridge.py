@@ -1,4 +1,4 @@
-"""An evalugator provider for a server of ours, for the Situational Awareness Dataset (SAD).
+"""An evalugator provider for our server, used by the Situational Awareness Dataset (SAD).
 
 SAD and evalugator pin packages that clash with ours, so they live in an environment of their own, and this file runs there:
 it needs the standard library and evalugator alone. Model ids are "gptfs/NAME", where NAME is what the server calls its model.

@@ -1,4 +1,4 @@
 """The eval protocol: samples, messages, providers, prompts, limits, prices and statistics.
 
-Every other folder of `evals/` speaks in these types. May import nothing of ours.
+Every other folder of `evals/` uses these types. May import nothing of ours.
 """

@@ -1,4 +1,4 @@
-"""Credentials: what of an address may be shown, and texts in which keys are blanked out."""
+"""Redaction of credentials in addresses, logs and messages."""
 
 import base64
 import dataclasses
@@ -9,7 +9,7 @@ import urllib.parse
 
 BLANK = "[key]"
 SHORTEST = 8
-"""A shorter secret is no secret, and blanking it out would take words from answers."""
+"""Minimum length of a secret; blanking shorter ones would remove normal words."""
 
 _NAMES = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)S?$", re.IGNORECASE)
 _SHAPES = re.compile(
@@ -23,7 +23,7 @@ _remembered: set[str] = set()
 
 @dataclasses.dataclass(frozen=True)
 class Address:
-    """A server's address, apart from what of it is secret.
+    """A server's address, with its secret parts separated.
 
     public: scheme, host, port and path: what may be written and shown
     query: names and values; servers take keys there

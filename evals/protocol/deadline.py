@@ -1,4 +1,4 @@
-"""A call that may never return, in a thread that is left behind when its time is up: Python cannot stop one."""
+"""Calls with a deadline, in a thread that is abandoned when the time is up, since Python cannot stop threads."""
 
 import contextvars
 import math

@@ -1,4 +1,4 @@
-"""Limits of a run, and the account that holds it to them."""
+"""Limits of a run, and the account that enforces them."""
 
 import dataclasses
 import math
@@ -10,7 +10,9 @@ from gpt_from_scratch.evals.protocol.pricing import Price
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """None is no limit. A run that reaches one stops, keeps every answer, and goes on later with a higher one.
+    """Limits of a run; None is no limit.
+
+    A run that reaches one stops with every answer saved, and can continue with a higher one.
 
     tokens: read and written, together
     cost: US dollars; needs a model whose price is known, or a `price` given to the run
@@ -29,11 +31,10 @@ class Limits:
 
 
 class Account:
-    """What was spent, what requests in flight may still spend, and whether another fits under the limits.
+    """Account of the tokens and costs that were used, or may be used by requests in flight.
 
-    A request is admitted only where it fits even if it and all in flight use as much as they can: so the limits hold,
-    and near one the run grows careful. The exception is a single answer that
-    needs several requests (function calling): its later ones are not foreseen.
+    A request is admitted only if it fits even when all requests in flight use their maximum, so the limits hold. The
+    exception is a single answer that needs several requests (function calling): its later ones are not foreseen.
     """
 
     def __init__(self, limits: Limits, price: Price | None) -> None:

@@ -1,4 +1,4 @@
-"""Prices of tokens, so that a run can name its cost before it begins, and stop at a limit."""
+"""Prices of tokens, for the cost estimate before a run and for cost limits."""
 
 import dataclasses
 import functools
@@ -53,7 +53,7 @@ FREE = Price(0.0, 0.0)
 
 @dataclasses.dataclass(frozen=True)
 class PriceList:
-    """What the models of a vendor cost. A list is asked from when it is made on: `PRICE_LISTS`.
+    """Prices of a vendor's models. A list is asked from when it is made on: `PRICE_LISTS`.
 
     models: the ids that it is asked about
     prices: by name; a snapshot whose price is not its family's stands alone. They are asked behind genai-prices, where that

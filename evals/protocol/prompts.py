@@ -11,7 +11,7 @@ from gpt_from_scratch.evals.protocol.samples import AnySample, MCQuestion
 
 @dataclasses.dataclass(frozen=True)
 class PromptStyle:
-    """How every sample of a run is asked.
+    """The prompt format of a run.
 
     system: a system message before everything else; empty sends none
     instruction: appended to each question, after a blank line

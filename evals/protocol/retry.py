@@ -1,4 +1,4 @@
-"""Retry policy: exponential backoff with jitter, bounded, and never sooner than the server asked."""
+"""Retry policy: bounded exponential backoff with jitter, which respects the server's Retry-After."""
 
 import dataclasses
 import email.utils

@@ -1,4 +1,4 @@
-"""Uncertainty of scores: intervals of means, standard errors over clusters, and the paired difference of two runs.
+"""Statistics of scores: confidence intervals, clustered standard errors, and paired differences of two runs.
 
 Scores lie between 0 and 1, and so do the means of a question's epochs: that is all the intervals assume of them.
 

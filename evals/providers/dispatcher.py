@@ -1,4 +1,4 @@
-"""The providers there are, and the look-up of a model, which accepts exactly one.
+"""Registry of providers, and the look-up of a model's provider.
 
 Every file `NAME_provider.py` of this folder declares a `PROVIDER`. Beside the protocol's methods it may say more about itself:
 `names` (the models that it has, in words), `example` (one of them), `offline` (it needs no network), and `of(model_id)` (the
@@ -70,7 +70,7 @@ def _name(provider: Provider) -> str:
 
 
 def fingerprint(provider: Provider) -> object:
-    """What of a provider decides its answers, beside the prompt: part of the cache's key.
+    """Everything about a provider, besides the prompt, that affects its answers; part of the cache's key.
 
     A provider may say it by a method `fingerprint()` that returns JSON; its class name stands in otherwise.
     """

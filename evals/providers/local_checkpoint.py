@@ -1,4 +1,4 @@
-"""A checkpoint of our own as a provider: text, and the probabilities of the next token. Its answers cost nothing."""
+"""Provider for a local checkpoint: generated text, and probabilities of the next token, free of charge."""
 
 import functools
 import hashlib

@@ -1,4 +1,4 @@
-"""Providers without a network: any function of a prompt, and one that knows the answers."""
+"""Offline providers: any function of a prompt, and an oracle that knows the answers."""
 
 import re
 from collections.abc import Callable, Iterable

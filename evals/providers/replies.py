@@ -1,4 +1,4 @@
-"""The boundary to a vendor's server: the bytes of a reply become our types here, or a `ProviderError`.
+"""Parsing of a vendor's replies into our types; invalid ones raise `ProviderError`.
 
 Nothing behind this file looks at a vendor's JSON. A reply without an answer that can be read is "garbled" and worth another
 try; what is merely absent (a count, a reason) is zero or None.

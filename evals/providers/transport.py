@@ -1,6 +1,6 @@
-"""One request to a server that may do anything: bounded in time and size, and never sent on to another server.
+"""HTTP transport for requests to untrusted servers: bounded in time and size, without redirects.
 
-An HTTP client's own timeout is for each wait alone: a server that sends a byte a minute would hold it for ever.
+An HTTP client's own timeout applies to each read, so a server that sends a byte per minute would never time out.
 """
 
 import threading

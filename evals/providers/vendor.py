@@ -1,4 +1,4 @@
-"""The common part of OpenAI's and Anthropic's providers: a client made when first needed, and errors in one form."""
+"""Base class of OpenAI's and Anthropic's providers: a lazily created client, and common error handling."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""Answers that were paid for once: a folder of JSON files, each named by the hash of all that decides the answer."""
+"""Cache of answers: a folder of JSON files, named by a hash of everything that determines the answer."""
 
 import dataclasses
 import hashlib

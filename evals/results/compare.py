@@ -16,12 +16,12 @@ def main(argv: list[str]) -> int:
     """Print the difference; 0."""
     parser = ArgumentParser(
         prog="gpt compare",
-        description="How much better B is than A, question by question. Questions are the same where their texts and right "
-        "answers are; those that only one of them answered are left out.\n\n"
+        description="Compare two runs question by question: how much better is B than A? Questions are equal if their "
+        "texts and right answers are; those that only one run answered are left out.\n\n"
         "    gpt compare runs/evals/FIRST runs/evals/SECOND",
     )
-    parser.add_argument("a", type=a_path, help="folder of a run, or its record.jsonl")
-    parser.add_argument("b", type=a_path, help="the other one")
+    parser.add_argument("a", type=a_path, help="folder of the first run, or its record.jsonl")
+    parser.add_argument("b", type=a_path, help="folder of the second run, or its record.jsonl")
     options = parser.parse_args(argv)
     for line in compare(options.a, options.b):
         print(line)
@@ -38,13 +38,13 @@ def compare(a: Path, b: Path) -> list[str]:
     identities = [results.load_identity(path) for path in (a, b)]
     scorers = [identity["scorer"] for identity in identities]
     if scorers[0] != scorers[1]:
-        raise ValueError(f"A was scored by {scorers[0]} and B by {scorers[1]}: their scores do not compare")
+        raise ValueError(f"A was scored by {scorers[0]} and B by {scorers[1]}: their scores cannot be compared")
     answered = [Answered(results.load(path)) for path in (a, b)]
     scores = [run.means() for run in answered]
     if not scores[0].keys() & scores[1].keys():
         raise ValueError(
-            f"A answered {len(scores[0])} questions and B {len(scores[1])}, and none is in both: they compare only over the "
-            f"same texts and right answers (the same data, seed and task)"
+            f"A answered {len(scores[0])} questions and B {len(scores[1])}, and none is in both: a comparison needs the "
+            "same texts and right answers (the same data, seed and task)"
         )
     warning = _about_prompts(answered, scorers[0], identities)
     difference = stats.paired_difference(*scores)
@@ -58,7 +58,7 @@ def compare(a: Path, b: Path) -> list[str]:
     if difference.unpaired:
         alone = [len(run) - difference.n for run in scores]
         lines.append(
-            f"{difference.unpaired} samples were answered by one of them only, and are left out "
+            f"{difference.unpaired} samples were answered by only one of them and are left out "
             f"({alone[0]} by A, {alone[1]} by B)"
         )
     return lines + warning
@@ -101,7 +101,7 @@ def _about_prompts(answered: Sequence[Answered], scorer: str, identities: Sequen
     if other:
         raise ValueError(
             f"{other} of the {len(shared)} questions in both stood after other examples, which CORE draws from the "
-            f"questions that --limit leaves: their scores do not compare. Give both runs one --limit"
+            f"questions that --limit leaves: their scores cannot be compared. Give both runs one --limit"
         )
     old = [name for name, identity in zip("AB", identities, strict=True) if "data" not in identity]
     if old:

@@ -1,4 +1,4 @@
-"""Questions known by their content: two runs are compared where they asked the same, whatever it was called."""
+"""Keys of questions from their content, so that runs can be compared regardless of ids."""
 
 from collections import Counter
 from collections.abc import Sequence

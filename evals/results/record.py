@@ -1,4 +1,4 @@
-"""A run's record: one JSON line a row, on disk before the row counts as done, so that a killed run goes on from there."""
+"""A run's record: one JSON line per row, synced before the row counts as done, so that a killed run can resume."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ from gpt_from_scratch.support.storage.text_files import require_file
 
 
 class Journal:
-    """The file of a run. Its first line tells what the run asks; the others are rows under their keys.
+    """The file of a run. Its first line describes the run; the others are rows with their keys.
 
     path: made if absent; a torn last line, of a run that was killed while it wrote, is cut off
     identity: what must be the same for rows to belong together (model, parameters, scorer ...)

@@ -1,4 +1,4 @@
-"""A run as one HTML file: figures, plots, and every answer, the wrong ones first. No network, nothing but this file."""
+"""HTML report of a run in one self-contained file: figures, plots, and every answer, the wrong ones first."""
 
 import base64
 from collections.abc import Sequence

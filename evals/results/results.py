@@ -1,4 +1,4 @@
-"""A run's result: made from its rows, as a table, and on disk."""
+"""A run's result: computed from its rows, as a table, and on disk."""
 
 import collections
 from collections.abc import Sequence

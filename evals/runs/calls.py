@@ -1,4 +1,4 @@
-"""One answer from a provider: in a thread, again after a wait where that can help, and never twice what the cache has."""
+"""Calls to a provider: in a thread, with retries and the cache."""
 
 import asyncio
 import collections
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclasses.dataclass
 class Tally:
-    """What one row took beside its answer: tries that failed, and what they used.
+    """Account of one row: failed tries, and what they used.
 
     uncounted: tries that may have been charged, while the server said nothing that can be read
     """
@@ -105,12 +105,12 @@ def ask_provider(
 
 
 FILTERED = ("content_filter", "refusal")
-"""Why an answer stopped, where the vendor and not the model ended it: OpenAI's word and Anthropic's."""
+"""Finish reasons of content filters, by OpenAI and by Anthropic."""
 CUT = ("length", "max_tokens", "model_context_window_exceeded")
 
 
 def _set_apart(model: str, request: GetTextRequest, text: str, call: Call) -> ProviderError | None:
-    """Why an answer says nothing of what the model knows, and is not scored; None where it does."""
+    """The reason why an answer must not be scored (a filter, no text); None if it can be scored."""
     if call.finish_reason in FILTERED:
         shown = f" after {text[:100]!r}" if text else ""
         return ProviderError(

@@ -1,4 +1,4 @@
-"""Progress of a run: one line of a terminal, or a line now and then of a log."""
+"""Progress of a run: one line on a terminal, or occasional lines in a log."""
 
 import dataclasses
 import shutil
@@ -13,7 +13,7 @@ from gpt_from_scratch.support.visible import visible
 
 @runtime_checkable
 class Stream(Protocol):
-    """What is needed of a text file."""
+    """The required methods of a text file."""
 
     def write(self, text: str, /) -> object: ...
 
@@ -67,7 +67,7 @@ class ProgressLine:
 
     def __init__(self, label: str, stream: Stream | None = None) -> None:
         self.label = label
-        self.stream = survivor(stream or sys.stderr)  # a run is worth more than the line about it
+        self.stream = survivor(stream or sys.stderr)  # a failed display must not end the run
         self._live = self.stream.isatty()
         self._started = time.monotonic()
         self._last = 0.0

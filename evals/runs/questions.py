@@ -1,4 +1,4 @@
-"""The questions of a run, each under the key of its row and the key of its answer."""
+"""The questions of a run, with the keys of their rows and of their cached answers."""
 
 import dataclasses
 import itertools
@@ -55,7 +55,7 @@ class Item:
 
 
 def make_items(samples: Sequence[AnySample], options: RunOptions, fingerprint: object) -> list[Item]:
-    """Every sample as often as there are epochs.
+    """The questions of a run: every sample, once per epoch.
 
     fingerprint: what of the provider decides its answers
 
@@ -65,7 +65,7 @@ def make_items(samples: Sequence[AnySample], options: RunOptions, fingerprint: o
     seen: set[str] = set()
     for sample in samples:
         if sample.id in seen:
-            raise ValueError(f"two samples have the id {sample.id!r}: results are told apart by it")
+            raise ValueError(f"two samples have the id {sample.id!r}: ids must be unique")
         seen.add(sample.id)
     items = []
     for sample, epoch in itertools.product(samples, range(options.epochs)):

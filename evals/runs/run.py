@@ -1,4 +1,4 @@
-"""The run that `run_samples` makes: which questions are open, who may go next, and what was recorded."""
+"""The run of `run_samples`: a pool of workers that asks, scores and records the questions."""
 
 import asyncio
 import contextlib
@@ -99,7 +99,7 @@ class Run:
             self._loop.call_soon_threadsafe(self._asker.stopping.set)
 
     def _announce(self, remaining: list[Item], old: dict[str, SampleResult]) -> None:
-        """What the run will cost, before it costs anything."""
+        """Print the expected cost before the run."""
         cache = self.options.cache
         answered = {key for key, row in old.items() if row.output is not None}
         to_ask = [i for i in remaining if i.key not in answered and not (cache and i.cache_key in cache)]

@@ -1,4 +1,4 @@
-"""Ask a model every sample, score the answers, and lose nothing: the loop behind every eval of text.
+"""`run_samples`: asks a model every sample and scores the answers, with limits, retries and resume.
 
 from gpt_from_scratch.evals.providers.dispatcher import get_model_provider
 from gpt_from_scratch.evals.runs.run_samples import run_samples

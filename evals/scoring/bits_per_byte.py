@@ -1,4 +1,4 @@
-"""Bits per byte: how well a model predicts a text, in a unit that does not depend on its tokenizer.
+"""Bits per byte: the loss of a model on a text, in a unit that does not depend on its tokenizer.
 
 This is the project's one definition; training's validation (training/data/validation_set.py) is made of the same pieces.
 

@@ -3,4 +3,4 @@
 STYLES = ("completion", "lm_eval")
 """HellaSwag's two public forms of a question."""
 BATCH_TOKENS = 8192
-"""Tokens of a forward pass, unless told otherwise."""
+"""Default number of tokens in a forward pass."""

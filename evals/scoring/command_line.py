@@ -1,4 +1,4 @@
-"""The command lines of hellaswag, core and bits-per-byte: what each is told, and its --help, without torch."""
+"""The command lines of hellaswag, core and bits-per-byte: options and --help, without torch."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,7 @@ MANY = 10**7
 
 
 def hellaswag(argv: list[str]) -> int:
-    """HellaSwag in both public styles and all four norms.
+    """Score a model on HellaSwag, in both public styles and all four normalizations.
 
     gpt eval hellaswag runs/NAME --limit 500
     gpt eval hellaswag gpt2 --dtype bf16         # OpenAI's weights
@@ -19,12 +19,12 @@ def hellaswag(argv: list[str]) -> int:
     parser = _parser("hellaswag", hellaswag.__doc__)
     parser.add_argument("--data", type=a_path, default=Path("data/hellaswag_val.jsonl"), help="default: %(default)s")
     parser.add_argument("--style", choices=[*STYLES, "both"], default="both", help="default: %(default)s")
-    parser.add_argument("--limit", type=a_number(1, MANY), help="only the first N questions")
+    parser.add_argument("--limit", type=a_number(1, MANY), help="use only the first N questions")
     return _run("hellaswag", parser, argv)
 
 
 def core(argv: list[str]) -> int:
-    """The CORE metric: 22 in-context-learning tasks, each centred on guessing.
+    """Score a model on the CORE metric: 22 in-context-learning tasks, with accuracies rescaled so that guessing gives 0.
 
     gpt eval core runs/NAME --data data/eval_bundle
     gpt eval core runs/NAME --tasks copa piqa --limit 100
@@ -36,22 +36,24 @@ def core(argv: list[str]) -> int:
         default=Path("data/eval_bundle"),
         help="the bundle, a folder or a zip; default: %(default)s",
     )
-    parser.add_argument("--limit", type=a_number(1, MANY), help="only N items of each task")
-    parser.add_argument("--tasks", nargs="+", default=[], metavar="TASK", help="only these tasks")
+    parser.add_argument("--limit", type=a_number(1, MANY), help="use only N items of each task")
+    parser.add_argument("--tasks", nargs="+", default=[], metavar="TASK", help="use only these tasks")
     return _run("core", parser, argv)
 
 
 def bits_per_byte(argv: list[str]) -> int:
-    """Bits per byte of a text: the loss in a unit that does not depend on the tokenizer.
+    """Measure a model's bits per byte on a text: the loss in a unit that does not depend on the tokenizer.
 
     gpt eval bits-per-byte runs/NAME --data text.txt
     gpt eval bits-per-byte gpt2 --data text.txt --stride 512
     """
     parser = _parser("bits-per-byte", bits_per_byte.__doc__)
     parser.add_argument(
-        "--data", type=a_path, required=True, help="a text file, a folder of .txt, or .jsonl with a text"
+        "--data", type=a_path, required=True, help="a text file, a folder of .txt files, or a .jsonl file with texts"
     )
-    parser.add_argument("--stride", type=a_number(1, MANY), help="tokens scored a window; smaller gives more context")
+    parser.add_argument(
+        "--stride", type=a_number(1, MANY), help="tokens scored per window; a smaller number gives more context"
+    )
     return _run("bits_per_byte", parser, argv)
 
 
@@ -59,17 +61,17 @@ def _parser(name: str, description: str | None) -> argparse.ArgumentParser:
     parser = ArgumentParser(prog=f"gpt eval {name}", description=description)
     add_run(parser)
     parser.add_argument("--ema", action="store_true", help="the moving average of its weights, where the run kept one")
-    parser.add_argument("--tokenizer", type=a_path, help="its tokenizer's file, if the folder has none")
+    parser.add_argument("--tokenizer", type=a_path, help="the tokenizer's file, if the folder has none")
     parser.add_argument("--device", default="auto", help="default: the accelerator if there is one")
     parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32", help="default: %(default)s")
     parser.add_argument(
         "--batch-tokens",
         type=a_number(1, MANY),
         default=BATCH_TOKENS,
-        help="tokens a forward pass; default: %(default)s",
+        help="tokens per forward pass; default: %(default)s",
     )
     parser.add_argument(
-        "--out", type=a_path, help="folder for rows.jsonl and summary.json; default: a new one in runs/evals"
+        "--out", type=a_path, help="folder for rows.jsonl and summary.json; default: a new folder in runs/evals"
     )
     return parser
 

@@ -22,7 +22,7 @@ from gpt_from_scratch.support.storage.files import new_folder, require_folder, w
 from gpt_from_scratch.support.storage.json_text import json_text
 
 EVALS = Path("runs/evals")
-"""Where each run gets a folder of its own, unless --out names one."""
+"""Default parent folder of the results; each run gets its own folder."""
 
 
 def hellaswag(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Text that a checkpoint writes: from its tokens, whole characters only, and nothing of a stop sequence."""
+"""Text completion with a checkpoint: whole characters only, and without stop sequences."""
 
 import codecs
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
 @dataclass(frozen=True)
 class Completion:
-    """What was written after a prompt, how many tokens it took, and why it ended: "stop" or "length"."""
+    """A completion: the text after a prompt, its number of tokens, and the reason of its end: "stop" or "length"."""
 
     text: str
     tokens: int

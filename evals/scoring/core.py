@@ -63,7 +63,7 @@ class CoreQuestion:
 
 @dataclass(frozen=True)
 class CoreAnswer:
-    """What the model made of a question: each choice's mean log-probability in nats per token.
+    """A model's answer to a question: each choice's mean log-probability in nats per token.
 
     examples: a hash of the examples before the question, empty where there are none
     """

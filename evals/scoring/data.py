@@ -1,4 +1,4 @@
-"""Reading of data sets that the user brings: checked line by line, with the file's name in every error."""
+"""Readers of the user's data sets, checked line by line, with the file's name in every error."""
 
 import json
 import zipfile

@@ -1,4 +1,4 @@
-"""HellaSwag and CORE as runs like any other: a record that `compare` reads, and pages with the wrong answers first.
+"""Records and report pages of HellaSwag and CORE, in the format of other eval runs.
 
 Needs pydantic, which scoring itself does not.
 """

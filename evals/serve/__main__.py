@@ -1,9 +1,9 @@
 """An OpenAI-compatible server for one of our models, with a page to try it at its root.
 
-    gpt serve runs/NAME --open                   # the page, in the browser
-    gpt serve gpt2 --port 8001                   # OpenAI's weights, at another port
+    gpt serve runs/NAME --open                   # open the page in the browser
+    gpt serve gpt2 --port 8001                   # OpenAI's weights, on another port
 
-On the loopback interface alone unless --host says otherwise; any other address needs a token, in $GPT_SERVE_TOKEN, which
+It listens only on the loopback interface unless --host is given. Any other address needs a token in $GPT_SERVE_TOKEN, which
 clients send as their API key.
 """
 
@@ -102,30 +102,31 @@ def _parser() -> argparse.ArgumentParser:
     add_run(parser)
     parser.add_argument("--ema", action="store_true", help="the moving average of its weights, where the run kept one")
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
-    parser.add_argument("--tokenizer", type=a_path, help="its tokenizer's file, if the folder has none")
-    parser.add_argument("--name", help="what clients call the model; default: the run's and the step's name")
+    parser.add_argument("--tokenizer", type=a_path, help="the tokenizer's file, if the folder has none")
+    parser.add_argument("--name", help="the model's name for clients; default: the names of the run and the step")
     parser.add_argument("--device", default="auto", help="default: the accelerator if there is one")
     parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32", help="default: %(default)s")
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     parser.add_argument(
-        "--port", type=a_number(0, 65535), default=8000, help="0 takes a free one; default: %(default)s"
+        "--port", type=a_number(0, 65535), default=8000, help="port; 0: any free port; default: %(default)s"
     )
+    parser.add_argument("--allowed-host", action="append", default=[], help="another host name of this server")
     parser.add_argument(
-        "--allowed-host", action="append", default=[], help="another name that clients call this server by"
-    )
-    parser.add_argument(
-        "--max-rows", type=a_number(1, 100_000), default=64, help="sequences that run at once; default: %(default)s"
+        "--max-rows",
+        type=a_number(1, 100_000),
+        default=64,
+        help="maximum number of sequences generated at once; default: %(default)s",
     )
     parser.add_argument(
         "--max-queue",
         type=a_number(1, 10**7),
         default=ServerLimits.queue,
-        help="sequences that run or wait; default: %(default)s",
+        help="maximum number of sequences running or waiting; default: %(default)s",
     )
     parser.add_argument(
         "--max-tokens",
         type=a_number(1, 10**7),
         default=4096,
-        help="most tokens a request may ask for; default: %(default)s",
+        help="maximum number of tokens per request; default: %(default)s",
     )
     return parser

@@ -1,4 +1,4 @@
-"""Answers to generation requests, whole or as a stream of events, in the forms of both endpoints."""
+"""Responses to generation requests, complete or as a stream of events, in the formats of both endpoints."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The fields of a request's JSON, taken one by one with their types and bounds; what is left over is refused by name."""
+"""Typed and bounded access to the fields of a request's JSON; unknown fields are errors."""
 
 import difflib
 import json

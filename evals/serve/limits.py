@@ -1,4 +1,4 @@
-"""Limits of what the server accepts, so that no client can take all of it."""
+"""Limits of requests, so that no client can exhaust the server."""
 
 import dataclasses
 

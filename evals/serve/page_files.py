@@ -1,4 +1,4 @@
-"""The page at the server's root: files beside this module, read once, each with a fixed type."""
+"""The files of the page at the server's root, read once, each with a fixed content type."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Parameters of a request: the bodies of /v1/completions and /v1/chat/completions, checked and in one form."""
+"""Parameters of requests to /v1/completions and /v1/chat/completions, checked and in a common form."""
 
 import dataclasses
 import secrets

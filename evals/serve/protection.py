@@ -1,4 +1,4 @@
-"""Protection of the server: the guard before every route, and connections that no client can hold open by doing nothing."""
+"""Protection of the server: checks before every route, and timeouts of idle connections."""
 
 import asyncio
 import hmac

@@ -1,4 +1,4 @@
-"""The bridge between the event loop and the generation engine, which runs in a thread of its own."""
+"""The bridge between the event loop and the generation engine, which runs in its own thread."""
 
 import asyncio
 import contextlib

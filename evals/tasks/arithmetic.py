@@ -30,8 +30,8 @@ def arithmetic(
         max_depth: deepest expression
         num_problems: how many expressions
         seed: of the expressions
-        scorer: "relative" takes answers within 1 %; "seed" rounds both to two decimals
-        few_shot: show so many solved problems first
+        scorer: "relative" accepts answers within 1 %; "seed" rounds both to two decimals
+        few_shot: number of solved problems to show first
     """
     return Task(
         create_samples(max_depth, num_problems, seed),

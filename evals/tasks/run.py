@@ -1,4 +1,4 @@
-"""An eval from a file of JSON lines: each line is a question with its answer, and no Python is needed."""
+"""The eval `run`: your own questions from a file of JSON lines, without any Python."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ def run(
         scorer: auto (a letter for choices, else the exact text), exact, includes, choice, numeric_close, seed
         instruction: appended to each question
         system: a system message before each question
-        few_shot: show the first so many questions with their answers; they are not asked
+        few_shot: number of questions, from the first on, that are shown with their answers and not asked
         seed: of the order of choices
 
     Raises:

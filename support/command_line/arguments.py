@@ -1,4 +1,4 @@
-"""Parsers of command lines whose mistakes take two lines: what is wrong, and where to read more."""
+"""Argument parsers whose errors take two lines: the mistake, and how to get help."""
 
 import argparse
 import contextlib
@@ -23,17 +23,17 @@ HELP_FLAGS = {"-h", "--help"}
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """argparse's parser with mistakes in two lines, and a guess for an option that does not exist."""
+    """argparse's parser with errors in two lines, and a suggestion for an unknown option."""
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
-        """One value of an option. Whole numbers are bounded here, where none has a use beyond it."""
+        """Parse one value of an option. Whole numbers have a bound."""
         value = super()._get_value(action, arg_string)
         if isinstance(value, int) and abs(value) > LARGEST:
             raise argparse.ArgumentError(action, f"{shortened(arg_string)} is too large: give a number below 2^63")
         return value
 
     def format_help(self) -> str:
-        """What --help prints, as of every command."""
+        """The text of --help, in the common format."""
         return help_text(self)
 
     def error(self, message: str) -> NoReturn:
@@ -45,10 +45,10 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 def a_path(text: str) -> Path:
-    """The path that an option of argparse names, for `type=`.
+    """argparse `type=` for a path.
 
     Raises:
-        argparse.ArgumentTypeError: the text is empty; as a path it would mean the current folder.
+        argparse.ArgumentTypeError: the text is empty, which would mean the current folder.
     """
     try:
         return _not_empty(text)
@@ -57,7 +57,7 @@ def a_path(text: str) -> Path:
 
 
 def a_number(least: int, most: int) -> Callable[[str], int]:
-    """What reads the whole number of an option of argparse that has two bounds, for `type=`."""
+    """argparse `type=` for a whole number between two bounds."""
 
     def read(text: str) -> int:
         try:
@@ -74,17 +74,17 @@ def a_number(least: int, most: int) -> Callable[[str], int]:
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
-    """Let a parser take a trained model as RUN; --checkpoint, its name in earlier releases, stays. See `the_run`."""
+    """Add the argument RUN, a trained model, and its older name --checkpoint. See `the_run`."""
     parser.add_argument("run", nargs="?", metavar="RUN", help="a run, a checkpoint, a model's folder, or gpt2")
     parser.add_argument("--checkpoint", metavar="RUN", help=argparse.SUPPRESS)
 
 
 def the_run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> str:
-    """The model that was named by either way; a mistake where none or two were."""
+    """The model given as RUN or --checkpoint; an error if none or two are given."""
     named = [one for one in (args.run, args.checkpoint) if one is not None]
     del args.checkpoint
     if len(named) != 1:
-        parser.error(f"name one model, as RUN; {len(named) or 'none'} were named")
+        parser.error(f"name one model, as RUN; {len(named) or 'none'} were given")
     return str(named[0])
 
 
@@ -92,9 +92,9 @@ EMPTY_PATH = "the path is empty (is a variable of the shell not set?); . is the 
 
 
 def settings(kind: Any, arguments: Sequence[str] | None, *, prog: str, **options: Any) -> Any:
-    """An instance of the dataclass `kind`, from a command line by tyro, which gets the `options`.
+    """Parse a command line into the dataclass `kind` by tyro, with tyro's `options`.
 
-    Prints help and exits with 0 where it is asked for; prints a mistake in two lines and exits with 2.
+    Prints help and exits with 0 if requested; prints an error in two lines and exits with 2.
     """
     import tyro
 
@@ -106,7 +106,7 @@ def settings(kind: Any, arguments: Sequence[str] | None, *, prog: str, **options
 
 
 def print_help(kind: Any, **options: Any) -> NoReturn:
-    """Print the help of what tyro would parse, and exit with 0."""
+    """Print tyro's help in the common format, and exit with 0."""
     import tyro
 
     with warnings.catch_warnings():
@@ -117,14 +117,14 @@ def print_help(kind: Any, **options: Any) -> NoReturn:
 
 
 def subcommand(commands: dict[str, Callable[..., Any]], arguments: Sequence[str] | None, *, prog: str) -> Any:
-    """Call the one of `commands` that the first word names; its options are its parameters. Returns what it returns.
+    """Call the command named by the first word, whose options are its parameters, and return its result.
 
     Raises:
         ValueError: there is no such command.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     if not words:
-        raise ValueError(f"{prog} needs one more word: {', '.join(commands)}\n{_help(prog)}")
+        raise ValueError(f"{prog} needs a subcommand: {', '.join(commands)}\n{_help(prog)}")
     if words[0] in HELP_FLAGS:
         width = max(map(len, commands))
         lines = [f"  {name:<{width}}  {_text_of(function).partition('.')[0]}" for name, function in commands.items()]
@@ -140,13 +140,13 @@ def subcommand(commands: dict[str, Callable[..., Any]], arguments: Sequence[str]
 
 
 def _text_of(function: Callable[..., Any]) -> str:
-    """A function's docstring up to what it says of its parameters."""
+    """A function's docstring without the sections about parameters."""
     return (inspect.getdoc(function) or "").partition("\nArgs:")[0].strip()
 
 
 @contextlib.contextmanager
 def mistakes_of_tyro(prog: str) -> Iterator[None]:
-    """tyro's box around a mistake as two lines."""
+    """Context that prints tyro's boxed errors as two lines."""
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = "10000"  # no line of the box is broken
     said = io.StringIO()
@@ -165,7 +165,7 @@ def mistakes_of_tyro(prog: str) -> Iterator[None]:
 
 
 def without_box(box: str) -> str:
-    """One line from tyro's box: its first part, and the nearest option where it has a guess."""
+    """One line from tyro's box: the error, and its suggestion, if any."""
     rows = [line.strip(" │\r") for line in box.splitlines() if not line.startswith(("╭", "╰"))]
     parts: list[list[str]] = [[]]
     for row in rows:
@@ -187,14 +187,14 @@ def without_box(box: str) -> str:
 
 
 def _help(prog: str) -> str:
-    """The line that says where to read more; a program of ours is called as this environment has it."""
+    """The line about --help, with the program's name in this environment."""
     words = [word for word in prog.split() if not word.startswith("[")]
     called = gpt(*words[1:]) if words[:1] == ["gpt"] else " ".join(words)
     return f"{called} --help tells more"
 
 
 def _paths() -> Any:
-    """tyro's rules, with one for paths: an empty text names none."""
+    """tyro's rules, with an additional one that refuses empty paths."""
     from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
     registry = ConstructorRegistry()
@@ -221,7 +221,7 @@ def _not_empty(text: str) -> Path:
 
 
 def _later(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of the same signature that returns the call, unmade."""
+    """A function of the same signature that returns the call without making it."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Settings that are one of a few words, checked by the annotation that names them: `Literal["topk", "l1"]`."""
+"""Check of settings that are annotated with a `Literal`, such as `Literal["topk", "l1"]`."""
 
 import dataclasses
 import functools
@@ -10,10 +10,10 @@ from typing import Any, Literal
 def check_choices(settings: Any, prefix: str = "") -> None:
     """Check every field of a dataclass's instance that is annotated with a `Literal`.
 
-    The command line does so by itself; from Python another word would be taken for whatever is not the first one.
+    The command line checks choices itself; this covers the use from Python.
 
     Raises:
-        ValueError: a field that is none of its words; names the field (after `prefix`), what it is and what it may be.
+        ValueError: a field has another value; names the field (after `prefix`), its value and the choices.
     """
     for name, (words, others) in _choices(settings.__class__).items():
         value = getattr(settings, name)

@@ -1,13 +1,12 @@
-"""The outermost layer of every command: whatever ends it becomes a few words and an exit status.
+"""Entry point of every command: converts exceptions to short messages and exit statuses.
 
     if __name__ == "__main__":  # at the top of the script, so that Ctrl-C during imports is one line as well
         from gpt_from_scratch.support.command_line.command import run_command
 
         run_command("generate", "gpt_from_scratch.training.generate:main")
 
-Exit status: 0 done; 1 a defect of ours, with its traceback; 2 a mistake of the user's, in at most three lines; 130 stopped by
-Ctrl-C; 141 nobody reads the output any more. A command may return another status of its own. ``GPT_TRACEBACK=1`` shows
-where a mistake was found.
+Exit status: 0 done; 1 a bug, with its traceback; 2 a user's mistake, in at most three lines; 130 stopped by Ctrl-C; 141 the
+output's reader is gone. A command may return other statuses. ``GPT_TRACEBACK=1`` shows the traceback of a mistake.
 """
 
 import contextlib
@@ -29,17 +28,17 @@ MISTAKE, INTERRUPTED, NOBODY_READS = 2, 128 + signal.SIGINT, 128 + signal.SIGPIP
 MOST_LINES = 3
 SECONDS_OF_SILENCE = 1.5
 MISTAKES = (ValueError, OSError, RuntimeError, ImportError, MemoryError)
-"""What a user can put right: a value, a file, the machine and what is asked of it, a package that is missing."""
+"""Errors that a user can correct: a value, a file, the machine, a missing package."""
 PACKAGE = __name__.partition(".")[0]
 DEFECTS = (RecursionError, NotImplementedError)
-"""Subclasses of these that no user can put right."""
+"""Subclasses of these that are bugs."""
 
 
 def run_command(name: str, target: str) -> NoReturn:
-    """Import a command, call it with the words of the command line, and exit with its status.
+    """Import a command, call it with the command line's arguments, and exit with its status.
 
     Args:
-        name: What the command calls itself in its messages.
+        name: the command's name in messages.
         target: ``module:function``; the function takes a list of words and returns an exit status, or None for 0.
     """
 
@@ -52,7 +51,7 @@ def run_command(name: str, target: str) -> NoReturn:
     warnings.showwarning = say_warning
     try:
         os.getcwd()  # noqa: PTH109 (pathlib would take its time before Ctrl-C is caught)
-    except OSError:  # libraries would end in words of their own, some without an exception
+    except OSError:  # libraries would print other messages, some without an exception
         complain("error: the current folder is no longer there: go to another one (cd), then try again")
         sys.exit(MISTAKE)
     status = status_of(name, call)
@@ -61,9 +60,9 @@ def run_command(name: str, target: str) -> NoReturn:
 
 
 def imported(name: str, target: str) -> Any:
-    """What "module:attribute" names; Ctrl-C while it is imported ends the process at once.
+    """Import "module:attribute". Ctrl-C during the import ends the process at once.
 
-    A command parses its words first and imports its work then, so that help and mistakes do not wait for torch.
+    A command first parses its arguments, so that help and usage errors need no torch.
     """
     module, _, attribute = target.partition(":")
     with ending_at_once(name), saying_that_it_loads():
@@ -96,10 +95,10 @@ def saying_that_it_loads() -> Iterator[None]:
 
 @contextlib.contextmanager
 def ending_at_once(name: str) -> Iterator[None]:
-    """Ctrl-C ends the process on the spot while the block runs, which has begun nothing that could be lost.
+    """Context in which Ctrl-C ends the process at once, since no work can be lost.
 
-    An exception would not do: a library that is imported half can be asked for once more, and then fails in other words, or
-    hides that it failed.
+    An exception would not be enough: a partially imported library may be imported again, and then fail with other errors or
+        hide them.
     """
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -121,13 +120,13 @@ def ending_at_once(name: str) -> Iterator[None]:
 
 
 def status_of(name: str, call: Callable[[], int | str | None]) -> int | str | None:
-    """The exit status of a call. What ended it is printed on standard error; a defect of ours is raised as it is."""
+    """Call a function and return its exit status. Errors are printed on standard error; bugs are raised."""
     try:
         status = call()
         sys.stdout.flush()
         return status
     except KeyboardInterrupt as stopped:
-        # A second Ctrl-C, while Python ends its threads, ends the process without a word.
+        # A second Ctrl-C, while Python ends its threads, ends the process without a message.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         hint = f"; {stopped}" if str(stopped) else ""
         if _speaks():
@@ -142,7 +141,7 @@ def status_of(name: str, call: Callable[[], int | str | None]) -> int | str | No
         raise
     except MISTAKES as error:
         if isinstance(error, ImportError) and (error.name or "").startswith(PACKAGE):
-            raise  # a module of ours
+            raise  # a module of this project
         if os.environ.get("GPT_TRACEBACK"):
             traceback.print_exc()
         complain(f"error: {in_words(error)}")
@@ -150,12 +149,12 @@ def status_of(name: str, call: Callable[[], int | str | None]) -> int | str | No
 
 
 def _speaks() -> bool:
-    """Whether this is the process that says what all those of torchrun's on this host meet: the first, or the only one."""
+    """Whether this process prints messages that are common to all of torchrun's processes on this host."""
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def complain(message: str) -> None:
-    """Print a message on standard error: at most `MOST_LINES` lines, and nothing that steers a terminal."""
+    """Print a message on standard error, in at most `MOST_LINES` lines, without control characters."""
     with contextlib.suppress(OSError):  # nobody reads it
         print(visible(shortened(message)), file=sys.stderr, flush=True)
 
@@ -168,7 +167,7 @@ def say_warning(
     file: Any = None,
     line: str | None = None,
 ) -> None:
-    """A warning in words, for `warnings.showwarning`: where in the code it was given helps nobody at a command line."""
+    """`warnings.showwarning` that prints only the message, without the place in the code."""
     words = f"warning: {message}"
     if file is None:
         complain(words)
@@ -177,7 +176,7 @@ def say_warning(
 
 
 def in_words(error: BaseException) -> str:
-    """An error's message. Of an error of the operating system: the file's name and what is wrong with it."""
+    """An error's message; for an operating-system error, the file's name and the reason."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         names = " -> ".join(os.fsdecode(name) for name in (error.filename, error.filename2) if name is not None)
         return f"{names}: {error.strerror[0].lower()}{error.strerror[1:]}"
@@ -185,7 +184,7 @@ def in_words(error: BaseException) -> str:
 
 
 def shortened(message: str, most_lines: int = MOST_LINES) -> str:
-    """The message's first lines, and how many more there were."""
+    """The message's first lines, and the number of further lines."""
     lines = [line for line in message.splitlines() if line.strip()]
     if len(lines) <= most_lines:
         return "\n".join(lines)
@@ -193,7 +192,7 @@ def shortened(message: str, most_lines: int = MOST_LINES) -> str:
 
 
 def show_any_text() -> None:
-    """Characters that the terminal's encoding lacks are printed as escapes from here on, and end no command."""
+    """Print characters that the terminal's encoding lacks as escapes from now on."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

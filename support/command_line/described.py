@@ -1,4 +1,4 @@
-"""Dataclasses from JSON, each field checked against its annotation: what was read becomes our types here, or is named."""
+"""Conversion of JSON to dataclasses, with each field checked against its annotation."""
 
 import dataclasses
 import math
@@ -12,13 +12,13 @@ from gpt_from_scratch.support.command_line.settings import means_never
 
 
 def build(kind: type[Any], document: object, where: str = "") -> Any:
-    """An instance of the dataclass `kind` from a JSON object. A field that is absent takes its default.
+    """Make an instance of the dataclass `kind` from a JSON object; missing fields have their defaults.
 
     Args:
-        where: The object's place in its document, with a dot behind it, for messages.
+        where: path of the object in its document, with a dot after it, for messages.
 
     Raises:
-        ValueError: A field that is unknown or of a wrong type, by name, or a value that `kind` itself refuses.
+        ValueError: a field is unknown or has a wrong type, or `kind` refuses a value; names the field.
     """
     if not isinstance(document, Mapping):
         raise ValueError(f"{where.removesuffix('.') or 'the config'} should be an object, it is {shown(document)}")
@@ -30,10 +30,10 @@ def build(kind: type[Any], document: object, where: str = "") -> Any:
 
 
 def value_of(hint: Any, value: object, where: str) -> Any:
-    """A JSON value as the annotation `hint` wants it.
+    """Convert a JSON value to the type of the annotation `hint`.
 
     Raises:
-        ValueError: It is of another type.
+        ValueError: it has another type.
     """
     never = means_never(hint)
     hint = _unmarked(hint)
@@ -71,7 +71,7 @@ def _unmarked(hint: Any) -> Any:
 
 
 def shown(value: object) -> str:
-    """A value for a message: not longer than a line."""
+    """A value for a message, at most a line long."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:76]} ..."
 

@@ -1,4 +1,4 @@
-"""The doctor: what this machine has for training, and what to do about each lack.
+"""`gpt doctor`: check this machine for training, and advise what to install.
 
     gpt doctor
 
@@ -19,13 +19,13 @@ from gpt_from_scratch.support.command_line.arguments import ArgumentParser
 from gpt_from_scratch.support.command_line.invocation import extras, gpt, how_to_install
 
 SPARE_DISK = 2 << 30
-"""Bytes below which a run of GPT-2's size has no room for its checkpoints."""
+"""Minimum free bytes for the checkpoints of a run of GPT-2's size."""
 INTERNAL = ("test", "bench", "harness")
 """Extras that the project's own tests and benchmarks need."""
 
 
 class Finding(NamedTuple):
-    """One line: what was looked at, what is there, and what to do where something is missing."""
+    """One line of output: the subject, the state, and advice if something is missing."""
 
     name: str
     found: str
@@ -33,7 +33,7 @@ class Finding(NamedTuple):
 
 
 def findings() -> Iterator[Finding]:
-    """All lines, in the order in which they are printed."""
+    """All findings, in order of output."""
     yield Finding("python", f"{platform.python_version()} at {sys.executable}")
     yield Finding("system", f"{platform.system()} {platform.machine()}, {_cores()} cores, {_memory()}")
     yield from _torch()
@@ -54,7 +54,7 @@ def _torch() -> Iterator[Finding]:
         lack = "" if torch.version.cuda or torch.version.hip else "this PyTorch is a build without CUDA"
         advice = f"{lack}: with an NVIDIA GPU here, run GPT_TORCH=cuda make setup" if lack and _nvidia() else ""
         yield Finding("device", "cpu: no accelerator was found", advice)
-        native = "bf16 is multiplied natively" if _bf16_on_cpu() else "fp32 is the quickest: no unit for bf16"
+        native = "native bf16 products" if _bf16_on_cpu() else "fp32 is the fastest: no native bf16"
         yield Finding("dtypes", native)
         return
     yield Finding(
@@ -73,7 +73,7 @@ def _torch() -> Iterator[Finding]:
 
 def _compiler() -> Iterator[Finding]:
     name = next((name for name in (os.environ.get("CC"), "cc", "gcc", "clang") if name and shutil.which(name)), None)
-    lack = "apt-get install gcc, or the like: without one the backend `compiled` cannot be used; all others can"
+    lack = "apt-get install gcc, or similar; only the backend `compiled` needs it"
     yield Finding("compiler", name or "none", "" if name else lack)
 
 
@@ -83,9 +83,9 @@ def _disk() -> Iterator[Finding]:
         free = shutil.disk_usage(place).free
         advice = ""
         if not os.access(place, os.W_OK):
-            advice = "this folder cannot be written: give --run.folder, or set GPT_DATA_DIR"
+            advice = "this folder is not writable: give --run.folder, or set GPT_DATA_DIR"
         elif free < SPARE_DISK:
-            advice = "too little for large models: free some, or choose another folder"
+            advice = "too little for large models: free some space, or use another disk"
         yield Finding(f"{name}/", f"{free / 1e9:.1f} GB free in {place}", advice)
 
 
@@ -113,7 +113,7 @@ def _cores() -> int:
 def _memory() -> str:
     try:
         return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB of memory"
-    except (ValueError, OSError, AttributeError):  # a system that does not say
+    except (ValueError, OSError, AttributeError):  # not available on this system
         return "memory unknown"
 
 
@@ -127,7 +127,7 @@ def _nvidia() -> bool:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Print every finding; 0."""
+    """Print every finding; returns 0."""
     ArgumentParser(prog="gpt doctor", description=__doc__).parse_args(words)
     lines = list(findings())
     width = max(len(line.name) for line in lines)

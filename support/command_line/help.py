@@ -1,6 +1,6 @@
-"""The --help of every command: usage, what it is for, examples, and the options by groups, no word of them broken.
+"""The --help of every command: usage, description, examples, and options by groups.
 
-It is made from the parser itself, argparse's or the one that tyro builds, so that it cannot say what is not so.
+It is generated from the parser, argparse's or tyro's, so that it is always correct.
 """
 
 import argparse
@@ -13,19 +13,19 @@ from gpt_from_scratch.support.command_line.shared_options import OLDER
 
 Parser = Any
 Action = Any
-"""Of argparse, or of the copy of it that tyro has: other classes with the same attributes."""
+"""An action of argparse or of tyro's copy of it, which has other classes with the same attributes."""
 WIDEST, NARROWEST = 120, 40
 HANG = 28
-"""Columns that an option's name may take before its text begins."""
+"""Maximum columns of an option's name before its text."""
 KINDS = {"INT": "N", "FLOAT": "X", "STR": "TEXT"}
-"""Kinds of values as tyro calls them, and as they are shown."""
+"""Names of value types in tyro, and how they are shown."""
 
 
 def help_text(parser: Parser, width: int | None = None) -> str:
-    """What --help prints.
+    """The text of --help.
 
     Args:
-        width: Columns; None: the terminal's, or 100 where there is none, and never more than `WIDEST`.
+        width: number of columns; None: the terminal's, or 100 without one, and at most `WIDEST`.
     """
     columns = width or max(NARROWEST, min(WIDEST, shutil.get_terminal_size((100, 24)).columns))
     about, examples = _described(parser.description or "", columns)
@@ -35,7 +35,7 @@ def help_text(parser: Parser, width: int | None = None) -> str:
     for group in parser._action_groups:
         rows = [row for action in group._group_actions if (row := _row(parser, action, columns)) is not None]
         if rows:
-            title = (group.title or "options").replace("positional arguments", "what it takes")
+            title = (group.title or "options").replace("positional arguments", "arguments")
             note = " ".join((group.description or "").split())
             head = textwrap.fill(f"{title}: {note}" if note else title, columns)
             blocks.append("\n".join([head, *rows]))
@@ -43,7 +43,7 @@ def help_text(parser: Parser, width: int | None = None) -> str:
 
 
 def names_of(action: Action) -> tuple[str, list[str]]:
-    """An option's name, and the older ones under which it can still be given."""
+    """An option's name, and its older aliases."""
     older = [name for name in action.option_strings if name in OLDER]
     return next(name for name in action.option_strings if name not in OLDER), older
 
@@ -55,7 +55,7 @@ def _negated(name: str) -> str:
 
 
 def _described(text: str, columns: int) -> tuple[list[str], list[str]]:
-    """A description's paragraphs, and the lines of its indented blocks, which are examples."""
+    """A description's paragraphs, with indented blocks as examples."""
     about: list[str] = []
     examples: list[str] = []
     for block in re.split(r"\n\s*\n", text.lstrip("\n").rstrip()):
@@ -89,7 +89,7 @@ def _may_be_left_out(action: Action) -> bool:
 
 
 def _row(parser: Parser, action: Action, columns: int) -> str | None:
-    """An option with its value, and what it does, beside it or below it."""
+    """An option with its value, and its description beside or below it."""
     if action.help == argparse.SUPPRESS:
         return None
     older: list[str] = []
@@ -112,7 +112,7 @@ def _row(parser: Parser, action: Action, columns: int) -> str | None:
 
 
 def _about(parser: Parser, action: Action) -> str:
-    """What an option does, in one line, with its default where that says something."""
+    """An option's description, in one line, with its default."""
     # argparse's own texts have %(default)s and the like in them; those that tyro makes are as they are shown, but for "%%".
     made_by_tyro = type(parser).__module__.partition(".")[0] == "tyro"
     text = (
@@ -128,7 +128,7 @@ def _about(parser: Parser, action: Action) -> str:
 
 
 def _value(action: Action) -> str:
-    """What stands for an option's value: N, X, TEXT, PATH, or the words that it can be."""
+    """Placeholder of an option's value: N, X, TEXT, PATH, or its choices."""
     if action.nargs == 0 or type(action).__name__ == "BooleanOptionalAction":
         return ""
     shown: Any = action.metavar

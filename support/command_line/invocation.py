@@ -1,4 +1,4 @@
-"""Commands as a user can paste them: in the shell at hand, from the folder at hand, each word quoted."""
+"""Commands that a user can paste into the current shell in the current folder, with quoted arguments."""
 
 import os
 import shlex
@@ -9,14 +9,14 @@ from pathlib import Path
 DISTRIBUTION = "provengpt"
 """The package's name on PyPI; it is imported as gpt_from_scratch."""
 SHELL_PATH = "GPT_SHELL_PATH"
-"""Set where `make` has put this environment before the PATH of the user's own shell, which it holds."""
+"""Variable with the PATH of the user's shell, set if `make` has changed PATH."""
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def gpt(*words: str | Path) -> str:
-    """A line that calls the command `gpt` of this very environment with these words.
+    """A command line that calls this environment's `gpt` with these arguments.
 
-    It is `gpt …` where the environment is active, else the path of its executable, as short as the folder at hand allows.
+    It is `gpt …` if the environment is active, else the shortest path of its executable.
     """
     return shlex.join([*_executable(), *map(str, words)])
 
@@ -32,12 +32,12 @@ def _executable() -> list[str]:
 
 
 def _short(path: Path) -> str:
-    """The path from the folder at hand where it lies in it, else the absolute one."""
+    """The path relative to the current folder if it is inside, else the absolute path."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def how_to_install(*extras: str) -> str:
-    """A line that adds extras to this environment, from a clone or from a package that was installed."""
+    """A command line that installs extras into this environment, for a clone or an installed package."""
     python = shlex.quote(_short(Path(sys.executable)))
     wanted = ",".join(extras)
     if (ROOT / "pyproject.toml").is_file():
@@ -47,8 +47,8 @@ def how_to_install(*extras: str) -> str:
 
 
 def extras() -> dict[str, list[str]]:
-    """Each extra of the installed package, and the requirements that it adds; none where there is no metadata."""
-    import importlib.metadata  # here, since it takes long and is seldom needed
+    """Each extra of the installed package with its requirements; empty without metadata."""
+    import importlib.metadata  # imported here, since it is slow and rarely needed
 
     try:
         metadata = importlib.metadata.metadata(DISTRIBUTION)

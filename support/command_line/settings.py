@@ -1,4 +1,4 @@
-"""Settings that are numbers: each is checked before anything is made of it, wherever the settings come from."""
+"""Checks of numeric settings, before anything is built from them."""
 
 import dataclasses
 import functools
@@ -12,31 +12,31 @@ from gpt_from_scratch.support.command_line.choices import check_choices
 
 NEVER = "infinity means never"
 OrNever = Annotated[float, NEVER]
-"""A float of which infinity is a good value: the limit that is never reached. In JSON it is "inf"."""
+"""A float that may be infinite, for a limit that is never reached. In JSON it is "inf"."""
 Threads = Annotated[int, range(1, 1025)]
-"""A number of threads or processes; a hundred thousand of them end a process without a word."""
+"""A number of threads or processes; far too many would crash the process without a message."""
 LARGEST = 2**63 - 1
 """The largest whole number that torch and numpy take."""
 
 
 @dataclasses.dataclass(frozen=True)
 class AtMost:
-    """A mark of a whole number with a bound above; what it must be at least, its settings say in their own words."""
+    """Annotation of a whole number with an upper bound. Each settings class checks the lower bound."""
 
     bound: int
 
 
 Many = Annotated[int, AtMost(10**7)]
-"""A number of things that are made, or held in memory, at once: beyond its bound nothing but the memory's end would come."""
+"""A number of things in memory at once; beyond the bound memory would run out."""
 Blocks = Annotated[int, AtMost(4096)]
-"""A number of modules in a model, each an object of its own; the deepest transformers have had a thousand."""
+"""A number of modules in a model; the deepest transformers have had a thousand."""
 
 
 def check_settings(settings: Any, prefix: str = "") -> None:
-    """Check every field of a dataclass's instance: numbers are finite and not too large, words are one of theirs.
+    """Check every field of a dataclass's instance: numbers are finite and not too large, choices are valid.
 
     Raises:
-        ValueError: a field that is not; names the field (after `prefix`), what it is and what it may be.
+        ValueError: a field is invalid; names the field (after `prefix`), its value and the allowed values.
     """
     check_choices(settings, prefix)
     for name, marks in _marks(settings.__class__).items():
@@ -47,7 +47,7 @@ def check_settings(settings: Any, prefix: str = "") -> None:
 
 
 def _wrong(number: object, marks: tuple[object, ...]) -> str | None:
-    """What a number must be that is not so; None for one that is well, and for what is no number."""
+    """The violated requirement of a number; None if it is valid or not a number."""
     if isinstance(number, float) and not math.isfinite(number):
         if NEVER not in marks:
             return "a finite number"
@@ -64,10 +64,10 @@ def _wrong(number: object, marks: tuple[object, ...]) -> str | None:
 
 
 def merged(kinds: Iterable[type[Any]], shared: type[Any]) -> type[Any]:
-    """A dataclass with the settings of several: subclasses of `shared`, each with some of its own.
+    """Combine several dataclasses, subclasses of `shared`, into one with all settings.
 
     Raises:
-        TypeError: two of them declare a setting of one name.
+        TypeError: two of them declare the same setting.
     """
     own = [kind for kind in dict.fromkeys(kinds) if kind is not shared]
     known = {field.name for field in dataclasses.fields(shared)}
@@ -81,7 +81,7 @@ def merged(kinds: Iterable[type[Any]], shared: type[Any]) -> type[Any]:
 
 @functools.cache
 def _marks(kind: type[Any]) -> dict[str, tuple[object, ...]]:
-    """The fields of a dataclass, each with what its annotation is marked with."""
+    """The fields of a dataclass, each with the metadata of its annotation."""
     hints = typing.get_type_hints(kind, include_extras=True)
     found = {}
     for field in dataclasses.fields(kind):

@@ -1,10 +1,10 @@
-"""The options that mean one thing in every command, each with one name; docs/reference/options.md shows them."""
+"""Options that have the same name and meaning in every command; docs/reference/options.md lists them."""
 
 from typing import NamedTuple
 
 
 class Shared(NamedTuple):
-    """An option, what it means, and its names in earlier releases, which stay."""
+    """An option, its meaning, and its names in earlier releases, which are aliases."""
 
     name: str
     about: str
@@ -12,26 +12,30 @@ class Shared(NamedTuple):
 
 
 SHARED = (
-    Shared("RUN", "a trained model, by its place: a run, a checkpoint, a model's folder", ("--checkpoint",)),
+    Shared("RUN", "a trained model: the folder of a run, a checkpoint or a model", ("--checkpoint",)),
     Shared("--ema", "the moving average of the model's weights, where its run kept one"),
-    Shared("--out", "where the result goes: a folder, or a file where there is one", ("--output", "--html")),
+    Shared("--out", "the output: a folder or a file", ("--output", "--html")),
     Shared("--steps", "optimizer steps"),
-    Shared("--seed", "what makes it repeatable"),
-    Shared("--num", "how many are made, read or asked", ("--num-problems", "--n-samples", "--n-tokens")),
-    Shared("--max-tokens", "the longest text that is written, in tokens", ("--max-new-tokens", "--sample-characters")),
-    Shared("--limit", "only the first so many of a data set"),
+    Shared("--seed", "the random seed"),
+    Shared(
+        "--num", "the number of items: samples, questions, activations", ("--num-problems", "--n-samples", "--n-tokens")
+    ),
+    Shared(
+        "--max-tokens", "the maximum length of generated text, in tokens", ("--max-new-tokens", "--sample-characters")
+    ),
+    Shared("--limit", "use only the first N items of a data set"),
     Shared("--data", "the text: a file, a folder, or prepared shards"),
-    Shared("--tokenizer", "a tokenizer: a kind that is learned, a name, or a file"),
-    Shared("--vocab-size", "ids of a tokenizer that is learned"),
-    Shared("--prompt", "how each text begins"),
-    Shared("--temperature", "what divides the logits: 0 takes the most likely token"),
-    Shared("--top-k", "choose among so many tokens only"),
-    Shared("--top-p", "choose among the most likely tokens with this probability"),
+    Shared("--tokenizer", "a tokenizer: a kind to learn, a name, or a file"),
+    Shared("--vocab-size", "the vocabulary size of a tokenizer to learn"),
+    Shared("--prompt", "the beginning of each text"),
+    Shared("--temperature", "the sampling temperature: 0 always takes the most likely token"),
+    Shared("--top-k", "sample only from the N most likely tokens"),
+    Shared("--top-p", "sample from the most likely tokens with this total probability"),
     Shared("--device", "cpu, cuda, mps, or auto: the accelerator if there is one"),
     Shared("--dtype", "fp32 or bf16"),
-    Shared("--backend", "which kernels compute"),
+    Shared("--backend", "the kernel backends"),
     Shared("--threads", "CPU threads"),
-    Shared("--base-url", "the server that has the model", ("--url",)),
+    Shared("--base-url", "the address of the model's server", ("--url",)),
     Shared("--open", "open the page in a browser"),
 )
 OLDER = {older: shared.name for shared in SHARED for older in shared.older}

@@ -1,7 +1,7 @@
-"""Standard streams that end nothing: a display is worth less than the work that it shows.
+"""Standard streams whose failures are ignored, because long work must not end with its display.
 
-A pipe loses its reader, a terminal hangs up, the disk of a log fills, an encoding lacks a character. Around long work
-(`surviving`) what cannot be shown is then left out, and the stream remembers why.
+A pipe may lose its reader, a terminal hang up, a log's disk fill up, or an encoding lack a character. With `surviving`,
+output that cannot be written is dropped, and the stream stores the reason.
 """
 
 import contextlib
@@ -13,16 +13,16 @@ from typing import Any
 
 
 class Survivor(io.TextIOBase):
-    """A text stream around another, None for one that is closed: whatever fails there is remembered and not raised.
+    """Wrapper of a text stream (None: a closed one) that stores errors instead of raising them.
 
-    What cannot be encoded is written as escapes. What could not be written is left out; what comes later is tried again, since
-    a full disk may have room by then.
+    Characters that cannot be encoded are written as escapes. Output that cannot be written is dropped. Later output is
+    tried again, since a full disk may have space then.
     """
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
         self.lost: str | None = None
-        """Why something was left out, the first time."""
+        """Reason of the first dropped output."""
 
     def write(self, text: str, /) -> int:
         try:
@@ -59,7 +59,7 @@ class Survivor(io.TextIOBase):
         return getattr(self.stream, "encoding", None) or "utf-8"
 
     def __getattr__(self, name: str) -> Any:
-        """All else is the stream's own: buffer, errors, reconfigure …"""
+        """All other attributes of the stream: buffer, errors, reconfigure …"""
         return getattr(self.stream, name)
 
     def _put(self, stream: Any, text: str) -> None:
@@ -70,13 +70,13 @@ class Survivor(io.TextIOBase):
 
 
 def survivor(stream: Any) -> Survivor:
-    """A stream as one that ends nothing; itself, if it is one already."""
+    """Wrap a stream as a `Survivor`, unless it is one already."""
     return stream if isinstance(stream, Survivor) else Survivor(stream)
 
 
 @contextlib.contextmanager
 def surviving() -> Iterator[None]:
-    """Standard output and error end nothing while the block runs, nor afterwards for what it left in their buffers."""
+    """Context in which errors of standard output and error are ignored, also for data left in their buffers."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = survivor(before[0]), survivor(before[1])
     try:
@@ -87,26 +87,26 @@ def surviving() -> Iterator[None]:
 
 
 def end_output() -> None:
-    """Write what is still buffered; where nobody reads it, it is dropped, so that Python's exit does not complain."""
+    """Flush the buffers, ignoring errors, so that Python's exit prints none."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
                 stream.flush()
-        except (OSError, ValueError):  # the reader has gone, the disk is full, or the stream is closed
+        except (OSError, ValueError):  # the reader is gone, the disk is full, or the stream is closed
             with contextlib.suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def open_closed_streams() -> None:
-    """Give a process that was started without standard streams (`>&-`) ones that lead nowhere.
+    """Open /dev/null as the standard streams of a process that was started without them (`>&-`).
 
-    Else the first file that it opens takes their place, and what a library prints goes into that file.
+    Otherwise the first opened file gets their descriptor, and a library's output would go into it.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
         except OSError:
-            opened = os.open(os.devnull, os.O_RDWR)  # the lowest that is free: this very one
+            opened = os.open(os.devnull, os.O_RDWR)  # the lowest free descriptor, which is this one
             if opened != number:
                 os.dup2(opened, number)
                 os.close(opened)

@@ -1,9 +1,9 @@
-"""Pages that are escaped by construction: whatever is not `Markup` is text, and becomes markup only through `escape`.
+"""HTML pages that are escaped by construction: anything that is not `Markup` is escaped text.
 
     page("Run 1", element("h1", name), element("p", "loss ", element("b", "1.08")), style=CSS)
 
-A page needs nothing beside itself: it makes no request and runs nothing but, where one is given, its own script. A content
-security policy says so, and allows the one style sheet and the script by their hashes.
+A page is self-contained: it makes no requests, and runs nothing except its own script, if there is one. A content security
+policy enforces this, with hashes of the style sheet and the script.
 """
 
 import base64
@@ -14,7 +14,7 @@ from gpt_from_scratch.support.visible import visible
 
 
 class Markup(str):
-    """HTML that `element`, `escape` or `svg.inline` made. Never wrap text of unknown origin in it."""
+    """HTML made by `element`, `escape` or `svg.inline`. Never wrap untrusted text in it."""
 
     __slots__ = ()
 
@@ -24,12 +24,12 @@ VOID = frozenset({"br", "col", "hr", "meta"})
 
 
 def escape(text: object) -> Markup:
-    """Text as markup: hidden characters shown, ``& < > " '`` escaped."""
+    """Convert text to markup, with hidden characters made visible and ``& < > " '`` escaped."""
     return text if isinstance(text, Markup) else Markup(html.escape(visible(str(text)), quote=True))
 
 
 def join(*parts: object) -> Markup:
-    """Parts one after another; those that are not `Markup` are escaped."""
+    """Concatenate parts; those that are not `Markup` are escaped."""
     return Markup("".join(map(escape, parts)))
 
 
@@ -47,7 +47,7 @@ def element(tag: str, *children: object, **attributes: object) -> Markup:
 def page(
     title: str, *body: object, style: str, script: str | None = None, images: bool = False, refresh: int | None = None
 ) -> str:
-    """A whole HTML document; nothing but what is named here may style, load or run anything.
+    """A complete HTML document. Its content security policy allows only the given style and script.
 
     Args:
         style: our own CSS, written as it is.

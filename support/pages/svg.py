@@ -1,4 +1,4 @@
-"""A drawing program's SVG made fit to stand inside a page: only shapes and text, nothing that loads, runs or styles."""
+"""Sanitizer of SVG for embedding in a page: only shapes and text, nothing that loads or runs."""
 
 import re
 import xml.etree.ElementTree as ET

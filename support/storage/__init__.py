@@ -1,5 +1,3 @@
-"""Files on disk: atomic writes, locks, downloads, and texts in the encodings and compressions that are found outside.
-
-Whatever is read from outside is turned into our types here, or named for what it is. May import `support/*.py` and
-`support/command_line/`.
+"""Files on disk: atomic writes, locks, downloads, and text files in all common encodings and compressions. May import
+`support/*.py` and `support/command_line/`.
 """

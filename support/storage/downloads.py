@@ -1,4 +1,4 @@
-"""Downloads that are whole or absent: checked by SHA-256, limited in size, and continued after a break."""
+"""Downloads: verified by SHA-256, limited in size, and resumed after an interruption."""
 
 import fcntl
 import hashlib
@@ -25,7 +25,7 @@ LONGEST_REASON = 300
 
 
 class DownloadError(RuntimeError):
-    """A download that could not be had. The message says why, and how to bring the file by other means."""
+    """A download failed. The message says why, and how to get the file manually."""
 
 
 def download(
@@ -78,17 +78,17 @@ def download(
     except (_Refused, OSError, http.client.HTTPException) as error:
         raise DownloadError(
             f"cannot download {url}: {reason(error)}.\n"
-            f"Try again, or bring the file by other means to {path} (its SHA-256 must be {digest})."
+            f"Try again, or copy the file manually to {path} (its SHA-256 must be {digest})."
         ) from error
     return path
 
 
 class _Refused(Exception):
-    """What came is not what was asked for; nothing of it is worth keeping."""
+    """The received data is wrong; none of it is kept."""
 
 
 class _Broken(OSError):
-    """The transfer ended before the file did; what came is worth keeping."""
+    """The transfer was interrupted; the received data is kept."""
 
 
 def _fetch(url: str, file: BufferedRandom, digest: str, size_limit: int, progress: Progress, timeout: float) -> None:
@@ -148,7 +148,7 @@ def _transfer(url: str, file: BufferedRandom, size_limit: int, progress: Progres
         finally:
             file.flush()
         if total is not None and received < total:
-            raise _Broken(f"the connection broke off after {received:,} of {total:,} bytes; the next try goes on there")
+            raise _Broken(f"the connection broke after {received:,} of {total:,} bytes; the next try continues there")
 
 
 class _KeepHttps(urllib.request.HTTPRedirectHandler):

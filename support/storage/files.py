@@ -1,7 +1,7 @@
-"""Files that are either whole or absent, and the patience with a disk or network that fails for a moment.
+"""Atomic file operations, with retries after temporary disk or network errors.
 
-A file is written beside its place, synced, and renamed into it. What fails for a reason that may pass is tried again; a file
-is then written anew from its start, because after a failed fsync the kernel may call lost pages clean.
+A file is written under a temporary name, synced, and renamed. After a temporary error it is written again from its start,
+because the kernel may drop dirty pages after a failed fsync.
 """
 
 import contextlib

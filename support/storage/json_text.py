@@ -1,4 +1,4 @@
-"""JSON that every reader can read: what is not finite (NaN and the infinities are no JSON) is written as null."""
+"""Strict JSON: NaN and infinities, which JSON lacks, are written as null."""
 
 import json
 import math

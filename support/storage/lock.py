@@ -1,8 +1,8 @@
-"""A lock that one process holds: over a run's folder, prepared data, or an eval's record. It goes with its process.
+"""File lock of a run's folder, prepared data, or an eval's record. It ends with its process.
 
-The system's own lock (flock) on a small file decides, so a killed process leaves nothing that must be cleared away; Linux
-hands it on to an NFS server, which shows it to every host. What the file says is for people: who holds it. Where a file
-system has no such locks, a second file stands for the lock, and its holder is looked for among this host's processes.
+It is a flock on a small file, so nothing must be cleaned up after a killed process. Linux forwards it to an NFS server, so
+it works across hosts. The file's content names the holder, for people. If a file system has no flock, a second file
+represents the lock, and its holder is searched among this host's processes.
 """
 
 import contextlib
@@ -25,16 +25,16 @@ LOCK_FILE = ".lock"
 """The name of a folder's lock, inside it."""
 WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 LONGEST_NOTE = 4096
-POLL_SECONDS, NOTE_SECONDS = 0.02, 1.0  # between two looks; how soon a new holder has surely said who it is
+POLL_SECONDS, NOTE_SECONDS = 0.02, 1.0  # polling interval; time after which a new holder has certainly written its name
 
 
 class HeldError(RuntimeError):
-    """Another process has the lock; the message names it, and says how to go on."""
+    """Another process has the lock; the message names it, and says what to do."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who has a lock."""
+    """The holder of a lock."""
 
     pid: int
     host: str

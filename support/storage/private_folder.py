@@ -1,4 +1,4 @@
-"""A cache folder that only this user can write: what compilers keep there (numba, inductor) is executed when it is read."""
+"""A private cache folder for compilers (numba, inductor), whose cached code is executed when it is read."""
 
 import atexit
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class PrivateFolderError(RuntimeError):
-    """A folder in which another user could have put something."""
+    """Another user could have written to the folder."""
 
 
 def user_caches() -> Path:
@@ -52,6 +52,6 @@ def _check(folder: Path) -> None:
         raise PrivateFolderError(f"{folder} is not a folder (or is a link): remove it")
     if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
         raise PrivateFolderError(
-            f"{folder} belongs to user {status.st_uid} with mode {stat.S_IMODE(status.st_mode):o}; it must be yours "
-            "(0700), since what lies in it is executed: remove it"
+            f"{folder} belongs to user {status.st_uid} with mode {stat.S_IMODE(status.st_mode):o}; it must be yours (0700), "
+            "since its content is executed: remove it"
         )

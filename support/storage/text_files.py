@@ -1,4 +1,4 @@
-"""Text files as people have them: UTF-8, UTF-16 and UTF-32 with a mark, plain or compressed; any other kind is named."""
+"""Reader of text files: UTF-8, or UTF-16 and UTF-32 with a byte order mark, plain or compressed."""
 
 import bz2
 import codecs

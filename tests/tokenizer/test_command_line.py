@@ -76,14 +76,14 @@ def test_convert_there_and_back(folder: Path) -> None:
     ("arguments", "complaint"),
     [
         (["train", "none.txt", "--out", "x.json"], "none.txt"),
-        (["train", "--out", "x.json"], "name at least one"),
+        (["train", "--out", "x.json"], "give at least one"),
         (["train", "text.txt", "--out", "x.json", "--vocab-size", "9"], "vocab_size 9 is too small"),
         (["encode", "none.json", "text.txt"], "no tokenizer at none.json"),
         (["encode", ".", "text.txt"], "it has none of"),
         (["encode", "text.txt", "text.txt"], "is not JSON"),
         (["decode", "t.json", "99999"], "unknown token id 99999"),
         (["show", "t.json"], "give either a text or --file"),
-        (["compare"], "name at least one tokenizer"),
+        (["compare"], "give at least one tokenizer"),
     ],
 )
 def test_bad_input_is_one_line(

@@ -69,7 +69,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(run: Path, capsys: pytest
     assert warning.startswith("generate: warning: the checkpoint of step 10 is damaged and skipped:")
     assert "model.safetensors" in warning
     (run / "checkpoints" / "step-00000005" / "manifest.json").unlink()
-    with pytest.raises((OSError, ValueError), match=r"no checkpoint in .*checkpoints is whole"):
+    with pytest.raises((OSError, ValueError), match=r"no checkpoint in .*checkpoints is complete"):
         main([str(run)])
 
 

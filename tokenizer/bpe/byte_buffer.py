@@ -1,4 +1,4 @@
-"""Texts as bytes, in the form that the kernels read."""
+"""Buffers with the bytes of texts, as input of the kernels."""
 
 from collections.abc import Iterable
 
@@ -8,11 +8,13 @@ from jaxtyping import Int64, UInt8
 from gpt_from_scratch.tokenizer.protocol import well_formed
 
 PADDING = 8
-"""Bytes behind the texts that may be read, but are never part of a word."""
+"""Number of bytes after the texts that kernels may read but that are never part of a word."""
 
 
 def to_bytes(text: str, raw: bool) -> bytes:
-    """UTF-8. In a `raw` text U+DC80 … U+DCFF stand for bytes (Python's surrogateescape); else see `well_formed`."""
+    """Encode as UTF-8. In a `raw` text U+DC80 … U+DCFF represent bytes (Python's surrogateescape); else see
+    `well_formed`.
+    """
     if raw:
         return text.encode("utf-8", "surrogateescape")
     try:
@@ -22,13 +24,13 @@ def to_bytes(text: str, raw: bool) -> bytes:
 
 
 class ByteBuffer:
-    """An array that is used again and again: fresh memory would cost more than the copying."""
+    """A reused array, since new memory would cost more than the copying."""
 
     def __init__(self) -> None:
         self._array = np.empty(0, dtype=np.uint8)
 
     def fill(self, texts: Iterable[str], raw: bool) -> tuple[UInt8[np.ndarray, " padded"], Int64[np.ndarray, " edges"]]:
-        """The texts' bytes one after another; and where each begins and ends. Valid until the next `fill`."""
+        """Copy the bytes of the texts into one array; returns it and their borders. Valid until the next `fill`."""
         encoded = [to_bytes(text, raw) for text in texts]
         ends = np.cumsum([0, *map(len, encoded)])
         size = int(ends[-1])

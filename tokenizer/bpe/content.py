@@ -1,4 +1,4 @@
-"""The content of a byte pair encoding's own file, read back into what the constructor takes."""
+"""Parser of a byte pair encoding's file: from its content to the constructor's arguments."""
 
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,6 @@ def options_of(content: dict[str, Any], path: Path) -> tuple[str | None, dict[st
     if unicode not in (UNICODE_VERSION, None):
         raise ValueError(
             f"{path} needs the letters and numbers of Unicode {unicode}; this release has those of {UNICODE_VERSION}, which "
-            "would split texts differently: use the release it was made with"
+            "would split texts differently: use the release that made it"
         )
     return unicode, options

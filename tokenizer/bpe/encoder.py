@@ -1,4 +1,4 @@
-"""The encoder: texts into token ids, in Python word by word or by the kernels in pieces, with the same result."""
+"""The encoder: from texts to token ids, in Python word by word, or by the kernels in pieces, with the same result."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -22,7 +22,7 @@ _LONGEST_CACHED = 128
 
 
 class Encoder:
-    """What encoding needs of one tokenizer. May be used by several threads at once. `raw`: see `byte_buffer.to_bytes`."""
+    """The encoder of one tokenizer. Thread-safe. `raw`: see `byte_buffer.to_bytes`."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class Encoder:
 
 
 class _Workspace:
-    """What one thread needs at a time: the texts' bytes, their words' ends, the words seen before, and the ids."""
+    """The buffers of one thread: the texts' bytes, ends of words, a cache of words, and the ids."""
 
     def __init__(self, kernels: Kernels) -> None:
         self.buffer = ByteBuffer()

@@ -1,4 +1,4 @@
-"""Token ids of files larger than memory, in and out: texts read in blocks, ids written as .npy shards."""
+"""Encoding of files larger than memory: texts are read in blocks, ids are written as .npy shards."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack

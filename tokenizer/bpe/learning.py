@@ -24,12 +24,12 @@ from gpt_from_scratch.tokenizer.splitting.pattern_parser import UnsupportedPatte
 from gpt_from_scratch.tokenizer.splitting.patterns import pattern_text
 
 Progress = Callable[[str, int], None]
-"""Called with the stage and how far it is: ("counting", characters so far), then ("merging", merges made)."""
+"""Callback with the stage and the progress: ("counting", characters so far), then ("merging", merges made)."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What the merges of a text depend on. `raw`: see `byte_buffer.to_bytes`."""
+    """The settings that determine the merges of a text. `raw`: see `byte_buffer.to_bytes`."""
 
     pattern: str
     special_tokens: SpecialTokens
@@ -83,7 +83,7 @@ def _count_in_python(pieces: Iterable[str], recipe: Recipe) -> dict[bytes, int]:
 
 
 def _no_text() -> ValueError:
-    return ValueError("the text is empty: there is nothing to learn merges from")
+    return ValueError("the text is empty: merges cannot be learned from it")
 
 
 def _learn_in_python(pieces: Iterable[str], num_merges: int, recipe: Recipe) -> list[Pair]:

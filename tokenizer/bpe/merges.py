@@ -1,4 +1,4 @@
-"""The merges of a tokenizer: a list of pairs in their order, and a mapping from each pair to what it becomes."""
+"""The merges of a tokenizer: a list of pairs in order, and a mapping from each pair to the merged token."""
 
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A map over threads that keeps the order and never runs far ahead."""
+"""A threaded map that keeps the order, with bounded read-ahead."""
 
 import os
 from collections import deque
@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 
 def threads(num_threads: int | None) -> int:
-    """The number of threads to use: as asked, or one a processor that this process may run on."""
+    """The number of threads: as requested, or one per CPU that this process may use."""
     if num_threads is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if num_threads < 1:

@@ -1,4 +1,4 @@
-"""GPT-2's way to write bytes as printable characters, in which Hugging Face's and OpenAI's files spell tokens."""
+"""GPT-2's mapping of bytes to printable characters, used in Hugging Face's and OpenAI's files."""
 
 from gpt_from_scratch.tokenizer.bpe.byte_order import byte_symbols
 

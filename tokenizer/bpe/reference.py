@@ -1,4 +1,4 @@
-"""Byte pair encoding, written to be read: the definition that the kernels are held to, and the path for small inputs.
+"""Reference of byte pair encoding: the readable definition, used for small inputs and for testing the kernels.
 
 A text is split into words, a word into bytes; each byte is a *symbol*. Training repeats one step: find the pair of
 neighbouring symbols that is most frequent over all words, and make it one new symbol. Encoding a word replays the

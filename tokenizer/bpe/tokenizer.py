@@ -1,4 +1,4 @@
-"""The byte pair encoding tokenizer: trained from text, exact, and able to encode any text or bytes."""
+"""`BytePairEncodingTokenizer`: learned from text, lossless for any text or bytes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -37,11 +37,11 @@ SHARD_TOKENS = 100_000_000
 class BytePairEncodingTokenizer(TrainingMethods, EncodingMethods, Tokenizer):
     """Ids: the 256 bytes, then one a merge, then the special tokens (a tokenizer read from elsewhere may number otherwise).
 
-    It can stand where a `tiktoken.Encoding` is expected (`EncodingMethods`), but for `encode_to_numpy`, in which by default
-    special tokens are ordinary text.
+    It can replace a `tiktoken.Encoding` (`EncodingMethods`), except that `encode_to_numpy` treats special tokens as
+    ordinary text by default.
 
-    Encoding and training run compiled where that pays, else in Python, with the same results (`acceleration`); `backend`
-    forces one of them. A tokenizer may be used by several threads at once.
+    Encoding and training use compiled kernels for large inputs and Python for small ones, with the same results; `backend`
+    forces one of them. Thread-safe.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The names of the tokenizer formats and what they are, read from their files, which a --help need not import."""
+"""Names and descriptions of the tokenizer formats, parsed from their files without imports, for --help."""
 
 from gpt_from_scratch.support.registry_folder import literals_read_in, names_in
 from gpt_from_scratch.tokenizer.formats import known

@@ -1,4 +1,4 @@
-"""The base class of tokenizer formats: a file of `known/` has a subclass, which knows all about itself.
+"""The base class of tokenizer formats; each file of `known/` has a subclass.
 
 Opening, `gpt tokenizer convert`, `gpt export`, their help and their errors are made from what it declares.
 """
@@ -14,7 +14,7 @@ from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
 
 class Candidate:
-    """A file whose format is looked for."""
+    """A file whose format is to be detected."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -32,14 +32,14 @@ class Candidate:
 
 
 class Format:
-    """A form in which programs keep tokenizers."""
+    """A format of tokenizer files."""
 
     name: ClassVar[str]
-    """What `--to` takes."""
+    """The format's name for `--to`."""
     about: ClassVar[str]
-    """Its files, in words."""
+    """Description of its files."""
     files: ClassVar[tuple[str, ...]] = ()
-    """The files by which a folder of it is known; the first one is written by default."""
+    """File names that identify a folder in this format; the first one is the default for writing."""
     rank: ClassVar[int] = 9
     """Of a folder with files of several formats the lowest is opened. The highest is asked first whether a file is its own."""
     into_folder: ClassVar[bool] = False

@@ -1,4 +1,4 @@
-"""Hugging Face's tokenizer.json, both ways. What this tokenizer would do differently is refused, not passed over."""
+"""Reader and writer of Hugging Face's tokenizer.json. A feature that would change ids is an error."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The tokenizer of a model in Hugging Face's form: by our own classes where those do exactly the same, else by theirs."""
+"""Import of a Hugging Face model's tokenizer: as our own class if it is exactly equal, else as a wrapper of theirs."""
 
 import json
 import warnings

@@ -1,4 +1,4 @@
-"""Tokens and merges as other programs write them, into a `BytePairEncodingTokenizer`."""
+"""Conversion of other programs' tokens and merges to a `BytePairEncodingTokenizer`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""The formats of tokenizers there are, and a tokenizer in whichever of them a file or folder holds it."""
+"""The registry of tokenizer formats, and the opening of a tokenizer in any of them."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Counting the distinct words of a text."""
+"""Kernel for counting the distinct words of a text."""
 
 # mypy: disallow-untyped-decorators=False, disallow-untyped-defs=False, disallow-untyped-calls=False
 

@@ -1,4 +1,4 @@
-"""Encoding: `reference.encode_word` for every word of a text, behind a cache of words.
+"""Kernel for encoding: `reference.encode_word` for every word of a text, with a cache of words.
 
 Most words of a text have been seen before, and are one token: then a word costs one look-up, in a table whose entry holds
 the token itself. A full cache is emptied, since one that only fills no longer helps when the text changes.

@@ -1,8 +1,8 @@
-"""The compiled kernels where they pay: loaded once a process, kept on disk, and never needed.
+"""Loader of the optional numba kernels: once per process, cached on disk, with a fallback to Python.
 
-Whatever the kernels compute, plain Python computes too, byte for byte the same (`reference`): where numba is missing or
-broken that is what runs, and a warning says so. By itself ("auto") a process stays with Python until the bytes it has
-worked through cost about as much as getting the kernels would: nobody waits 15 s for a compilation to encode a sentence.
+Plain Python gives identical results (`reference`). It is used, with a warning, if numba is missing or broken. With "auto" a
+process uses Python until it has processed so many bytes that loading the kernels would have paid off, so encoding a
+sentence never waits 15 s for a compilation.
 """
 
 import contextlib
@@ -26,9 +26,9 @@ BACKENDS: tuple[Backend, ...] = get_args(Backend)
 SHORT = 200
 """Bytes below which one call of a kernel (10 µs) is slower than Python."""
 WORTH_LOADING = 4 << 20
-"""Bytes that cost Python as much as loading numba and the compiled kernels from disk."""
+"""Number of bytes for which Python takes as long as loading numba and the cached kernels."""
 WORTH_COMPILING = 64 << 20
-"""Bytes that cost Python as much as the first compilation."""
+"""Number of bytes for which Python takes as long as the first compilation."""
 
 _KERNELS = Path(__file__).parent
 _MODULES = ("splitting", "counting", "merging", "encoding")
@@ -77,7 +77,7 @@ def kernels_for(backend: Backend, num_bytes: int) -> Kernels | None:
 
 
 def load() -> Kernels | str:
-    """The kernels, or why they cannot be had (which is also warned of, once)."""
+    """Load the kernels; returns them, or the reason why they are not available, with one warning."""
     global _loaded
     with _lock:
         if _loaded is None:
@@ -86,7 +86,7 @@ def load() -> Kernels | str:
             except (ImportError, OSError, PrivateFolderError) as error:
                 _loaded = f"{type(error).__name__}: {error}"
                 warnings.warn(
-                    f"the tokenizer runs in plain Python, with the same results some 20 times slower: {_loaded}",
+                    f"the tokenizer runs in plain Python, with the same results but about 20 times slower: {_loaded}",
                     RuntimeWarning,
                     stacklevel=3,
                 )
@@ -97,7 +97,11 @@ def _import_kernels() -> Kernels:
     folder = cache_folder()
     with _numba_cache_in(folder) as numba:
         if not (folder / _COMPLETE).exists():
-            print(f"compiling the tokenizer's kernels: once, some 20 s; kept in {folder}", file=sys.stderr, flush=True)
+            print(
+                f"compiling the tokenizer's kernels (only once, about 20 s); cached in {folder}",
+                file=sys.stderr,
+                flush=True,
+            )
         try:
             modules = [importlib.import_module(f"gpt_from_scratch.tokenizer.numba_kernels.{name}") for name in _MODULES]
         except numba.core.errors.NumbaError as error:

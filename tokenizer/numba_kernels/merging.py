@@ -1,4 +1,4 @@
-"""Learning merges: `reference.learn_merges` on flat arrays.
+"""Kernel for learning merges: `reference.learn_merges` on flat arrays.
 
 A slot is one pair. Each position has the slot of the pair that begins there, so an occurrence of a slot is stale exactly
 where its position has another. A pair that contains the newest symbol is born in that symbol's own step:

@@ -1,4 +1,4 @@
-"""Texts into words, by the table of `automaton.py`."""
+"""Kernel for splitting texts into words, by the table of `automaton.py`."""
 
 # mypy: disallow-untyped-decorators=False, disallow-untyped-defs=False, disallow-untyped-calls=False
 

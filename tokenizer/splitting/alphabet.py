@@ -1,4 +1,4 @@
-"""The small alphabet of one split pattern, in which all characters that the pattern cannot tell apart are one symbol."""
+"""The reduced alphabet of a split pattern: characters that the pattern does not distinguish are one symbol."""
 
 import itertools
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Splitting in Python at the speed of ASCII, where a text is not all ASCII."""
+"""Fast pure-Python splitter: ASCII blocks of a text use a cheaper regular expression."""
 
 import functools
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A split pattern as a table: one look-up a character, no backtracking, however the text is made.
+"""Deterministic automaton of a split pattern: one table look-up per character, without backtracking.
 
 `regex` finds the next word by trying alternatives. Here the trying is done once, for the pattern instead of the text:
 

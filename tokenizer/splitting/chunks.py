@@ -1,4 +1,4 @@
-"""Long texts in pieces: cut only where splitting the pieces gives exactly the words of the whole."""
+"""Chunking of long texts at places where splitting the chunks gives exactly the words of the whole text."""
 
 import time
 from collections.abc import Collection, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""The regular expression engines of other programs: a pattern is handed over only where both read it alike.
+"""Regular expression engines of other programs: a pattern is exchanged only if both engines interpret it equally.
 
 `pattern_parser` reads a whitelist. What the engines still read differently in it is listed here, from their manuals
 (https://docs.rs/regex, https://docs.rs/fancy-regex, Oniguruma's RE and RE.txt), and tests compare all of it with the

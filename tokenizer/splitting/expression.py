@@ -1,4 +1,4 @@
-"""A pattern's tree as an expression for Python's `re`, its sets written out as ranges from the pinned Unicode table."""
+"""Conversion of a pattern's tree to an expression for Python's `re`, with sets as ranges of the pinned Unicode table."""
 
 import re
 

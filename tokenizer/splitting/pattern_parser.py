@@ -1,4 +1,4 @@
-"""The part of regular expression syntax that split patterns are written in, read into a tree.
+"""Parser of the regular expression subset that split patterns use.
 
 What is read here means the same in every engine but for the few differences that `engines` knows: a whitelist, so that
 whatever else an engine may offer is named and not guessed at. A tree is made of tuples:

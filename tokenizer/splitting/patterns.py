@@ -1,4 +1,4 @@
-"""The patterns that split a text into words before byte pair encoding: no token ever crosses a word's edge."""
+"""Split patterns, which cut a text into words before byte pair encoding. No token crosses a word border."""
 
 import difflib
 import functools

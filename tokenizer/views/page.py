@@ -1,4 +1,4 @@
-"""The tokens of a text as one self-contained HTML page, for several tokenizers side by side.
+"""Self-contained HTML page with the tokens of a text, for several tokenizers side by side.
 
 Hover over a token, or go to it with the keyboard: its id, bytes, characters, and the tree of merges that made it. The
 slider takes the merges back and makes them again. The page loads nothing; its policy allows exactly its own style and
@@ -46,7 +46,7 @@ def token_page(tokenizers: Mapping[str, AnyTokenizer], text: str) -> str:
     lengths = {name: _lengths(tokenizer) for name, tokenizer in tokenizers.items()}
     data = {"panels": panels, "names": {one: character_name(one) for one in sorted(set(text)) if not one.isascii()}}
     header = element(
-        "tr", *(element("th", one, scope="col") for one in ("tokenizer", "vocabulary", "tokens", "bytes a token"))
+        "tr", *(element("th", one, scope="col") for one in ("tokenizer", "vocabulary", "tokens", "bytes per token"))
     )
     body = [
         element("h1", "Tokens"),
@@ -71,8 +71,8 @@ def token_page(tokenizers: Mapping[str, AnyTokenizer], text: str) -> str:
         element("div", "", id="card", role="tooltip", hidden="hidden"),
         element(
             "div",
-            element("figure", element("h2", "What the merges save"), merges_chart(curves)),
-            element("figure", element("h2", "How long the tokens are"), length_chart(lengths)),
+            element("figure", element("h2", "Tokens saved by the merges"), merges_chart(curves)),
+            element("figure", element("h2", "Lengths of the tokens"), length_chart(lengths)),
             class_="charts",
         ),
         # "<" never occurs in the data, so nothing in a text can end the element.

@@ -1,4 +1,4 @@
-"""Tokens in the terminal: the text in colours, and a list of what each token is made of."""
+"""Terminal output of tokens: the text in colours, and a list of the tokens with their bytes and characters."""
 
 import os
 import unicodedata
@@ -29,7 +29,7 @@ def utf8_role(byte: int) -> str:
 
 
 def shown(text: str) -> str:
-    """Text of unknown origin on one line: nothing in it steers the terminal or stays unseen."""
+    """Untrusted text on one line, with control and hidden characters made visible."""
     text = visible(text).replace("\n", "⏎").replace("\t", "⇥")
     return "◌" + text if text and unicodedata.category(text[0])[0] == "M" else text
 
@@ -69,7 +69,7 @@ def token_mapping(tokenizer: ShownTokenizer, text: str, *, color: bool) -> str:
     tokens = tokens_of(tokenizer, text)
     text = "".join(one.character for token in tokens for one in token.characters if one.end == one.size)
     size = len(text.encode("utf-8"))
-    rate = f", {size / len(tokens):.2f} bytes a token" if tokens else ""
+    rate = f", {size / len(tokens):.2f} bytes per token" if tokens else ""
     lines = [_colored(tokens, color), "", f"{len(text)} characters, {size} bytes, {len(tokens)} tokens{rate}"]
     if color:
         roles = (f"{style}{role}{_RESET}" for role, style in _ROLES.items() if role != "invalid")

@@ -1,4 +1,4 @@
-"""The tokens of a text with their bytes and characters, also where a character is spread over several tokens."""
+"""Tokens of a text with their bytes and characters, also for characters that span several tokens."""
 
 import unicodedata
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ AnyTokenizer = Union[Tokenizer, "tiktoken.Encoding"]
 
 @runtime_checkable
 class PlainTokenizer(Protocol):
-    """The least that can be shown: a tokenizer that encodes, decodes, and knows the bytes of one id."""
+    """The minimal interface for views: a tokenizer that encodes, decodes, and gives the bytes of one id."""
 
     def encode(self, text: str) -> list[int]: ...
 

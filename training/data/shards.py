@@ -4,7 +4,7 @@
     gpt_tokenizer.json   the tokenizer
     train-00000-000.tokens, …
 
-A shard is a header of 64 bytes (magic, version, bytes a token, tokens, largest id, SHA-256 of the tokens), then the
+A shard is a header of 64 bytes (magic, version, bytes per token, tokens, largest id, SHA-256 of the tokens), then the
 tokens, little-endian. Shards may have any length. An index is untrusted: names must be plain, files must be in its folder
 with the expected size and header, and ids must fit the vocabulary.
 """

@@ -22,7 +22,7 @@ def drawn(name: str, folder: Path) -> tuple[str, str]:
 def test_a_token_mapping_is_a_drawing_that_fetches_nothing(name: str, tmp_path: Path) -> None:
     svg, text = drawn(name, tmp_path)
     assert set(re.findall(r"https?://[^\s\"]+", svg)) <= {"http://www.w3.org/2000/svg", "https://www.textualize.io"}
-    assert "bytes a token" in text
+    assert "bytes per token" in text
     assert ("U+1F60A SMILING FACE WITH SMILING EYES (byte 1 of 4: \\xf0)" in text) == (name == "token_mapping")
 
 

@@ -131,7 +131,7 @@ def test_a_graders_verdict_is_read_or_asked_again(reply: str, value: float | Non
 
 @pytest.mark.parametrize("value", [1.5, -0.1, float("nan"), 5])
 def test_a_score_outside_0_and_1_is_refused(value: float) -> None:
-    with pytest.raises(ValueError, match="a score is from 0 to 1, this scorer gave"):
+    with pytest.raises(ValueError, match="a score is from 0 to 1, this scorer returned"):
         get_scorer(lambda output, asked: value)("x", qa("y"))
 
 

@@ -59,7 +59,7 @@ def test_a_server_and_a_run_that_goes_on(server: Any, tmp_path: Path, capsys: An
         "2 answers failed; run the command again to retry them" in said and "1 of them with --retry-all alone" in said
     )
     assert command(*arguments) == 1
-    assert "1 answers failed (1 × 400); asking again cannot help, --retry-all does it" in capsys.readouterr().err
+    assert "1 answers failed (1 × 400); a retry cannot help; --retry-all retries anyway" in capsys.readouterr().err
     assert len(server.log) == 7
     assert command(*arguments, "--retry-all") == 0
     assert len(server.log) == 8

@@ -34,7 +34,7 @@ def test_questions_pair_by_their_content_whatever_their_place_and_name(tmp_path:
     b = run(tmp_path / "b.jsonl", [*turned, qa("seven", "x")], answer="no")
     lines = compare(a, b)
     assert lines[3] == "4 samples in both: B is better in 0, worse in 4"
-    assert lines[4] == "3 samples were answered by one of them only, and are left out (2 by A, 1 by B)"
+    assert lines[4] == "3 samples were answered by only one of them and are left out (2 by A, 1 by B)"
 
 
 def test_the_same_names_of_other_questions_pair_nothing(tmp_path: Path) -> None:

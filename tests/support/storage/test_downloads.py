@@ -134,7 +134,7 @@ def test_a_broken_transfer_goes_on_where_it_stopped(server: Server, tmp_path: Pa
 
 def test_a_later_call_goes_on_where_an_earlier_one_stopped(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "file"
-    with pytest.raises(DownloadError, match="broke off after 400,000 of 1,024,000 bytes"):
+    with pytest.raises(DownloadError, match="broke after 400,000 of 1,024,000 bytes"):
         fetch(f"{server.url}/breaks-without-ranges", path)
     assert not path.exists()
     assert fetch(f"{server.url}/file", path).read_bytes() == DATA
@@ -172,7 +172,7 @@ def test_a_file_over_the_limit_is_refused(server: Server, tmp_path: Path, page: 
         ("/nothing", "answered 404 Not Found"),
         ("/loop", "infinite loop"),
         ("/to-a-file", "not allowed"),
-        ("/breaks-at-once", "broke off after 0 of"),
+        ("/breaks-at-once", "broke after 0 of"),
     ],
 )
 def test_errors_of_the_server_are_told_and_leave_nothing(

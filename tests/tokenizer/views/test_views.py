@@ -96,7 +96,7 @@ def test_the_mapping(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines() == [
         r"[a][\xe4][\xbd][\xa0]",
         "",
-        "2 characters, 4 bytes, 4 tokens, 1.00 bytes a token",
+        "2 characters, 4 bytes, 4 tokens, 1.00 bytes per token",
         "",
         " 97  61                       a  [a]你",
         "       a  U+0061 LATIN SMALL LETTER A",
