@@ -1,6 +1,6 @@
-"""`gpt`: one command for everything. `python -m gpt_from_scratch` is the same.
+"""The command `gpt`, with all subcommands. `python -m gpt_from_scratch` is the same.
 
-Each command is imported only when it is asked for, so that `gpt --help` answers at once.
+Each subcommand is imported on demand, so that `gpt --help` is fast.
 """
 
 import sys
@@ -10,7 +10,7 @@ from gpt_from_scratch.support.command_line.command import MISTAKE, run_command
 
 
 class Command(NamedTuple):
-    """What a command is for, and the function that takes its words."""
+    """A subcommand: its description, and the function that takes its arguments."""
 
     about: str
     target: str
@@ -18,68 +18,75 @@ class Command(NamedTuple):
 
 _TRAINING, _EVALS = "gpt_from_scratch.training", "gpt_from_scratch.evals"
 GROUPS: dict[str, dict[str, Command]] = {
-    "Learn": {
-        "train": Command("train a GPT and watch it learn", f"{_TRAINING}.launch:main"),
-        "prepare": Command("make token shards of your own text or a data set", f"{_TRAINING}.prepare:main"),
-        "stories": Command("print training stories, or check their grammar", f"{_TRAINING}.data.stories.__main__:main"),
-        "learn bigram": Command("from a bigram to a GPT in nine stages", f"{_TRAINING}.commands.bigram:main"),
-        "learn dictionary": Command("find a known dictionary by K-SVD", f"{_TRAINING}.commands.dictionary:main"),
+    "Train": {
+        "train": Command("train a GPT", f"{_TRAINING}.launch:main"),
+        "prepare": Command("tokenize your own text or a data set into shards", f"{_TRAINING}.prepare:main"),
+        "stories": Command(
+            "print generated stories, or check their grammar", f"{_TRAINING}.data.stories.__main__:main"
+        ),
+        "learn bigram": Command(
+            "train character models, from a bigram table to a GPT in nine stages", f"{_TRAINING}.commands.bigram:main"
+        ),
+        "learn dictionary": Command("learn a dictionary with K-SVD", f"{_TRAINING}.commands.dictionary:main"),
         "learn features": Command(
-            "a sparse autoencoder of a model's activations", f"{_TRAINING}.commands.features:main"
+            "learn a sparse autoencoder from a model's activations", f"{_TRAINING}.commands.features:main"
         ),
     },
     "Use": {
-        "generate": Command("let a trained model write", f"{_TRAINING}.commands.generate:main"),
+        "generate": Command("generate text with a trained model", f"{_TRAINING}.commands.generate:main"),
         "export": Command(
-            "a model for transformers or llama.cpp, or its tokenizer for tiktoken", f"{_TRAINING}.commands.export:main"
+            "export a model for transformers or llama.cpp, or its tokenizer for tiktoken",
+            f"{_TRAINING}.commands.export:main",
         ),
-        "import": Command("bring in a GPT-2 or a model of the Llama family", f"{_TRAINING}.commands.import_model:main"),
-        "push": Command("put a model on the Hugging Face hub", f"{_TRAINING}.commands.push_model:main"),
-        "serve": Command("serve a model by OpenAI's protocol", f"{_EVALS}.serve.__main__:main"),
+        "import": Command("import a GPT-2 or a model of the Llama family", f"{_TRAINING}.commands.import_model:main"),
+        "push": Command("upload a model to the Hugging Face hub", f"{_TRAINING}.commands.push_model:main"),
+        "serve": Command("serve a model with an OpenAI-compatible API", f"{_EVALS}.serve.__main__:main"),
         "tokenizer": Command(
             "train, show, compare and convert tokenizers", "gpt_from_scratch.tokenizer.command_line:main"
         ),
     },
-    "Judge": {
-        "report": Command("draw a run's report, or compare runs", f"{_TRAINING}.commands.report:main"),
-        "attention": Command("draw where each head looks", f"{_TRAINING}.commands.attention:main"),
+    "Evaluate": {
+        "report": Command("write a run's report, or compare runs", f"{_TRAINING}.commands.report:main"),
+        "attention": Command("draw attention maps", f"{_TRAINING}.commands.attention:main"),
         "eval": Command("score a checkpoint, or ask a model questions", f"{_EVALS}.__main__:main"),
-        "compare": Command("the paired difference of two evals", f"{_EVALS}.results.compare:main"),
+        "compare": Command("compare two eval runs", f"{_EVALS}.results.compare:main"),
     },
-    "Look inside": {
-        "kernels": Command("every op and backend: usable here, or why not", "gpt_from_scratch.kernels.__main__:main"),
-        "bench": Command("the kernels side by side on this machine", f"{_TRAINING}.launch:bench"),
+    "System": {
+        "kernels": Command(
+            "list ops and backends, with the reason if one cannot run here", "gpt_from_scratch.kernels.__main__:main"
+        ),
+        "bench": Command("benchmark the kernels on this machine", f"{_TRAINING}.launch:bench"),
         "doctor": Command(
-            "what this machine has, and what to do about each lack", "gpt_from_scratch.support.command_line.doctor:main"
+            "check this machine, and what to install", "gpt_from_scratch.support.command_line.doctor:main"
         ),
     },
 }
 COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 EXAMPLES = (
-    ("train", "a GPT learns little stories, in two minutes on a laptop"),
+    ("train", "train a GPT on short stories: two minutes on a laptop"),
     ("train --data my_texts/", "the same on your own text"),
-    ('generate runs/NAME --prompt "Once upon a time"', "let it write"),
+    ('generate runs/NAME --prompt "Once upon a time"', "generate text"),
     ("eval bits-per-byte runs/NAME --data text.txt", "score it"),
 )
 
 
 def usage() -> str:
-    """What `gpt --help` prints."""
+    """The text of `gpt --help`."""
     width = max(map(len, COMMANDS))
     lines = [
         "usage: gpt COMMAND ...",
         "",
-        "A GPT training system in which every fast kernel is proven equal to a plain one.",
+        "A GPT training system in which every fast kernel is proven equal to a plain reference.",
     ]
     for title, group in GROUPS.items():
         lines += ["", title, *(f"  {name:<{width}}  {command.about}" for name, command in group.items())]
     longest = max(len(example) for example, _ in EXAMPLES)
     lines += ["", "Examples", *(f"  gpt {example:<{longest}}  # {what}" for example, what in EXAMPLES)]
-    return "\n".join([*lines, "", "gpt COMMAND --help tells more."])
+    return "\n".join([*lines, "", "gpt COMMAND --help shows its options."])
 
 
 def chosen(words: list[str]) -> tuple[str, list[str]]:
-    """The command that the words begin with, and the words that are its own.
+    """Split the arguments into the subcommand and its arguments.
 
     Raises:
         ValueError: there is no such command.
@@ -87,21 +94,21 @@ def chosen(words: list[str]) -> tuple[str, list[str]]:
     for length in (2, 1):
         if (name := " ".join(words[:length])) in COMMANDS and len(words) >= length:
             return name, words[length:]
-    from difflib import get_close_matches  # these two only where they are needed: Ctrl-C is caught the sooner
+    from difflib import get_close_matches  # imported here, so that Ctrl-C is handled as early as possible
 
     from gpt_from_scratch.support.command_line.invocation import gpt
 
     first = words[0] if words else ""
     under = [name for name in COMMANDS if name.startswith(f"{first} ")]
     if under:
-        raise ValueError(f"gpt {first} needs one more word:\n{', '.join(gpt(*name.split()) for name in under)}")
+        raise ValueError(f"gpt {first} needs a subcommand:\n{', '.join(gpt(*name.split()) for name in under)}")
     near = get_close_matches(first, COMMANDS, n=1)
     hint = f" Did you mean {gpt(*near[0].split())}?" if near else ""
     raise ValueError(f"there is no command {first!r}.{hint}\n{gpt('--help')} lists all of them")
 
 
 def answer(words: list[str]) -> int:
-    """What is asked of `gpt` itself: its help, its version, or why words name no command, as a ValueError."""
+    """Handle `gpt` without a subcommand: help, version, or a ValueError for an unknown command."""
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage())
         return 0 if words else MISTAKE
@@ -117,7 +124,7 @@ def answer(words: list[str]) -> int:
 
 
 def main() -> None:
-    """The console script: run the command that the words of the command line name."""
+    """Entry point of the console script: run the subcommand of the command line."""
     words = sys.argv[1:]
     try:
         name, rest = chosen(words)

@@ -1,4 +1,4 @@
-"""Benchmarks: kernels, training, the tokenizer and the evals, each beside its rivals in one run.
+"""Benchmarks: kernels, training, the tokenizer and the evals, each next to other implementations in the same run.
 
 May import `support/`, `kernels/`, `tokenizer/`, `models/`, `evals/` and `training/`.
 """

@@ -1,4 +1,4 @@
-"""Our tokenizer beside Hugging Face's, rustbpe and tiktoken: the same texts, vocabularies and ids, in turn, in one process.
+"""Benchmark of tokenizers: ours, Hugging Face's, rustbpe and tiktoken, on the same texts, interleaved in one process.
 
     python benchmarks/tokenizer.py --megabytes 1 10 --rounds 5                # one thread
     python benchmarks/tokenizer.py --megabytes 100 --rounds 2 --threads 2
@@ -47,7 +47,7 @@ class BenchmarkConfig:
     rounds: int = 5
     """how often each is run, in turn"""
     peers: tuple[str, ...] = ("hugging face", "rustbpe", "tiktoken")
-    """whom to run beside ours"""
+    """the other libraries to run"""
     out: Path = Path(__file__).parent / "results" / "tokenizer.json"
 
 

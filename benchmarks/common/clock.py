@@ -1,10 +1,10 @@
-"""A report's time: sections stop when it is over, and say what they left out."""
+"""Time budget of a report: sections stop when it is used up, and record what they skipped."""
 
 import time
 
 
 class Clock:
-    """How much of the time is left."""
+    """The remaining time of a budget."""
 
     def __init__(self, minutes: float) -> None:
         self.seconds = 60 * minutes

@@ -1,4 +1,4 @@
-"""The conditions of a figure: the machine, its versions, and the rate at which it multiplies matrices."""
+"""Conditions of a measurement: the machine, package versions, and the speed of matrix products."""
 
 import importlib.metadata
 import json
@@ -39,7 +39,7 @@ def processor() -> str:
 def continued(path: Path | None, about: dict[str, Any]) -> dict[str, Any]:
     """What an earlier run under the same conditions wrote at `path`, to go on with, and the conditions themselves.
 
-    A package that is missing in one of the runs is no other condition.
+    A package that is missing in one of the runs does not count as a changed condition.
 
     Raises:
         ValueError: the conditions were others, so the figures cannot stand side by side; measured ones are never thrown away.

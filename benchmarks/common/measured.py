@@ -1,4 +1,4 @@
-"""Results files, and the tables that are made of one."""
+"""Results files, and the tables generated from them."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Side by side in one process: each round runs every contender once, so that a slow minute is slow for all of them."""
+"""Interleaved timing in one process: each round runs every contender once, so that other load affects all of them."""
 
 import statistics
 import time

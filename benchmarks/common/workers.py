@@ -1,4 +1,4 @@
-"""Contenders in processes of their own, which stay alive and compute only when they are asked.
+"""Worker processes for contenders, which stay alive and compute only on request.
 
 So each has its own memory, its own threads and its own compiled code, and all can still take turns within one run:
 
@@ -84,7 +84,7 @@ class Worker:
         return json.loads(line)
 
     def peak_bytes(self) -> int | None:
-        """The most memory that was resident since `forget_peak`; None where Linux is not there to tell."""
+        """Peak resident memory since `forget_peak`; None except on Linux."""
         path = Path(f"/proc/{self.process.pid}/status")
         if not path.exists():
             return None
@@ -92,7 +92,7 @@ class Worker:
         return next(int(value.split()[0]) * 1024 for name, _, value in lines if name == "VmHWM")
 
     def forget_peak(self) -> None:
-        """Let the peak begin anew: loading and compiling are then not part of it."""
+        """Reset the peak, so that loading and compiling do not count."""
         path = Path(f"/proc/{self.process.pid}/clear_refs")
         if path.exists():
             path.write_text("5", encoding="ascii")

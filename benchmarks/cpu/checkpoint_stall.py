@@ -1,4 +1,4 @@
-"""Time that a save holds up training: asynchronous and not, beside the least copies in memory that it needs.
+"""Benchmark of checkpoint saves: the time that training stalls, asynchronous and synchronous, and that of a memory copy.
 
     python -m gpt_from_scratch.benchmarks.cpu.checkpoint_stall [--parameters 30e6] [--rounds 7] [--interval 100]
 

@@ -1,4 +1,4 @@
-"""Training steps on a CPU, ours beside those of plain PyTorch, transformers and litgpt, in turns, a process each:
+"""Benchmark of training steps on a CPU: ours, plain PyTorch, transformers and litgpt, interleaved, one process each:
 
     python -m gpt_from_scratch.benchmarks.cpu.cpu_steps --out benchmarks/results                  # GPT-2 124M, 1 and 4 × 1024
     python -m gpt_from_scratch.benchmarks.cpu.cpu_steps --model tiny --out benchmarks/results     # the preset `tiny`

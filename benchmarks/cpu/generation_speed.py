@@ -1,4 +1,4 @@
-"""Tokens a second that GPT-2 124M writes on a CPU, our engine beside transformers' `generate`, in turns, a process each:
+"""Benchmark of generation with GPT-2 124M on a CPU: our engine and transformers' `generate`, interleaved:
 
     python -m gpt_from_scratch.benchmarks.cpu.generation_speed --out benchmarks/results
 

@@ -1,4 +1,4 @@
-"""The loop that everybody writes first, to compare with: GPT-2's architecture in plain PyTorch, AdamW, eager.
+"""Baseline for training: GPT-2's architecture in plain, eager PyTorch with AdamW.
 
     python -m gpt_from_scratch.benchmarks.cpu.plain_gpt tinyshakespeare.txt      # nanoGPT's published CPU command, its settings
 

@@ -1,4 +1,4 @@
-"""The modern architecture and Muon as they are published, in plain PyTorch, to compare our presets' steps with.
+"""Baseline for our presets' steps: the modern architecture and Muon as published, in plain PyTorch.
 
 The model is that of our `MODERN` presets (rotary positions, QK-norm, relu², no biases, an untied head) without registry or
 fused ops. Muon is Keller Jordan's: a loop over the matrices, each with five Newton–Schulz steps, here in fp32.

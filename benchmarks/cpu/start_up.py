@@ -1,4 +1,4 @@
-"""Seconds from a command to the first finished training step of `tiny`, beside a script that does next to nothing:
+"""Benchmark of start-up: seconds from the command to the first training step of `tiny`, and those of a minimal script:
 
     python -m gpt_from_scratch.benchmarks.cpu.start_up --out benchmarks/results
 

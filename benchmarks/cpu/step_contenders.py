@@ -76,7 +76,7 @@ class Ours(Stepping):
 
 
 class Outside(Stepping):
-    """The loop that everybody writes, around some module."""
+    """A plain training loop around another library's module."""
 
     def __init__(
         self, module: nn.Module, batch: int, ours: GPT, optimizers: list[torch.optim.Optimizer], compiles: bool = False

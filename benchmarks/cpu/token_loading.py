@@ -1,4 +1,4 @@
-"""Times of the data loader: opening the data, finding a step's samples anywhere in a run, and reading them.
+"""Benchmark of the data loader: opening the data, finding a step's samples anywhere in a run, and reading them.
 
     python -m gpt_from_scratch.benchmarks.cpu.token_loading [--tokens 200e6] [--shards 20]
 

@@ -1,4 +1,4 @@
-"""The evals' own cost beside the model's: problems made and scored, and a whole run through a real client.
+"""Benchmark of the evals' overhead: generating and scoring problems, and a complete run through a real client.
 
     python -m gpt_from_scratch.benchmarks.evals.rate [--samples 10000] [--in-flight 64] [--delay 0.25]
 

@@ -1,4 +1,4 @@
-"""Proof and measurement of the kernels on one GPU, within ten minutes:
+"""GPU report: parity and speed of the kernels on one GPU, within ten minutes:
 
 python -m gpt_from_scratch.benchmarks.gpu.report --out DIR [--minutes 10]
 

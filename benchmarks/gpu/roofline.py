@@ -1,4 +1,4 @@
-"""The least time of each op in a training step of GPT-2 124M on one H200, and beside it what was measured.
+"""Roofline: the minimum time of each op in a training step of GPT-2 124M on an H200, and the measured time.
 
 python -m gpt_from_scratch.benchmarks.gpu.roofline        prints the page; benchmarks/results/kernels_roofline.md is its output
 

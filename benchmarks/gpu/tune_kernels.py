@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20, help="rounds of all candidates (default: %(default)s)")
     arguments = parser.parse_args()
     if not torch.cuda.is_available():
-        sys.exit("there is no GPU here, and only on one can a configuration be timed")
+        sys.exit("no GPU found: configurations can only be timed on a GPU")
     print(HEADER)
     for op, made in load_ops().items():
         for tuning in made.spec.tuning if arguments.op in (None, op) else ():

@@ -1,4 +1,4 @@
-"""Cost against work on a CPU, beside the ideal line: what the machine's own rate of matrix products would allow.
+"""Benchmark of scaling on a CPU: cost against work, relative to the machine's speed of matrix products.
 
     python -m gpt_from_scratch.benchmarks.learning.scaling --out benchmarks/results --image images/cpu_scaling.png
     python -m gpt_from_scratch.benchmarks.learning.scaling --draw benchmarks/results/scaling.json --image images/cpu_scaling.png

@@ -1,4 +1,4 @@
-"""N-gram models of the stories: the best one's distance to the floor is left to models with a longer memory.
+"""N-gram models of the stories, as a baseline for the distance to the floor.
 
     python -m gpt_from_scratch.benchmarks.learning.stories_ngram [--megabytes 20] [--validation 1000]
 

@@ -1,4 +1,4 @@
-"""Draw pictures of the README again, from real runs, into images/.
+"""Regenerate the README's pictures in images/ from real runs.
 
     python benchmarks/pictures/gallery.py                    # all: hours, 101 core-minutes of them for the large model
     python benchmarks/pictures/gallery.py dictionary         # one

@@ -1,4 +1,4 @@
-"""Megabytes made to hurt: training on each alone, and encoding it, ours beside the peers', each run in its own process.
+"""Benchmark of tokenizers on adversarial texts: training and encoding, ours and others, each run in its own process.
 
     python benchmarks/tokenizers/adversarial.py --seconds 20
 

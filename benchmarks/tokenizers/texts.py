@@ -1,4 +1,4 @@
-"""Texts to measure tokenizers on: what lies on the machine, and megabytes made to hurt."""
+"""Texts for tokenizer benchmarks: files of this machine, and adversarial texts."""
 
 import hashlib
 import os
