@@ -1,7 +1,7 @@
 """Operations with one plain definition each, in `ops/`, and several implementations proven equal to it.
 
-`transformers` looks for a package named ``kernels`` and finds this one if the working folder is on sys.path. So importing
-this file must not raise, and it must not have a ``__version__``. May import `support/`.
+`transformers` may find this package as ``kernels`` on sys.path, so its import must not raise, and it has no ``__version__``.
+May import `support/`.
 """
 
 from typing import TYPE_CHECKING

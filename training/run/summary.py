@@ -125,14 +125,13 @@ def print_estimate(e: Estimate, config: TrainConfig, n_ranks: int, device: torch
     """Print the estimate of a dry run."""
     for name, text in {
         "parameters": f"{e.parameters:,}",
-        "memory a rank": f"{size(e.memory)}: weights {size(e.weights)}, gradients {size(e.gradients)}, optimizer "
+        "memory per rank": f"{size(e.memory)}: weights {size(e.weights)}, gradients {size(e.gradients)}, optimizer "
         f"{size(e.optimizer)}, activations about {size(e.activations)}",
         "disk": f"{size(e.disk)} for checkpoints of {size(e.checkpoint)}",
         "tokens": f"{e.tokens:,} in {config.steps:,} steps of {config.batch_size * config.model.block_size:,}",
-        "FLOPs": f"{e.flops_a_token / 1e6:,.1f} M a token, {e.flops:.3g} in all",
-        "expected time": f"about {duration(e.seconds)} on {n_ranks} x {device}, at half of the "
-        f"{e.gemm_rate / 1e9:,.0f} GFLOP/s "
-        "that its matrix products reach (measured now); evaluation and start not counted",
+        "FLOPs": f"{e.flops_a_token / 1e6:,.1f} M per token, {e.flops:.3g} in all",
+        "expected time": f"about {duration(e.seconds)} on {n_ranks} x {device}, at half of the measured "
+        f"{e.gemm_rate / 1e9:,.0f} GFLOP/s of its matrix products; evaluation and start not included",
     }.items():
         display.say(f"{name:<14} {text}")
     display.say("dry run: nothing was written.")
