@@ -3,10 +3,14 @@
 import contextvars
 import math
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+
+TURN = 0.5
+"""Seconds that a wait lasts at most before signals are looked for."""
 
 
 def bound_of(seconds: float | None) -> float | None:
@@ -46,7 +50,10 @@ def within(seconds: float | None, name: str, work: Callable[[], T]) -> T:
     # A daemon, so that one that was left behind does not keep Python from ending.
     thread = threading.Thread(target=contextvars.copy_context().run, args=(target,), name=name, daemon=True)
     thread.start()
-    thread.join(None if seconds is None else min(seconds, threading.TIMEOUT_MAX))  # Python waits no longer at once
+    until = math.inf if seconds is None else time.monotonic() + seconds
+    # In short turns: a signal that comes just before a wait begins does not end it, and Ctrl-C would stay unheard.
+    while thread.is_alive() and (left := until - time.monotonic()) > 0:
+        thread.join(min(left, TURN))
     if not outcome:
         raise TookTooLongError(f"{name} took longer than {seconds} s")
     result, error = outcome[0]

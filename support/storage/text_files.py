@@ -8,6 +8,7 @@ import io
 import json
 import lzma
 import os
+import re
 import shlex
 import stat
 import zlib
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gpt_from_scratch.support.command_line.invocation import gpt
+from gpt_from_scratch.support.storage.file_kinds import not_decodable, require_text
 from gpt_from_scratch.support.storage.zstandard_files import open_zstandard
 
 BLOCK = 17 << 16
@@ -31,25 +33,8 @@ MARKS = (  # UTF-32's little-endian mark begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-NO_TEXT = {
-    b"\x04\x22\x4d\x18": ("compressed by LZ4", "unpack it first: lz4 -d {name}"),
-    b"PK\x03\x04": ("a ZIP archive", "unpack it first: unzip {name}"),
-    b"7z\xbc\xaf\x27\x1c": ("a 7-Zip archive", "unpack it first: 7z x {name}"),
-    b"PAR1": ("a Parquet file", "prepare it first: {gpt} {name}"),
-    b"ARROW1": ("an Arrow file", "write its texts to a file of text or JSON lines first"),
-    b"\x93NUMPY": ("a NumPy array", "give the text that it was made from"),
-    b"GPTTOKEN": ("a shard of prepared tokens", "name its folder: --data FOLDER"),
-    b"GGUF": ("a GGUF model", "give text"),
-    b"%PDF-": ("a PDF document", "take its text out first: pdftotext {name}"),
-    b"{\\rtf": ("an RTF document", "save it as plain text first"),
-    b"\xd0\xcf\x11\xe0": ("an old Office document", "save it as plain text first"),
-    b"SQLite format 3\x00": ("an SQLite database", "write its texts to a file first"),
-    b"\x89PNG": ("a PNG picture", "give text"),
-    b"\xff\xd8\xff": ("a JPEG picture", "give text"),
-    b"\x7fELF": ("a program", "give text"),
-    b"\x89HDF": ("an HDF5 file", "write its texts to a file first"),
-}
-"""What a file of another kind begins with: what it is, and what to do."""
+_FIRST_NAME = re.compile(rb'\{\s*"(?:[^"\\]|\\.)*"\s*:\s*["\[{\dtfn-]')
+"""How a JSON object begins."""
 PLAIN_NAMES = (".txt", ".md")
 """Names of files that are text whatever they look like, JSON included."""
 
@@ -66,7 +51,7 @@ def open_text_bytes(path: Path) -> io.BufferedIOBase:
         head = file.read(HEAD)
     packed = next((kind for magic, kind in PACKED.items() if head.startswith(magic)), None)
     if packed is None:
-        require_text(path, head)
+        require_text(path, head, marked=_is_marked(head))
         return path.open("rb")
     openers: dict[str, Callable[[Path], io.BufferedIOBase]] = {
         "gzip": gzip.GzipFile,
@@ -76,7 +61,8 @@ def open_text_bytes(path: Path) -> io.BufferedIOBase:
     }
     opened: io.BufferedIOBase = openers[packed](path)
     with named_damage(path, packed):
-        require_text(path, opened.read(HEAD))
+        head = opened.read(HEAD)
+        require_text(path, head, marked=_is_marked(head))
         opened.seek(0)
     return opened
 
@@ -120,6 +106,10 @@ def encoding_of(head: bytes) -> str:
     return next((encoding for mark, encoding in MARKS if head.startswith(mark)), "utf-8")
 
 
+def _is_marked(head: bytes) -> bool:
+    return head.startswith(tuple(mark for mark, _ in MARKS))
+
+
 def text_blocks(path: Path, block: int = BLOCK, keep_mark: bool = False) -> Iterator[str]:
     """A file's text in blocks, its line ends as they are.
 
@@ -138,7 +128,7 @@ def text_blocks(path: Path, block: int = BLOCK, keep_mark: bool = False) -> Iter
         begins = encoding == "utf-8-sig" and not keep_mark
         file.seek(0)
         decoder = codecs.getincrementaldecoder(encoding.removesuffix("-sig"))()
-        position = 0
+        position, last = 0, b""
         while True:
             with named_damage(path):
                 data = file.read(block)
@@ -146,8 +136,9 @@ def text_blocks(path: Path, block: int = BLOCK, keep_mark: bool = False) -> Iter
             try:
                 text = decoder.decode(data, final=not data)
             except UnicodeDecodeError as error:
-                raise ValueError(not_decodable(path, error, position - waiting)) from None
-            position += len(data)
+                before = last[: len(last) - waiting]
+                raise ValueError(not_decodable(path, error, position - waiting, before)) from None
+            position, last = position + len(data), data
             if text:
                 yield text.removeprefix("\ufeff") if begins else text
                 begins = False
@@ -165,45 +156,6 @@ def read_text(path: Path) -> str:
     return "".join(text_blocks(path, block=1 << 30))
 
 
-def not_decodable(path: Path, error: UnicodeDecodeError, start: int = 0) -> str:
-    """The message for bytes that are not in their encoding; `start` is the place of the error's bytes in the file."""
-    encoding = error.encoding.upper().replace("_", "-")
-    wrong = f"byte 0x{error.object[error.start]:02x} at offset {start + error.start:,} ({error.reason})"
-    if not encoding.startswith("UTF-8"):
-        return f"{path} begins as {encoding} and is not: {wrong}. The file is damaged: copy it again"
-    name = shlex.quote(str(path))
-    return (
-        f"{path} is not UTF-8 text: {wrong}.\n"
-        f"If it is in another encoding, convert it first: iconv -f WINDOWS-1252 -t UTF-8 -- {name} > converted.txt"
-    )
-
-
-def require_text(path: Path, head: bytes) -> None:
-    """Raise ValueError where a file's first bytes are those of a known other kind."""
-    name = shlex.quote(str(path))
-    for magic, (kind, advice) in NO_TEXT.items():
-        if head.startswith(magic):
-            what_to_do = advice.format(name=name, gpt=gpt("prepare"))
-            raise ValueError(f"{path} is {kind}, not text: {what_to_do}")
-    if head[257:262] == b"ustar":
-        raise ValueError(f"{path} is a tar archive, not text: unpack it first: tar -xf {name}")
-    if head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < 1 << 27:
-        raise ValueError(f"{path} holds tensors in the safetensors format, not text")
-    if encoding_of(head) == "utf-8":
-        _require_no_utf16(path, head)
-
-
-def _require_no_utf16(path: Path, head: bytes) -> None:
-    """Raise ValueError for UTF-16 without a mark: Latin letters with a NUL for every second byte, which UTF-8 allows."""
-    for first, encoding in ((1, "UTF-16LE"), (0, "UTF-16BE")):
-        nuls = head[first::2].count(0)
-        if len(head) >= 4 and nuls > len(head) // 4 and head[1 - first :: 2].count(0) * 8 < nuls:
-            raise ValueError(
-                f"{path} looks like {encoding} text without a byte order mark, not UTF-8. Convert it first:\n"
-                f"iconv -f {encoding} -t UTF-8 -- {shlex.quote(str(path))} > converted.txt"
-            )
-
-
 def require_no_json(path: Path) -> None:
     """Raise ValueError for a file of JSON, whose texts should be prepared before a model learns from them.
 
@@ -218,11 +170,16 @@ def require_no_json(path: Path) -> None:
     lines = suffix in (".jsonl", ".ndjson")
     if suffix in PLAIN_NAMES:
         return
-    if suffix != ".json" and not lines:
-        first = head.partition(b"\n")[0]
+    first, ended, rest = head.partition(b"\n")
+    if not lines and ended:
         with contextlib.suppress(ValueError, RecursionError):
             lines = first.startswith(b"{") and isinstance(json.loads(first), dict)
-    if suffix == ".json" and not lines:
+            lines = lines and (suffix != ".json" or rest.lstrip().startswith(b"{"))
+    elif not lines and suffix != ".json":  # one long line, of which this is the beginning
+        lines = _FIRST_NAME.match(head) is not None
+    if not lines and (
+        suffix == ".json" or _FIRST_NAME.match(head.removeprefix(b"[").lstrip() if head[:1] == b"[" else b"")
+    ):
         raise ValueError(
             f"{path} is JSON, not text. Make it JSON lines (one object a line) and prepare them:\n"
             f"jq -c '.[]' {shlex.quote(str(path))} > lines.jsonl && {gpt('prepare', 'lines.jsonl')}"

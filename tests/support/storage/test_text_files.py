@@ -2,10 +2,14 @@
 
 import bz2
 import gzip
+import io
+import json
 import lzma
 import os
+import pickle
 import shlex
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +22,22 @@ from hypothesis import strategies as st
 from gpt_from_scratch.evals.scoring.bits_per_byte import read_documents
 from gpt_from_scratch.support.storage.text_files import files_below, is_plain, read_text, require_no_json, text_blocks
 from gpt_from_scratch.training.data.reading.texts import text_files
+
+IN_ZIP = {
+    "notes/a.txt": "a ZIP archive",
+    "[Content_Types].xml": "an Office document",
+    "mimetype": "an OpenDocument or e-book file",
+    "model/data.pkl": "a PyTorch file",
+    "a.npy": "NumPy arrays",
+}
+
+
+def zip_of(name: str) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(name), "hello")
+    return made.getvalue()
+
 
 PACKERS = {"plain": bytes, "gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress, "zst": zstandard.compress}
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-32")
@@ -58,6 +78,19 @@ def test_every_form_gives_the_same_text(
         (b"\xff\xfeh\x00\x00\xd8h\x00", "begins as UTF-16-LE and is not"),
         (b"caf\xe9", "is not UTF-8 text: byte 0xe9 at offset 3"),
         (b"\xef\xbb\xbfcaf\xe9", "byte 0xe9 at offset 6"),
+        *((zip_of(name), words) for name, words in IN_ZIP.items()),
+        (gzip.compress(gzip.compress(b"hello")), "compressed by gzip once more"),
+        (b"Rar!\x1a\x07\x01\x00 rest", "a RAR archive"),
+        (pickle.dumps({"text": "hello"}), "a pickle"),
+        ("hello, all".encode("utf-32-le"), "looks like UTF-32LE"),
+        ("hello, all".encode("utf-32-be"), "looks like UTF-32BE"),
+        (bytes(range(128, 256)) + bytes(range(128)), "is not text but binary data"),
+        ("Я помню чудное мгновенье".encode("utf-16-le") + b"\xff\xdf", "text in UTF-16 without a byte order mark"),
+        ("Я помню чудное мгновенье".encode("cp1251"), "such as WINDOWS-1251, SHIFT-JIS or GB18030"),
+        ("This is 日本語のテキスト".encode("shift_jis"), "iconv -f ENCODING"),
+        ("Où est le café ?".encode("cp1252"), "iconv -f WINDOWS-1252"),
+        (("größer\n" * 9).encode() + b"\xff", "is UTF-8 up to byte 0xff at offset 81"),
+        (("größer\n" * 9).encode() + "ß".encode()[:1], "it is damaged or cut off"),
     ],
     ids=lambda value: "" if isinstance(value, bytes) else value,  # packed bytes hold the time, and workers must agree
 )
@@ -76,6 +109,29 @@ def test_json_is_named_with_the_command_that_prepares_it(name: str, tmp_path: Pa
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
     with pytest.raises(ValueError, match=r"gpt prepare"):
         require_no_json(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a", json.dumps({"text": "long " * 2000}), "gpt prepare"),
+        ("a.data", json.dumps([{"text": "long " * 2000}]), "jq"),
+        ("a.json", '{"text": "one"}\n{"text": "two"}\n', "holds JSON lines"),
+        ("a.json", '[{"text": "one"},\n{"text": "two"}]\n', "jq"),
+        ("a.json", '{"text":\n"one"}\n', "jq"),
+    ],
+)
+def test_json_is_known_by_its_content(name: str, content: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=words):
+        require_no_json(tmp_path / name)
+
+
+@pytest.mark.parametrize("text", ["[1] A note.", "{curly} words", '[{"quoted"} words]', "[[wiki]] link", "ORCHARD"])
+def test_a_text_with_brackets_is_text(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text(text)
+    require_no_json(tmp_path / "a")
+    assert read_text(tmp_path / "a") == text
 
 
 def test_a_text_that_looks_like_json_is_text_by_its_name(tmp_path: Path) -> None:

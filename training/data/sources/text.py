@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from gpt_from_scratch.support.storage.downloads import Progress
-from gpt_from_scratch.support.storage.text_files import not_decodable, require_no_json
+from gpt_from_scratch.support.storage.file_kinds import not_decodable
+from gpt_from_scratch.support.storage.text_files import require_no_json
 from gpt_from_scratch.training.data.reading.file_parts import (
     PIECE_BYTES,
     FilePart,
