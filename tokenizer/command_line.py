@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from gpt_from_scratch.support.command_line.arguments import subcommand
+from gpt_from_scratch.support.command_line.arguments import a_text, subcommand
 from gpt_from_scratch.support.command_line.streams import surviving
 from gpt_from_scratch.support.storage.files import require_place
 from gpt_from_scratch.support.visible import visible
@@ -21,6 +21,7 @@ from gpt_from_scratch.tokenizer.bpe.reference import TieBreak
 from gpt_from_scratch.tokenizer.bpe.tokenizer import SHARD_TOKENS, BytePairEncodingTokenizer
 from gpt_from_scratch.tokenizer.formats.opening import FORMATS, open_tokenizer
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, Tokenizer
+from gpt_from_scratch.tokenizer.splitting.patterns import pattern_text
 from gpt_from_scratch.tokenizer.views.page import write_token_page
 from gpt_from_scratch.tokenizer.views.terminal import show_token_mapping, shown
 from gpt_from_scratch.tokenizer.views.tokens import token_bytes
@@ -63,6 +64,7 @@ def train(
     if not files:
         raise ValueError("no files to learn from: give at least one")
     require_place(out)
+    pattern_text(pattern)
     with surviving(), _progress() as bar:  # a failed display must not lose the tokenizer
         task = bar.add_task("counting", total=None)
 
@@ -285,7 +287,7 @@ def _named(paths: Sequence[Path]) -> dict[str, Tokenizer]:
 def _text(text: str, file: Path | None) -> str:
     if bool(text) == (file is not None):
         raise ValueError("give either a text or --file")
-    return "".join(read_texts(file)) if file else text
+    return "".join(read_texts(file)) if file else a_text(text)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -56,6 +56,17 @@ def a_path(text: str) -> Path:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def a_text(text: str) -> str:
+    """A text of the command line that a model or a tokenizer reads.
+
+    Raises:
+        ValueError: its bytes were not UTF-8; the tokenizer would read other characters in their place.
+    """
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError(f"{text!r} is not UTF-8 text: write it in UTF-8, or set the terminal to UTF-8")
+    return text
+
+
 def a_number(least: int, most: int) -> Callable[[str], int]:
     """argparse `type=` for a whole number between two bounds."""
 

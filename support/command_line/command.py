@@ -46,6 +46,7 @@ def run_command(name: str, target: str) -> NoReturn:
         status: int | None = imported(name, target)(sys.argv[1:])
         return status
 
+    understand_utf_8()
     open_closed_streams()
     show_any_text()
     warnings.showwarning = say_warning
@@ -57,6 +58,20 @@ def run_command(name: str, target: str) -> NoReturn:
     status = status_of(name, call)
     end_output()
     sys.exit(status)
+
+
+def understand_utf_8() -> None:
+    """Start this process anew in Python's UTF-8 mode where the locale knows ASCII alone (``LC_ALL=C``).
+
+    There a prompt, a pattern and a file's name beyond ASCII would reach us as pieces that are no characters. What is printed
+    stays ASCII. Python 3.15 has this mode everywhere.
+    """
+    if (
+        sys.getfilesystemencoding() != "ascii" or os.environ.get("PYTHONUTF8") == "1"
+    ):  # "1": it was overruled by -X utf8=0
+        return
+    with contextlib.suppress(OSError):  # no program of that name any more: then without
+        os.execve(sys.executable, sys.orig_argv, {"PYTHONIOENCODING": "ascii", **os.environ, "PYTHONUTF8": "1"})
 
 
 def imported(name: str, target: str) -> Any:

@@ -44,6 +44,8 @@ def pattern_text(pattern: str) -> str:
         return PATTERNS[pattern]
     if not isinstance(pattern, str):
         raise ValueError(f"a pattern is a name or a regular expression, not {pattern!r}")
+    if any("\ud800" <= character <= "\udfff" for character in pattern):  # as of a command line that is not UTF-8
+        raise ValueError(f"the split pattern {pattern!r} holds half a surrogate pair, which no text in UTF-8 can")
     if is_a_name(pattern):
         near = difflib.get_close_matches(pattern, PATTERNS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import tyro
 
-from gpt_from_scratch.support.command_line.arguments import settings
+from gpt_from_scratch.support.command_line.arguments import a_text, settings
 from gpt_from_scratch.support.command_line.command import imported
 from gpt_from_scratch.support.command_line.settings import Many, check_settings
 
@@ -34,6 +34,7 @@ class AttentionConfig:
         check_settings(self)
         if self.heads < 0:
             raise ValueError(f"heads is {self.heads}: it is 0 or more")
+        a_text(self.text)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import tyro
 
 from gpt_from_scratch.models.settings import check_sampling
-from gpt_from_scratch.support.command_line.arguments import settings
+from gpt_from_scratch.support.command_line.arguments import a_text, settings
 from gpt_from_scratch.support.command_line.command import imported
 from gpt_from_scratch.support.command_line.settings import Many, check_settings
 from gpt_from_scratch.support.visible import visible
@@ -57,6 +57,7 @@ class GenerateConfig:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        a_text(self.prompt)
         for name in OPTIONS:
             if getattr(self, name) < 1:
                 raise ValueError(f"--{OPTIONS[name]} is {getattr(self, name)}: at least 1 is needed")

@@ -103,6 +103,8 @@ class Session:
                     trainer.store.finish()
             lost = {} if trainer.display.lost is None else {"display": f"lost {trainer.display.lost}"}
             folder.describe(state=state, **lost)
+            if state == "unsaved":  # on record too: the display may be lost, and with it the reason
+                folder.record(Event(trainer.progress.step, trainer.store.why_unsaved))
             if lost:
                 folder.record(Event(trainer.progress.step, f"display {lost['display']}"))
             if state == "interrupted" and trainer.stop.signal is not None:

@@ -15,15 +15,30 @@ NAME = "größe 猫🐈"
 RUN = f"runs/{NAME}"
 WORDS: dict[str, list[tuple[list[str], int]]] = {
     "train": [([*SMALL, "--data", f"{NAME}.txt", "--run.name", NAME], 0)],
-    "prepare": [([f"{NAME}.jsonl", "--tokenizer", f"{NAME}.bpe", "--pieces", "2", "--out", NAME], 0)],
+    "prepare": [
+        (
+            [
+                f"{NAME}.jsonl",
+                "--tokenizer",
+                f"{NAME}.bpe",
+                "--pieces",
+                "2",
+                "--validation-fraction",
+                "0.5",
+                "--out",
+                NAME,
+            ],
+            0,
+        )
+    ],
     "stories": [(["--num", "1"], 0)],
-    "learn bigram": [
-        (["--data", f"{NAME}.txt", "--stage", "bigram", "--steps", "2", "--out", f"b {NAME}", "--device", "cpu"], 0)
-    ],
+    "learn bigram": [(["--data", f"{NAME}.txt", "--stage", "bigram", "--steps", "2", "--out", f"b {NAME}"], 0)],
     "learn dictionary": [
-        (["--num", "60", "--n-random", "2", "--out", f"d {NAME}", "--ksvd.n-atoms", "8", "--ksvd.n-iterations", "1"], 0)
+        (["--num", "60", "--n-random", "2", "--out", f"d {NAME}", "--ksvd.n-atoms", "8", "--ksvd.iterations", "1"], 0)
     ],
-    "learn features": [([RUN, "--num", "200", "--steps", "2", "--out", f"f {NAME}", "--device", "cpu"], 0)],
+    "learn features": [
+        ([RUN, "--num", "200", "--sae.steps", "2", "--sae.k", "3", "--sae.n-features", "20", "--out", f"f {NAME}"], 0)
+    ],
     "generate": [([RUN, "--prompt", "the 🐈", "--max-tokens", "9"], 0), ([f"{NAME}.txt"], 2)],
     "export": [([RUN, "--out", f"e {NAME}"], 0)],
     "import": [([f"{RUN}/checkpoints/step-00000012/model", "--out", f"i {NAME}"], 0)],
@@ -44,7 +59,7 @@ WORDS: dict[str, list[tuple[list[str], int]]] = {
 }
 FIRST = ("tokenizer", "train")  # what others need
 WALK = """
-import json, os, sys
+import json, os, shutil, sys
 from pathlib import Path
 from gpt_from_scratch.support.command_line.command import run_command
 from gpt_from_scratch.__main__ import COMMANDS
@@ -52,15 +67,18 @@ from gpt_from_scratch.__main__ import COMMANDS
 folder, lines = Path(sys.argv[1]), json.loads(sys.argv[2])
 found = []
 for state in ("open", "closed"):
-    here = folder / state
-    os.chdir(here)
+    os.chdir(folder / state)
+    if state == "closed":  # the same run: tests/training/faults trains with standard output closed
+        shutil.copytree("../open/runs", "runs")
     for command, words, expected in lines:
+        if (state, command) == ("closed", "train"):
+            continue
         # As Python begins: an encoding of the locale, or no stream at all.
         sys.stdout.flush()
         if state == "closed":
             os.close(1)
             sys.stdout = None
-        sys.argv = ["gpt", *(os.fsdecode(word.encode()) for word in words)]
+        sys.argv = ["gpt", *words]
         print("==", state, command, file=sys.stderr, flush=True)
         try:
             run_command("gpt " + command, COMMANDS[command].target)
@@ -78,8 +96,8 @@ def test_every_command_works_in_an_ascii_locale_and_without_standard_output(tmp_
         (tmp_path / state).mkdir()
         text = "".join(f"the 🐈 saß {number} mal in größter 猫. " for number in range(40))
         (tmp_path / state / f"{NAME}.txt").write_text(text, encoding="utf-8")
-        line = json.dumps({"text": text}, ensure_ascii=False) + "\n"
-        (tmp_path / state / f"{NAME}.jsonl").write_text(line * 4, encoding="utf-8")
+        rows = (json.dumps({"text": f"{number} {text}"}, ensure_ascii=False) + "\n" for number in range(8))
+        (tmp_path / state / f"{NAME}.jsonl").write_text("".join(rows), encoding="utf-8")
     order = [*FIRST, *(command for command in WORDS if command not in FIRST)]
     lines = [(command, words, status) for command in order for words, status in WORDS[command]]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONIOENCODING"}
@@ -91,4 +109,4 @@ def test_every_command_works_in_an_ascii_locale_and_without_standard_output(tmp_
     assert done.returncode == 0 and done.stdout.isascii() and "Traceback" not in said, said[-3000:]
     found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
     assert [line for line in found if line[3] != line[4]] == [], said[-3000:]
-    assert len(found) == 2 * len(lines)
+    assert len(found) == 2 * len(lines) - 1

@@ -11,6 +11,7 @@ from gpt_from_scratch.training import train_gpt2
 from gpt_from_scratch.training.checkpoints import CheckpointStore
 from gpt_from_scratch.training.train_gpt2 import EXIT_UNSAVED
 from tests.training.faults.disks import CALLS, FOR_GOOD, Failures, failing_disk
+from tests.training.faults.launch import records
 
 PLACES = ("metrics.jsonl", "model.safetensors", "state.json", "best.json")
 PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOSPC, errno.EAGAIN, errno.EINTR)
@@ -85,6 +86,8 @@ def test_a_last_checkpoint_that_cannot_be_written_has_a_status_of_its_own(
     assert "error: the checkpoint of step 12, the run's last, could not be written" in said.err
     assert "--resume" in said.err and len(said.err.splitlines()) <= 3
     assert json.loads((folder / "run.json").read_text(encoding="utf-8"))["state"] == "unsaved"
+    reasons = [line["message"] for line in records(folder) if line["kind"] == "event"]
+    assert "the checkpoint of step" in reasons[-1] and "could not be written" in reasons[-1]
     kept = CheckpointStore(folder / "checkpoints")
     assert kept.steps() == ([4, 8] if place == "step-00000012" else [])
     assert not list((folder / "checkpoints").glob(".*.tmp")), "nothing half-written stays"

@@ -27,9 +27,9 @@ def wait_for(there: Callable[[], object], process: "subprocess.Popen[str]") -> N
 
 
 @pytest.mark.skipif(not (PROCESSES / "self/task").exists(), reason="no /proc to look for the ranks in")
-@pytest.mark.parametrize("begun", [True, False])
+@pytest.mark.parametrize(("begun", "number"), [(True, signal.SIGQUIT), (False, signal.SIGTERM)])
 def test_after_a_signal_the_status_says_whether_the_ranks_have_saved(
-    arguments: list[str], tmp_path: Path, begun: bool
+    arguments: list[str], tmp_path: Path, begun: bool, number: signal.Signals
 ) -> None:
     words = [*arguments, "--run.name", "run", "--steps", "100000", "--run.eval-every", "0", "--run.sample-every", "0"]
     process = subprocess.Popen(
@@ -46,15 +46,15 @@ def test_after_a_signal_the_status_says_whether_the_ranks_have_saved(
             wait_for(lambda: any(line["kind"] == "train" for line in records(run)), process)
         else:
             wait_for(lambda: len(children(process.pid)) >= 2, process)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         _, said = process.communicate(timeout=240)
     finally:
         process.kill()
     assert "Traceback" not in said
     if begun:
         assert process.returncode == 0 and list((run / "checkpoints").glob("step-*"))
-        assert "stopped by SIGTERM and saved" in records(run)[-1]["message"]
+        assert f"stopped by {number.name} and saved" in records(run)[-1]["message"]
     else:
-        assert process.returncode == 128 + signal.SIGTERM and not run.exists()
-        assert "gpt train: stopped by SIGTERM; 0 of 2 ranks" in said
+        assert process.returncode == 128 + number and not run.exists()
+        assert f"gpt train: stopped by {number.name}; 0 of 2 ranks" in said
     assert not list(tmp_path.glob("gpt-ranks-*"))
