@@ -83,7 +83,7 @@ class CheckpointStore:
         self._told_of_lack = False
         self._position: int | None = None  # the step last saved or loaded: later checkpoints do not belong to this run
         self.unsaved: int | None = None
-        """The step whose checkpoint could not be written, if it was the last one requested."""
+        """The step whose checkpoint could not be written, if it was the last one requested; see `why_unsaved`."""
         self.why_unsaved = ""
 
     def steps(self) -> list[int]:
@@ -278,15 +278,9 @@ class CheckpointStore:
                 raise
             with contextlib.suppress(OSError):  # first, so that the message shows the free space without it
                 remove(temporary)
-            self.unsaved = step
-<<<<<<< HEAD
             needed = ranks.size * bytes_of([*weights.values(), *tensors.values()])  # the parts have about the same size
-            self._warn(self._told_unsaved(step, needed, error))
-=======
-            needed = ranks.size * bytes_of([*weights.values(), *tensors.values()])  # the parts are about alike
-            self.why_unsaved = self._told_unsaved(step, needed, error)
+            self.unsaved, self.why_unsaved = step, self._told_unsaved(step, needed, error)
             self._warn(self.why_unsaved)
->>>>>>> 7ca7d8f (fix: words beyond ASCII arrive whole in a C locale; texts that are no UTF-8 are refused; why a checkpoint was not written is on record)
             return
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
