@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -267,11 +268,8 @@ class CheckpointStore:
 
                 retried(lambda: parts.write_part(temporary, ranks, config, weights, tensors))
                 entries = parts.join_parts(temporary, ranks, config)
-            lack = retried(
-                lambda: checkpoint.complete(
-                    temporary, step, tokenizer, state_text, config=config, card=card, adapter=adapter, known=entries
-                )
-            )
+            complete = partial(checkpoint.complete, temporary, step, tokenizer, state_text, config=config, card=card)
+            lack = retried(lambda: complete(known=entries))
             rename(temporary, self.path_of(step))
         except (OSError, SafetensorError, PartError) as error:
             if isinstance(error, PartError) and not error.disk:
