@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gpt_from_scratch.support.storage.text_files import not_decodable, read_text
+from gpt_from_scratch.support.storage.file_kinds import not_decodable
+from gpt_from_scratch.support.storage.text_files import read_text
 
 Place = Path | zipfile.Path
 T = TypeVar("T")

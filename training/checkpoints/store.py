@@ -268,8 +268,8 @@ class CheckpointStore:
 
                 retried(lambda: parts.write_part(temporary, ranks, config, weights, tensors))
                 entries = parts.join_parts(temporary, ranks, config)
-            complete = partial(checkpoint.complete, temporary, step, tokenizer, state_text, config=config, card=card)
-            lack = retried(lambda: complete(known=entries))
+            files = partial(checkpoint.complete, temporary, step, tokenizer, state_text, config=config, card=card)
+            lack = retried(lambda: files(adapter=adapter, known=entries))
             rename(temporary, self.path_of(step))
         except (OSError, SafetensorError, PartError) as error:
             if isinstance(error, PartError) and not error.disk:
