@@ -38,17 +38,6 @@ TO_MEND = "to be mended"
 LONG_FILES = {
     "support/bootstrap.py": "runs before anything is installed: one file, started by its path",
     "kernels/registry.py": TO_MEND,
-    "tests/evals/function_calling/test_odd_tools.py": TO_MEND,
-    "tests/evals/function_calling/test_tools.py": TO_MEND,
-    "tests/evals/harness/test_harnesses.py": TO_MEND,
-    "tests/evals/providers/test_odd_replies.py": TO_MEND,
-    "tests/evals/serve/test_page.py": TO_MEND,
-    "tests/models/checkpoints/test_opening.py": TO_MEND,
-    "tests/models/dictionary/test_dictionary_learning.py": TO_MEND,
-    "tests/models/generation/test_engine.py": TO_MEND,
-    "tests/training/report/test_report.py": TO_MEND,
-    "tests/training/run/test_train.py": TO_MEND,
-    "tests/training/test_train_sparse_autoencoder.py": TO_MEND,
 }
 """Files of more than `MOST_LINES` lines, each with its reason."""
 FEW = "a command loads only what it needs: start-up time"

@@ -15,8 +15,6 @@ import torch
 from matplotlib.image import imread
 from safetensors.torch import load_file
 
-from gpt_from_scratch.models.checkpoints.opening import open_model
-from gpt_from_scratch.models.dictionary.gpt_sites import Collected
 from gpt_from_scratch.models.dictionary.sparse_autoencoder import SparseAutoencoder, SparseAutoencoderConfig
 from gpt_from_scratch.models.dictionary.sparse_autoencoder_files import (
     load_autoencoder,
@@ -29,17 +27,11 @@ from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.training import train_bigram, train_dictionary, train_sparse_autoencoder
 from gpt_from_scratch.training.commands import bigram, dictionary, features
 from gpt_from_scratch.training.commands.features import main, parse
-from gpt_from_scratch.training.data import stories
-from gpt_from_scratch.training.data.run_texts import sequences, split_sequences, texts_of_run
 from gpt_from_scratch.training.features import map as feature_map
-from gpt_from_scratch.training.features.feature import strongest_features
-from gpt_from_scratch.training.features.map import plane_of
-from gpt_from_scratch.training.features.page import feature_page
-from gpt_from_scratch.training.ranks.process_group import Ranks
-from gpt_from_scratch.training.run import command_line as cli
-from tests.training.trained import train
 
 TEXT = "<b>& the cat\x1b[31m sat. " * 60
+
+
 QUICK = ["--sae.n-features", "24", "--sae.k", "4", "--sae.steps", "60", "--sae.batch-size", "128", "--threads", "1"]
 
 
@@ -204,34 +196,6 @@ def test_high_norms_of_first_tokens_are_told_apart(checkpoint: Path, tmp_path: P
     assert load_autoencoder(tmp_path / "out1")[1].skip_first
 
 
-def test_the_text_is_that_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model of stories gets stories, one of a text that text's end; a model of nobody's run says that it needs one."""
-    monkeypatch.setattr("gpt_from_scratch.training.report.page.write_report", lambda folders: folders[0])
-    text = tmp_path / "text.txt"
-    text.write_text("".join(f"line {n} of the text. " for n in range(400)) + "ZZ the end ZZ " * 40)
-    shape = "--model.n-layer 1 --model.n-head 1 --model.n-embd 8 --model.block-size 320 --steps 1 --batch-size 1 --device cpu"
-    sizes = "--data.n-stories 9 --data.n-validation 3 --data.vocab-size 400 --run.n-final-samples 0"
-    for name, data in (("stories", []), ("text", ["--data.path", str(text), "--data.tokenizer", "character"])):
-        run = ["--run.folder", str(tmp_path), "--run.name", name]
-        train(cli.parse(["tiny", *shape.split(), *sizes.split(), *run, *data]), Ranks())
-        opened = open_model(tmp_path / name, device="cpu")
-        folder, tokenizer = opened.folder, opened.tokenizer
-        texts = texts_of_run(folder, tokenizer)
-        if name == "stories":
-            assert stories.parse(next(iter(texts.unseen)))
-        else:
-            assert "".join(texts.unseen).endswith("ZZ the end ZZ ") and next(iter(texts.seen)).startswith("line 0 of")
-            pieces = split_sequences(texts, tokenizer, 32, 500)
-            assert " the end ZZ" in tokenizer.decode([token for piece in pieces[1] for token in piece])
-    text.unlink()
-    with pytest.raises(FileNotFoundError, match=r"trained on no longer exists .*--data"):
-        texts_of_run(folder, tokenizer)
-    alone = tmp_path / "alone"
-    shutil.copytree(folder, alone)
-    with pytest.raises(ValueError, match=r"does not say what the model was trained on.*--data FILE"):
-        main([str(alone), "--out", str(tmp_path / "out")])
-
-
 def test_folders_of_other_experiments_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: Path
 ) -> None:
@@ -308,63 +272,6 @@ def test_the_page_is_self_contained_and_escaped(run: Path) -> None:
     assert "\x1b" not in source and "<b>" in page.text and "␛" in page.text
 
 
-def page_of(codes: torch.Tensor, sequence: list[int], tokens: list[int]) -> str:
-    sae = SparseAutoencoder(4, SparseAutoencoderConfig(n_features=codes.shape[1], k=1))
-    with torch.no_grad():
-        sae.decoder.copy_(torch.eye(4)[: codes.shape[1]])
-    collected = Collected(torch.zeros(len(codes), 4), torch.tensor(tokens), torch.tensor(sequence))
-    return feature_page("t", [("figure", "1")], sae, codes, collected, lambda token: "abcdefgh"[token])
-
-
-def test_tokens_are_coloured_by_how_much_the_feature_fires() -> None:
-    codes = torch.tensor([[0.0, 0.0], [2.0, 0.0], [1.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
-    page = page_of(codes, [0, 0, 0, 1, 1], [0, 1, 2, 3, 4])
-    assert '<span>a</span><span class="a8">b</span><span class="a4">c</span></div>' in page
-    assert "<span>d</span>" not in page, "another text's tokens are not shown"
-    assert "feature 0" in page and "feature 1" not in page, "a feature that never fires has nothing to show"
-    assert "fires on 40.00% of tokens" in page
-
-
-def test_examples_come_from_different_texts_strongest_first() -> None:
-    codes = torch.tensor([[1.0], [3.0], [2.0], [0.0], [5.0]])
-    collected = Collected(torch.zeros(5, 4), torch.arange(5), torch.tensor([0, 0, 1, 1, 2]))
-    (feature,) = strongest_features(codes, collected, 0)
-    assert feature.peaks == (4, 1, 2) and feature.density == pytest.approx(0.8) and feature.strongest == 5
-
-
-def test_a_feature_is_named_by_the_tokens_on_which_it_fires_most_in_all() -> None:
-    codes = torch.tensor([[1.0], [3.0], [2.0], [0.0], [4.0]])
-    collected = Collected(torch.zeros(5, 4), torch.tensor([7, 2, 7, 9, 7]), torch.tensor([0, 0, 1, 1, 2]))
-    (feature,) = strongest_features(codes, collected, 0)
-    assert feature.tokens == ((7, pytest.approx(0.7)), (2, pytest.approx(0.3)))
-
-
-def test_the_map_is_the_plane_of_most_variance() -> None:
-    """Directions that differ only in two of five dimensions are shown as they are, up to the axes' order and scale."""
-    plane = torch.tensor([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
-    directions = torch.zeros(4, 5)
-    directions[:, [1, 4]] = plane
-    found = plane_of(directions)
-    assert found.abs().amax(dim=0).tolist() == pytest.approx([1, 1])
-    torch.testing.assert_close(
-        found.abs(), torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]), atol=1e-5, rtol=0
-    )
-    torch.testing.assert_close(found.sum(dim=0), torch.zeros(2), atol=1e-5, rtol=0)
-
-
-@pytest.mark.harness
-def test_umap_keeps_what_is_alike_together() -> None:
-    generator = torch.Generator().manual_seed(0)
-    directions = torch.randn(40, 8, generator=generator) * 0.1
-    directions[:20, 0], directions[20:, 1] = 1, 1
-    found = plane_of(directions, "umap")
-    torch.testing.assert_close(found, plane_of(directions, "umap"))
-    within = max(float((group - group.mean(dim=0)).norm(dim=1).max()) for group in (found[:20], found[20:]))
-    assert float((found[:20].mean(dim=0) - found[20:].mean(dim=0)).norm()) > 2 * within
-    with pytest.raises(ValueError, match="at least 4 features, there are 3"):
-        plane_of(directions[:3], "umap")
-
-
 def test_without_umap_the_command_says_what_to_do_before_it_learns(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -380,13 +287,6 @@ def test_a_model_has_defaults_of_its_own(checkpoint: Path) -> None:
     assert parse([str(checkpoint), "--sae.k", "200"]).sae == SparseAutoencoderConfig(k=200)
     with pytest.raises(ValueError, match="first, before the options"):
         parse(["--sae.k", "7", str(checkpoint)])
-
-
-def test_texts_are_cut_to_the_context_and_to_the_asked_number_of_tokens() -> None:
-    tokenizer = CharacterTokenizer.from_text("abc")
-    assert sequences(["abcabc", "cb"], tokenizer, 4, 100) == [[3, 0, 1, 2], [0, 1, 2], [3, 2, 1]]
-    assert sequences(["abcabc", "cb"], tokenizer, 4, 8) == [[3, 0, 1, 2], [0, 1, 2], [3]]
-    assert sequences(["abcabc", "cb"], tokenizer, 4, 2) == [[3, 0]]
 
 
 @pytest.mark.parametrize(

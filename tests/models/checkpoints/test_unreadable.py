@@ -11,10 +11,7 @@ import pytest
 
 from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.training.checkpoints import CheckpointStore
-from tests.models.checkpoints import test_opening
 from tests.training.checkpoints.test_damage import FILES
-
-whole = test_opening.whole  # the fixture
 
 
 @pytest.fixture

@@ -12,19 +12,31 @@ from gpt_from_scratch.kernels.registry import use_backend
 from gpt_from_scratch.models.generation import engine as generation
 from gpt_from_scratch.models.generation.engine import Engine, generate, stream
 from gpt_from_scratch.models.generation.onednn_weights import PackedGPT, can_pack
-from gpt_from_scratch.models.generation.sampling import RequestSeeds, Sampling, filtered, sample, sample_rows
+from gpt_from_scratch.models.generation.sampling import Sampling
 from gpt_from_scratch.models.generation.turns import Owner
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.layers.kv_cache import KVCache
 
 GPT2 = GPTConfig(block_size=24, vocab_size=40, n_layer=2, n_head=4, n_embd=32)
+
+
 MODERN = GPTConfig(
     **{**vars(GPT2), "position": "rotary", "qk_norm": True, "n_kv_head": 2, "tie_head": False, "ngram": 3}
 )
+
+
 DOCUMENTS = {"window": 4, "window_pattern": "SL", "document_mask": True, "logit_softcap": 5.0}
+
+
 WINDOWS = GPTConfig(**{**vars(MODERN), **DOCUMENTS, "end_of_text": 8})
+
+
 SHORT = GPTConfig(**{**vars(GPT2), **DOCUMENTS, "window_pattern": "S"})
+
+
 KINDS = pytest.mark.parametrize("config", [GPT2, MODERN, WINDOWS, SHORT], ids=["gpt2", "modern", "windows", "short"])
+
+
 PROMPTS = [[1, 2, 3, 4, 5], [7], [9, 8, 7]]
 
 
@@ -253,14 +265,6 @@ def test_rows_of_a_model_that_knows_nothing_differ_too() -> None:
     assert len({tuple(text) for text in texts}) == 16
 
 
-def test_an_evals_seeds_are_of_the_request_and_how_often_it_came() -> None:
-    one, other = RequestSeeds(5), RequestSeeds(5)
-    seeds = [one.next(text) for text in ("a", "b", "a", "a")]
-    assert len(set(seeds)) == 4
-    assert [other.next(text) for text in ("a", "a", "a", "b")] == [seeds[0], seeds[2], seeds[3], seeds[1]]
-    assert RequestSeeds(6).next("a") not in seeds
-
-
 def test_rows_give_way_and_go_on_as_if_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three owners, one place: everybody has had a turn before anybody has three, past the end of the context too."""
     model = make(MODERN)
@@ -330,56 +334,6 @@ def test_a_prompt_is_scored_and_the_likeliest_are_named() -> None:
     assert [s.token for s in new[0].prompt] == prompt[1:]
 
 
-def test_sampling_draws_each_token_as_often_as_its_probability_says() -> None:
-    logits = torch.tensor([2.0, 0.0, 1.0, -30.0, 1.5])
-    generator = torch.Generator().manual_seed(0)
-    sampling = Sampling(temperature=0.7)
-    drawn = torch.tensor([sample(logits, sampling, generator)[0] for _ in range(2500)])
-    share = torch.bincount(drawn, minlength=5) / 2500
-    torch.testing.assert_close(share, torch.softmax(logits / 0.7, dim=0), rtol=0, atol=0.04)  # 4 standard deviations
-
-
-@given(numbers=st.lists(st.floats(0, 1, exclude_max=True, width=32), min_size=3, max_size=3), data=st.data())
-@settings(max_examples=50, deadline=None)
-def test_no_draw_takes_a_token_that_was_filtered_out(numbers: list[float], data: st.DataObject) -> None:
-    """The ends of the interval included: 0, and the largest number below 1."""
-    top_k = data.draw(st.lists(st.none() | st.integers(1, 12), min_size=3, max_size=3))
-    top_p = data.draw(st.lists(st.none() | st.floats(0.01, 1), min_size=3, max_size=3))
-    logits = torch.randn(3, 10, generator=torch.Generator().manual_seed(data.draw(st.integers(0, 9)))) * 20
-    rules = [Sampling(temperature=0.5, top_k=k, top_p=p) for k, p in zip(top_k, top_p, strict=True)]
-    with pytest.MonkeyPatch.context() as patch:
-        given_numbers = iter(numbers)
-        patch.setattr(torch, "rand", lambda *shape, generator: torch.tensor(next(given_numbers)))
-        tokens, _ = sample_rows(logits, rules, [torch.Generator()] * 3)
-    for row, token in enumerate(tokens):
-        assert torch.isfinite(filtered(logits[row] / 0.5, top_k[row], top_p[row]))[token]
-
-
-def test_logits_that_are_no_numbers_are_an_error() -> None:
-    with pytest.raises(RuntimeError, match="not finite"):
-        sample(torch.tensor([0.0, float("nan")]), Sampling(temperature=0), torch.Generator())
-
-
-@given(
-    logits=st.lists(st.floats(-20, 20), min_size=2, max_size=30),
-    top_k=st.none() | st.integers(1, 40),
-    top_p=st.none() | st.floats(0.01, 1.0),
-)
-@settings(max_examples=100, deadline=None)
-def test_filters_keep_the_best_and_what_they_promise(
-    logits: list[float], top_k: int | None, top_p: float | None
-) -> None:
-    x = torch.tensor(logits, dtype=torch.float64).float()
-    kept = torch.isfinite(filtered(x, top_k, top_p))
-    assert kept[x.argmax()] or (x == x.max()).sum() > 1
-    if top_p is None and top_k is not None and len(set(x.tolist())) == len(logits):
-        assert int(kept.sum()) == min(top_k, len(logits))
-    if top_k is None and top_p is not None:
-        probabilities = torch.softmax(x, dim=-1)
-        assert float(probabilities[kept].sum()) >= top_p - 1e-4
-        assert float(probabilities[kept].sum() - probabilities[kept].min()) <= top_p + 1e-4  # no smaller set reaches p
-
-
 @pytest.mark.parametrize(
     ("prompts", "message"),
     [([[]], "prompt 0 is empty"), ([[1], [40]], "prompt 1 has token 40, the model has tokens 0 to 39")],
@@ -399,12 +353,6 @@ def test_bad_prompts_are_refused(prompts: list[list[int]], message: str) -> None
 def test_the_engine_refuses_what_it_cannot_do(arguments: tuple, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Engine(make(GPT2)).add(*arguments, score_prompt=True)
-
-
-@pytest.mark.parametrize("setting", [{"temperature": -1.0}, {"top_k": 0}, {"top_p": 0.0}, {"top_p": 1.5}])
-def test_bad_settings_are_refused(setting: dict) -> None:
-    with pytest.raises(ValueError, match=next(iter(setting))):
-        Sampling(**setting)
 
 
 def test_ids_that_the_tokenizer_lacks_are_never_made() -> None:
