@@ -44,7 +44,7 @@ class SumScale:
 Scale = Mapping[str, float | SumScale]
 
 
-def sum_scale(terms: Float[Tensor, "rows *s"]) -> SumScale:
+def sum_scale(terms: Float[Tensor, "rows *s"]) -> SumScale:  # noqa: F821
     """The scale of Σ terms over the first dimension."""
     if terms.numel() == 0:
         return SumScale(0.0, 0.0)

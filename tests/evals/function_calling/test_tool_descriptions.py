@@ -102,7 +102,7 @@ def test_what_cannot_be_a_tool_says_why() -> None:
     def star(*args: int) -> None: ...
     def starred(**kwargs: int) -> None: ...
     def unjsonable(a: socket_like) -> None: ...
-    def unresolved(a: "Nowhere") -> None: ...  # type: ignore[name-defined]
+    def unresolved(a: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
     for function, message in [
         (untyped, "parameter 'a' has no type; write a: str"),
@@ -141,7 +141,7 @@ def test_names_that_are_also_keywords_survive() -> None:
 
 
 def test_the_type_of_what_is_bound_need_not_be_known() -> None:
-    def count(tokenizer: "OnlyForTheTypeChecker", text: str) -> int:  # type: ignore[name-defined]
+    def count(tokenizer: "OnlyForTheTypeChecker", text: str) -> int:  # type: ignore[name-defined]  # noqa: F821
         return len(text)
 
     assert FunctionTool(functools.partial(count, object())).lax_schema()["required"] == ["text"]
