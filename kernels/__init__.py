@@ -7,6 +7,7 @@ May import `support/`.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gpt_from_scratch.kernels.choices import use_backend as use_backend
     from gpt_from_scratch.kernels.ops.add_layer_norm import add_layer_norm as add_layer_norm
     from gpt_from_scratch.kernels.ops.attention import attention as attention
     from gpt_from_scratch.kernels.ops.layer_norm import layer_norm as layer_norm
@@ -14,13 +15,12 @@ if TYPE_CHECKING:
     from gpt_from_scratch.kernels.ops.linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
     from gpt_from_scratch.kernels.ops.rms_norm import rms_norm as rms_norm
     from gpt_from_scratch.kernels.registry import op as op
-    from gpt_from_scratch.kernels.registry import use_backend as use_backend
 else:
 
     def __getattr__(name):
         from pathlib import Path
 
-        modules = {"op": "registry", "use_backend": "registry"}
+        modules = {"op": "registry", "use_backend": "choices"}
         modules |= {p.parent.name: f"ops.{p.parent.name}" for p in Path(__file__).parent.glob("ops/*/reference.py")}
         if name not in modules:
             raise AttributeError(f"gpt_from_scratch.kernels has no {name!r}; its public names are {', '.join(modules)}")

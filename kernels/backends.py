@@ -3,6 +3,7 @@
 import ast
 import difflib
 import inspect
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from gpt_from_scratch.kernels.requirements import Needs, needs_of
 
 R = TypeVar("R")
+EVERY_OP = "*"
 
 
 @dataclass
@@ -86,3 +88,25 @@ def unknown(name: str, known: Iterable[str], kind: str = "backend") -> str:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"no {kind} {name!r}; known: {', '.join(known)}{hint}"
+
+
+def in_force() -> dict[str, str]:
+    """The explicit choices, {op or "*": backend}."""
+    return _in_force
+
+
+def put_in_force(choices: dict[str, str]) -> dict[str, str]:
+    """Replace the explicit choices, and return those before; `choices.py` has what a caller uses."""
+    global _in_force
+    before, _in_force = _in_force, choices
+    return before
+
+
+def as_choices(text: str) -> dict[str, str]:
+    """Turn "torch" or "attention=torch,layer_norm=reference" into {op or "*": backend}, not checked."""
+    pairs = [part.strip().rpartition("=") for part in text.split(",") if part.strip()]
+    return {op_name or EVERY_OP: backend for op_name, _, backend in pairs}
+
+
+# GPT_BACKEND; an unknown name raises when the first op is called: an import never does.
+_in_force: dict[str, str] = as_choices(os.environ.get("GPT_BACKEND", ""))

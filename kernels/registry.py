@@ -14,14 +14,12 @@ Order of decision: argument, `use_backend`, the environment variable GPT_BACKEND
 never falls back. A new backend is one new file in the op's folder: the decorator's literal arguments are read from its
 source, so that what it needs is known before it is imported.
 
-The override is a plain module global because Dynamo cannot trace a ContextVar, and the choice is not memoised inside the
-call because that costs a recompile (both measured).
+`choices.py` decides for a region or a run. The choices in force are a plain module global because Dynamo cannot trace a
+ContextVar, and a choice is not memoised inside the call because that costs a recompile (both measured).
 """
 
-import contextlib
 import functools
 import importlib
-import os
 import sys
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -32,7 +30,17 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
-from gpt_from_scratch.kernels.backends import Backend, Choice, compiled, declared_in, parameters, shown, unknown
+from gpt_from_scratch.kernels.backends import (
+    EVERY_OP,
+    Backend,
+    Choice,
+    compiled,
+    declared_in,
+    in_force,
+    parameters,
+    shown,
+    unknown,
+)
 from gpt_from_scratch.kernels.cases import Case, Scale, in_other_layouts
 from gpt_from_scratch.kernels.requirements import Needs, needs_of
 from gpt_from_scratch.kernels.spec import Spec
@@ -45,7 +53,6 @@ PREFERENCE: dict[str, tuple[str, ...]] = {
     "mps": ("torch", "compiled"),
     "cpu": (),
 }
-EVERY_OP = "*"
 OPS: "dict[str, Op[Any]]" = {}
 
 
@@ -222,10 +229,10 @@ class Op(Generic[R]):
 
     def _wanted(self, name: str | None) -> str | None:
         """The explicit choice for this op: the argument, else the override; None where there is none."""
-        if name is not None or not _override:
+        if name is not None or not (chosen := in_force()):
             return name
-        name = _override.get(self.name)
-        if name is None and (everywhere := _override.get(EVERY_OP)) is not None:
+        name = chosen.get(self.name)
+        if name is None and (everywhere := chosen.get(EVERY_OP)) is not None:
             if everywhere in self.backends:
                 return everywhere
             if everywhere not in known_backends():
@@ -303,72 +310,6 @@ def op(
     return make
 
 
-@contextlib.contextmanager
-def use_backend(choice: "str | Mapping[str, str]") -> Iterator[None]:
-    """Context with one backend ("torch"), or one per op ("attention=torch,layer_norm=reference" or a mapping).
-
-    A single name binds every op that has such a backend. Not a ContextVar, hence not per thread.
-
-    Raises:
-        ValueError: an unknown op or backend.
-    """
-    global _override
-    before, _override = _override, {**_override_below(choice), **parse_choice(choice)}
-    try:
-        yield
-    finally:
-        _override = before
-
-
-def set_backend(choice: "str | Mapping[str, str]") -> None:
-    """`use_backend` for the rest of the process."""
-    global _override
-    _override = parse_choice(choice)
-
-
-def _override_below(choice: "str | Mapping[str, str]") -> dict[str, str]:
-    return {} if isinstance(choice, str) and "=" not in choice else _override
-
-
-def parse_choice(choice: "str | Mapping[str, str]") -> dict[str, str]:
-    """Turn "torch", "attention=torch,layer_norm=reference" or a mapping into {op or "*": backend}, checked.
-
-    Raises:
-        ValueError: an unknown op or backend, naming the known ones and the nearest.
-    """
-    load_ops()
-    wanted = _split(choice) if isinstance(choice, str) else dict(choice)
-    for name, backend in wanted.items():
-        if name != EVERY_OP and name not in OPS:
-            raise ValueError(f"unknown op {unknown(name, OPS, 'op')}")
-        known = known_backends() if name == EVERY_OP else OPS[name].backends
-        if backend not in known:
-            raise ValueError(("" if name == EVERY_OP else f"{name} has ") + unknown(backend, known))
-    return wanted
-
-
-def resolve(choice: "str | Mapping[str, str] | None", device: str | torch.device) -> list[Choice]:
-    """Decide every op for a run on `device`, with reasons; `choice` None follows GPT_BACKEND or the preference.
-
-    Raises:
-        ValueError: an unknown op or backend.
-        RuntimeError: a chosen backend cannot run here, or no op has it in a usable form.
-    """
-    load_ops()
-    if choice is None:
-        return [made.choose(device) for made in OPS.values()]
-    wanted = parse_choice(choice)
-    with use_backend(choice):
-        choices = [made.choose(device) for made in OPS.values()]
-    everywhere = wanted.get(EVERY_OP)
-    return [
-        Choice(c.op, c.backend, f"no {everywhere} backend; {c.reason}")
-        if everywhere is not None and c.op not in wanted and everywhere not in OPS[c.op].backends
-        else c
-        for c in choices
-    ]
-
-
 def folders() -> list[str]:
     """The names of the folders that hold an op."""
     return sorted(path.parent.name for path in (Path(__file__).parent / "ops").glob("*/reference.py"))
@@ -398,13 +339,3 @@ def known_backends() -> list[str]:
 
 def _because(reason: str, passed: list[str]) -> str:
     return f"{reason} ({'; '.join(passed)})" if passed else reason
-
-
-def _split(choice: str) -> dict[str, str]:
-    """ "torch" or "attention=torch,layer_norm=reference" as {op or "*": backend}, not checked."""
-    pairs = [part.strip().rpartition("=") for part in choice.split(",") if part.strip()]
-    return {op_name or EVERY_OP: backend for op_name, _, backend in pairs}
-
-
-# GPT_BACKEND; an unknown name raises when the first op is called: an import never does.
-_override: dict[str, str] = _split(os.environ.get("GPT_BACKEND", ""))

@@ -22,7 +22,7 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 import torch
 
-from gpt_from_scratch.kernels.registry import use_backend
+from gpt_from_scratch.kernels.choices import use_backend
 from gpt_from_scratch.models.bigram import ADDS, STAGES
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.training.bigram.loop import PRESETS, train

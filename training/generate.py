@@ -10,7 +10,7 @@ import codecs
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from gpt_from_scratch.kernels.registry import resolve, use_backend
+from gpt_from_scratch.kernels.choices import resolve, use_backend
 from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER, STATE_FILE
 from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.models.generation.engine import stream

@@ -19,7 +19,7 @@ from rich.table import Table
 from safetensors.torch import save
 from torch import Tensor
 
-from gpt_from_scratch.kernels.registry import use_backend
+from gpt_from_scratch.kernels.choices import use_backend
 from gpt_from_scratch.models.bigram import ADDS, STAGES, Stage
 from gpt_from_scratch.models.generation.sampling import NonFiniteLogitsError
 from gpt_from_scratch.support.storage.files import write_bytes, write_text

@@ -23,7 +23,7 @@ import torch
 from gpt_from_scratch.benchmarks.common import machine
 from gpt_from_scratch.benchmarks.common.timing import summary
 from gpt_from_scratch.benchmarks.common.workers import Worker, in_turn
-from gpt_from_scratch.kernels.registry import resolve, set_backend
+from gpt_from_scratch.kernels.choices import resolve, set_backend
 from gpt_from_scratch.models.generation.engine import generate
 from gpt_from_scratch.models.generation.sampling import Sampling
 from gpt_from_scratch.models.gpt import GPT, GPTConfig

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from gpt_from_scratch.kernels.registry import resolve, set_backend
+from gpt_from_scratch.kernels.choices import resolve, set_backend
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
 from gpt_from_scratch.training.checkpoints import CheckpointStore

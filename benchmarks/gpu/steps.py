@@ -7,7 +7,8 @@ import torch
 
 from gpt_from_scratch.benchmarks.common.clock import Clock
 from gpt_from_scratch.benchmarks.common.timing import summary
-from gpt_from_scratch.kernels.registry import load_backends, load_ops, use_backend
+from gpt_from_scratch.kernels.choices import use_backend
+from gpt_from_scratch.kernels.registry import load_backends, load_ops
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 
 TINY = GPTConfig(block_size=32, vocab_size=67, n_layer=1, n_head=2, n_embd=32)

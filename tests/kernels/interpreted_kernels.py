@@ -16,6 +16,7 @@ from triton.runtime import interpreter
 
 from gpt_from_scratch.benchmarks.gpu.steps import complaints, operation_checks
 from gpt_from_scratch.kernels.cases import Case
+from gpt_from_scratch.kernels.choices import set_backend, use_backend
 from gpt_from_scratch.kernels.ops.attention import attention
 from gpt_from_scratch.kernels.ops.attention.triton_parts import forward as triton_forward
 from gpt_from_scratch.kernels.ops.layer_norm import layer_norm, triton_norm
@@ -23,7 +24,7 @@ from gpt_from_scratch.kernels.ops.layer_norm import triton_kernel as layer_norm_
 from gpt_from_scratch.kernels.ops.linear_cross_entropy import linear_cross_entropy, triton_loss
 from gpt_from_scratch.kernels.proof.nan_guards import GuardedAllocations, inside_buffer, surrounded
 from gpt_from_scratch.kernels.proof.parity import check_parity, compared
-from gpt_from_scratch.kernels.registry import Op, load_backends, load_ops, set_backend, use_backend
+from gpt_from_scratch.kernels.registry import Op, load_backends, load_ops
 from gpt_from_scratch.kernels.spec import Fault
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 

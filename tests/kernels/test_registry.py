@@ -15,10 +15,10 @@ import pytest
 import torch
 
 from gpt_from_scratch.kernels import registry
+from gpt_from_scratch.kernels.choices import resolve, use_backend
 from gpt_from_scratch.kernels.ops.attention import attention
 from gpt_from_scratch.kernels.ops.layer_norm import layer_norm
 from gpt_from_scratch.kernels.ops.rms_norm import rms_norm
-from gpt_from_scratch.kernels.registry import resolve, use_backend
 from gpt_from_scratch.kernels.requirements import TOOLCHAINS, Needs, needs_of
 
 ROOT = Path(__file__).parents[2]

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from gpt_from_scratch.kernels.registry import load_backends, use_backend
+from gpt_from_scratch.kernels.choices import use_backend
+from gpt_from_scratch.kernels.registry import load_backends
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 
 

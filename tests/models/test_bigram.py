@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gpt_from_scratch.kernels.registry import use_backend
+from gpt_from_scratch.kernels.choices import use_backend
 from gpt_from_scratch.models.bigram import ADDS, STAGES, BigramConfig, BigramLanguageModel, has
 
 SMALL = BigramConfig(vocab_size=11, block_size=6, n_embd=8, n_head=2, n_layer=2, dropout=0.5)

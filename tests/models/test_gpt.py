@@ -7,7 +7,8 @@ import sys
 import pytest
 import torch
 
-from gpt_from_scratch.kernels.registry import load_backends, use_backend
+from gpt_from_scratch.kernels.choices import use_backend
+from gpt_from_scratch.kernels.registry import load_backends
 from gpt_from_scratch.models.gpt import GPT, GPT2_SIZES, GPTConfig
 
 PARTS = ("qkv_bias", "proj_bias", "mlp_bias")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gpt_from_scratch.kernels import registry
+from gpt_from_scratch.kernels.backends import in_force, put_in_force
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run.command_line import parse
 from tests.training.trained import train
@@ -23,9 +23,9 @@ SMALL = shlex.split(
 @pytest.fixture(autouse=True)
 def _own_backends() -> Iterator[None]:
     """A run decides the process's backends; each test begins without a decision."""
-    before = registry._override
+    before = in_force()
     yield
-    registry._override = before
+    put_in_force(before)
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,10 @@ import torch
 from rich.table import Table
 
 from gpt_from_scratch.kernels.backends import Choice
+from gpt_from_scratch.kernels.choices import parse_choice, resolve, set_backend
 from gpt_from_scratch.kernels.fastest import Timing, time_backends, winners
 from gpt_from_scratch.kernels.outside.modules import import_backends
-from gpt_from_scratch.kernels.registry import load_ops, parse_choice, resolve, set_backend
+from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.kernels.spec import Draw
 from gpt_from_scratch.models.gpt import GPTConfig
 from gpt_from_scratch.training.checkpoints import Checkpoint

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gpt_from_scratch.kernels.registry import use_backend
+from gpt_from_scratch.kernels.choices import use_backend
 from gpt_from_scratch.models.checkpoints.averaged import AVERAGE
 from gpt_from_scratch.models.checkpoints.checkpoint import ADAPTER
 from gpt_from_scratch.models.generation.sampling import NonFiniteLogitsError

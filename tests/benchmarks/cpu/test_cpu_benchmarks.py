@@ -22,7 +22,7 @@ from gpt_from_scratch.benchmarks.cpu import tables as cpu_tables
 from gpt_from_scratch.benchmarks.cpu.plain_modern import zeropower
 from gpt_from_scratch.benchmarks.cpu.step_contenders import CONTENDERS
 from gpt_from_scratch.benchmarks.learning import best_loss, scaling
-from gpt_from_scratch.kernels.registry import use_backend
+from gpt_from_scratch.kernels.choices import use_backend
 from gpt_from_scratch.training.metrics.records.eval import Eval
 from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.run.console import Display

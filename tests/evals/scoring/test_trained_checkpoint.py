@@ -16,7 +16,7 @@ from gpt_from_scratch.evals.arithmetic_eval import arithmetic_eval
 from gpt_from_scratch.evals.serve.app import Server
 from gpt_from_scratch.evals.serve.limits import ServerLimits
 from gpt_from_scratch.evals.serve.worker import Worker
-from gpt_from_scratch.kernels import registry
+from gpt_from_scratch.kernels.backends import in_force, put_in_force
 from gpt_from_scratch.models.checkpoints.opening import open_model
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run.command_line import parse
@@ -34,11 +34,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     (folder / "text.txt").write_text(("1 + 1 = 2. 2 + 1 = 3. " * 40 + CHARACTERS) * 4)
     paths = ["--data.path", str(folder / "text.txt"), "--run.folder", str(folder / "runs")]
-    before = registry._override
+    before = in_force()
     with pytest.MonkeyPatch.context() as patch:  # drawing takes longer than the run
         patch.setattr("gpt_from_scratch.training.report.page.write_report", lambda folders: folders[0] / "report.html")
         train(parse([*shlex.split(SMALL), *paths]), Ranks())
-    registry._override = before
+    put_in_force(before)
     return folder / "runs" / "small"
 
 

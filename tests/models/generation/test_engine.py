@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpt_from_scratch.kernels.registry import use_backend
+from gpt_from_scratch.kernels.choices import use_backend
 from gpt_from_scratch.models.generation import engine as generation
 from gpt_from_scratch.models.generation.engine import Engine, generate, stream
 from gpt_from_scratch.models.generation.onednn_weights import PackedGPT, can_pack

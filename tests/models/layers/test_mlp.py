@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gpt_from_scratch.kernels.registry import use_backend
+from gpt_from_scratch.kernels.choices import use_backend
 from gpt_from_scratch.models.config import GPTConfig
 from gpt_from_scratch.models.layers.mlp import MLP
 

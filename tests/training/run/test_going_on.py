@@ -9,7 +9,7 @@ from gpt_from_scratch.training.ranks.process_group import Ranks, launcher
 from gpt_from_scratch.training.run.folder import LAUNCHERS_FILE, restarted_folder
 from gpt_from_scratch.training.run.session import Session
 from gpt_from_scratch.training.run.trainer import Trainer
-from tests.training.run.outcomes import Run, same_run
+from tests.training.outcomes import Run, same_run
 
 JOB = "TORCHELASTIC_RUN_ID"  # with it, this process's parent stands for torchrun
 

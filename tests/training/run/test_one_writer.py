@@ -16,7 +16,7 @@ import pytest
 from gpt_from_scratch.support.storage.lock import LOCK_FILE, locked
 from gpt_from_scratch.training import train_gpt2
 from gpt_from_scratch.training.run.trainer import Trainer
-from tests.training.run.outcomes import Run, same_run
+from tests.training.outcomes import Run, same_run
 from tests.training.run.test_processes import ENVIRONMENT, ROOT, torchrun
 
 IN_ONE_SECOND = """

@@ -14,7 +14,7 @@ from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.training import train_gpt2
 from gpt_from_scratch.training.config import as_json, from_json
 from gpt_from_scratch.training.run.command_line import parse
-from tests.training.run.outcomes import stop_after
+from tests.training.outcomes import stop_after
 
 MINE = """
 import os

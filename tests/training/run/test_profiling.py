@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gpt_from_scratch.training.run.command_line import parse
-from tests.training.run.outcomes import same_run
+from tests.training.outcomes import same_run
 
 Run = Callable[..., Path]
 

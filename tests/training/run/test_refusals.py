@@ -14,7 +14,7 @@ from gpt_from_scratch.training import prepare, train_gpt2
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run.command_line import parse
 from gpt_from_scratch.training.run.trainer import Trainer
-from tests.training.run.outcomes import Run, fails, lines
+from tests.training.outcomes import Run, fails, lines
 from tests.training.trained import train
 
 

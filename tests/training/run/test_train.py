@@ -18,7 +18,7 @@ from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run import trainer as loop
 from gpt_from_scratch.training.run.command_line import parse
 from gpt_from_scratch.training.run.trainer import Trainer
-from tests.training.run.outcomes import Run, fails, lines, same_run, stop_after, weights
+from tests.training.outcomes import Run, fails, lines, same_run, stop_after, weights
 from tests.training.trained import train
 
 
