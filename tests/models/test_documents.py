@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gpt_from_scratch.kernels.registry import use_backend
+from gpt_from_scratch.kernels.choices import use_backend
 from gpt_from_scratch.models.attention_maps import attention_maps
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.layers.documents import documents_and_positions

@@ -11,42 +11,13 @@ from hypothesis import strategies as st
 from gpt_from_scratch.kernels.choices import use_backend
 from gpt_from_scratch.models.generation import engine as generation
 from gpt_from_scratch.models.generation.engine import Engine, generate, stream
-from gpt_from_scratch.models.generation.onednn_weights import PackedGPT, can_pack
 from gpt_from_scratch.models.generation.sampling import Sampling
 from gpt_from_scratch.models.generation.turns import Owner
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
 from gpt_from_scratch.models.layers.kv_cache import KVCache
-
-GPT2 = GPTConfig(block_size=24, vocab_size=40, n_layer=2, n_head=4, n_embd=32)
-
-
-MODERN = GPTConfig(
-    **{**vars(GPT2), "position": "rotary", "qk_norm": True, "n_kv_head": 2, "tie_head": False, "ngram": 3}
-)
-
-
-DOCUMENTS = {"window": 4, "window_pattern": "SL", "document_mask": True, "logit_softcap": 5.0}
-
-
-WINDOWS = GPTConfig(**{**vars(MODERN), **DOCUMENTS, "end_of_text": 8})
-
-
-SHORT = GPTConfig(**{**vars(GPT2), **DOCUMENTS, "window_pattern": "S"})
-
-
-KINDS = pytest.mark.parametrize("config", [GPT2, MODERN, WINDOWS, SHORT], ids=["gpt2", "modern", "windows", "short"])
-
+from tests.models.generation.small_models import GPT2, KINDS, MODERN, SHORT, WINDOWS, make
 
 PROMPTS = [[1, 2, 3, 4, 5], [7], [9, 8, 7]]
-
-
-def make(config: GPTConfig) -> GPT:
-    torch.manual_seed(0)
-    model = GPT(config)
-    for parameter in model.parameters():
-        if parameter.ndim == 2:
-            torch.nn.init.normal_(parameter, std=0.3)
-    return model
 
 
 @pytest.mark.parametrize("backend", ["reference", "torch"])
@@ -89,47 +60,6 @@ def test_a_ragged_batch_equals_its_rows_alone_and_no_cache(config: GPTConfig, ba
         uncached = generate(model, PROMPTS, 12, sampling, use_cache=False)
     assert together == alone == uncached
     assert all(len(row) == 12 for row in together)
-
-
-@pytest.mark.parametrize("config", [GPT2, WINDOWS], ids=["gpt2", "windows"])
-def test_packed_matrices_give_the_same_tokens(config: GPTConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows come and go, so that the engine changes between the model and its packed twin."""
-    model = make(config)
-    lengths = [4, 30, 18, 22, 30]
-    prompts = [[n, n + 1] for n in range(len(lengths))]
-
-    def tokens() -> tuple[list[list[int]], bool]:
-        engine, made = Engine(model, max_rows=4), [[] for _ in lengths]
-        for prompt, length in zip(prompts, lengths, strict=True):
-            engine.add(prompt, length, Sampling(seed=length))
-        while engine.busy:
-            for new in engine.step():
-                made[new.row].append(new.token)
-        return made, engine._packed is not None
-
-    with use_backend("torch"):
-        expected, packed = tokens()
-        assert not packed, "it is far too small"
-        monkeypatch.setattr("gpt_from_scratch.models.generation.onednn_weights.LEAST_BYTES", 0)
-        if not can_pack(model):
-            pytest.skip("oneDNN does not pack for this processor")
-        assert tokens() == (expected, True)
-
-
-@KINDS
-def test_packed_logits_are_the_models(config: GPTConfig) -> None:
-    model = make(config)
-    rows = torch.randint(40, (5, 6), generator=torch.Generator().manual_seed(1))
-    found = []
-    with use_backend("torch"), torch.inference_mode():
-        if not torch.backends.mkldnn.is_available():
-            pytest.skip("this torch has no oneDNN")
-        packed = PackedGPT(model)
-        for logits in (packed.logits, lambda tokens, cache: model(tokens, cache=cache)[:, -1]):
-            cache = KVCache(config, 5, 24, device=rows.device, dtype=torch.float32)
-            model(rows[:, :5], cache=cache)
-            found.append(logits(rows[:, 5:], cache))
-    torch.testing.assert_close(*found)
 
 
 @pytest.mark.parametrize("garbage", [float("nan"), float("inf"), 3e38])
