@@ -191,7 +191,7 @@ def _row(row: SampleResult, shared: str) -> Markup:
     answer = row.error if row.output is None else str(row.output)
     if row.error and row.output is not None:
         answer = f"{answer}\n[{row.error}]"
-    if row.other_output:
+    if isinstance(row.other_output, str) and row.other_output:
         answer = f"{answer}\n[{row.other_output}]"
     correct = row.output_correct if isinstance(row.output_correct, str) else "\n".join(row.output_correct or [])
     about = [f"{name} {value}" for name, value in row.sample.splits.items()]

@@ -71,7 +71,9 @@ def _parser(name: str, description: str | None) -> argparse.ArgumentParser:
         help="tokens per forward pass; default: %(default)s",
     )
     parser.add_argument(
-        "--out", type=a_path, help="folder for rows.jsonl and summary.json; default: a new folder in runs/evals"
+        "--out",
+        type=a_path,
+        help="folder for summary.json, record.jsonl and report.html; default: a new folder in runs/evals",
     )
     return parser
 

@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 
 from gpt_from_scratch.evals.scoring.bits_per_byte import evaluate_bits_per_byte, read_documents
 from gpt_from_scratch.evals.scoring.core import Core, evaluate_core
-from gpt_from_scratch.evals.scoring.hellaswag import STYLES, HellaSwagResult, ItemScores, evaluate_hellaswag
+from gpt_from_scratch.evals.scoring.hellaswag import STYLES, HellaSwagResult, evaluate_hellaswag
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
 from gpt_from_scratch.support.command_line.invocation import how_to_install
 from gpt_from_scratch.support.process_groups import ranks
@@ -44,8 +44,7 @@ def hellaswag(args: argparse.Namespace) -> int:
             low, high = accuracy.interval
             figures[name] = {"value": accuracy.value, "interval": [low, high], "n": accuracy.n}
             lines.append(f"{name:<28}{accuracy.value:>10.4f}  {low:.4f} to {high:.4f}")
-        rows = (_item_row(style, row) for style, scored in result.scores.items() for row in scored)
-        run.finish(figures, rows, lines)
+        run.finish(figures, lines)
         if run.reports:
             print(_pages(result, run))
     return 0
@@ -78,12 +77,7 @@ def core(args: argparse.Namespace) -> int:
         low, high = result.interval
         name = "CORE" if not args.tasks else f"mean of {len(result.tasks)} tasks (not CORE)"
         lines.append(f"{name:<44}{result.value:>10.4f}  {low:.4f} to {high:.4f}")
-        rows = (
-            {"task": task.task.label, "item": index, "correct": correct}
-            for task in result.tasks
-            for index, correct in enumerate(task.correct)
-        )
-        run.finish({name: {"value": result.value, "interval": [low, high]}, "tasks": tasks}, rows, lines)
+        run.finish({name: {"value": result.value, "interval": [low, high]}, "tasks": tasks}, lines)
         if run.reports:
             print(_pages(result, run, name))
     return 0
@@ -111,7 +105,7 @@ def bits_per_byte(args: argparse.Namespace) -> int:
             f"loss           {result.loss:.4f} nats per token (perplexity {result.perplexity:.2f})",
             f"of             {result.bytes:,} bytes, {result.tokens:,} tokens, {result.documents:,} documents",
         ]
-        run.finish(figures, [], lines)
+        run.finish(figures, lines)
     return 0
 
 
@@ -126,18 +120,6 @@ def _pages(scored: HellaSwagResult | Core, run: "_Run", name: str = "") -> str:
         return "with a record to compare and a page a task, see report.html"
     about = write_hellaswag(scored, run.checkpoint.name, run.folder)
     return f"with a page and a record to compare, both of {about}"
-
-
-def _item_row(style: str, row: ItemScores) -> dict[str, Any]:
-    return {
-        "style": style,
-        "item": row.item.name,
-        "label": row.item.label,
-        "logprobs": row.logprobs,
-        "tokens": row.tokens,
-        "chars": row.chars,
-        "bytes": row.bytes,
-    }
 
 
 @dataclasses.dataclass
@@ -161,8 +143,8 @@ class _Run:
             text = f"{label or self.command}: {done}/{total} batches, {now - self.started:.0f} s"
             print(f"\r\x1b[K{text}", end=end, file=sys.stderr, flush=True)
 
-    def finish(self, figures: dict[str, Any], rows: Iterable[dict[str, Any]], lines: list[str]) -> None:
-        """Print `lines`, and write the summary and the rows."""
+    def finish(self, figures: dict[str, Any], lines: list[str]) -> None:
+        """Print `lines`, and write the summary."""
         if not self.reports:
             return
         stamp = datetime.datetime.now(datetime.UTC)
@@ -179,8 +161,6 @@ class _Run:
             "seconds": round(time.monotonic() - self.started, 3),
             "results": figures,
         }
-        if text := "".join(json_text(row) + "\n" for row in rows):
-            write_text(self.folder / "rows.jsonl", text)
         write_text(self.folder / "summary.json", json_text(summary, indent=2) + "\n")
         print(f"{self.command} of {self.checkpoint.name}", *lines, f"written to {self.folder}", sep="\n")
 

@@ -21,10 +21,16 @@ HEADLINES = (("lm_eval", "char"), ("completion", "token"))
 
 
 def write_hellaswag(scored: HellaSwagResult, model: str, folder: Path) -> str:
-    """Write record.jsonl and report.html into `folder`; returns the name of the accuracy that they are about."""
+    """Write record.jsonl and report.html into `folder`; returns the name of the accuracy that they are about.
+
+    A row's `other_output` has what every style and norm is made of.
+    """
     style, norm = next(pair for pair in HEADLINES if pair[0] in scored.scores)
     name = f"{style}/acc_norm_{norm}"
     rows = _name_by_content([_item(place, row, norm) for place, row in enumerate(scored.scores[style])])
+    for of_style, scores in scored.scores.items():
+        for row, one in zip(rows, scores, strict=True):
+            row.other_output[of_style] = _measured(one)
     _write_record(rows, model, f"hellaswag {name}", folder)
     write_report(_result(rows, model, folder), folder / "report.html", title=f"HellaSwag, {name}, of {model}")
     return name
@@ -98,12 +104,18 @@ def _item(place: int, row: ItemScores, norm: str) -> SampleResult:
     return SampleResult(
         input=question.body,
         output=dict(zip(item.endings, row.values(norm), strict=True)),
+        other_output={},
         output_parsed=chosen,
         output_correct=right,
         sample=question,
         score=float(row.choice(norm) == item.label),
         prompt_hash=content_hash([item.ctx_a, item.ctx_b, item.endings]),
     )
+
+
+def _measured(row: ItemScores) -> dict[str, Any]:
+    """What every norm is made of: each ending's log-probability and its length."""
+    return {"logprobs": row.logprobs, "tokens": row.tokens, "chars": row.chars, "bytes": row.bytes}
 
 
 def _answer(task: TaskResult, place: int, answer: CoreAnswer) -> SampleResult:

@@ -28,7 +28,8 @@ def questions(tmp_path: Path) -> Path:
 
 def results(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     summary = json.loads((folder / "summary.json").read_text())
-    return summary, [json.loads(line) for line in (folder / "rows.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (folder / "record.jsonl").read_text().splitlines()]
+    return summary, [line["row"] for line in lines if "row" in line]
 
 
 def test_hellaswag_prints_and_writes_all_norms_and_ranks_change_nothing(
@@ -40,7 +41,8 @@ def test_hellaswag_prints_and_writes_all_norms_and_ranks_change_nothing(
     printed = capsys.readouterr().out
     assert printed.startswith("hellaswag of tiny-run-step-00000020\n")
     summary, rows = results(tmp_path / "one")
-    assert len(summary["results"]) == 8 and len(rows) == 18
+    assert len(summary["results"]) == 8 and len(rows) == 9
+    assert all(set(row["other_output"]) == {"lm_eval", "completion"} for row in rows)
     for name, figure in summary["results"].items():
         assert f"{name:<28}{figure['value']:>10.4f}" in printed
         assert figure["interval"][0] <= figure["value"] <= figure["interval"][1]
@@ -54,12 +56,7 @@ def test_hellaswag_prints_and_writes_all_norms_and_ranks_change_nothing(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     common = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    code = (
-        "import sys; from gpt_from_scratch.evals.__main__ import main\n"
-        "sys.modules['pydantic'] = None  # as where it is not installed\n"
-        "assert main(sys.argv[1:]) == 0"
-    )
-    command = [sys.executable, "-c", code, *arguments, "--out", str(tmp_path / "two")]
+    command = [sys.executable, "-m", "gpt_from_scratch.evals", *arguments, "--out", str(tmp_path / "two")]
     ranks = [
         subprocess.Popen(command, env={**common, "RANK": rank, "LOCAL_RANK": rank}, stdout=subprocess.PIPE, text=True)
         for rank in "01"
@@ -67,10 +64,23 @@ def test_hellaswag_prints_and_writes_all_norms_and_ranks_change_nothing(
     outputs = [rank.communicate(timeout=240)[0] for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0, 0]
     assert outputs[0].startswith("hellaswag of") and outputs[1] == ""  # one reports
-    assert "they need pydantic" in outputs[0]
     other, other_rows = results(tmp_path / "two")
     assert other["results"] == summary["results"]
     assert other_rows == rows  # to the last bit
+
+
+def test_without_pydantic_the_figures_are_printed_and_written(
+    folder: Path, questions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    for name in [name for name in sys.modules if name.startswith(("pydantic.", "gpt_from_scratch.evals.scoring.rec"))]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in [name for name in sys.modules if name.startswith("gpt_from_scratch.evals.protocol.samples")]:
+        monkeypatch.delitem(sys.modules, name)
+    arguments = ["hellaswag", "--checkpoint", str(folder), "--data", str(questions), "--device", "cpu", "--limit", "1"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    assert "they need pydantic" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["summary.json"]
 
 
 def test_bits_per_byte(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,9 +119,13 @@ def test_core(
     assert main(["core", "--checkpoint", str(folder), "--data", str(bundle), "--device", "cpu"]) == 0
     (out,) = (tmp_path / "runs" / "evals").glob("core-tiny-run-step-00000020-*")
     summary, rows = results(out)
-    assert [sum(row["task"] == task for row in rows) for task in ("t", "../<s>", "say")] == [8, 4, 3]
+    assert [sum(row["sample"]["splits"]["task"] == task for row in rows) for task in ("t", "../<s>", "say")] == [
+        8,
+        4,
+        3,
+    ]
     accuracies = {task: figures["accuracy"] for task, figures in summary["results"]["tasks"].items()}
-    assert accuracies["t"] == sum(row["correct"] for row in rows if row["task"] == "t") / 8
+    assert accuracies["t"] == sum(row["score"] for row in rows if row["sample"]["splits"]["task"] == "t") / 8
     centred = [(accuracies["t"] - 0.5) / 0.5, (accuracies["../<s>"] - 0.5) / 0.5, accuracies["say"]]
     assert summary["results"]["CORE"]["value"] == pytest.approx(sum(centred) / 3)
     assert "CORE" in capsys.readouterr().out
@@ -125,7 +139,7 @@ def test_core(
     assert "&lt;script&gt;" in pages["02-say.html"] and "something else" in pages["02-say.html"]
     assert "<h1>CORE, of tiny-run-step-00000020: " in index
     assert main(["compare", str(out), str(out)]) == 0
-    assert f"A  {sum(row['correct'] for row in rows) / 15:.4f}" in capsys.readouterr().out
+    assert f"A  {sum(row['score'] for row in rows) / 15:.4f}" in capsys.readouterr().out
     part = ["--tasks", "say", "--out", str(tmp_path / "part")]
     assert main(["core", "--checkpoint", str(folder), "--data", str(bundle), "--device", "cpu", *part]) == 0
     assert "<h1>mean of 1 tasks (not CORE), of tiny-run" in (tmp_path / "part" / "report.html").read_text()
