@@ -46,7 +46,7 @@ from gpt_from_scratch.training.data.preparing.workers import RECORDS, Job, token
 from gpt_from_scratch.training.data.reading.known_files import KnownFiles
 from gpt_from_scratch.training.data.registry import folder_name, prepared_sources
 from gpt_from_scratch.training.data.shards import INDEX_FILE, Index, damage, read_index, write_index
-from gpt_from_scratch.training.data.source import SPLITS, Asked, Document, Source
+from gpt_from_scratch.training.data.source import SPLITS, Document, Source, SourceRequest
 from gpt_from_scratch.training.data.tokenizers import make_tokenizer
 
 VERIFY = """Compare all shards with the index. Returns one line per damaged file.
@@ -108,9 +108,9 @@ class PrepareConfig:
         Part.of(self.part)
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> SourceRequest:
         """The source options."""
-        return Asked(self.source, self.field, self.validation_fraction, self.map, self.filter, self.subset)
+        return SourceRequest(self.source, self.field, self.validation_fraction, self.map, self.filter, self.subset)
 
     @property
     def folder(self) -> Path:

@@ -33,7 +33,7 @@ COLUMNS = 5
 
 
 @dataclass(frozen=True)
-class Score:
+class DictionaryScore:
     """The scores of one seed."""
 
     seed: int
@@ -52,7 +52,7 @@ class Score:
 class Result:
     """One seed's score, and the learned atoms in the order and with the signs of the true ones."""
 
-    score: Score
+    score: DictionaryScore
     true: Float[Tensor, "k d"]
     learned: Float[Tensor, "k d"]
     cosine: Float[Tensor, " k"]
@@ -68,7 +68,7 @@ def learn(config: DictionaryConfig, seed: int) -> Result:
     atoms = learn_dictionary(signals, config.ksvd, generator).atoms
     seconds = time.perf_counter() - start
     match = match_atoms(true, atoms)
-    score = Score(
+    score = DictionaryScore(
         seed=seed,
         mmcs=mean_max_cosine(true, atoms),
         recovered=match.recovered,

@@ -22,7 +22,7 @@ from gpt_from_scratch.evals.runs.progress import ProgressLine, Status
 from gpt_from_scratch.evals.runs.questions import Item, RunOptions, make_items
 
 
-class Run:
+class EvalRun:
     """One run; `result` runs it."""
 
     def __init__(

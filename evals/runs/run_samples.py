@@ -23,7 +23,7 @@ from gpt_from_scratch.evals.protocol.samples import AnySample, EvalResult
 from gpt_from_scratch.evals.results.answer_cache import Cache
 from gpt_from_scratch.evals.runs.progress import ProgressLine
 from gpt_from_scratch.evals.runs.questions import RunOptions
-from gpt_from_scratch.evals.runs.run import Run
+from gpt_from_scratch.evals.runs.run import EvalRun
 
 
 def run_samples(
@@ -90,11 +90,11 @@ def run_samples(
         seed=seed,
         retry_all=retry_all,
     )
-    run = Run(samples[:limit], provider, scorer, options, ProgressLine(model) if progress else None)
+    run = EvalRun(samples[:limit], provider, scorer, options, ProgressLine(model) if progress else None)
     return _run_to_end(run)
 
 
-def _run_to_end(run: Run) -> EvalResult:
+def _run_to_end(run: EvalRun) -> EvalResult:
     try:
         asyncio.get_running_loop()
     except RuntimeError:

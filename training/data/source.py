@@ -169,7 +169,7 @@ class Source(ABC):
 
 
 @dataclass(frozen=True)
-class Asked:
+class SourceRequest:
     """The source options of `prepare`."""
 
     source: str
@@ -186,7 +186,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PrepareRecipe:
     """Options of `prepare` for the shards that a preset reads, and the vocabulary size of their tokenizer."""
 
     options: str
@@ -201,11 +201,11 @@ class PreparedSource(ABC):
     """A phrase for --help and errors that describes the accepted input."""
     suffixes: ClassVar[tuple[str, ...]] = ()
     """Suffixes of its files, in lower case; empty: it is selected by its name."""
-    recipe: ClassVar[Recipe | None] = None
+    recipe: ClassVar[PrepareRecipe | None] = None
     """If a preset reads its shards: how to make them."""
 
     @abstractmethod
-    def open(self, asked: Asked, files: Sequence[Path]) -> Source:
+    def open(self, asked: SourceRequest, files: Sequence[Path]) -> Source:
         """Open the source. `files` are those that were found; empty for a source selected by name.
 
         Raises:

@@ -20,7 +20,7 @@ from gpt_from_scratch.training.ranks.process_group import Ranks
 
 
 @dataclass(frozen=True)
-class Score:
+class ValidationScore:
     """The validation score of a model."""
 
     nats: float
@@ -32,7 +32,7 @@ class Score:
     """The lower bound of `nats` on average, if it is known exactly."""
     text_nats: float | None = None
     """Total -log p of the targets that are text; None: all are."""
-    parts: "dict[str, Score]" = field(default_factory=dict)
+    parts: "dict[str, ValidationScore]" = field(default_factory=dict)
     """For a mixture: the score on each source's text."""
 
     @property
@@ -171,14 +171,14 @@ def evaluate(
     *,
     tokens_a_batch: int = 8192,
     should_stop: Callable[[], bool] = lambda: False,
-) -> Score | None:
+) -> ValidationScore | None:
     """Score the uncompiled model on the whole set, sharing the batches among ranks; None if `should_stop` is true.
 
     The batches do not depend on the number of ranks, and their sums are added exactly. So the result is bit-identical if
     the model's arithmetic is (with the same number of threads).
     """
     if validation.parts:
-        found: dict[str, Score] = {}
+        found: dict[str, ValidationScore] = {}
         for name, part in validation.parts.items():
             score = evaluate(model, part, ranks, tokens_a_batch=tokens_a_batch, should_stop=should_stop)
             if score is None:
@@ -187,7 +187,7 @@ def evaluate(
         scores = list(found.values())
         total = math.fsum(score.nats for score in scores)
         text = math.fsum(score.nats if score.text_nats is None else score.text_nats for score in scores)
-        return Score(total, validation.n_targets, validation.n_bytes, None, text, found)
+        return ValidationScore(total, validation.n_targets, validation.n_bytes, None, text, found)
     device = model.wte.weight.device
     batches = validation.batches(tokens_a_batch)
     nats, text_nats = torch.zeros(2, len(batches), dtype=torch.float64)
@@ -206,4 +206,4 @@ def evaluate(
     if any_stopped:
         return None
     every, of_text = math.fsum(sums[: len(batches)]), math.fsum(sums[len(batches) :])
-    return Score(every, validation.n_targets, validation.n_bytes, validation.floor_nats, of_text)
+    return ValidationScore(every, validation.n_targets, validation.n_bytes, validation.floor_nats, of_text)

@@ -23,7 +23,7 @@ class HellaSwagScore(NamedTuple):
     n: int
 
 
-class HellaSwag:
+class HellaSwagQuestions:
     """The questions, read and encoded once before training, so that errors in them are found early.
 
     Raises:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from gpt_from_scratch.training.metrics.records.eval import Eval
-from gpt_from_scratch.training.metrics.records.sample import Sample
+from gpt_from_scratch.training.metrics.records.sample import SampleRecord
 from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.report.run_data import Run
 
@@ -51,11 +51,11 @@ def sentences(run: Run) -> str:
     floor = run.facts.get("floor_nats_per_token")
     if losses and isinstance(floor, float):
         said.append(f"No model can come below {floor:.2f}: that is the entropy of the text itself.")
-    said += about_samples(run.of(Sample))
+    said += about_samples(run.of(SampleRecord))
     return " ".join(said)
 
 
-def about_samples(samples: Sequence[Sample]) -> list[str]:
+def about_samples(samples: Sequence[SampleRecord]) -> list[str]:
     """How many of the last step's texts the grammar accepts and the training text lacks."""
     last = [one for one in samples if one.step == samples[-1].step]
     judged = [one for one in last if one.grammatical is not None and one.novel is not None]

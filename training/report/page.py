@@ -18,7 +18,7 @@ from gpt_from_scratch.support.storage.files import write_text
 from gpt_from_scratch.support.storage.json_text import flat
 from gpt_from_scratch.support.units import duration
 from gpt_from_scratch.training.metrics.records.event import Event
-from gpt_from_scratch.training.metrics.records.sample import Sample
+from gpt_from_scratch.training.metrics.records.sample import SampleRecord
 from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.report.figures import all_figures
 from gpt_from_scratch.training.report.headline import headline, is_running, sentences
@@ -200,7 +200,7 @@ def result(run: Run) -> Markup | None:
     if last_record is not None:
         tiles += [("step", last_record.step), *((column.heading, column.texts[0]) for column in results([run]))]
         tiles += [("after", time_of(last_record.seconds))]
-    sampled = run.of(Sample)
+    sampled = run.of(SampleRecord)
     last = [sample for sample in sampled if sample.step == sampled[-1].step]
     tiles += [
         ("last samples that are grammatical and new", tally.removeprefix(": ")) for tally in good_and_new(last, "")
@@ -235,7 +235,7 @@ def samples(runs: Sequence[Run], *, last_only: bool = False) -> Markup:
     """The samples of each step."""
     blocks = []
     for index, run in enumerate(runs):
-        steps = [(step, list(group)) for step, group in groupby(run.of(Sample), lambda sample: sample.step)]
+        steps = [(step, list(group)) for step, group in groupby(run.of(SampleRecord), lambda sample: sample.step)]
         kept = steps[-1:] if last_only else spread(steps, SAMPLED_STEPS)
         for step, group in kept:
             title = join(swatch(index), run.name, f", step {step:,}") if len(runs) > 1 else f"Step {step:,}"
@@ -251,14 +251,14 @@ def spread(items: list[Any], most: int) -> list[Any]:
     return [items[round(place * (len(items) - 1) / (most - 1))] for place in range(most)]
 
 
-def good_and_new(samples: Sequence[Sample], what: str = " grammatical and new") -> list[str]:
+def good_and_new(samples: Sequence[SampleRecord], what: str = " grammatical and new") -> list[str]:
     """ ": 58 of 64 grammatical and new", if known; else empty."""
     judged = [sample for sample in samples if sample.grammatical is not None and sample.novel is not None]
     good = sum(bool(sample.grammatical and sample.novel) for sample in judged)
     return [f": {good} of {len(judged)}{what}"] if judged else []
 
 
-def sample_text(sample: Sample) -> Markup:
+def sample_text(sample: SampleRecord) -> Markup:
     """One sample, with its prompt in bold and its judgements."""
     marks = [
         element("span", yes if value else no, class_=f"mark {'good' if value else 'bad'}")

@@ -17,7 +17,7 @@ from gpt_from_scratch.support.devices import choose_device
 from gpt_from_scratch.training.checkpoints import CheckpointStore
 from gpt_from_scratch.training.config import TrainConfig
 from gpt_from_scratch.training.data.corpus import Corpus
-from gpt_from_scratch.training.evaluation.hellaswag import HellaSwag
+from gpt_from_scratch.training.evaluation.hellaswag import HellaSwagQuestions
 from gpt_from_scratch.training.optim.adaptation import Adaptation
 from gpt_from_scratch.training.optim.weight_average import WeightAverage
 from gpt_from_scratch.training.parallel.single import Strategy
@@ -84,7 +84,7 @@ class RunData:
     """The data of a run, and HellaSwag's questions."""
 
     corpus: Corpus
-    questions: HellaSwag | None = None
+    questions: HellaSwagQuestions | None = None
 
 
 @dataclass

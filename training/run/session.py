@@ -27,7 +27,7 @@ from gpt_from_scratch.training.config import WEIGHTS, TrainConfig, as_json
 from gpt_from_scratch.training.data.building import build_corpus, vocabulary
 from gpt_from_scratch.training.data.corpus import Corpus
 from gpt_from_scratch.training.data.registry import LIVE
-from gpt_from_scratch.training.evaluation.hellaswag import HellaSwag
+from gpt_from_scratch.training.evaluation.hellaswag import HellaSwagQuestions
 from gpt_from_scratch.training.metrics.history import STARTED_AGAIN, history, resumed_at
 from gpt_from_scratch.training.metrics.loggers import Loggers, require_packages
 from gpt_from_scratch.training.metrics.records.eval import Eval
@@ -193,7 +193,7 @@ def load_data(run: RunContext, start: Start) -> tuple[RunContext, RunData]:
     """Load the corpus and the questions, and set the vocabulary size to the tokenizer's."""
     corpus = make_corpus(run, start.tokenizer())
     config = knowing_documents(fitted(run.config, corpus.tokenizer.n_vocab), corpus.tokenizer)
-    questions = HellaSwag(config.run.hellaswag, corpus.tokenizer) if config.run.hellaswag else None
+    questions = HellaSwagQuestions(config.run.hellaswag, corpus.tokenizer) if config.run.hellaswag else None
     return dataclasses.replace(run, config=config), RunData(corpus, questions)
 
 

@@ -20,13 +20,13 @@ from gpt_from_scratch.training.checkpoints import NonFiniteError
 from gpt_from_scratch.training.config import as_json
 from gpt_from_scratch.training.data.loader import NO_TARGET
 from gpt_from_scratch.training.data.sampler import dropout_seed, rank_part
-from gpt_from_scratch.training.data.validation_set import Score, comparable, evaluate
+from gpt_from_scratch.training.data.validation_set import ValidationScore, comparable, evaluate
 from gpt_from_scratch.training.evaluation.samples import Sample, draw_samples
 from gpt_from_scratch.training.metrics.record import Record
 from gpt_from_scratch.training.metrics.records.eval import Eval
 from gpt_from_scratch.training.metrics.records.event import Event
-from gpt_from_scratch.training.metrics.records.hellaswag import HellaSwag as HellaSwagRecord
-from gpt_from_scratch.training.metrics.records.sample import Sample as SampleRecord
+from gpt_from_scratch.training.metrics.records.hellaswag import HellaSwagRecord
+from gpt_from_scratch.training.metrics.records.sample import SampleRecord
 from gpt_from_scratch.training.metrics.records.source_eval import SourceEval
 from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.optim.optimizers import leading_group, optimizer_tensors
@@ -84,7 +84,7 @@ class Trainer:
         self.peak_flops = peak_flops(self.device, self.parallel.dtype)
         self.interval_start = time.perf_counter()
         self.eval_choice = without_compiled(self.choices, self.device)
-        self.last_score: Score | None = None
+        self.last_score: ValidationScore | None = None
         profiled = self.config.run.profile_steps if self.ranks.is_first else None
         self.profiler = StepProfiler(profiled, lambda: folder.path, self.device, self.display.say)
         self.samples: list[Sample] = []

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
-from gpt_from_scratch.training.data.validation_set import Score, ValidationSet, evaluate
+from gpt_from_scratch.training.data.validation_set import ValidationScore, ValidationSet, evaluate
 from gpt_from_scratch.training.ranks.process_group import Ranks
 
 CONFIG = GPTConfig(block_size=12, vocab_size=20, n_layer=1, n_head=2, n_embd=16)
@@ -64,4 +64,4 @@ def test_a_text_too_short_is_refused() -> None:
 
 
 def test_a_score_without_a_floor_has_no_ratio() -> None:
-    assert Score(nats=2.0, n_targets=4, n_bytes=1, floor_nats=None).ratio is None
+    assert ValidationScore(nats=2.0, n_targets=4, n_bytes=1, floor_nats=None).ratio is None

@@ -11,7 +11,7 @@ from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.tokenizer.files import load_tokenizer
 from gpt_from_scratch.training import train_gpt2
 from gpt_from_scratch.training.evaluation import hellaswag
-from gpt_from_scratch.training.metrics.records.hellaswag import HellaSwag
+from gpt_from_scratch.training.metrics.records.hellaswag import HellaSwagRecord
 from gpt_from_scratch.training.report.figures import all_figures
 from gpt_from_scratch.training.report.run_data import read_run
 
@@ -25,7 +25,7 @@ def test_a_run_answers_as_the_evals_command_does(
     monkeypatch.setattr(hellaswag, "QUESTIONS_AT_ONCE", 2)
     folder = run("hs", "--run.hellaswag", str(questions), "--run.hellaswag-every", "4")
     found = read_run(folder)
-    records = found.of(HellaSwag)
+    records = found.of(HellaSwagRecord)
     assert [record.step for record in records] == [4, 8, 12] and not found.warnings
     newest = max((folder / "checkpoints").glob("step-*")) / "model"
     with torch.no_grad():

@@ -13,7 +13,7 @@ from gpt_from_scratch.training.metrics.history import STARTED_AGAIN, history, re
 from gpt_from_scratch.training.metrics.kinds import parse
 from gpt_from_scratch.training.metrics.records.eval import Eval
 from gpt_from_scratch.training.metrics.records.event import Event
-from gpt_from_scratch.training.metrics.records.sample import Sample
+from gpt_from_scratch.training.metrics.records.sample import SampleRecord
 from gpt_from_scratch.training.metrics.records.train import Train
 from gpt_from_scratch.training.report.page import write_report
 from gpt_from_scratch.training.report.run_data import read_run
@@ -128,7 +128,7 @@ def test_lines_that_a_resume_has_undone_do_not_count() -> None:
             (2, 5.0),
         ]
         assert [record.loss for record in found.records if isinstance(record, Eval)] == [0.8]
-        assert [record.text for record in found.records if isinstance(record, Sample)] == ["new", "newer"]
+        assert [record.text for record in found.records if isinstance(record, SampleRecord)] == ["new", "newer"]
         messages = [record.message for record in found.records if isinstance(record, Event)]
         assert messages == ["interrupted", *(str(one["message"]) for one in note)]
         assert (found.restarts, found.just_went_back) == (1, True)
@@ -143,7 +143,7 @@ def test_a_run_that_only_went_on_has_lost_nothing() -> None:
         (Train, 2),
         (Event, 2),
         (Eval, 2),
-        (Sample, 2),
+        (SampleRecord, 2),
         (Train, 3),
     ]
     assert (found.restarts, found.just_went_back) == (0, False)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from gpt_from_scratch.tokenizer.files import load_tokenizer
-from gpt_from_scratch.training.data.validation_set import Score
+from gpt_from_scratch.training.data.validation_set import ValidationScore
 from gpt_from_scratch.training.parallel.single import Strategy
 from gpt_from_scratch.training.ranks.process_group import Ranks
 from gpt_from_scratch.training.run import trainer as loop
@@ -25,7 +25,7 @@ from tests.training.trained import train
 def test_a_first_evaluation_that_is_not_a_number_can_be_bettered(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     original, losses = loop.evaluate, iter([math.nan, math.inf, 2.0, math.nan])
 
-    def evaluate(*arguments: Any, **options: Any) -> Score:
+    def evaluate(*arguments: Any, **options: Any) -> ValidationScore:
         score = original(*arguments, **options)
         return dataclasses.replace(score, nats=next(losses) * score.n_targets)
 

@@ -12,10 +12,10 @@ from gpt_from_scratch.training.data.reading.hub import hub_name, open_hub
 from gpt_from_scratch.training.data.reading.remote import OpenLocal, RemoteSource, find, is_remote
 from gpt_from_scratch.training.data.reading.rows import Rows
 from gpt_from_scratch.training.data.registry import NAMED, OF_PATHS, PREPARED, prepared_sources
-from gpt_from_scratch.training.data.source import Asked, PreparedSource, Source
+from gpt_from_scratch.training.data.source import PreparedSource, Source, SourceRequest
 
 
-def open_source(asked: Asked) -> Source:
+def open_source(asked: SourceRequest) -> Source:
     """Open the requested source.
 
     Raises:
@@ -50,7 +50,7 @@ def kind_of(name: str) -> PreparedSource:
     return next((source for source in others if name.lower().endswith(source.suffixes)), PREPARED[OF_PATHS])
 
 
-def _open_files(asked: Asked, files: Sequence[Path]) -> Source:
+def _open_files(asked: SourceRequest, files: Sequence[Path]) -> Source:
     """Open files of one kind. In a folder of row files (such as JSON lines) text files, such as a README.md, are
     ignored.
     """
@@ -81,7 +81,7 @@ def _one_kind(kinds: Sequence[PreparedSource], source: str) -> PreparedSource:
 class _OpenLocal(OpenLocal):
     """Function that opens a remote file's local copy; it is sent to other processes."""
 
-    asked: Asked
+    asked: SourceRequest
     kind: str
 
     def __call__(self, path: Path) -> Source:

@@ -10,7 +10,7 @@ from typing import Any
 from gpt_from_scratch.support.command_line.invocation import how_to_install
 from gpt_from_scratch.support.storage.downloads import reason
 from gpt_from_scratch.training.data.reading.rows import Rows
-from gpt_from_scratch.training.data.source import Asked, Document, LeftOut, PreparedSource, Source
+from gpt_from_scratch.training.data.source import Document, LeftOut, PreparedSource, Source, SourceRequest
 
 HUB_SECONDS = 10.0
 """Timeout of the query whether the hub has a data set."""
@@ -33,7 +33,7 @@ class HubName:
 class HubSource(Source):
     """A data set read as a stream with `datasets`. A piece is one of its files."""
 
-    def __init__(self, name: HubName, asked: Asked, **options: Any) -> None:
+    def __init__(self, name: HubName, asked: SourceRequest, **options: Any) -> None:
         """`options` go to `datasets.load_dataset`."""
         self.name, self.rows, self.options = name, Rows(asked), options
         splits = ["train"] if name.validation is None else ["train", name.validation]
@@ -103,11 +103,11 @@ class HubDataSet(PreparedSource):
 
     hub: HubName
 
-    def open(self, asked: Asked, files: Sequence[Path]) -> Source:
+    def open(self, asked: SourceRequest, files: Sequence[Path]) -> Source:
         return open_hub(self.hub, asked)
 
 
-def open_hub(name: HubName, asked: Asked) -> Source:
+def open_hub(name: HubName, asked: SourceRequest) -> Source:
     """Open a data set of the hub, pinned to its current commit or to the requested revision.
 
     Raises:

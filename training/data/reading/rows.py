@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gpt_from_scratch.training.data.reading.user_functions import UserFunction
-from gpt_from_scratch.training.data.source import Asked, Document, LeftOut
+from gpt_from_scratch.training.data.source import Document, LeftOut, SourceRequest
 
 USUAL_FIELDS = ("text", "content", "body", "document", "raw_content", "story", "article", "code")
 """Usual names of the text field, the most common first."""
@@ -16,7 +16,7 @@ USUAL_FIELDS = ("text", "content", "body", "document", "raw_content", "story", "
 class Rows:
     """Rules for rows: the text field, the filter, and the split of each row."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: SourceRequest) -> None:
         """
         Raises:
             FileNotFoundError, ValueError: a function of the user's cannot be found.

@@ -8,7 +8,7 @@ from typing import Any
 
 from gpt_from_scratch.support.command_line.invocation import how_to_install
 from gpt_from_scratch.training.data.reading.rows import Rows
-from gpt_from_scratch.training.data.source import Asked, Document, LeftOut, Source
+from gpt_from_scratch.training.data.source import Document, LeftOut, Source, SourceRequest
 
 ROWS_AT_ONCE = 1000
 
@@ -20,7 +20,7 @@ class TableSource(Source):
     part: str
     """Name of a part, for messages."""
 
-    def __init__(self, files: Sequence[Path], asked: Asked) -> None:
+    def __init__(self, files: Sequence[Path], asked: SourceRequest) -> None:
         self.rows = Rows(asked)
         self.groups: list[tuple[Path, int]] = []
         self.fields: dict[Path, str] = {}

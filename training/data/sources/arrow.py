@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gpt_from_scratch.training.data.reading.tables import ROWS_AT_ONCE, TableSource, pyarrow_for
-from gpt_from_scratch.training.data.source import Asked, PreparedSource, Source
+from gpt_from_scratch.training.data.source import PreparedSource, Source, SourceRequest
 
 MAGIC = b"ARROW1"
 
@@ -35,7 +35,7 @@ class Arrow(PreparedSource):
     about = "*.arrow files with a column of texts"
     suffixes = (".arrow", ".feather")
 
-    def open(self, asked: Asked, files: Sequence[Path]) -> Source:
+    def open(self, asked: SourceRequest, files: Sequence[Path]) -> Source:
         return ArrowSource(files, asked)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from gpt_from_scratch.support.storage.text_files import SUFFIXES, named_damage, open_text_bytes
 from gpt_from_scratch.training.data.reading.rows import Rows
-from gpt_from_scratch.training.data.source import Asked, Document, LeftOut, PreparedSource, Source
+from gpt_from_scratch.training.data.source import Document, LeftOut, PreparedSource, Source, SourceRequest
 
 LONGEST_CELL = 1 << 30
 """Maximum number of characters in a cell; the csv module's default, 131,072, is too small for documents."""
@@ -17,7 +17,7 @@ LONGEST_CELL = 1 << 30
 class CsvSource(Source):
     """Source of CSV files. A piece is a whole file, since a quoted text may contain line ends."""
 
-    def __init__(self, files: Sequence[Path], asked: Asked) -> None:
+    def __init__(self, files: Sequence[Path], asked: SourceRequest) -> None:
         self.rows, self.paths = Rows(asked), list(files)
         self.fields: list[str] = []
         for file in files:
@@ -57,7 +57,7 @@ class Csv(PreparedSource):
     about = "*.csv and *.tsv files with a line of names and a column of texts"
     suffixes = tuple(f"{plain}{packed}" for plain in (".csv", ".tsv") for packed in ("", *SUFFIXES))
 
-    def open(self, asked: Asked, files: Sequence[Path]) -> Source:
+    def open(self, asked: SourceRequest, files: Sequence[Path]) -> Source:
         return CsvSource(files, asked)
 
 

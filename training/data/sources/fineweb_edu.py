@@ -1,7 +1,7 @@
 """FineWeb-Edu, the sample of 10 B tokens (Penedo and others, 2024)."""
 
 from gpt_from_scratch.training.data.reading.hub import HubDataSet, HubName
-from gpt_from_scratch.training.data.source import GPT2_VOCABULARY, Recipe
+from gpt_from_scratch.training.data.source import GPT2_VOCABULARY, PrepareRecipe
 
 
 class FineWebEdu(HubDataSet):
@@ -10,7 +10,7 @@ class FineWebEdu(HubDataSet):
     name = "fineweb-edu"
     about = "10 B tokens of educational web pages, streamed from the Hugging Face hub"
     hub = HubName("HuggingFaceFW/fineweb-edu", "sample-10BT")
-    recipe = Recipe("", GPT2_VOCABULARY)
+    recipe = PrepareRecipe("", GPT2_VOCABULARY)
 
 
 PREPARED = FineWebEdu()

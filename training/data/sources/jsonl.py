@@ -8,7 +8,7 @@ from typing import Any
 from gpt_from_scratch.support.storage.text_files import SUFFIXES, encoding_of, is_plain, named_damage, open_text_bytes
 from gpt_from_scratch.training.data.reading.file_parts import PIECE_BYTES, FilePart, FilePartSource
 from gpt_from_scratch.training.data.reading.rows import Rows, json_row
-from gpt_from_scratch.training.data.source import Asked, Document, LeftOut, PreparedSource, Source
+from gpt_from_scratch.training.data.source import Document, LeftOut, PreparedSource, Source, SourceRequest
 
 
 class JsonlSource(FilePartSource):
@@ -16,7 +16,7 @@ class JsonlSource(FilePartSource):
 
     kind = "jsonl"
 
-    def __init__(self, files: Sequence[Path], asked: Asked, piece_bytes: int = PIECE_BYTES) -> None:
+    def __init__(self, files: Sequence[Path], asked: SourceRequest, piece_bytes: int = PIECE_BYTES) -> None:
         self.rows = Rows(asked)
         self.parts: list[FilePart] = []
         for file in files:
@@ -66,7 +66,7 @@ class JsonLines(PreparedSource):
     about = "*.jsonl files, each line an object with a text"
     suffixes = tuple(f"{plain}{packed}" for plain in (".jsonl", ".ndjson") for packed in ("", *SUFFIXES))
 
-    def open(self, asked: Asked, files: Sequence[Path]) -> Source:
+    def open(self, asked: SourceRequest, files: Sequence[Path]) -> Source:
         return JsonlSource(files, asked)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gpt_from_scratch.training.data.reading.tables import ROWS_AT_ONCE, TableSource, pyarrow_for
-from gpt_from_scratch.training.data.source import Asked, PreparedSource, Source
+from gpt_from_scratch.training.data.source import PreparedSource, Source, SourceRequest
 
 
 class ParquetSource(TableSource):
@@ -29,7 +29,7 @@ class Parquet(PreparedSource):
     about = "*.parquet files with a column of texts"
     suffixes = (".parquet",)
 
-    def open(self, asked: Asked, files: Sequence[Path]) -> Source:
+    def open(self, asked: SourceRequest, files: Sequence[Path]) -> Source:
         return ParquetSource(files, asked)
 
 

@@ -10,12 +10,12 @@ from typing import Any
 from gpt_from_scratch.support.command_line.settings import Many
 from gpt_from_scratch.support.storage.downloads import Progress
 from gpt_from_scratch.training.data.source import (
-    Asked,
     DataSettings,
     Document,
     LiveSource,
     PreparedSource,
     Source,
+    SourceRequest,
     Texts,
 )
 from gpt_from_scratch.training.data.stories import TRAIN_SEED, VALIDATION_SEED, floor_nats, parse, stories
@@ -91,7 +91,7 @@ class PreparedStories(PreparedSource):
     name = "stories"
     about = "made here"
 
-    def open(self, asked: Asked, files: Sequence[Path]) -> Source:
+    def open(self, asked: SourceRequest, files: Sequence[Path]) -> Source:
         return StorySource()
 
 

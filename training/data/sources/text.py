@@ -17,12 +17,12 @@ from gpt_from_scratch.training.data.reading.file_parts import (
 )
 from gpt_from_scratch.training.data.reading.texts import FOLDER_NAMES, read_texts, split_for_a_run, text_files
 from gpt_from_scratch.training.data.source import (
-    Asked,
     DataSettings,
     Document,
     LiveSource,
     PreparedSource,
     Source,
+    SourceRequest,
     Texts,
 )
 
@@ -89,7 +89,7 @@ class PreparedText(PreparedSource):
     about = "a text file, a folder of *.txt and *.md"
     suffixes = FOLDER_NAMES
 
-    def open(self, asked: Asked, files: Sequence[Path]) -> Source:
+    def open(self, asked: SourceRequest, files: Sequence[Path]) -> Source:
         path = Path(asked.source)  # a glob pattern or an address is no local path: use the files that were found
         return TextSource(path, asked.validation_fraction, files=None if path.exists() or not files else files)
 

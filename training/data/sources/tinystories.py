@@ -1,7 +1,7 @@
 """TinyStories: stories of a small vocabulary that a model wrote (Eldan and Li, 2023)."""
 
 from gpt_from_scratch.training.data.reading.hub import HubDataSet, HubName
-from gpt_from_scratch.training.data.source import Recipe
+from gpt_from_scratch.training.data.source import PrepareRecipe
 
 
 class TinyStories(HubDataSet):
@@ -10,7 +10,7 @@ class TinyStories(HubDataSet):
     name = "tinystories"
     about = "two million stories of simple words, streamed from the Hugging Face hub"
     hub = HubName("roneneldan/TinyStories", validation="validation")
-    recipe = Recipe("--tokenizer bpe --vocab-size 4096 --pattern tinystories", 4096)
+    recipe = PrepareRecipe("--tokenizer bpe --vocab-size 4096 --pattern tinystories", 4096)
 
 
 PREPARED = TinyStories()

@@ -11,7 +11,7 @@ GPT2_HELLASWAG = 0.2955
 
 
 @dataclass(frozen=True)
-class HellaSwag(Record):
+class HellaSwagRecord(Record):
     """Accuracy on n HellaSwag questions, by the mean log-probability per token (`acc_norm`) and by its sum (`acc`)."""
 
     kind: ClassVar[str] = "hellaswag"

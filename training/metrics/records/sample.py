@@ -7,7 +7,7 @@ from gpt_from_scratch.training.metrics.record import Record
 
 
 @dataclass(frozen=True)
-class Sample(Record):
+class SampleRecord(Record):
     """A text that the model generated after a prompt, with the judgements about it, if known."""
 
     kind: ClassVar[str] = "sample"

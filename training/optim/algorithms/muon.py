@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gpt_from_scratch.models.layers.mlp import MLP
-from gpt_from_scratch.training.optim import muon_ranks as shared_work
+from gpt_from_scratch.training.optim import muon_ranks
 from gpt_from_scratch.training.optim.algorithm import Algorithm, Member, Named, Shape, group_of, is_hidden_matrix
 from gpt_from_scratch.training.optim.sharded import is_sharded
 from gpt_from_scratch.training.ranks.process_group import ONE_RANK, Ranks
@@ -119,13 +119,13 @@ def orthogonalize_(
     whole = tuple((shape[0], shape[1]) for shape in shapes or [matrix.shape for matrix in matrices])
     parts = parts or [1] * len(matrices)
     unit_flops = UNIT_FLOPS["cpu" if device.type == "cpu" else "cuda"]
-    units = shared_work.plan(whole, tuple(parts), ranks.size, unit_flops)
+    units = muon_ranks.plan(whole, tuple(parts), ranks.size, unit_flops)
     if shapes is not None:
-        results = shared_work.sharded(units, matrices, whole, newton_schulz_stack, dtype, ranks)
+        results = muon_ranks.sharded(units, matrices, whole, newton_schulz_stack, dtype, ranks)
     elif ranks.size > 1 and sum(unit.flops for unit in units) >= unit_flops:
-        results = shared_work.replicated(units, matrices, newton_schulz_stack, dtype, ranks)
+        results = muon_ranks.replicated(units, matrices, newton_schulz_stack, dtype, ranks)
     else:
-        results = shared_work.alone(units, matrices, newton_schulz_stack)
+        results = muon_ranks.alone(units, matrices, newton_schulz_stack)
     for matrix, start, values in results:
         rows, columns = whole[matrix]
         scale = math.sqrt(max(1.0, rows / parts[matrix] / columns))

@@ -18,7 +18,7 @@ from pyarrow import parquet
 from gpt_from_scratch.support.command_line.command import status_of
 from gpt_from_scratch.training.data.preparing.left_out import LeftOutRows
 from gpt_from_scratch.training.data.preparing.opening import open_source
-from gpt_from_scratch.training.data.source import Asked, Document, LeftOut, Source
+from gpt_from_scratch.training.data.source import Document, LeftOut, Source, SourceRequest
 from gpt_from_scratch.training.prepare import main as command
 
 TEXTS = [f'document {i}, with "quotes"\nand a line é {i % 7}' for i in range(50)]
@@ -84,10 +84,10 @@ def test_every_kind_of_table_and_its_field_is_found(tmp_path: Path, name: str, f
     if (field, name.partition(".")[2]) in (("anything", "csv"), ("anything", "tsv")):
         return  # of a CSV's columns nothing says which one is text
     WRITERS[name](tmp_path / name, TEXTS, field)
-    for asked in (Asked(str(tmp_path)), Asked(str(tmp_path / name), field)):
+    for asked in (SourceRequest(str(tmp_path)), SourceRequest(str(tmp_path / name), field)):
         assert found(open_source(asked)) == TEXTS
     with pytest.raises(ValueError, match=rf"has no field '{field}x'. It has 'id', .*Did you mean --field {field}\?"):
-        only = rows(open_source(Asked(str(tmp_path / name), f"{field}x")))  # of tables it is known at once
+        only = rows(open_source(SourceRequest(str(tmp_path / name), f"{field}x")))  # of tables it is known at once
         raise ValueError({row.why for row in only if isinstance(row, LeftOut) and row.broken})
 
 
@@ -103,12 +103,12 @@ def test_packed_files_and_those_that_are_cut_off(tmp_path: Path, name: str, pack
     plain.unlink()
     path = tmp_path / f"{name}{packed}"
     path.write_bytes(content)
-    whole = found(open_source(Asked(str(tmp_path))))
+    whole = found(open_source(SourceRequest(str(tmp_path))))
     assert "".join(whole) == ("\n" if name == "a.txt" else "").join(TEXTS)
     if packed:
         path.write_bytes(content[: -len(content) // 3])
         with pytest.raises(ValueError, match=rf"{path.name} is damaged or cut off"):
-            found(open_source(Asked(str(path))))
+            found(open_source(SourceRequest(str(path))))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -145,19 +145,19 @@ def test_nested_folders_patterns_and_hidden_files(tmp_path: Path, monkeypatch: p
         write_jsonl(tmp_path / place / "x.jsonl", [place])
     write_jsonl(tmp_path / "a" / ".y.jsonl", ["hidden"])
     (tmp_path / "README.md").write_text("about the data")
-    assert found(open_source(Asked(str(tmp_path)))) == ["a/1", "b/2"]
-    assert found(open_source(Asked(str(tmp_path / "*" / "1" / "*.jsonl")))) == ["a/1"]
+    assert found(open_source(SourceRequest(str(tmp_path)))) == ["a/1", "b/2"]
+    assert found(open_source(SourceRequest(str(tmp_path / "*" / "1" / "*.jsonl")))) == ["a/1"]
     monkeypatch.chdir(tmp_path)
-    assert found(open_source(Asked("**/x.jsonl"))) == ["a/1", "b/2"]
+    assert found(open_source(SourceRequest("**/x.jsonl"))) == ["a/1", "b/2"]
     with pytest.raises(FileNotFoundError, match=r"no file or folder \*\*/z.jsonl"):
-        open_source(Asked("**/z.jsonl"))
+        open_source(SourceRequest("**/z.jsonl"))
     write_csv(tmp_path / "b" / "c.csv", ["other"])
     with pytest.raises(ValueError, match=r"files of several kinds, CSV and JSON lines: name one kind"):
-        open_source(Asked(str(tmp_path)))
+        open_source(SourceRequest(str(tmp_path)))
     (tmp_path / "t").mkdir()
     for name in ("a.txt", "b.txt", "c.md"):
         (tmp_path / "t" / name).write_text(name * 20)
-    assert "".join(found(open_source(Asked("t/*.txt")))) == "a.txt" * 20 + "b.txt" * 20
+    assert "".join(found(open_source(SourceRequest("t/*.txt")))) == "a.txt" * 20 + "b.txt" * 20
 
 
 def write_broken(path: Path) -> None:
@@ -184,10 +184,10 @@ def test_broken_rows_of_a_csv(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('id,text\n1,good\n2\n\n3,"also\ngood"\n4,x,y\n5,"never closed')
     left_out = LeftOutRows()
-    for row in rows(open_source(Asked(str(path)))):
+    for row in rows(open_source(SourceRequest(str(path)))):
         if isinstance(row, LeftOut):
             left_out.add(row)
-    assert found(open_source(Asked(str(path)))) == ["good", "also\ngood"]
+    assert found(open_source(SourceRequest(str(path)))) == ["good", "also\ngood"]
     assert left_out.kinds["that are broken"][0] == 3
     assert "the row that ends at line 3 has 1 cells, expected 2" in left_out.kinds["that are broken"][1]
 
@@ -202,7 +202,7 @@ def test_a_map_and_a_filter_of_the_users(tmp_path: Path, capsys: pytest.CaptureF
     )
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps({"id": i, "title": "T", "text": f"number {i}"}) + "\n" for i in range(6)))
-    asked = Asked(str(path), map=f"{mine}:joined", filter=f"{mine}:even")
+    asked = SourceRequest(str(path), map=f"{mine}:joined", filter=f"{mine}:even")
     source = open_source(asked)
     assert found(source) == [f"T: number {i}" for i in (0, 2, 4)]
     whys = [row.why for row in rows(source) if isinstance(row, LeftOut)]
@@ -213,18 +213,18 @@ def test_a_map_and_a_filter_of_the_users(tmp_path: Path, capsys: pytest.CaptureF
         ("map", "number", r"--map .*mine.py:number returned int, expected text or None"),
     ]:
         with pytest.raises(ValueError, match=message):
-            found(open_source(Asked(str(path), **{option: f"{mine}:{name}"})))
+            found(open_source(SourceRequest(str(path), **{option: f"{mine}:{name}"})))
     with pytest.raises(ValueError, match="has no function 'nothing'"):
-        open_source(Asked(str(path), map=f"{mine}:nothing"))
+        open_source(SourceRequest(str(path), map=f"{mine}:nothing"))
     with pytest.raises(ValueError, match="expected module:function or file.py:function"):
-        open_source(Asked(str(path), map="joined"))
+        open_source(SourceRequest(str(path), map="joined"))
     with pytest.raises(FileNotFoundError, match="there is no such file"):
-        open_source(Asked(str(path), map="no.py:joined"))
+        open_source(SourceRequest(str(path), map="no.py:joined"))
     mine.write_text(mine.read_text() + "# changed\n")
     assert open_source(asked).describe() != before  # another function is other data
     (tmp_path / "a.txt").write_text("text")
     with pytest.raises(ValueError, match="--filter is for rows, .*a.txt is text"):
-        open_source(Asked(str(tmp_path / "a.txt"), filter=f"{mine}:even"))
+        open_source(SourceRequest(str(tmp_path / "a.txt"), filter=f"{mine}:even"))
     # Other processes find it, too.
     out = ["--tokenizer", "character", "--validation-fraction", "0.4", "--workers", "2", "--out", str(tmp_path / "out")]
     assert main(str(path), *out, "--map", f"{mine}:joined") == 0
@@ -238,4 +238,4 @@ def test_damaged_tables_are_named(tmp_path: Path) -> None:
         content = path.read_bytes()
         path.write_bytes(content[: len(content) // 2])
         with pytest.raises(ValueError, match=rf"{name}.*(damaged|cut off)"):
-            found(open_source(Asked(str(path))))
+            found(open_source(SourceRequest(str(path))))

@@ -18,7 +18,7 @@ from gpt_from_scratch.training.data.preparing.opening import open_source
 from gpt_from_scratch.training.data.reading import hub
 from gpt_from_scratch.training.data.reading.hub import HubName, HubSource, hub_name
 from gpt_from_scratch.training.data.shards import read_index
-from gpt_from_scratch.training.data.source import Asked, Document, Source
+from gpt_from_scratch.training.data.source import Document, Source, SourceRequest
 from gpt_from_scratch.training.prepare import PrepareConfig
 from gpt_from_scratch.training.prepare import main as command
 
@@ -81,21 +81,21 @@ def test_a_file_of_a_web_server(server: Server, name: str) -> None:
     content = gzip.compress(lines(TEXTS)) if name.endswith("gz") else lines(TEXTS)
     server.files[f"/data/{name}"] = content
     address = f"{server.address}/data/{name}"
-    assert found(open_source(Asked(address))) == TEXTS
-    assert found(open_source(Asked(f"{address}#sha256={hashlib.sha256(content).hexdigest()}"))) == TEXTS
+    assert found(open_source(SourceRequest(address))) == TEXTS
+    assert found(open_source(SourceRequest(f"{address}#sha256={hashlib.sha256(content).hexdigest()}"))) == TEXTS
     with pytest.raises(ValueError, match=rf"{name} has the SHA-256 .*, expected {'0' * 64}: it is a different file"):
-        found(open_source(Asked(f"{address}#sha256={'0' * 64}")))
+        found(open_source(SourceRequest(f"{address}#sha256={'0' * 64}")))
     with pytest.raises(ValueError, match="a SHA-256 is 64 digits"):
-        open_source(Asked(f"{address}#sha256=12"))
+        open_source(SourceRequest(f"{address}#sha256=12"))
     with pytest.raises(FileNotFoundError, match=r"there is no file at http://127.*/nothing.jsonl"):
-        open_source(Asked(f"{server.address}/nothing.jsonl"))
+        open_source(SourceRequest(f"{server.address}/nothing.jsonl"))
 
 
 def test_what_changes_or_breaks_off_is_named_and_nothing_is_lost(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.files["/a.jsonl"] = lines(TEXTS)
-    source = open_source(Asked(f"{server.address}/a.jsonl"))
+    source = open_source(SourceRequest(f"{server.address}/a.jsonl"))
     server.files["/a.jsonl"] = lines(TEXTS[:-1])
     with pytest.raises(ValueError, match=r"/a.jsonl has changed since the work began \(.*ETag"):
         found(source)
@@ -117,7 +117,7 @@ def test_what_changes_or_breaks_off_is_named_and_nothing_is_lost(
 def test_a_damaged_remote_file_is_named_by_its_address(server: Server) -> None:
     server.files["/a.jsonl.gz"] = gzip.compress(lines(TEXTS))[:-9]
     with pytest.raises(ValueError, match=rf"^{server.address}/a.jsonl.gz is damaged or cut off"):
-        found(open_source(Asked(f"{server.address}/a.jsonl.gz")))
+        found(open_source(SourceRequest(f"{server.address}/a.jsonl.gz")))
 
 
 def test_folders_and_patterns_of_another_file_system() -> None:
@@ -125,15 +125,15 @@ def test_folders_and_patterns_of_another_file_system() -> None:
     for name in ("b/2.jsonl", "a/1.jsonl", "a/.hidden.jsonl"):
         system.pipe(f"/texts/{name}", lines([name]))
     system.pipe("/texts/README.md", b"about")
-    assert found(open_source(Asked("memory://texts"))) == ["a/1.jsonl", "b/2.jsonl"]
-    assert found(open_source(Asked("memory://texts/*/2.jsonl"))) == ["b/2.jsonl"]
+    assert found(open_source(SourceRequest("memory://texts"))) == ["a/1.jsonl", "b/2.jsonl"]
+    assert found(open_source(SourceRequest("memory://texts/*/2.jsonl"))) == ["b/2.jsonl"]
     with pytest.raises(FileNotFoundError, match="there is no file at memory://nowhere"):
-        open_source(Asked("memory://nowhere"))
+        open_source(SourceRequest("memory://nowhere"))
 
 
 def test_an_address_that_nothing_reads_says_so() -> None:
     with pytest.raises(RuntimeError, match="nosuch://bucket/a.jsonl cannot be read: .*nosuch"):
-        open_source(Asked("nosuch://bucket/a.jsonl"))
+        open_source(SourceRequest("nosuch://bucket/a.jsonl"))
 
 
 def test_the_folder_of_an_address_has_a_plain_name() -> None:
@@ -153,7 +153,7 @@ def test_any_name_of_the_hub_is_pinned(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "train.jsonl").write_bytes(lines(TEXTS))
     opened: list[HubName] = []
 
-    def local(name: HubName, asked: Asked) -> HubSource:
+    def local(name: HubName, asked: SourceRequest) -> HubSource:
         """`datasets` reads a file of this machine in the hub's place, which a test cannot reach."""
         opened.append(name)
         stand_in = HubName("json", revision=name.revision)
@@ -161,7 +161,7 @@ def test_any_name_of_the_hub_is_pinned(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(hub, "HubSource", local)
     monkeypatch.setattr(hub, "pinned", lambda name: f"commit of {name.revision}")
-    source = open_source(Asked("someone/texts@v1.0", subset="en"))
+    source = open_source(SourceRequest("someone/texts@v1.0", subset="en"))
     assert opened == [HubName("someone/texts", "en", revision="commit of v1.0")]
     assert source.describe()["revision"] == "commit of v1.0"
     assert [row.text for row in source.documents(0) if isinstance(row, Document)] == TEXTS

@@ -16,7 +16,7 @@ from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS
 from gpt_from_scratch.training.data import registry
 from gpt_from_scratch.training.data.preparing import opening
 from gpt_from_scratch.training.data.reading.hub import HubDataSet, HubName, HubSource
-from gpt_from_scratch.training.data.source import Asked, LeftOut, Source
+from gpt_from_scratch.training.data.source import LeftOut, Source, SourceRequest
 from gpt_from_scratch.training.data.sources.jsonl import JsonlSource
 from gpt_from_scratch.training.data.sources.parquet import ParquetSource
 from gpt_from_scratch.training.data.sources.text import TextSource
@@ -28,7 +28,7 @@ lines = st.lists(st.text(st.sampled_from("ab é🙂\t.\r"), max_size=12)).map("\
 
 
 def open_source(source: str, field: str, validation_fraction: float) -> Source:
-    return opening.open_source(Asked(source, field, validation_fraction))
+    return opening.open_source(SourceRequest(source, field, validation_fraction))
 
 
 def texts(source: Source, split: str | None = None) -> list[str]:
@@ -97,7 +97,7 @@ def test_text_that_is_not_utf8_is_named_with_its_offset(tmp_path: Path) -> None:
 def test_each_line_of_jsonl_comes_once(tmp_path: Path, contents: list[str], piece_bytes: int, blank: bool) -> None:
     path = tmp_path / "documents.jsonl"
     path.write_text(("\n\n" if blank else "\n").join(json.dumps({"id": 1, "text": text}) for text in contents))
-    assert texts(JsonlSource([path], Asked("", "text", 0.5), piece_bytes)) == contents
+    assert texts(JsonlSource([path], SourceRequest("", "text", 0.5), piece_bytes)) == contents
 
 
 @pytest.mark.parametrize(
@@ -117,14 +117,14 @@ def test_a_wrong_line_is_named_with_its_offset(tmp_path: Path, line: str, messag
     path = tmp_path / "documents.jsonl"
     path.write_text('{"text": "b"}\n' + line)
     with pytest.raises(ValueError, match=rf"documents\.jsonl, .*{message}"):
-        texts(JsonlSource([path], Asked("", "text", 0.5)))
+        texts(JsonlSource([path], SourceRequest("", "text", 0.5)))
 
 
 def test_equal_documents_are_on_the_same_side_and_the_share_is_met(tmp_path: Path) -> None:
     path = tmp_path / "documents.jsonl"
     contents = [f"document {i % 2000}" for i in range(4000)]
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in contents))
-    source = JsonlSource([path], Asked("", "text", 0.1), piece_bytes=1000)
+    source = JsonlSource([path], SourceRequest("", "text", 0.1), piece_bytes=1000)
     train, validation = Counter(texts(source, "train")), Counter(texts(source, "validation"))
     assert not train.keys() & validation.keys() and train + validation == Counter(contents)
     assert 150 < len(validation) < 250
@@ -152,11 +152,11 @@ def test_a_stream_of_datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for name in ("train-0", "train-1", "validation-0"):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps({"text": f"{name} {i}"}) + "\n" for i in range(3)))
     data_files = {split: [str(tmp_path / f"{split}-*.jsonl")] for split in ("train", "validation")}
-    source = HubSource(HubName("json", validation="validation"), Asked("", None, 0.5), data_files=data_files)
+    source = HubSource(HubName("json", validation="validation"), SourceRequest("", None, 0.5), data_files=data_files)
     assert source.n_pieces == 3
     assert texts(source, "train") == [f"train-{file} {i}" for file in range(2) for i in range(3)]
     assert texts(source, "validation") == [f"validation-0 {i}" for i in range(3)]
-    split_by_hash = HubSource(HubName("json"), Asked("", "text", 0.5), data_files=data_files)
+    split_by_hash = HubSource(HubName("json"), SourceRequest("", "text", 0.5), data_files=data_files)
     assert sorted(texts(split_by_hash)) == texts(source, "train")
 
 
