@@ -60,7 +60,7 @@ def bits_per_byte(argv: list[str]) -> int:
 def _parser(name: str, description: str | None) -> argparse.ArgumentParser:
     parser = ArgumentParser(prog=f"gpt eval {name}", description=description)
     add_run(parser)
-    parser.add_argument("--ema", action="store_true", help="the moving average of its weights, where the run kept one")
+    parser.add_argument("--ema", action="store_true", help="use the moving average of the weights, if the run has one")
     parser.add_argument("--tokenizer", type=a_path, help="the tokenizer's file, if the folder has none")
     parser.add_argument("--device", default="auto", help="default: the accelerator if there is one")
     parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32", help="default: %(default)s")

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server for one of our models, with a page to try it at its root.
+"""Serve a model with an OpenAI-compatible API, and with a web page at its root.
 
     gpt serve runs/NAME --open                   # open the page in the browser
     gpt serve gpt2 --port 8001                   # OpenAI's weights, on another port
@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
     )
     add_run(parser)
-    parser.add_argument("--ema", action="store_true", help="the moving average of its weights, where the run kept one")
+    parser.add_argument("--ema", action="store_true", help="use the moving average of the weights, if the run has one")
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     parser.add_argument("--tokenizer", type=a_path, help="the tokenizer's file, if the folder has none")
     parser.add_argument("--name", help="the model's name for clients; default: the names of the run and the step")

@@ -27,9 +27,9 @@ def arithmetic(
     """Values of random expressions, with accuracy by depth and length.
 
     Args:
-        max_depth: deepest expression
-        num_problems: how many expressions
-        seed: of the expressions
+        max_depth: maximum depth of an expression
+        num_problems: number of expressions
+        seed: random seed of the expressions
         scorer: "relative" accepts answers within 1 %; "seed" rounds both to two decimals
         few_shot: number of solved problems to show first
     """

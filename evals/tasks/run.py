@@ -31,7 +31,7 @@ def run(
         instruction: appended to each question
         system: a system message before each question
         few_shot: number of questions, from the first on, that are shown with their answers and not asked
-        seed: of the order of choices
+        seed: random seed of the order of choices
 
     Raises:
         FileNotFoundError, ValueError: there is no such file or scorer, or a line is of another form; says which and why.

@@ -139,7 +139,7 @@ def subcommand(commands: dict[str, Callable[..., Any]], arguments: Sequence[str]
     if words[0] in HELP_FLAGS:
         width = max(map(len, commands))
         lines = [f"  {name:<{width}}  {_text_of(function).partition('.')[0]}" for name, function in commands.items()]
-        text = "\n".join([f"usage: {prog} COMMAND ...", "", *lines, "", f"{prog} COMMAND --help tells more."])
+        text = "\n".join([f"usage: {prog} COMMAND ...", "", *lines, "", f"{prog} COMMAND --help shows its options."])
         print(text)
         sys.exit(0)
     name, *rest = words
@@ -201,7 +201,7 @@ def _help(prog: str) -> str:
     """The line about --help, with the program's name in this environment."""
     words = [word for word in prog.split() if not word.startswith("[")]
     called = gpt(*words[1:]) if words[:1] == ["gpt"] else " ".join(words)
-    return f"{called} --help tells more"
+    return f"{called} --help shows all options"
 
 
 def _paths() -> Any:

@@ -13,7 +13,7 @@ class Shared(NamedTuple):
 
 SHARED = (
     Shared("RUN", "a trained model: the folder of a run, a checkpoint or a model", ("--checkpoint",)),
-    Shared("--ema", "the moving average of the model's weights, where its run kept one"),
+    Shared("--ema", "use the moving average of the weights, if the run has one"),
     Shared("--out", "the output: a folder or a file", ("--output", "--html")),
     Shared("--steps", "optimizer steps"),
     Shared("--seed", "the random seed"),

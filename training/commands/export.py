@@ -47,7 +47,7 @@ class ExportConfig:
     out: Path | None = None
     """the new folder (default: named after the model and the format, in the current folder)"""
     ema: bool = False
-    """take the moving average of the weights that a run trained with --optimizer.ema-decay has beside them"""
+    """use the moving average of the weights, from a run with --optimizer.ema-decay"""
     licence: str = UNKNOWN
     """the model's licence, for its card: one of the hub's identifiers, such as mit, apache-2.0 or cc-by-4.0"""
 

@@ -33,7 +33,7 @@ class GenerateConfig:
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """a run's folder, one of its checkpoints, or a folder with a model and its tokenizer"""
     ema: bool = False
-    """take the moving average of the weights that a run trained with --optimizer.ema-decay has beside them"""
+    """use the moving average of the weights, from a run with --optimizer.ema-decay"""
     prompt: str = ""
     """the beginning of every text; default: texts begin as the training texts do"""
     num: Many = 3

@@ -1,7 +1,7 @@
 """Write the HTML report of a run, or a comparison of several runs.
 
     gpt report runs/NAME                  # writes runs/NAME/report.html
-    gpt report runs/NAME --live --open    # follows a run that goes on, in the browser
+    gpt report runs/NAME --live --open    # follow a running run in the browser
     gpt report runs/NAME runs/OTHER       # writes runs/NAME/comparison.html
 
 The page is self-contained: no scripts, no network, curves as inline SVG. All text from models, data and files is
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
         type=a_path,
         help="the page to write (default: RUN/report.html, or RUN/comparison.html for several runs)",
     )
-    parser.add_argument("--live", action="store_true", help="draw one run's page again until the run has ended")
+    parser.add_argument("--live", action="store_true", help="update one run's page until the run has ended")
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     options = parser.parse_args(arguments)
     if options.live:

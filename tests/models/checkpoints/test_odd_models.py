@@ -88,7 +88,7 @@ def test_any_manifest_that_proves_itself_is_words(
         rendered = json.dumps(document).encode()
     (checkpoint / "manifest.json").write_bytes(rendered)
     if document != written:
-        with pytest.raises((ValueError, FileNotFoundError), match="manifest|SHA-256|bytes|missing|put there later"):
+        with pytest.raises((ValueError, FileNotFoundError), match="manifest|SHA-256|bytes|missing|added later"):
             open_model(checkpoint, device="cpu")
 
 

@@ -198,7 +198,7 @@ def test_a_tokenizer_that_is_not_the_models_is_refused_and_an_equal_one_is_not(r
     other = BytePairEncodingTokenizer.from_text("on and on and on, the sea. The sea, the sea." * 9, 270)
     assert other.n_vocab == TOKENIZER.n_vocab
     other.save(tmp_path / "other.json")
-    with pytest.raises(ValueError, match="is not the one that the model .* learned with"):
+    with pytest.raises(ValueError, match="is not the one that the model .* was trained with"):
         open_model(run, device="cpu", tokenizer=tmp_path / "other.json")
     TOKENIZER.save(tmp_path / "same.json")
     assert (

@@ -91,7 +91,7 @@ def test_help_is_printed_on_standard_output(module: str, capsys: pytest.CaptureF
 def test_a_mistake_says_what_to_do(words: list[str], guess: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert status_of("train_gpt2", lambda: main_of("training.train_gpt2")(words)) == 2
     said = capsys.readouterr().err
-    assert guess in said and said.endswith("--help tells more\n")
+    assert guess in said and said.endswith("--help shows all options\n")
 
 
 def test_a_box_without_parts_is_still_words() -> None:

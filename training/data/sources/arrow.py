@@ -32,7 +32,7 @@ class Arrow(PreparedSource):
     """*.arrow and *.feather."""
 
     name = "Arrow"
-    about = "*.arrow files with a column of texts"
+    about = "*.arrow files with a text column"
     suffixes = (".arrow", ".feather")
 
     def open(self, asked: SourceRequest, files: Sequence[Path]) -> Source:

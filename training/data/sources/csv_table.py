@@ -54,7 +54,7 @@ class Csv(PreparedSource):
     """*.csv and *.tsv."""
 
     name = "CSV"
-    about = "*.csv and *.tsv files with a line of names and a column of texts"
+    about = "*.csv and *.tsv files with a header line and a text column"
     suffixes = tuple(f"{plain}{packed}" for plain in (".csv", ".tsv") for packed in ("", *SUFFIXES))
 
     def open(self, asked: SourceRequest, files: Sequence[Path]) -> Source:

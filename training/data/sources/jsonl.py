@@ -63,7 +63,7 @@ class JsonLines(PreparedSource):
     """*.jsonl and *.ndjson."""
 
     name = "JSON lines"
-    about = "*.jsonl files, each line an object with a text"
+    about = "*.jsonl files with one object per line and a text field"
     suffixes = tuple(f"{plain}{packed}" for plain in (".jsonl", ".ndjson") for packed in ("", *SUFFIXES))
 
     def open(self, asked: SourceRequest, files: Sequence[Path]) -> Source:

@@ -26,7 +26,7 @@ class Parquet(PreparedSource):
     """*.parquet."""
 
     name = "Parquet"
-    about = "*.parquet files with a column of texts"
+    about = "*.parquet files with a text column"
     suffixes = (".parquet",)
 
     def open(self, asked: SourceRequest, files: Sequence[Path]) -> Source:

@@ -86,7 +86,7 @@ class PreparedText(PreparedSource):
     """The prepared source: a text file with any name, or a folder's *.txt and *.md files."""
 
     name = "text"
-    about = "a text file, a folder of *.txt and *.md"
+    about = "a text file, a folder of *.txt and *.md files"
     suffixes = FOLDER_NAMES
 
     def open(self, asked: SourceRequest, files: Sequence[Path]) -> Source:
