@@ -34,6 +34,11 @@ class Newcomer:
         return run.stdout
 
 
+def next_steps(printed: str) -> list[str]:
+    """The lines that a run ends with."""
+    return [line.strip() for line in printed.partition("\ntry next\n")[2].splitlines() if line.strip()]
+
+
 @pytest.fixture(scope="module")
 def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
     yield Newcomer(tmp_path_factory.mktemp("newcomer"))
@@ -41,7 +46,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
 
 @pytest.fixture(scope="module")
 def printed(newcomer: Newcomer) -> str:
-    return newcomer.paste('make train ARGS="--steps 20 --run.n-samples 1"')
+    return newcomer.paste('make train ARGS="--steps 20 --run.n-samples 1 --run.n-final-samples 8"')
 
 
 def test_training_says_what_was_learned_and_where_it_is(printed: str) -> None:
@@ -51,7 +56,7 @@ def test_training_says_what_was_learned_and_where_it_is(printed: str) -> None:
 
 
 def test_every_printed_next_step_works(newcomer: Newcomer, printed: str) -> None:
-    lines = [line.strip() for line in printed.partition("\ntry next\n")[2].splitlines() if line.strip()]
+    lines = next_steps(printed)
     assert len(lines) >= 3 and all(line.startswith(".venv/bin/gpt ") for line in lines), lines
     said = {line: newcomer.paste(line) for line in lines}
     written = next(text for line, text in said.items() if " generate " in line)
@@ -78,8 +83,14 @@ def test_every_command_of_the_readme_works(newcomer: Newcomer, printed: str) -> 
     block = re.findall(r"^```sh\n(.*?)^```", README, flags=re.M | re.S)
     lines = [line.partition("  # ")[0].strip() for text in block for line in text.splitlines()]
     assert lines[0] == ". .venv/bin/activate" and len(lines) >= 8
-    for line in lines[1:]:
-        newcomer.paste(f"{lines[0]} && {line}")
+    said = {line: newcomer.paste(f"{lines[0]} && {line}") for line in lines[1:]}
+    steps = {line: next_steps(text) for line, text in said.items() if "\ndone: " in text}
+    assert len(steps) >= 2 and not any("--resume" in step for found in steps.values() for step in found)
+    own = next(found for line, found in steps.items() if " --data " in line)
+    assert not any("Once upon a time" in step for step in own) and any("--config" in step for step in own)
+    for step in own:  # those of a run on stories are tested above
+        assert step.startswith("gpt ")
+        newcomer.paste(f"{lines[0]} && {step}")
 
 
 def test_every_program_of_the_readme_works(newcomer: Newcomer, printed: str) -> None:

@@ -5,10 +5,13 @@ import shutil
 import site
 import subprocess
 import sys
+import textwrap
 import venv
 from pathlib import Path
 
 import pytest
+
+from tests.house.test_public_names import SCRIPT
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.harness, pytest.mark.timeout(900)]
@@ -81,3 +84,25 @@ def test_tiny_trains_and_the_commands_work(installed: Installed) -> None:
     assert "attention" in installed.run("gpt", "kernels") and "torch" in installed.run("gpt", "doctor")
     assert installed.run("gpt", "--version").startswith("gpt (provengpt) ")
     assert "serve" in installed.run("gpt", "--help")
+
+
+CHECKERS = {
+    "mypy": ("-m", "mypy", "--strict", "--follow-imports", "silent", "--ignore-missing-imports", "--python-executable"),
+    "pyright": ("-m", "pyright", "--pythonpath"),
+}
+
+
+@pytest.mark.parametrize("checker", CHECKERS)
+def test_a_users_script_is_typed_by_the_wheel(checker: str, installed: Installed) -> None:
+    if checker == "pyright" and shutil.which("node") is None:
+        pytest.skip("pyright needs node, which is not here")
+    script, folder = textwrap.dedent(SCRIPT), installed.folder / "elsewhere"
+    (folder / "mine.py").write_text(script, encoding="utf-8")
+    (folder / "wrong.py").write_text(
+        script.replace("text: str", "text: int").replace("steps=2", 'steps="2"'), encoding="utf-8"
+    )
+    for name, status in (("mine.py", 0), ("wrong.py", 1)):
+        words = [sys.executable, *CHECKERS[checker], str(installed.python), name]
+        run = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+        assert run.returncode == status, run.stdout + run.stderr
+    assert '"int"' in run.stdout and "steps" in run.stdout, run.stdout  # both mistakes, and that they are of types

@@ -16,7 +16,7 @@ FORMATS = {one.name: one for one in sorted(classes_in(known, Format).values(), k
 
 
 def open_tokenizer(path: Path | str, *, pattern: str = "gpt2", special_tokens: Sequence[str] = ()) -> Tokenizer:
-    """The tokenizer at `path`: a file of one of the `FORMATS`, or a folder with one.
+    """The tokenizer at `path`: a file of one of the `FORMATS`, a folder with one, a checkpoint, or a run.
 
     A name that is neither may be one of tiktoken's encodings, such as gpt2.
 
@@ -26,7 +26,9 @@ def open_tokenizer(path: Path | str, *, pattern: str = "gpt2", special_tokens: S
     path = Path(path)
     if path.is_dir():
         names = [name for one in FORMATS.values() for name in one.files]
-        found = next((path / name for name in names if (path / name).is_file()), None)
+        # A checkpoint has it in model/; a run in its checkpoints, all of which have the same.
+        folders = [path, path / "model", *sorted(path.glob("checkpoints/step-*/model"), reverse=True)]
+        found = next((folder / name for folder in folders for name in names if (folder / name).is_file()), None)
         if found is None:
             raise FileNotFoundError(f"no tokenizer in {path}: it has none of {', '.join(names)}")
         path = found

@@ -221,3 +221,13 @@ def test_a_name_that_is_no_file_may_be_one_of_tiktoken_s(tmp_path: Path, monkeyp
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="is a pipe, not a file"):
         open_tokenizer(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("given", ["run", "run/checkpoints/step-00000002", "run/checkpoints/step-00000002/model"])
+def test_a_run_and_its_checkpoints_stand_for_their_tokenizer(given: str, tmp_path: Path) -> None:
+    tokenizer = BytePairEncodingTokenizer.from_text("the robin sang to the fox " * 20, 270)
+    model = tmp_path / "run" / "checkpoints" / "step-00000002" / "model"
+    model.mkdir(parents=True)
+    tokenizer.save(model / "gpt_tokenizer.json")
+    (tmp_path / "run" / "checkpoints" / "step-00000003").mkdir()  # is being written
+    assert open_tokenizer(tmp_path / given).fingerprint == tokenizer.fingerprint
