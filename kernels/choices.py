@@ -2,6 +2,8 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import torch
 
@@ -48,19 +50,27 @@ def parse_choice(choice: "str | Mapping[str, str]") -> dict[str, str]:
     return wanted
 
 
-def resolve(choice: "str | Mapping[str, str] | None", device: str | torch.device) -> list[Choice]:
+def resolve(
+    choice: "str | Mapping[str, str] | None",
+    device: str | torch.device,
+    arguments: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    *,
+    deterministic: bool | None = None,
+) -> list[Choice]:
     """Decide every op for a run on `device`, with reasons; `choice` None follows GPT_BACKEND or the preference.
+
+    `arguments` of each op and `deterministic` are as `Op.choose` takes them.
 
     Raises:
         ValueError: an unknown op or backend.
         RuntimeError: a chosen backend cannot run here, or no op has it in a usable form.
     """
     load_ops()
-    if choice is None:
-        return [made.choose(device) for made in OPS.values()]
-    wanted = parse_choice(choice)
-    with use_backend(choice):
-        choices = [made.choose(device) for made in OPS.values()]
+    wanted = {} if choice is None else parse_choice(choice)
+    with use_backend(choice or {}):
+        choices = [
+            made.choose(device, None, arguments.get(name), deterministic=deterministic) for name, made in OPS.items()
+        ]
     everywhere = wanted.get(EVERY_OP)
     return [
         Choice(c.op, c.backend, f"no {everywhere} backend; {c.reason}")

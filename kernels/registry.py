@@ -10,9 +10,9 @@
     layer_norm(x, w, b, backend="torch")       # exactly this one, or an error that says why not
     with use_backend("reference"): ...         # a whole region
 
-Order of decision: argument, `use_backend`, the environment variable GPT_BACKEND, the device's preference. An explicit choice
-never falls back. A new backend is one new file in the op's folder: the decorator's literal arguments are read from its
-source, so that what it needs is known before it is imported.
+Order of decision: argument, `use_backend`, the environment variable GPT_BACKEND, the device's preference, which on a GPU is
+what was measured (`backends.Preference`). An explicit choice never falls back. A new backend is one new file in the op's
+folder: the decorator's literal arguments are read from its source, so that what it needs is known before it is imported.
 
 `choices.py` decides for a region or a run. The choices in force are a plain module global because Dynamo cannot trace a
 ContextVar, and a choice is not memoised inside the call because that costs a recompile (both measured).
@@ -24,7 +24,7 @@ import sys
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -34,6 +34,7 @@ from gpt_from_scratch.kernels.backends import (
     EVERY_OP,
     Backend,
     Choice,
+    Preference,
     compiled,
     declared_in,
     in_force,
@@ -47,12 +48,6 @@ from gpt_from_scratch.kernels.spec import Spec
 
 R = TypeVar("R")
 
-# The reference follows these; an op may declare others. mps is not measured yet; on a Mac use `--backend fastest`.
-PREFERENCE: dict[str, tuple[str, ...]] = {
-    "cuda": ("triton", "torch"),
-    "mps": ("torch", "compiled"),
-    "cpu": (),
-}
 OPS: "dict[str, Op[Any]]" = {}
 
 
@@ -65,13 +60,13 @@ class Op(Generic[R]):
         cases: Callable[[], Iterable[Case]],
         scale: Callable[..., Scale],
         check: Callable[..., None],
-        preferred: Mapping[str, tuple[str, ...]],
+        preference: Preference,
     ) -> None:
         self.name = reference.__name__
         self.__doc__ = reference.__doc__
         self.reference = reference
         self.declared_cases, self.scale, self.check = cases, scale, check
-        self.preferred = preferred
+        self.preference = preference
         self.parameters = parameters(reference)
         self._layouts: list[Case] | None = None
         self.backends = {
@@ -166,8 +161,19 @@ class Op(Generic[R]):
             return reason
         return self._implementation(name, args, kwargs)[1]
 
-    def choose(self, device: str | torch.device, name: str | None = None) -> Choice:
+    def choose(
+        self,
+        device: str | torch.device,
+        name: str | None = None,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        deterministic: bool | None = None,
+    ) -> Choice:
         """The backend for `device` and why: `name` or an override if there is one, else the device's preference.
+
+        Args:
+            arguments: the op's own, of which only types and shapes count; None: of all shapes.
+            deterministic: whether determinism is asked for; None: as torch is told.
 
         Raises:
             ValueError: the chosen backend is unknown. RuntimeError: the chosen backend cannot run here.
@@ -178,13 +184,7 @@ class Op(Generic[R]):
             if (reason := self.why_not(wanted, device)) is not None:
                 raise RuntimeError(f"{self.name}: backend {wanted!r} cannot run here: {reason}")
             return Choice(self.name, wanted, "chosen")
-        passed: list[str] = []
-        for candidate in self._preference(device):
-            if candidate in self.backends:
-                if (reason := self._reasons(device)[candidate]) is None:
-                    return Choice(self.name, candidate, _because(f"preferred on {device.type}", passed))
-                passed.append(f"not {candidate}: {reason}")
-        return Choice(self.name, "reference", _because(f"the reference is the default on {device.type}", passed))
+        return self.preference.choose(self.name, device, self._reasons(device), arguments, deterministic)
 
     def is_foreign(self, name: str) -> bool:
         """Whether a backend was registered by a module that is neither the reference's nor in the op's folder."""
@@ -215,17 +215,13 @@ class Op(Generic[R]):
             if reason is not None:
                 raise RuntimeError(f"{self.name}: backend {wanted!r} cannot take these arguments: {reason}")
             return function
-        for candidate in self._preference(device):
-            if candidate in self.backends and self._reasons(device)[candidate] is None:
+        reasons = self._reasons(device)
+        for candidate in self.preference.order(device, reasons, args, kwargs):
+            if reasons[candidate] is None:
                 function, reason = self._implementation(candidate, args, kwargs)
                 if reason is None:
                     return function
         return self.reference
-
-    def _preference(self, device: torch.device) -> tuple[str, ...]:
-        """Its own order of backends on this type of device, else the order of all ops."""
-        own = self.preferred.get(device.type)
-        return PREFERENCE.get(device.type, ()) if own is None else own
 
     def _wanted(self, name: str | None) -> str | None:
         """The explicit choice for this op: the argument, else the override; None where there is none."""
@@ -287,7 +283,7 @@ def op(
     cases: Callable[[], Iterable[Case]],
     scale: Callable[..., Scale],
     check: Callable[..., None] = _no_check,
-    preferred: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    preference: Preference = Preference(),  # noqa: B008 (frozen)
 ) -> Callable[[Callable[..., R]], Op[R]]:
     """Make the decorated reference function an op and register it under its own name.
 
@@ -297,11 +293,11 @@ def op(
             output ("output", "output 1", ...) and each gradient ("grad x"): the parity rule allows 4·eps·S beside a
             multiple of the reference's own error. A sum over rows gives a `SumScale`.
         check: takes the op's arguments and raises on what no backend may be given (shapes, dtypes, devices).
-        preferred: for a type of device the backends that a call without a choice takes, in place of `PREFERENCE`'s.
+        preference: the backends that a call without a choice takes.
     """
 
     def make(reference: Callable[..., R]) -> Op[R]:
-        made = Op(reference, cases, scale, check, preferred)
+        made = Op(reference, cases, scale, check, preference)
         if made.name in OPS and OPS[made.name].reference.__module__ != reference.__module__:
             raise ValueError(f"op {made.name!r} is already defined in {OPS[made.name].reference.__module__}")
         OPS[made.name] = made
@@ -335,7 +331,3 @@ def load_backends(device: str | torch.device) -> None:
 def known_backends() -> list[str]:
     """The names of the backends that some op has."""
     return sorted({name for made in load_ops().values() for name in made.backends})
-
-
-def _because(reason: str, passed: list[str]) -> str:
-    return f"{reason} ({'; '.join(passed)})" if passed else reason

@@ -52,7 +52,9 @@ class Draw:
         self.generator = torch.Generator().manual_seed(0)
 
     def parameter(self, *shape: int, std: float = 1.0) -> Float[Tensor, "..."]:
-        """Normal numbers in fp32."""
+        """Normal numbers in fp32; on the device "meta" none at all."""
+        if self.device.type == "meta":
+            return torch.empty(shape, device=self.device)
         return (torch.randn(shape, generator=self.generator) * std).to(self.device)
 
     def activations(self, *shape: int) -> Float[Tensor, "..."]:

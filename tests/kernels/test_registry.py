@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from gpt_from_scratch.kernels import registry
+from gpt_from_scratch.kernels.backends import PREFERENCE
 from gpt_from_scratch.kernels.choices import resolve, use_backend
 from gpt_from_scratch.kernels.ops.attention import attention
 from gpt_from_scratch.kernels.ops.layer_norm import layer_norm
@@ -112,7 +113,7 @@ def test_an_explicit_choice_never_falls_back(probe: list[str]) -> None:
 def test_limits_move_the_preference_on_but_stop_an_explicit_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layer_norm, "backends", dict(layer_norm.backends))
     monkeypatch.setattr(layer_norm, "_missing", {})
-    monkeypatch.setitem(registry.PREFERENCE, "cpu", ("narrow",))
+    monkeypatch.setitem(PREFERENCE, "cpu", ("narrow",))
 
     def too_wide(x, weight, bias, eps=1e-5):
         return f"width {x.shape[-1]} is over 4" if x.shape[-1] > 4 else None
@@ -239,6 +240,7 @@ def copied(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     for folder in ("benchmarks", "kernels", "models", "support"):
         shutil.copytree(ROOT / folder, package / folder, ignore=ignore)
     shutil.copytree(ROOT / "tests" / "kernels", tmp_path / "tests", ignore=ignore)
+    shutil.copytree(ROOT / "tests" / "pages", tmp_path / "tests" / "pages", ignore=ignore)  # conftest.py's
     shutil.copy(ROOT / "tests" / "conftest.py", tmp_path / "tests")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
 

@@ -1,7 +1,8 @@
 """Choice of each op's backend in a run: made once at the start, equal on all ranks, and printed with its reason."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from rich.table import Table
@@ -58,6 +59,7 @@ def choose(run: RunContext, resumed: Checkpoint | None) -> list[Choice]:
             rows,
             device=machine.device,
             dtype=machine.dtype,
+            deterministic=config.parallel == "deterministic" or None,
             ranks=machine.ranks,
             say=run.display.say,
             timings=timings,
@@ -82,11 +84,13 @@ def decide(
     ranks: Ranks,
     say: Callable[[str], None],
     timings: list[Timing],
+    deterministic: bool | None = None,
 ) -> list[Choice]:
     """Choose a backend for every op, set it for the process, and return it. "fastest" is measured on rank 0.
 
     Args:
         timings: filled with the measurements, on rank 0.
+        deterministic: whether the run is to be the same each time; None: as torch is told.
 
     Raises:
         ValueError: an unknown op or backend. RuntimeError: a chosen backend cannot run here.
@@ -98,7 +102,8 @@ def decide(
         by_name = {choice.op: choice for choice in timed}
         choices = [by_name.get(name) or made.choose(device) for name, made in load_ops().items()]
     else:
-        choices = resolve(backend, device)
+        on_meta = _examples(config, rows, torch.device("meta"), dtype) if device.type == "cuda" else ()
+        choices = resolve(backend, device, dict(on_meta), deterministic=deterministic)
     set_backend({choice.op: choice.backend for choice in choices})
     return choices
 
@@ -175,8 +180,15 @@ def _time_all(
             say(f"timing the backends: compiling {op} (some seconds; cached for the next run)")
 
     timings: list[Timing] = []
-    for made in load_ops().values():
-        if made.spec.example is not None and made.spec.calls(config):  # otherwise it follows the preference
-            arguments = made.spec.example(config, rows, config.block_size, Draw(device, dtype))
-            timings += time_backends(made, arguments, device, on_start=on_start)
+    for name, arguments in _examples(config, rows, device, dtype):
+        timings += time_backends(load_ops()[name], arguments, device, on_start=on_start)
     return timings
+
+
+def _examples(
+    config: GPTConfig, rows: int, device: torch.device, dtype: torch.dtype
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The ops that the model calls, each with arguments as a step has them. The others follow the preference."""
+    for name, made in load_ops().items():
+        if made.spec.example is not None and made.spec.calls(config):
+            yield name, made.spec.example(config, rows, config.block_size, Draw(device, dtype))

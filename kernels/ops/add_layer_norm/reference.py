@@ -4,8 +4,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gpt_from_scratch.kernels import argument_checks as checks
+from gpt_from_scratch.kernels.backends import Place, Preference
+from gpt_from_scratch.kernels.launch_config import parse_measured
 from gpt_from_scratch.kernels.ops.add_layer_norm.cases import add_layer_norm_cases, add_layer_norm_scale
-from gpt_from_scratch.kernels.ops.layer_norm.reference import check_layer_norm, layer_norm
+from gpt_from_scratch.kernels.ops.add_layer_norm.configurations import MEASURED
+from gpt_from_scratch.kernels.ops.layer_norm.reference import check_layer_norm, layer_norm, layer_norm_place
 from gpt_from_scratch.kernels.registry import op
 
 
@@ -20,7 +23,17 @@ def check_add_layer_norm(x: Tensor, residual: Tensor, weight: Tensor, bias: Tens
     check_layer_norm(x, weight, bias, eps)
 
 
-@op(cases=add_layer_norm_cases, scale=add_layer_norm_scale, check=check_add_layer_norm)
+def add_layer_norm_place(x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor | None, eps: float = 1e-5) -> Place:
+    """The width and the number of rows, by which a call was measured."""
+    return layer_norm_place(x, weight, bias, eps)
+
+
+@op(
+    cases=add_layer_norm_cases,
+    scale=add_layer_norm_scale,
+    check=check_add_layer_norm,
+    preference=Preference(measured=parse_measured(MEASURED, "add_layer_norm"), place=add_layer_norm_place),
+)
 def add_layer_norm(
     x: Float[Tensor, "*b d"],
     residual: Float[Tensor, "*b d"],

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gpt_from_scratch.kernels import argument_checks as checks
+from gpt_from_scratch.kernels.backends import NO_OTHER, Place
 
 
 def check_attention(
@@ -48,6 +49,29 @@ def check_attention(
                 f"attention: sinks must be {q.shape[1]} numbers, one a query head, got {tuple(sinks.shape)}"
             )
         checks.parameter_dtype("attention", q.dtype, sinks=sinks)
+
+
+def attention_place(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    causal: bool = True,
+    scale: float | None = None,
+    kv_lengths: Tensor | None = None,
+    documents: Tensor | None = None,
+    window: int | None = None,
+    softcap: float | None = None,
+    sinks: Tensor | None = None,
+) -> Place | str:
+    """The head size and the number of tokens of a causal call, by which it was measured."""
+    if softcap is not None or sinks is not None:
+        return NO_OTHER
+    if kv_lengths is not None or q.shape[2] != k.shape[2]:
+        return "with keys before the queries"
+    if documents is not None or window is not None:
+        return "with documents or a window"
+    return Place(q.dtype, q.shape[3], q.shape[2]) if causal else "without the causal mask"
 
 
 def _check_integers(name: str, x: Tensor, shape: tuple[int, ...], what: str) -> None:

@@ -79,3 +79,21 @@ gfx942       attention             bounded_kv   half   64     0       32    128 
 gfx942       attention             bounded_kv   half   128    0       32    64       4      1       1
 gfx942       attention             bounded_kv   fp32   128    0       32    32       4      1       1
 """
+
+MEASURED = """
+chip     dtype  size   length  ratio  beside
+H200     bf16   64     1024    0.93   torch
+H200     bf16   64     2048    0.99   torch
+H200     bf16   64     4096    1.04   torch
+H200     bf16   64     8192    1.08   torch
+H200     bf16   64     16384   1.11   torch
+H200     bf16   128    1024    1.31   torch
+H200     bf16   128    2048    1.42   torch
+H200     bf16   128    4096    1.49   torch
+H200     bf16   128    8192    1.53   torch
+H200     bf16   128    16384   1.60   torch
+"""
+"""Both passes of the op's Triton kernels, measured beside torch's own; kernels/launch_config.py says what the columns mean.
+
+`python -m gpt_from_scratch.benchmarks.gpu.measured_lines` prints it from benchmarks/results/kernels_gpu.json.
+"""

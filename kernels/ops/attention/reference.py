@@ -6,14 +6,22 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gpt_from_scratch.kernels.ops.attention.arguments import check_attention
+from gpt_from_scratch.kernels.backends import Preference
+from gpt_from_scratch.kernels.launch_config import parse_measured
+from gpt_from_scratch.kernels.ops.attention.arguments import attention_place, check_attention
 from gpt_from_scratch.kernels.ops.attention.cases import attention_cases
+from gpt_from_scratch.kernels.ops.attention.configurations import MEASURED
 from gpt_from_scratch.kernels.ops.attention.masking import visible_keys
 from gpt_from_scratch.kernels.ops.attention.scales import attention_scale
 from gpt_from_scratch.kernels.registry import op
 
 
-@op(cases=attention_cases, scale=attention_scale, check=check_attention)
+@op(
+    cases=attention_cases,
+    scale=attention_scale,
+    check=check_attention,
+    preference=Preference(measured=parse_measured(MEASURED, "attention"), place=attention_place),
+)
 def attention(
     q: Float[Tensor, "b hq tq d"],
     k: Float[Tensor, "b hkv tk d"],

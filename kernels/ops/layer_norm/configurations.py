@@ -37,3 +37,14 @@ gfx942       layer_norm            backward     any    4096   0       1     0   
 gfx942       layer_norm            backward     any    8192   0       1     0        8      1       1
 gfx942       layer_norm            sums         any    8192   0       64    32       4      1       1
 """
+
+MEASURED = """
+chip     dtype  size   length  ratio  beside
+H200     bf16   768    32768   0.28   torch
+H200     bf16   1024   32768   0.38   torch
+H200     bf16   1600   32768   0.42   torch
+"""
+"""Both passes of the op's Triton kernels, measured beside torch's own; kernels/launch_config.py says what the columns mean.
+
+`python -m gpt_from_scratch.benchmarks.gpu.measured_lines` prints it from benchmarks/results/kernels_gpu.json.
+"""

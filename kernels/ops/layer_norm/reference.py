@@ -1,11 +1,16 @@
 """Reference of layer_norm: layer normalisation."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from gpt_from_scratch.kernels import argument_checks as checks
+from gpt_from_scratch.kernels.backends import Place, Preference
+from gpt_from_scratch.kernels.launch_config import parse_measured
 from gpt_from_scratch.kernels.ops.layer_norm.cases import layer_norm_cases, layer_norm_scale
+from gpt_from_scratch.kernels.ops.layer_norm.configurations import MEASURED
 from gpt_from_scratch.kernels.registry import op
 
 
@@ -21,7 +26,17 @@ def check_layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float 
     checks.same_device("layer_norm", x=x, weight=weight, bias=bias)
 
 
-@op(cases=layer_norm_cases, scale=layer_norm_scale, check=check_layer_norm)
+def layer_norm_place(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float = 1e-5) -> Place:
+    """The width and the number of rows, by which a call was measured."""
+    return Place(x.dtype, x.shape[-1], math.prod(x.shape[:-1]))
+
+
+@op(
+    cases=layer_norm_cases,
+    scale=layer_norm_scale,
+    check=check_layer_norm,
+    preference=Preference(measured=parse_measured(MEASURED, "layer_norm"), place=layer_norm_place),
+)
 def layer_norm(
     x: Float[Tensor, "*b d"], weight: Float[Tensor, " d"], bias: Float[Tensor, " d"] | None, eps: float = 1e-5
 ) -> Float[Tensor, "*b d"]:

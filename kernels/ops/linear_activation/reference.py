@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gpt_from_scratch.kernels import argument_checks as checks
+from gpt_from_scratch.kernels.backends import Preference
 from gpt_from_scratch.kernels.ops.linear_activation.cases import linear_activation_cases, linear_activation_scale
 from gpt_from_scratch.kernels.registry import op
 
@@ -30,12 +31,12 @@ def check_linear_activation(x: Tensor, weight: Tensor, bias: Tensor | None, acti
     checks.same_device("linear_activation", x=x, weight=weight, bias=bias)
 
 
-# By torch's kernels on every device: on a CPU that is the quickest, and ours were never timed on a GPU.
+# On a CPU "torch" is the quickest (benchmarks/LOG.md).
 @op(
     cases=linear_activation_cases,
     scale=linear_activation_scale,
     check=check_linear_activation,
-    preferred={"cpu": ("torch",), "cuda": ("torch", "triton")},
+    preference=Preference({"cpu": ("torch",)}),
 )
 def linear_activation(
     x: Float[Tensor, "*b d"],

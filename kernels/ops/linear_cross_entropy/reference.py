@@ -9,10 +9,13 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from gpt_from_scratch.kernels import argument_checks as checks
+from gpt_from_scratch.kernels.backends import Place, Preference
+from gpt_from_scratch.kernels.launch_config import parse_measured
 from gpt_from_scratch.kernels.ops.linear_cross_entropy.cases import (
     linear_cross_entropy_cases,
     linear_cross_entropy_scale,
 )
+from gpt_from_scratch.kernels.ops.linear_cross_entropy.configurations import MEASURED
 from gpt_from_scratch.kernels.registry import op
 
 CHUNK_LOGITS = 2**25  # at most so many logits at a time: 128 MiB in fp32
@@ -66,7 +69,30 @@ def check_linear_cross_entropy(
     checks.targets_in_range("linear_cross_entropy", targets, weight.shape[0], ignore_index)
 
 
-@op(cases=linear_cross_entropy_cases, scale=linear_cross_entropy_scale, check=check_linear_cross_entropy)
+def linear_cross_entropy_place(
+    hidden: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    token_weights: Tensor | None = None,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    softcap: float | None = None,
+) -> Place | str:
+    """The width and the number of rows of the plain loss, by which it was measured."""
+    if token_weights is not None or label_smoothing or z_loss or softcap is not None:
+        return "with weights, smoothing, a z-loss or a cap"
+    return Place(hidden.dtype, hidden.shape[-1], targets.numel())
+
+
+@op(
+    cases=linear_cross_entropy_cases,
+    scale=linear_cross_entropy_scale,
+    check=check_linear_cross_entropy,
+    preference=Preference(measured=parse_measured(MEASURED, "linear_cross_entropy"), place=linear_cross_entropy_place),
+)
 def linear_cross_entropy(
     hidden: Float[Tensor, "*b d"],
     weight: Float[Tensor, "v d"],

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gpt_from_scratch.kernels import argument_checks as checks
+from gpt_from_scratch.kernels.backends import Preference
 from gpt_from_scratch.kernels.ops.rms_norm.cases import rms_norm_cases, rms_norm_scale
 from gpt_from_scratch.kernels.registry import op
 
@@ -19,12 +20,12 @@ def check_rms_norm(x: Tensor, weight: Tensor | None = None, eps: float = 1e-6) -
     checks.same_device("rms_norm", x=x, weight=weight)
 
 
-# On a CPU "torch" is the quickest (benchmarks/LOG.md); on a GPU our kernels were never timed, so torch's own comes first.
+# On a CPU "torch" is the quickest (benchmarks/LOG.md).
 @op(
     cases=rms_norm_cases,
     scale=rms_norm_scale,
     check=check_rms_norm,
-    preferred={"cpu": ("torch",), "cuda": ("torch", "triton")},
+    preference=Preference({"cpu": ("torch",)}),
 )
 def rms_norm(
     x: Float[Tensor, "*b d"], weight: Float[Tensor, " d"] | None = None, eps: float = 1e-6
