@@ -62,7 +62,7 @@ def contenders(report: dict[str, Any]) -> list[str]:
 
 
 def machine_code(results: Path) -> list[str]:
-    """What the compiler makes of every kernel and configuration, by chip family."""
+    """Table of machine-code figures of all kernels and configurations, by chip family."""
     lines = [
         "| chip | kernels × configurations | spill in bf16 or fp16 | registers, most | shared memory, most | triton |",
         "|---|---:|---:|---:|---:|---|",

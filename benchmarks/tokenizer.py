@@ -36,7 +36,7 @@ from gpt_from_scratch.tokenizer.splitting.patterns import PATTERNS
 
 @dataclass(frozen=True)
 class BenchmarkConfig:
-    """What is measured, and where the figures go."""
+    """Settings of the benchmark."""
 
     megabytes: tuple[int, ...] = (1, 10)
     """sizes of the texts"""

@@ -87,7 +87,7 @@ def main(argv: list[str]) -> int:
 
 
 def check(clone: Path, python: Path, model: str, url: str) -> list[Finding]:
-    """What a run needs, in the order in which to put it right. Opens no file of questions."""
+    """Check the requirements of a run, in the order in which to fix them. It opens no file of questions."""
     there = (clone / "sad" / "main.py").is_file()
     found = [
         Finding(
@@ -165,7 +165,7 @@ def is_ignored(clone: Path) -> bool:
 
 
 def unpacked(clone: Path) -> tuple[int, int]:
-    """How many of the clone's archives lie unpacked beside themselves, and how many there are. Reads their names only."""
+    """Number of unpacked archives of the clone, and number of archives. It reads only names."""
     archives = [path for path in clone.rglob("*.zip") if ".venv" not in path.relative_to(clone).parts]
     opened = 0
     for path in archives:

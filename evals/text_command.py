@@ -159,7 +159,7 @@ def _write(name: str, task: Task, result: EvalResult, folder: Path) -> None:
 
 
 def _failures(result: EvalResult) -> str:
-    """What failed, and what to do about it."""
+    """Message about failed answers, with advice."""
     kinds = ", ".join(f"{count} × {kind}" for kind, count in results.error_kinds(result).items())
     lasting = sum(row.permanent for row in result.errors)
     failed = f"{len(result.errors)} answers failed"

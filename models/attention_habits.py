@@ -24,7 +24,7 @@ MUCH = 0.25
 
 
 class Habit(NamedTuple):
-    """What one head mostly does on a text."""
+    """The main attention pattern of a head on a text."""
 
     layer: int
     head: int

@@ -107,7 +107,7 @@ class GPTConfig:
     window: Many | None = None
     """The tokens that a query sees in a layer with a window, itself counted (Beltagy et al. 2020); None: no layer has one."""
     window_pattern: str = "SSSL"
-    """Which layers have the window, repeated from the first layer on: S has it, L sees all tokens before it."""
+    """Pattern of the layers with the window, repeated from the first layer on: S has it, L sees all earlier tokens."""
     document_mask: bool = False
     """Attention, positions and n-grams stay within a document, which begins with the end-of-text token."""
     end_of_text: int | None = None
@@ -141,7 +141,7 @@ class GPTConfig:
         self._check_visibility()
 
     def _check_visibility(self) -> None:
-        """What a query sees, and the bound of the logits."""
+        """Check the settings of windows and of the logits' bound."""
         if self.window is not None and self.window < 1:
             raise ValueError(f"window must be at least 1 (a query sees itself), it is {self.window}; None: no window")
         if not self.window_pattern or set(self.window_pattern) - {"S", "L"}:

@@ -146,9 +146,9 @@ class LoRAConfig:
     """Low-rank adaptation (Hu et al. 2021): the weights of --init-from stay, and thin matrices beside them learn."""
 
     rank: Many = 0
-    """How thin they are, 16 for example; 0: none, every weight is trained."""
+    """Rank of the low-rank matrices, for example 16; 0: none, every weight is trained."""
     alpha: float | None = None
-    """What they learn counts alpha / rank times; default: twice the rank."""
+    """Scale: the update is multiplied by alpha / rank; default: twice the rank."""
     targets: tuple[Layer, ...] = LAYERS
     """The layers of every block that are adapted: those that make queries, keys and values, attention's output, and the two of
     the MLP."""

@@ -76,7 +76,7 @@ def has_weights(folder: Path) -> bool:
 
 
 def entries(folder: Path) -> dict[str, Entry]:
-    """What the safetensors file of a folder holds, or those that its index names; nothing is read but the headers.
+    """Entries of a folder's safetensors files; only the headers are read.
 
     Raises:
         FileNotFoundError: there is none, or one that the index names is missing.

@@ -197,7 +197,7 @@ def become(command: "Sequence[str]") -> NoReturn:
 
 
 def read_stamp() -> "dict[str, object]":
-    """What the stamp says; nothing where it is missing, and nothing of use where it is damaged."""
+    """The content of the stamp; empty if it is missing or damaged."""
     try:
         stamp = json.loads(STAMP.read_text(encoding="utf-8"))
     except OSError:
@@ -248,7 +248,7 @@ def venv_python() -> "str | None":
 
 
 def output_of(python: "Sequence[str]", code: str) -> "str | None":
-    """What some Python prints for a piece of code, stripped, or None where it cannot run or fails."""
+    """The stripped output of a piece of code in some Python; None if it fails."""
     try:
         printed = subprocess.check_output([*python, code], stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.CalledProcessError):
@@ -485,7 +485,7 @@ class Progress:
             )
 
     def installed(self) -> int:
-        """How many packages the environment has."""
+        """Number of packages in the environment."""
         return len(list(VENV.glob("lib/python*/site-packages/*.dist-info")))
 
     def show(self, done: float) -> None:

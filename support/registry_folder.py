@@ -27,7 +27,7 @@ def is_read_as(node: ast.ClassDef, base: str) -> bool:
 
 
 def about(package: ModuleType, base: str) -> str:
-    """What each file's subclass of `base` is, in the first line of its docstring, for --help; none is imported."""
+    """Descriptions of each file's subclass of `base`, from docstrings, without imports."""
 
     def first_line(name: str) -> str:
         docs = (ast.get_docstring(node) for node in classes_read_in(package, name) if is_read_as(node, base))

@@ -14,7 +14,7 @@ SET_BY_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "GROUP_WORLD_SIZE", "MAST
 SAVED_RANKS = "GPT_SAVED_RANKS"
 """Set by `gpt train --nproc`, where torch's launcher is quiet: the folder where each rank that ended well leaves a file."""
 ERROR_FILE = "TORCHELASTIC_ERROR_FILE"
-"""Where a process may say why it failed: LOGS/ATTEMPT/LOCAL_RANK/error.json; torchrun makes LOGS for itself alone."""
+"""File for the reason of a process's failure: LOGS/ATTEMPT/LOCAL_RANK/error.json; torchrun makes LOGS for itself alone."""
 
 
 class Position(NamedTuple):

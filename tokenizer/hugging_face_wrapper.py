@@ -141,7 +141,7 @@ def _opened(document: str) -> "tokenizers.Tokenizer":
 
 
 def _spelling(document: Mapping[str, Any]) -> str:
-    """How the vocabulary spells its tokens: "bytes" in GPT-2's alphabet, or "blanks" with ▁ and <0x0A>.
+    """Spelling of tokens in the vocabulary: "bytes" in GPT-2's alphabet, or "blanks" with ▁ and <0x0A>.
 
     Raises:
         ValueError: neither: what the bytes of a token are would be a guess.

@@ -156,7 +156,7 @@ class TrainConfig:
     keep_vocab_size: tyro.conf.Suppress[bool] = False
     """Whether model.vocab_size was given explicitly (it may equal the default, 50257) and must not be replaced."""
     lora: LoRAConfig = field(default_factory=LoRAConfig)
-    """Which part of the weights of --init-from learns."""
+    """Low-rank adaptation (LoRA) of the weights of --init-from."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """The optimizer."""
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)

@@ -37,7 +37,7 @@ def processor() -> str:
 
 
 def continued(path: Path | None, about: dict[str, Any]) -> dict[str, Any]:
-    """What an earlier run under the same conditions wrote at `path`, to go on with, and the conditions themselves.
+    """Load the results of an earlier run under the same conditions from `path`; returns them and the conditions.
 
     A package that is missing in one of the runs does not count as a changed condition.
 

@@ -13,7 +13,7 @@ Table = Callable[[Path], list[str]]
 
 
 def read(path: Path) -> Any | None:
-    """What a results file holds, None where nothing has been measured."""
+    """The content of a results file; None if nothing has been measured."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 

@@ -140,7 +140,7 @@ def measure(preset: str, batch: int, rounds: int, wanted: list[str], smoke: bool
 def figures(
     config: GPTConfig, batch: int, seconds: dict[str, list[float]], name: str, rates: list[float]
 ) -> dict[str, Any]:
-    """Of one contender; what is divided is divided round by round."""
+    """Figures of one contender; ratios are computed round by round."""
     tokens = batch * config.block_size
     taken, flops = seconds[name], tokens * flops_a_token(config)
     best = (
@@ -157,7 +157,7 @@ def figures(
 
 
 def compilation(contender: Contender, first: float, seconds: list[float]) -> dict[str, float]:
-    """What compiling added to the first step, for those that compile."""
+    """Compilation time in the first step, for contenders that compile."""
     return {"compilation, s": first - summary(seconds)["median"]} if contender.compiles else {}
 
 

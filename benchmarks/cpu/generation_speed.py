@@ -91,7 +91,7 @@ CONTENDERS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def agreeing(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens from the first on are the same."""
+    """Number of equal tokens from the first on."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=True)))
 
 

@@ -36,7 +36,7 @@ MOMENTS = {
     "knows its backends": r"^device ",
     "has taken its first step": FIRST_STEP,
 }
-"""What a run has reached when it prints such a line."""
+"""Milestones of a run, by patterns of its output lines."""
 
 
 def seconds_to(command: list[str], moments: Mapping[str, str]) -> dict[str, float]:

@@ -191,7 +191,7 @@ class Products:
 
 
 def sizes(model: GPT) -> tuple[int, int, int, int, int]:
-    """What the plain models are made of."""
+    """Sizes of the plain models."""
     c = model.config
     return c.vocab_size, c.block_size, c.n_layer, c.n_head, c.n_embd
 
@@ -221,7 +221,7 @@ def litgpt_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 @dataclass(frozen=True)
 class Contender:
-    """What a worker makes of it: the class and its arguments beside folder and batch."""
+    """A contender: its class, and arguments besides folder and batch."""
 
     kind: type[Stepping]
     arguments: dict[str, Any] = field(default_factory=dict)

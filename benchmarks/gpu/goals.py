@@ -33,7 +33,7 @@ def step_rate(report: Report) -> float | None:
 
 
 def goals() -> list[Goal]:
-    """Those that the ops declare, then the step's."""
+    """All goals: those of the ops, then that of the training step."""
     return [goal for made in load_ops().values() for goal in made.spec.goals] + [
         Goal("training step, llm.c's rate on an H100", 468_000, "tokens/s", step_rate),
         Goal("training step, the aim", 550_000, "tokens/s", step_rate),

@@ -35,13 +35,13 @@ Section = dict[str, Any] | list[Any]
 
 
 def git(*arguments: str) -> str:
-    """What git says of this code; nothing where it is no repository."""
+    """git's description of this code; empty without a repository."""
     root = Path(__file__).parents[2]
     return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def environment(device: str) -> dict[str, str]:
-    """What the figures depend on."""
+    """Environment of the measurements."""
     commit = git("rev-parse", "HEAD") + (" with changes" if git("status", "--porcelain") else "")
     found = {"device": platform.processor() or platform.machine(), "torch": torch.__version__, "commit": commit}
     found["kernel sources"] = source_hash()

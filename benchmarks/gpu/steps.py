@@ -79,7 +79,7 @@ def operation_checks(device: str) -> list[str]:
 
 
 def complaints(checks: list[tuple[Any, tuple[Any, ...]]]) -> list[str]:
-    """What opcheck says of (operation, arguments) that is not success."""
+    """Failures of opcheck for (operation, arguments)."""
     failures = []
     for operation, arguments in checks:
         result = torch.library.opcheck(

@@ -27,11 +27,11 @@ REFUSALS: tuple[type[Exception], ...] = (
     ImportError,
     AssertionError,
 )
-"""What others' code raises where it does not support a shape, a mode or this machine: one line, not the report's end."""
+"""Errors of other libraries for an unsupported shape, mode or machine; they become a line of the report."""
 
 
 def ceilings(device: str, clock: Clock, tiny: bool) -> dict[str, float]:
-    """What this card reaches: a bf16 product of 8192³ and a copy of 1 GiB, in TFLOP/s and TB/s (read + write)."""
+    """Peak rates of this GPU: a bf16 product of 8192³ and a copy of 1 GiB, in TFLOP/s and TB/s (read + write)."""
     size, count, dtype = (256, 2**20, torch.float32) if tiny else (8192, 2**30, torch.bfloat16)
     a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
     source = torch.randint(256, (count,), device=device, dtype=torch.uint8)

@@ -89,7 +89,7 @@ class Steps:
 
 
 class Setting:
-    """So many processes with so many threads each, which work at the same time."""
+    """A setting: a number of parallel processes with a number of threads each."""
 
     def __init__(self, stack: ExitStack, processes: int, threads: int) -> None:
         self.processes, self.threads = processes, threads
@@ -132,7 +132,7 @@ class Setting:
 def figures(
     model: Point, rows: int, seconds: list[float], rates: list[float], profile: dict[str, float]
 ) -> dict[str, Any]:
-    """Of one point; the ideal is what the products measured in the same round would allow."""
+    """Figures of one point; the ideal follows from the products measured in the same round."""
     config, tokens = GPTConfig(**model), rows * model["block_size"]
     flops = tokens * flops_a_token(config)
     with torch.device("meta"):

@@ -64,12 +64,12 @@ class Counts(NamedTuple):
 
 
 def count(ids: Int[np.ndarray, " n"], size: int) -> list[Counts]:
-    """How often each n-gram of each of the orders occurs."""
+    """Count all n-grams of each order."""
     return [Counts(*np.unique(ngrams(ids, order, size), return_counts=True)) for order in ORDERS]
 
 
 def continuations(longer: Counts, order: int, size: int, raw: Counts) -> Counts:
-    """In how many different tokens' company each n-gram occurs, instead of how often (Kneser-Ney's lower orders).
+    """Continuation counts: the number of different tokens before each n-gram (Kneser-Ney's lower orders).
 
     Nothing but PAD can stand before an n-gram that begins with PAD: it keeps its raw count.
     """
@@ -80,7 +80,7 @@ def continuations(longer: Counts, order: int, size: int, raw: Counts) -> Counts:
 
 
 def discounts(counts: Int[np.ndarray, " m"], *, modified: bool) -> Float[np.ndarray, " m"]:
-    """What each count gives away: D1, D2 or D3+ of Chen and Goodman (eq. 26), or one D = n1 / (n1 + 2 n2) for all."""
+    """Discount of each count: D1, D2 or D3+ of Chen and Goodman (eq. 26), or one D = n1 / (n1 + 2 n2) for all."""
     n = [int((counts == c).sum()) for c in range(5)]
     share = n[1] / (n[1] + 2 * n[2]) if n[1] else 0.0
     if not modified:

@@ -36,7 +36,7 @@ RUNS = (
 
 @dataclass(frozen=True)
 class BenchmarkConfig:
-    """How long to wait, and where the figures go."""
+    """Settings of the benchmark."""
 
     seconds: int = 20
     """what a run may take, the loading of libraries included"""

@@ -158,7 +158,7 @@ def _stated(text: str, choices: Mapping[str, str]) -> Iterator[Stated[str]]:
 
 
 def _after_cue(text: str, cue: re.Match[str], choices: Mapping[str, str]) -> Stated[str] | None:
-    """What follows "answer is", "answer:" and the like."""
+    """The text after "answer is", "answer:" and similar cues."""
     found, strict = after_cue(text, cue), False
     if found is None:  # "Answer B", as a line's first words
         line = text[max(0, cue.start() - 40) : cue.start()].rpartition("\n")[2].strip(" ({\"'").lower()

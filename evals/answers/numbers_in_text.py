@@ -97,7 +97,7 @@ def _alone(text: str) -> float | None:
 
 
 def _named(text: str, numbers: Sequence[Number]) -> tuple[list[Stated[float]], bool]:
-    """What follows "the answer is" and the like, up to the end of the sentence, and whether a number is denied to be it."""
+    """The text after "the answer is" and similar cues, up to the end of the sentence, and whether a number is denied."""
     stated: list[Stated[float]] = []
     refused = False
     at = 0
@@ -149,7 +149,7 @@ def _of_sentence(text: str, start: int, end: int, inside: Sequence[Number]) -> f
 
 
 def _end_of_sentence(text: str, start: int) -> int:
-    """Where the sentence that goes on at `start` ends, or 400 characters later."""
+    """End of the sentence at `start`, at most 400 characters later."""
     begins = start + len(text[start : start + 8]) - len(text[start : start + 8].lstrip())
     found = _SENTENCE.search(text, begins, begins + 400)
     while found is not None and _SHORT.search(text, max(0, found.start() - 8), found.end()):
@@ -158,7 +158,7 @@ def _end_of_sentence(text: str, start: int) -> int:
 
 
 def _after_equals(text: str, numbers: Sequence[Number]) -> tuple[float | None] | None:
-    """What follows the last "=" that a number follows and that says a result; nothing where no number follows any."""
+    """The number after the last "=" that states a result; None if there is none."""
     at = len(numbers)
     shows = supposes = False
     for equals in reversed([*_EQUALS.finditer(text)]):
@@ -205,7 +205,7 @@ def _result(text: str, numbers: Sequence[Number], equals: re.Match[str], at: int
 
 
 def _clause(text: str, end: int) -> str:
-    """What stands before `end` in its clause."""
+    """The clause before `end`."""
     return re.split(r"[.;,\n!?](?=\s|$)", text[max(0, end - 60) : end])[-1]
 
 

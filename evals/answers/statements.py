@@ -130,7 +130,7 @@ def settled(stated: Sequence[Stated[T]], text: str) -> T | None:
 
 
 def after_cue(text: str, cue: re.Match[str]) -> tuple[int, int] | None:
-    """Where an answer begins that a match of `CUE` names ("answer is", "answer:"), and its weight; None where it names none."""
+    """Start and weight of the answer after a match of `CUE` ("answer is", "answer:"); None if no answer follows."""
     if doubtful(text, cue.start()):
         return None
     window = text[cue.end() : cue.end() + WINDOW]

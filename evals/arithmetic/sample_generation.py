@@ -13,7 +13,7 @@ from gpt_from_scratch.evals.protocol.samples import QA
 logger = logging.getLogger(__name__)
 
 STOP_PROBABILITY = 0.3
-"""That an operand is a number although the depth would allow an operation."""
+"""Probability that an operand is a number although the depth would allow an operation."""
 
 MOST_MAGNITUDE = 10**10
 MOST_ATTEMPTS = 1000

@@ -51,7 +51,7 @@ class FunctionCallingProvider(abc.ABC):
         """The messages that answer a turn's calls of functions."""
 
     def fingerprint(self) -> dict[str, Any]:
-        """What else than the prompt decides the answer: it is part of the cache's key."""
+        """Everything besides the prompt that determines the answer; part of the cache's key."""
         return {"vendor": type(self._vendor).__name__, "tools": self._tools, "iterations": self._max_iterations}
 
     def provides_model(self, model_id: str) -> bool:

@@ -125,7 +125,7 @@ class ToolRegistry:
         return self.timeout if tool.timeout is None else tool.timeout
 
     def _run(self, tool: FunctionTool, schema: ToolSchema, arguments: str | dict[str, Any]) -> Any:
-        """In the call's own thread, so that an async function gets a loop even inside a notebook's."""
+        """Run the function in the call's thread, so that an async function gets its own loop, even in a notebook."""
         positional, named = tool.bind(_parsed(arguments), null_means_default=schema.strict)
         result = tool.func(*positional, **named)
         if not inspect.isawaitable(result):

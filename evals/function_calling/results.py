@@ -141,7 +141,7 @@ def failure_as_text(error: BaseException, most: int) -> str:
 
 
 def _within(said: dict[str, Any], most: int) -> str:
-    """As JSON of at most `most` characters: first the list is cut, then the traceback, then the message."""
+    """Encode as JSON of at most `most` characters: first the list is cut, then the traceback, then the message."""
     while len(text := json.dumps(said, ensure_ascii=False)) > most:
         if said["errors"]:
             said["errors"].pop()

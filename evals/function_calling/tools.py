@@ -33,7 +33,7 @@ class UnsupportedToolError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class ToolSchema:
-    """What a vendor is told about a function; `strict` says whether `parameters` is in the vendor's strict subset."""
+    """The schema of a function for a vendor; `strict` says whether `parameters` is in the vendor's strict subset."""
 
     name: str
     description: str
@@ -86,7 +86,7 @@ class FunctionTool:
         return typing.cast(dict[str, Any], _without_what_json_lacks(schema))
 
     def schema(self, strict: Strict, dialect: Dialect) -> ToolSchema:
-        """What to tell the vendor.
+        """The schema for the vendor.
 
         strict: True demands the strict subset; "auto" takes it where it can express the function and warns where it
             cannot; False never does.
@@ -232,7 +232,7 @@ def _in_one_line(error: Exception) -> str:
 
 
 def _docstring(func: Callable[..., Any]) -> tuple[str, dict[str, str]]:
-    """What a function's docstring says of it, and of its parameters."""
+    """Description of a function and of its parameters, from its docstring."""
     text = without_surrogates(inspect.getdoc(func) or "")
     try:
         parsed = docstring_parser.parse(text)

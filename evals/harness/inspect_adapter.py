@@ -35,7 +35,7 @@ INSPECTS_OWN = (
 """Settings that inspect sees to itself, or that are of tools, which are refused."""
 
 ANSWER = 256
-"""How many tokens an answer may have where `max_tokens` is not set; less where the context is short."""
+"""Default maximum number of tokens of an answer; smaller for a short context."""
 
 
 @modelapi("gpt_from_scratch")

@@ -23,7 +23,7 @@ from gpt_from_scratch.models.checkpoints.opening import OpenedModel, open_model
 from gpt_from_scratch.models.generation.sampling import RequestSeeds, Sampling
 
 CERTAIN = 0.0, True
-"""What an empty continuation scores."""
+"""The score of an empty continuation."""
 
 NEUTRAL: dict[str, tuple[object, ...]] = {
     "num_beams": (1,),
@@ -91,7 +91,7 @@ class GPTFromScratchLM(TemplateLM):  # type: ignore[misc, unused-ignore]
 
     @property
     def tokenizer_name(self) -> str:
-        """Names the tokenizer in lm-eval's cache of requests."""
+        """Name of the tokenizer in lm-eval's cache of requests."""
         return self.checkpoint.tokenizer.fingerprint
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:

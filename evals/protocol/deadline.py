@@ -31,7 +31,7 @@ class TookTooLongError(TimeoutError):
 
 
 def within(seconds: float | None, name: str, work: Callable[[], T]) -> T:
-    """What `work` returns or raises, within `seconds`; None waits for ever.
+    """Run `work` with a time limit of `seconds` (None: no limit), and return or raise its outcome.
 
     A KeyboardInterrupt of the user's own ends the wait; one that `work` raises is raised as any other exception.
 

@@ -64,7 +64,7 @@ class Account:
         self.cost += cost or 0.0
 
     def seconds_left(self) -> float:
-        """Until no request may begin; infinite without a limit on time."""
+        """Seconds in which requests may still start; infinite without a time limit."""
         seconds = self.limits.seconds
         return float("inf") if seconds is None else seconds - (time.monotonic() - self._started)
 

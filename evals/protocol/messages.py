@@ -51,7 +51,7 @@ class Usage:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Call:
-    """How an answer was made: which model served it, with which parameters, why it stopped, and what it used."""
+    """Account of an answer: the model, the parameters, the finish reason, and the usage."""
 
     served_model: str
     parameters: dict[str, Any]

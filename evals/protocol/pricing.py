@@ -89,7 +89,7 @@ def price_of(model_id: str, *, served: bool = False) -> Price | None:
 
 
 def source_of(model_id: str) -> str:
-    """Where `price_of` has a model's price from, in a word or two."""
+    """Source of a model's price in `price_of`."""
     name = model_id.removeprefix("function-calling-")
     listed = _listed(name)
     return AS_OF if listed in (None, _in_table(name)) else f"genai-prices {importlib.metadata.version('genai-prices')}"
@@ -111,7 +111,7 @@ def _listed(name: str) -> Price | None:
 
 @functools.cache
 def _by_genai_prices(name: str, vendor: str) -> Price | None:
-    """What genai-prices says of a vendor's model; None where it is not installed or says nothing."""
+    """The price of a vendor's model in genai-prices; None if unknown or not installed."""
     try:
         genai_prices: Any = importlib.import_module("genai_prices")
     except ImportError:

@@ -10,7 +10,7 @@ from gpt_from_scratch.evals.protocol.messages import Prompt
 
 
 class Sample(BaseModel):
-    """What every kind of sample has. `splits` are labels to group results by; their values are strings."""
+    """Base class of samples. `splits` are labels to group results by; their values are strings."""
 
     id: str
     splits: dict[str, str] = {}
@@ -93,7 +93,7 @@ class SampleResult(BaseModel):
 
 
 class Counts(BaseModel):
-    """How many were right, and whether the wrong ones could be read at all."""
+    """Numbers of right, wrong and unreadable answers."""
 
     total_correct: int
     total_incorrect: int
@@ -129,12 +129,12 @@ class EvalResult(SampleSetResult):
 
     stopped: str | None = None
     requested: int = 0
-    """How many answers were wanted: samples times epochs."""
+    """Number of requested answers: samples times epochs."""
     input_tokens: int = 0
     output_tokens: int = 0
     cost: float | None = None
     retries: dict[str, int] = {}
-    """How often each kind of failure (its HTTP status or its name) was tried again."""
+    """Number of retries by kind of failure (its HTTP status or its name)."""
 
     @property
     def errors(self) -> list[SampleResult]:

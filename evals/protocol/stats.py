@@ -19,7 +19,7 @@ _DISTANCES = -80.0, 40.0  # logarithms: from the best value itself to the mean
 
 
 def _share(confidence: float) -> float:
-    """What each of an interval's two sides may miss."""
+    """Error probability of each side of an interval."""
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is between 0 and 1, such as 0.95, not {confidence}")
     return (1 - confidence) / 2
@@ -50,7 +50,7 @@ def _at_least(k: int, n: int, p: float) -> float:
 
 
 def _root(rising: Callable[[float], float], low: float, high: float) -> float:
-    """Where a rising function passes through 0, by halving."""
+    """Root of an increasing function, by bisection."""
     for _ in range(50):
         middle = (low + high) / 2
         low, high = (middle, high) if rising(middle) < 0 else (low, middle)

@@ -60,7 +60,7 @@ def examples() -> str:
 
 
 def _said(attribute: str, offline: bool | None = None) -> list[str]:
-    """What the providers say of themselves; of one that says nothing its name."""
+    """A descriptive attribute of all providers; by default the name."""
     chosen = [one for one in PROVIDERS if offline is None or getattr(one, "offline", False) == offline]
     return [getattr(one, attribute, None) or _name(one) for one in chosen]
 

@@ -32,7 +32,7 @@ class ToolCall:
 
 @dataclasses.dataclass(frozen=True)
 class Reply:
-    """What a model answered.
+    """A model's reply.
 
     turn: the assistant's message in the vendor's form, as the next request sends it back
     counted: whether the server said what it used

@@ -29,7 +29,7 @@ _call = threading.local()
 
 
 def bounded(seconds: float, send: Callable[[], T]) -> T:
-    """What `send` returns or raises. Raises ProviderError where it took longer."""
+    """Call `send` with a time limit. Raises ProviderError if it takes longer."""
 
     def work() -> T:
         _call.deadline, _call.replied = time.monotonic() + seconds, False

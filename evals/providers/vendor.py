@@ -44,7 +44,7 @@ class VendorProvider:
     key_variable: ClassVar[str]
     url_variable: ClassVar[str]
     account_headers: ClassVar[tuple[str, ...]] = ()
-    """That the SDK sends to name the account."""
+    """Headers with which the SDK names the account."""
     served: ClassVar[bool] = True
     """A server has the models: none is free by its name."""
 
@@ -73,7 +73,7 @@ class VendorProvider:
         self.timeout = timeout
 
     def client_arguments(self) -> dict[str, Any]:
-        """What the client is made with. Raises MissingKeyError, and ValueError for an address that is none."""
+        """Arguments of the client. Raises MissingKeyError, and ValueError for an invalid address."""
         key = (self.api_key or NO_KEY) if self.base_url is not None else os.environ.get(self.key_variable)
         if not key:
             raise MissingKeyError(self.key_variable)
@@ -107,7 +107,7 @@ class VendorProvider:
         return {name: keys.get(name.lower(), self.sdk.Omit()) for name in names}
 
     def fingerprint(self) -> dict[str, Any]:
-        """What else than the prompt decides the answer: it is part of the cache's key."""
+        """Everything besides the prompt that determines the answer; part of the cache's key."""
         url = self.base_url or os.environ.get(self.url_variable)
         return {"provider": self.package, "base_url": credentials.public_url(url)}
 
@@ -157,7 +157,7 @@ class VendorProvider:
         return dataclasses.replace(reply, raw=_as_vendors(kind(), body))
 
     def _body(self, create: Callable[..., Any], arguments: dict[str, Any]) -> bytes:
-        """In the request's own thread. Turns the SDK's exceptions into `ProviderError`."""
+        """Send in the request's thread, converting the SDK's exceptions to `ProviderError`."""
         sdk = self.sdk
         try:
             body: bytes = create(**arguments).http_response.content
@@ -205,7 +205,7 @@ def _as_vendors(kind: Any, body: bytes) -> Any:
 
 
 def _status_error(error: Any) -> ProviderError:
-    """Which statuses are worth another try, as the SDKs themselves decide it."""
+    """Convert an HTTP status to a `ProviderError`, retryable by the SDKs' own rules."""
     headers = error.response.headers
     status: int = error.status_code
     out_of_money = any(word in f"{getattr(error, 'code', None)} {error.message}" for word in EMPTY_ACCOUNTS)

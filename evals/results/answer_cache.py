@@ -15,7 +15,7 @@ from gpt_from_scratch.support.storage import files
 
 @dataclasses.dataclass(frozen=True)
 class CachedAnswer:
-    """What a model replied, and the account of it."""
+    """A model's answer with its account."""
 
     output: str
     call: Call

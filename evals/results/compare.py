@@ -83,7 +83,7 @@ class Answered:
 
 
 def _about_prompts(answered: Sequence[Answered], scorer: str, identities: Sequence[dict[str, Any]]) -> list[str]:
-    """What is to be said where the same questions were put in other words, such as after other examples.
+    """Notes about prompts that differ between the runs, such as other examples.
 
     Raises:
         ValueError: so it is for CORE, whose examples belong to the metric.

@@ -108,7 +108,7 @@ def render(result: EvalResult, *, title: str, figures: Sequence[tuple[str, bytes
 
 
 def _sentence(result: EvalResult) -> str:
-    """What came out, and what the page shows of it."""
+    """Summary sentence of the result and of the page."""
     if result.accuracy is None:
         return f"{result.completer} gave no answer that could be scored. Below stands what went wrong with each."
     low, high = summary(result)["interval_95"]
@@ -119,7 +119,7 @@ def _sentence(result: EvalResult) -> str:
 
 
 def _tiles(result: EvalResult) -> Markup:
-    """How many answers are of which kind, in large figures."""
+    """Tiles with the numbers of answers by kind."""
     kinds = [_kind(row) for row in result.sample_results]
     classes = {"right": "good", "wrong": "bad", "error": "odd"}
     counted = [(kind, kinds.count(kind), classes[kind]) for kind in reversed(_KINDS)]

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RECORD = "record.jsonl"
-"""What a run's record is called in the run's folder."""
+"""File name of a run's record."""
 
 THEIR_COLUMNS = ["input", "other_output", "output", "output_parsed", "output_correct", "score", "sample.id"]
 """evalugator's columns in its order; what a sample has follows, and our own columns come last."""
 
 
 def count(rows: Sequence[SampleResult]) -> Counts:
-    """How many rows are right (a score of 1), and whether the wrong ones could be read."""
+    """Count rows that are right (a score of 1), wrong, and unreadable."""
     scored = [row for row in rows if row.score is not None]
     wrong = [row for row in scored if row.score != 1]
     parsable = sum(row.output_parsed is not None for row in wrong)
@@ -100,7 +100,7 @@ def summary(result: EvalResult) -> dict[str, Any]:
 
 
 def error_kinds(result: EvalResult) -> dict[str, int]:
-    """How many rows have no score for each reason: an HTTP status, "connection", "timeout", "garbled", "content filter" ..."""
+    """Number of rows without a score by reason: an HTTP status, "connection", "timeout", "garbled", "content filter" ..."""
     return dict(sorted(collections.Counter(row.error_kind or "other" for row in result.errors).items()))
 
 
@@ -121,7 +121,10 @@ def load(path: Path) -> list[SampleResult]:
 
 
 def load_identity(path: Path) -> dict[str, Any]:
-    """What all rows of a run have in common: model, parameters, scorer. Raises as `load` does, and without a scorer."""
+    """Load the common properties of a run's rows: model, parameters, scorer.
+
+    Raises as `load` does, and without a scorer.
+    """
     identity = read_identity(_record(path))
     if not isinstance(identity.get("scorer"), str):
         raise ValueError(f"{_record(path)}, line 1: it does not say by which scorer the run was scored: is it damaged?")

@@ -47,7 +47,7 @@ class EvalRun:
         self._unwritten: list[tuple[str, SampleResult]] = []
 
     def identity(self) -> dict[str, Any]:
-        """What all rows of one record have in common."""
+        """The common properties of all rows of a record."""
         options = self.options
         return {
             "model": options.model,
@@ -180,7 +180,7 @@ class EvalRun:
             await self._record(item.key, row)
 
     def _ask(self, item: Item) -> CachedAnswer:
-        """In a thread."""
+        """Ask one question, in a thread."""
         options = self.options
         request = GetTextRequest(
             context=None,
@@ -297,7 +297,7 @@ def _times(usage: Usage, count: int) -> Usage:
 
 
 def _up_to(most: Usage, usage: Usage) -> Usage:
-    """What `usage` lacks of `most`."""
+    """The difference between `most` and `usage`."""
     return Usage(max(0, most.input_tokens - usage.input_tokens), max(0, most.output_tokens - usage.output_tokens))
 
 

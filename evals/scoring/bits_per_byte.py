@@ -56,7 +56,7 @@ def bits(nats: float, n_bytes: int) -> float:
 
 
 def before_text(tokenizer: Tokenizer) -> tuple[int, ...]:
-    """What a document is read after: the end-of-text token, or nothing where the tokenizer has none."""
+    """Tokens before a document: the end-of-text token, or none if the tokenizer has none."""
     try:
         return (tokenizer.eot_token,)
     except NoEndOfTextError:

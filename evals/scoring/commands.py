@@ -124,7 +124,7 @@ def _pages(scored: HellaSwagResult | Core, run: "_Run", name: str = "") -> str:
 
 @dataclasses.dataclass
 class _Run:
-    """What the commands share: the checkpoint, the progress line, and the files at the end."""
+    """Common parts of the commands: the checkpoint, the progress line, and the output files."""
 
     args: argparse.Namespace
     checkpoint: OpenedModel

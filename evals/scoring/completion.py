@@ -89,7 +89,7 @@ class TextStream:
         return self._release(last=False)
 
     def finish(self) -> str:
-        """What was held back, since no more tokens come."""
+        """Return the text that was held back, at the end of the tokens."""
         if not self.stopped:
             self.text += self._decoder.decode(b"", final=True)
         return self._release(last=True)
@@ -104,7 +104,7 @@ class TextStream:
         return piece
 
     def _held(self) -> int:
-        """How many characters at the end may be the beginning of a stop sequence."""
+        """Number of characters at the end that may begin a stop sequence."""
         rest = len(self.text) - self._sent
         longest = 0
         for stop in self._stops:

@@ -139,14 +139,14 @@ class Core:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What is scored for a question: one request a choice."""
+    """The requests of a question: one per choice."""
 
     question: CoreQuestion
     requests: tuple[Continuation, ...]
     examples: str = ""
 
     def answer(self, scores: Sequence[ContinuationScore]) -> CoreAnswer:
-        """What the scores of the requests say."""
+        """The answer from the requests' scores."""
         return CoreAnswer(
             self.question, tuple(score.logprob / score.tokens for score in scores), scores[0].greedy, self.examples
         )
@@ -317,7 +317,7 @@ def encode(tokenizer: Tokenizer, text: str) -> list[int]:
 
 
 def common_prefix(sequences: Sequence[Sequence[int]]) -> int:
-    """How many tokens all begin with."""
+    """Length of the common prefix."""
     shortest = min(map(len, sequences))
     return next((i for i in range(shortest) if len({tokens[i] for tokens in sequences}) > 1), shortest)
 

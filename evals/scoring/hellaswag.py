@@ -66,7 +66,7 @@ NORMS = {"sum": "", "token": "tokens", "char": "chars", "byte": "bytes"}
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How many of `n` are right, with the exact 95 % interval."""
+    """Accuracy over `n` questions, with the exact 95 % interval."""
 
     correct: int
     n: int
@@ -87,7 +87,7 @@ class HellaSwagResult:
     scores: dict[str, list[ItemScores]]
 
     def accuracies(self) -> dict[str, Accuracy]:
-        """By "style/acc", "style/acc_norm_token", "style/acc_norm_char" and "style/acc_norm_byte"."""
+        """Accuracies by name: "style/acc", "style/acc_norm_token", "style/acc_norm_char" and "style/acc_norm_byte"."""
         found = {}
         for style, rows in self.scores.items():
             for norm in NORMS:

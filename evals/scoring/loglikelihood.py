@@ -18,7 +18,7 @@ LOGITS_AT_ONCE = 1 << 25  # numbers, 128 MiB in fp32: so the vocabulary never me
 
 @runtime_checkable
 class Scorable(Protocol):
-    """What scoring needs of a model; `GPT` has it."""
+    """Interface of a model that can be scored; `GPT` has it."""
 
     config: GPTConfig
 

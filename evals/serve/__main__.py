@@ -90,7 +90,7 @@ def main(argv: list[str]) -> int:
 
 
 def _page(host: str, port: int) -> str:
-    """Where a browser of this machine finds the page of a server that listens on `host`."""
+    """Address of the page for a browser on this machine, for a server that listens on `host`."""
     return f"http://{ {'0.0.0.0': '127.0.0.1', '[::]': '[::1]'}.get(host, host) }:{port}/"
 
 

@@ -11,7 +11,7 @@ class ServerLimits:
     """A request's line and headers, names and values."""
     body_bytes: int = 2 << 20
     depth: int = 32
-    """How deep lists and objects may lie in one another."""
+    """Maximum nesting depth of lists and objects."""
     max_tokens: int = 4096
     n: int = 16
     prompts: int = 256
@@ -28,6 +28,6 @@ class ServerLimits:
     queue: int = 4096
     """Sequences that run or wait, over all requests; a request may take half of the places left."""
     body_seconds: float = 30.0
-    """How long a client may take to send its request, its head and its body each."""
+    """Maximum seconds for a client to send the head, and again the body, of a request."""
     request_seconds: float = 600.0
-    """How long a request may take in all, a slow reader's included."""
+    """Maximum total seconds of a request, including a slow reader."""

@@ -125,7 +125,7 @@ class Worker:
 
     @property
     def active(self) -> int:
-        """How many sequences and asides run or wait."""
+        """Number of sequences and other computations that run or wait."""
         return len(self._batches) + len(self._asides)
 
     def take_numbers(self, count: int) -> list[int]:

@@ -81,7 +81,7 @@ def sample_of(row: dict[str, Any], where: str) -> AnySample:
 
 
 def _place(answer: Any, texts: list[str], where: str) -> int:
-    """Which choice is right: by its text, its letter, or its place from 0."""
+    """Index of the right choice, given by its text, its letter, or its index from 0."""
     if isinstance(answer, list) and len(answer) == 1:
         answer = answer[0]
     if isinstance(answer, str):

@@ -87,6 +87,6 @@ def multiprocessors(x: Tensor) -> int:
 
 
 def input_precision(x: Tensor) -> str:
-    """How `tl.dot` multiplies fp32: exactly, unless `torch.set_float32_matmul_precision` has allowed TF32 everywhere."""
+    """Precision of `tl.dot` for fp32: exact, unless `torch.set_float32_matmul_precision` has allowed TF32 everywhere."""
     exact = x.dtype != torch.float32 or torch.get_float32_matmul_precision() == "highest"
     return "ieee" if exact else "tf32"

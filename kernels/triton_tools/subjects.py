@@ -32,7 +32,7 @@ class Subject:
 def launched(
     family: str, variant: str, call: Callable[[], object], multiplying: Collection[str] = ()
 ) -> Iterator[Subject]:
-    """What `call` launches with the lines of a chip family; nothing runs. `multiplying` are kernels with matrix products."""
+    """Record the launches of `call` for a chip family; nothing runs. `multiplying` are kernels with matrix products."""
     with configs.pretending(family), recording() as launches:
         call()
     yield from (Subject(family, variant, launch, launch.kernel.__name__ in multiplying) for launch in launches)

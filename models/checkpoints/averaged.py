@@ -10,7 +10,7 @@ from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.weight_files import read_file
 
 AVERAGE = "ema."
-"""How the average's names begin among a checkpoint's tensors."""
+"""Name prefix of the averaged weights among a checkpoint's tensors."""
 
 
 @torch.no_grad()

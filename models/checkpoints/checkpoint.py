@@ -33,7 +33,7 @@ from gpt_from_scratch.tokenizer.protocol import Tokenizer
 MODEL_FOLDER, TENSORS_FILE, STATE_FILE = "model", "optimizer.safetensors", "state.json"
 ADAPTER_FOLDER = "adapter"
 ADAPTER = f"{ADAPTER_FOLDER}."
-"""How the names of an adaptation's tensors begin among a checkpoint's."""
+"""Name prefix of an adaptation's tensors in a checkpoint."""
 READ_BY_NAME = (
     *(f"{MODEL_FOLDER}/{name}" for name in (CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE, TOKENIZER_FILE)),
     *(f"{ADAPTER_FOLDER}/{name}" for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS)),

@@ -199,7 +199,7 @@ def _ksvd(
 
 
 def _dead_or_duplicate(atoms: Float[Tensor, "k d"], codes: Float[Tensor, "n k"], config: KSVDConfig) -> Tensor:
-    """Which atoms to replace (bool, k): those that hardly any signal uses, and the later one of a pair that look alike."""
+    """Mask (k) of the atoms to replace: those that hardly any signal uses, and the later one of a similar pair."""
     fair_share = len(codes) * config.n_nonzero / config.n_atoms
     dead = (codes != 0).sum(dim=0) < max(1.0, config.dead_below * fair_share)
     alike = (atoms @ atoms.T).abs().triu(diagonal=1) > config.duplicate_above

@@ -29,7 +29,7 @@ QUANTIZED_AT_ONCE = 32
 KINDS = ("gpt2", "llama", "qwen2", "qwen3", "olmo2")
 """Supported model types; GGUF uses the same names."""
 YARN_TURNS = (1.0, 32.0)
-"""Between which llama.cpp slows a part of a frequency, where nobody tells it otherwise."""
+"""llama.cpp's default bounds of rotations for yarn."""
 
 
 def write_gguf(

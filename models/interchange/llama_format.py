@@ -118,7 +118,7 @@ FAMILY: dict[str, Callable[[ConfigFields], dict[str, Any]]] = {
     "olmo": _olmo,
     "olmo2": _olmo2,
 }
-"""What the class of each model type does otherwise, as settings of ours; it refuses what ours do not do."""
+"""Settings of each model type that differ from Llama's; unsupported ones raise."""
 
 
 def _attention_bias(fields: ConfigFields) -> dict[str, Any]:

@@ -80,5 +80,5 @@ def page(
 
 
 def _source(text: str) -> str:
-    """How a content security policy names exactly this style sheet or script."""
+    """The source expression (hash) of this style sheet or script in a content security policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -31,7 +31,7 @@ ATTRIBUTES = frozenset(
     | {"stroke-opacity", "stroke-linecap", "stroke-linejoin", "stroke-dasharray", "stroke-dashoffset"}
 )
 VALUE = re.compile(r"[\w\s.,%#()+\-:]*")
-"""What an attribute may hold: numbers, names, colours, path data, transforms. No quotes, no slashes, no semicolons."""
+"""Allowed values of an attribute: numbers, names, colours, path data, transforms. No quotes, no slashes, no semicolons."""
 LOCAL = re.compile(r"#[\w\-]+")
 
 

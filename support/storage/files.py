@@ -34,7 +34,7 @@ PASSING = frozenset(
 )
 """Errors that may be gone a moment later: of a disk, of a network folder, of a machine that is short of something."""
 CANNOT_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EACCES, errno.EPERM)
-"""What some network and user-space file systems answer to the fsync of a folder, which they do not have."""
+"""Errors of file systems that do not support fsync of a folder."""
 PAUSES = (0.05, 0.25, 1.0)
 """Seconds before the second, third and fourth try."""
 STAYED = "it stayed so when tried again"
@@ -49,7 +49,7 @@ def error_number(error: BaseException) -> int | None:
 
 
 def retried(work: Callable[[], Made]) -> Made:
-    """What `work` returns, done again after a pause where it fails for a reason that may pass (`PASSING`).
+    """Call `work`, with retries after temporary errors (`PASSING`), and return its result.
 
     An error that an inner call has met so often already is not waited for once more.
     """
@@ -246,7 +246,7 @@ class FoundFolder:
 
     @property
     def path(self) -> Path:
-        """Where it is now.
+        """Its current path.
 
         Raises:
             FileNotFoundError: It was removed, or moved to another disk, which is a copy and a removal.

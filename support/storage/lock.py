@@ -42,7 +42,7 @@ class Holder:
     born: str
     """When the process began, as the system counts: a later process may have its number."""
     family: list[str]
-    """Who started it (see `locked`)."""
+    """Ids of the parents that started it (see `locked`)."""
 
     def is_gone(self) -> bool:
         """Whether it surely lives no more; of another host's processes nothing is known."""
@@ -168,7 +168,7 @@ def _write_note(file: int, family: Sequence[str]) -> None:
 
 
 def _holder(folder: int, name: str) -> Holder | None:
-    """Who says that it has the lock; None where nobody does."""
+    """The holder recorded in the lock's file; None if there is none."""
     return _note_in(folder, f"{name}.held") or _note_in(folder, name)
 
 

@@ -34,7 +34,7 @@ MARKS = (  # UTF-32's little-endian mark begins with UTF-16's
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _FIRST_NAME = re.compile(rb'\{\s*"(?:[^"\\]|\\.)*"\s*:\s*["\[{\dtfn-]')
-"""How a JSON object begins."""
+"""Pattern of the start of a JSON object."""
 PLAIN_NAMES = (".txt", ".md")
 """Names of files that are text whatever they look like, JSON included."""
 

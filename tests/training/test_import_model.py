@@ -131,7 +131,7 @@ def test_what_cannot_come_is_said_and_leaves_nothing(tmp_path: Path, monkeypatch
     out = tmp_path / "out"
     out.mkdir()
     (out / "mine.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(FileExistsError, match="already holds something"):
+    with pytest.raises(FileExistsError, match="is not empty"):
         main([str(folder), "--out", str(out)])
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps(config | {"hidden_act": "relu"}), encoding="utf-8")

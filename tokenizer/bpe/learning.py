@@ -38,7 +38,7 @@ class Recipe:
     raw: bool
 
     def parts(self, piece: str) -> Iterable[str]:
-        """What is between the special tokens of a piece."""
+        """Parts of a piece between its special tokens."""
         return (text for text, _ in self.special_tokens.cut(piece, self.special_tokens.all))
 
 

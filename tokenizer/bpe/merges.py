@@ -34,7 +34,7 @@ class Merges(list[Pair]):
 
     @cached_property
     def id_of(self) -> dict[Pair, int]:
-        """What each pair becomes, in ids."""
+        """The id of each pair's merged token."""
         if (ids := self.token_ids) is None:
             return dict(zip(self, range(256, 256 + len(self)), strict=True))
         return {(ids[left], ids[right]): ids[256 + k] for k, (left, right) in enumerate(self)}
@@ -51,7 +51,7 @@ class Merges(list[Pair]):
     __hash__ = None
 
     def get(self, pair: Pair, default: Any = None) -> Any:
-        """What the pair becomes, or `default`."""
+        """The id of the pair's merged token, or `default`."""
         return self.id_of.get(pair, default)
 
     def keys(self) -> Iterable[Pair]:

@@ -44,7 +44,7 @@ class TrainingMethods:
 
     @abstractmethod
     def _recipe(self, raw: bool) -> Recipe:
-        """What the merges depend on, with the options of this tokenizer."""
+        """The settings that determine the merges, with the options of this tokenizer."""
 
     @classmethod
     def from_text(

@@ -124,7 +124,7 @@ def _numba_cache_in(folder: Path) -> Iterator[Any]:
 
 @functools.cache
 def cache_folder() -> Path:
-    """Where the compiled kernels are kept: a private folder below $NUMBA_CACHE_DIR if that is set, else in the user's caches.
+    """Folder of the compiled kernels: a private folder below $NUMBA_CACHE_DIR if that is set, else in the user's caches.
 
     Its name has a hash over all kernels and numba's version, since numba itself does not see that a kernel in another file
     has changed. Raises PrivateFolderError if another user could have put something in it.

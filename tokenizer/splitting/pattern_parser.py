@@ -88,7 +88,7 @@ class _Parser:
         raise UnsupportedPatternError(f"{what}, at position {self.place} of {self.pattern!r}")
 
     def take(self, expression: str) -> re.Match[str] | None:
-        """What `expression` matches here, which is then behind."""
+        """Match `expression` here and move past it."""
         if match := re.compile(expression, re.DOTALL).match(self.pattern, self.place):
             self.place = match.end()
         return match
@@ -159,7 +159,7 @@ class _Parser:
         return ("set", self.atom(fold))
 
     def opened(self, opening: Any, fold: bool, depth: int) -> Tree:
-        """What is between brackets, the opening one being behind."""
+        """Parse the content of brackets, after the opening one."""
         tree = self.alternatives(fold or opening == "fold", depth)
         if not self.take(r"\)"):
             self.refuse("an unclosed bracket")

@@ -42,7 +42,7 @@ def merges_chart(curves: Mapping[str, list[tuple[int, int]]]) -> Markup:
 
 
 def length_chart(lengths: Mapping[str, Mapping[int, int]]) -> Markup:
-    """What part of each vocabulary has tokens of 1, 2, … bytes; the last group is 16 and more."""
+    """Chart of token lengths: the fraction of each vocabulary with 1, 2, … bytes; the last group is 16 and more."""
     groups = 16
     shares = []
     for counts in lengths.values():

@@ -87,7 +87,7 @@ def write_token_page(path: Path | str, tokenizers: Mapping[str, AnyTokenizer], t
 
 
 def _lengths(tokenizer: AnyTokenizer) -> dict[int, int]:
-    """How many tokens of the vocabulary have how many bytes."""
+    """Numbers of tokens in the vocabulary by length in bytes."""
     lengths: dict[int, int] = {}
     for index in range(tokenizer.n_vocab):
         try:

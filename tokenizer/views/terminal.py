@@ -18,7 +18,7 @@ _CONTEXT = 12
 
 
 def utf8_role(byte: int) -> str:
-    """What a byte is in UTF-8: ascii, a continuation, or the lead of a character of 2, 3 or 4 bytes."""
+    """Role of a byte in UTF-8: ascii, a continuation, or the lead of a character of 2, 3 or 4 bytes."""
     if byte < 0x80:
         return "ascii"
     if byte < 0xC0:

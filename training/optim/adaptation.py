@@ -13,7 +13,7 @@ from gpt_from_scratch.models.settings import LoRAConfig
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What a run adapts."""
+    """The adaptation of a run."""
 
     base: str
     """The model that is adapted: a folder, or a name on the hub."""
@@ -58,7 +58,7 @@ def put_back(model: GPT, adaptation: Adaptation, tensors: dict[str, Tensor]) -> 
 
 
 def trained(model: GPT) -> str:
-    """How much of an adapted model is trained, in words."""
+    """Description of the trained part of an adapted model."""
     count = sum(p.numel() for p in model.parameters() if p.requires_grad)
     layers = len(lora_layers(model))
     return f"{count:,} of these ({count / model.num_parameters():.2%}), beside {layers} layers, are trained"

@@ -20,7 +20,7 @@ def is_running(run: Run) -> bool:
 
 
 def headline(run: Run) -> str:
-    """What was learned: "A GPT that learned to write little stories"; the run's name where its data are not known."""
+    """Title: "A GPT that learned to write little stories"; the run's name if its data are unknown."""
     data = run.config.get("data")
     source, path = (data.get("source"), data.get("path")) if isinstance(data, dict) else (None, None)
     if isinstance(path, str) and path:
@@ -34,7 +34,7 @@ def headline(run: Run) -> str:
 
 
 def sentences(run: Run) -> str:
-    """How far the loss came down, what it is compared with, and how many samples are good; "" where nothing is known."""
+    """Sentences about the loss, its reference value and the samples; "" if nothing is known."""
     kind: type[Eval] | type[Train] = Eval if run.of(Eval) else Train
     losses = [record for record in run.of(kind) if record.loss is not None]
     said = []
@@ -56,7 +56,7 @@ def sentences(run: Run) -> str:
 
 
 def about_samples(samples: Sequence[SampleRecord]) -> list[str]:
-    """How many of the last step's texts the grammar accepts and the training text lacks."""
+    """Number of the last samples that the grammar accepts and the training text lacks."""
     last = [one for one in samples if one.step == samples[-1].step]
     judged = [one for one in last if one.grammatical is not None and one.novel is not None]
     if not judged:

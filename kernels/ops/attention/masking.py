@@ -17,7 +17,7 @@ def visible_keys(
     window: int | None,
     device: torch.device,
 ) -> Bool[Tensor, "#b 1 tq tk"] | None:
-    """Which keys each query may see, or None if every query sees every key."""
+    """Mask of the keys that each query may see; None if every query sees every key."""
     if not causal and kv_lengths is None and documents is None and window is None:
         return None
     lengths = torch.full((1,), tk, device=device) if kv_lengths is None else kv_lengths

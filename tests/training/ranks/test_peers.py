@@ -78,12 +78,12 @@ def test_clocks_that_are_apart_accuse_nobody_and_call_no_dead_rank_alive(
         text = lost(store, 3)
     assert "rank 1 was last seen" in text and "rank 2" not in text
     with living(store, 1, 2):
-        assert "rank 1 lives" in lost(store, 2)
+        assert "rank 1 is alive" in lost(store, 2)
 
 
 def test_where_all_live_it_is_said_where_each_stands(store: dist.Store) -> None:
     with living(store, 1, 2, step=5):
-        assert "rank 1 lives, at step 5 (starting) for" in lost(store, 2)
+        assert "rank 1 is alive, at step 5 (starting) for" in lost(store, 2)
 
 
 def test_ranks_that_noticed_the_same_blame_the_network(store: dist.Store) -> None:

@@ -54,7 +54,7 @@ def test_another_torchrun_begins_another_run(
     note = run("first") / LAUNCHERS_FILE
     note.write_text('["another host:1:2"]', encoding="utf-8")
     assert train_gpt2.main([*arguments, "--run.name", "first"]) == 2
-    assert "already holds something" in capsys.readouterr().err
+    assert "is not empty" in capsys.readouterr().err
     assert train_gpt2.main([*arguments, "--steps", "1"]) == 0
     assert len(list((tmp_path / "runs").iterdir())) == 2
 
@@ -104,7 +104,7 @@ def test_resume_auto_says_what_it_needs_and_refuses_other_settings(
     (tmp_path / "runs" / "no-run").mkdir()
     (tmp_path / "runs" / "no-run" / "something").touch()
     assert train_gpt2.main([*arguments, "--run.name", "no-run", "--resume", "auto"]) == 2
-    assert "already holds something" in capsys.readouterr().err
+    assert "is not empty" in capsys.readouterr().err
 
 
 def test_a_stop_for_another_host_is_a_reason_to_go_on(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

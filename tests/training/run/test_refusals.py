@@ -50,7 +50,7 @@ def test_a_named_folder_that_holds_a_run_is_left_alone(
 ) -> None:
     folder = run("taken")
     before = (folder / "metrics.jsonl").read_bytes()
-    assert "already holds something" in (error := fails([*arguments, "--run.name", "taken"], capsys))
+    assert "is not empty" in (error := fails([*arguments, "--run.name", "taken"], capsys))
     assert f"--resume {folder}" in error
     assert (folder / "metrics.jsonl").read_bytes() == before
 
