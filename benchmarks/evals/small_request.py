@@ -1,4 +1,4 @@
-"""How long a request of 4 tokens waits beside 64 streams and one request of 960 rows.
+"""Benchmark of the wait of a 4-token request beside 64 streams and one request of 960 rows.
 
     python -m gpt_from_scratch.benchmarks.evals.small_request RUN [--requests 20]
 
