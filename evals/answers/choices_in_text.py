@@ -13,6 +13,7 @@ from gpt_from_scratch.evals.answers.statements import (
     FILLER,
     IN_WORDS,
     NOT,
+    REJECTS,
     WINDOW,
     Stated,
     after_cue,
@@ -43,7 +44,7 @@ _TRUE = re.compile(
 _PERHAPS = re.compile(r"\b(?:(?:could|might|may)(?: also)?(?: well)? be|maybe|perhaps|possibly)\s", re.I)
 _LABEL = re.compile(
     r"([(\[{<\"'⟦ ]{0,4})([A-Za-z])"
-    r"(?![A-Za-z0-9À-ɏͰ-ӿ]|:\\\\|'[A-Za-z]|[+#]|-[A-Za-z0-9]|\s?[❌✗✘🚫❎]|\s?(?:[+×*=<>≤≥≈^]|[-=]>|→)\s?[(-]?"
+    rf"(?![A-Za-z0-9À-ɏͰ-ӿ]|:\\\\|'[A-Za-z]|[+#]|-[A-Za-z0-9]|[\])]?\s?[{REJECTS}]|\s?(?:[+×*=<>≤≥≈^]|[-=]>|→)\s?[(-]?"
     r"(?:\d|[A-Z](?![A-Za-z])))\s?([)\]}>\"'⟧.:,;]{0,3})"
 )
 _NEXT = re.compile(
@@ -65,6 +66,7 @@ _ALTERNATIVE = re.compile(
     re.I,
 )
 _SELECTED = re.compile(r"(?<![不不要别])(?:选择|選擇|选|選)(?:项|項|了)?[:：\s]{0,3}(?=[(\[]?[A-Z](?![A-Za-z]))")
+_CROSSED_OUT = re.compile(rf"(?:^|\n)[^\w\n]{{0,6}}(?:[{REJECTS}]|!=?)[^\w\n]{{0,6}}(?:(?:the|my) )?$", re.I)
 _LEADING = re.compile(r"[^\w(\[{<\"'⟦]{0,10}(?:(?:option|choice|letter|choose|pick|select)\s)?", re.I)
 _BEFORE_BOXED = re.compile(r"\W{0,3}(?:the )?(?:final |correct )?(?:answer|option|choice)(?: is)?[:\s]{1,3}", re.I)
 _MENTIONED = re.compile(
@@ -75,11 +77,12 @@ _MENTIONED = re.compile(
 _OTHER = re.compile(r"(?<![\w'])\(([A-Za-z])\)|(?:(?<=\n)|(?<=[.!?;] ))([A-Z])(?=[).:]\s)")
 _AGAINST = re.compile(
     r"(?:\bnot|n't|than|unlike|except|instead of|(?:anything|all|everything) but|rule[sd]? out|eliminat\w+|reject\w*|"
-    r"excludes?|over)\s[^\n.]{0,12}$",
+    rf"excludes?|over)\s[^\n.]{{0,12}}$|[{REJECTS}]\s?\(?$",
     re.I,
 )
 _REJECTED = re.compile(
-    r"[^\n.]{0,40}?\b(?:wrong|incorrect|false|not|isn't|cannot|can't|doesn't|too|eliminated|out)\b", re.I
+    rf"[^\n.]{{0,40}}?(?:\b(?:wrong|incorrect|false|not|isn't|cannot|can't|doesn't|too|eliminated|out)\b|[{REJECTS}])",
+    re.I,
 )
 
 
@@ -98,7 +101,7 @@ def read_choice(output: str, choices: Mapping[str, str]) -> str | None:
         return None
     if (named := _by_text(text, choices)) is not None and not re.fullmatch(r"\W*\w\W*", text):
         return named
-    if stated := list(_stated(text, choices)):
+    if stated := [one for one in _stated(text, choices) if not _crossed_out(text, one.start)]:
         letter = settled([_with_its_text(one, text, choices) for one in stated], text)
         return letter if letter in choices else None
     return _by_text(text, choices) or _the_only_one(text, choices)
@@ -106,6 +109,11 @@ def read_choice(output: str, choices: Mapping[str, str]) -> str | None:
 
 def _unmarked(match: re.Match[str]) -> str:
     return " " if match[0] == "_" else ""
+
+
+def _crossed_out(text: str, start: int) -> bool:
+    """Whether a line up to `start` is nothing but a mark such as "❌"."""
+    return _CROSSED_OUT.search(text[max(0, start - 18) : start]) is not None
 
 
 def _with_its_text(one: Stated[str], text: str, choices: Mapping[str, str]) -> Stated[str]:
@@ -236,7 +244,9 @@ def _leading(text: str, choices: Mapping[str, str]) -> Stated[str] | None:
     start = _LEADING.match(text)
     at = start.end() if start else 0
     letters, end = _letters(text, at, choices, strict=True)
-    if not letters or letters[0] not in choices or re.match(r"\s(?:is|isn't|was|can|can't|cannot|does)\b", text[end:]):
+    if not letters or letters[0] not in choices or _crossed_out(text, at):
+        return None
+    if re.match(r"\s(?:is|isn't|was|can|can't|cannot|does)\b", text[end:]):
         return None
     if len(letters) > 1:
         return Stated(0, end, None, BY_ITSELF)

@@ -41,6 +41,8 @@ NOT = re.compile(
     r"değil|không|не|нет|ليس\w*|ليست|bukan)\b|n't\b|不|没|沒|नहीं",
     re.I,
 )
+REJECTS = "❌❎✗✘✖✕☒⛔🚫🙅👎☐□⬜¬≠"
+"""Marks that say that what stands beside them is not the answer, or that it was not ticked."""
 _WRONG = (
     r"(?:wrong|incorrect|false|mistaken|impossible|a (?:mistake|trap|distractor)|an error|"
     r"not (?:right|correct|true|the answer|it))\b(?! to\b)"

@@ -6,6 +6,8 @@ import unicodedata
 
 import regex
 
+from gpt_from_scratch.evals.answers.statements import REJECTS
+
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _VULGAR = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅖": "2/5", "⅗": "3/5", "⅘": "4/5"}
@@ -45,6 +47,8 @@ _NUMBER = regex.compile(  # possessive groups are wrong in `re` before Python 3.
     """,
     regex.X,
 )
+_GROUPED = re.compile(r"(?<![\d.,])\d{1,3}[.,]\d{3}(?![\d.,]\d|\d)")
+_EXCHANGED = str.maketrans(".,", ",.")
 _TEN_TO = re.compile(r"\s?(?:\^|\*\*)\s?[{(]?([-+]?\d{1,4})[)}]?(?!\.?\d)")
 _UNIT = re.compile(
     r"(?:[kcmµμn]?m[²³23]?|km/h|[kmµμ]?g|[mµμn]?s|hrs?|h|min|sec|[mM]?[lL]|ft|in|lbs?|oz|mph|[kMGT]?i?B(?=\W|$)(?<=[kMGTi]B)|"
@@ -63,9 +67,11 @@ _UNSURE_AFTER = re.compile(
     r"\s(?:and an? (?:half|third|quarter|eighth)|or (?:more|less|fewer|greater|higher|lower)|and (?:up|above|more))\b|\+(?!\d)|"
     r"\s?(?:<(?![/|<])|>(?!>)|[≤≥≠])|\.\(|[.)][^\S\n]{1,2}[-+]?\d|"
     r"\s?(?:Millionen|Mio|Mrd|Milliarden|Tausend|mille|millones|milhões|milioni|milliards?|тыс\w*|млн|млрд|миллион\w*|"
-    r"миллиард\w*|lakhs?|crores?)\b|\s(?:max|min)(?:imum)?\b|\s(?:degrees )?(?:below|above)\b|\s?→\s?\d"
+    r"миллиард\w*|lakhs?|crores?)\b|\s(?:max|min)(?:imum)?\b|\s(?:degrees )?(?:below|above)\b|\s?→\s?\d|"
+    rf"\s?[{REJECTS}]"
 )
 _UNSURE_BEFORE = re.compile(
+    rf"[{REJECTS}]\s?$|"
     r"(?:[∛∜]|\b(?:log|ln|lg|exp|sin|cos|tan|cot|sec|csc|sqrt|floor|ceil)(?:_?\{?\w{1,3}\}?|[₀-₉]+)?[^\S\n]?[({]?|"
     r"\d\s?[~〜]|[A-Za-z]-|≡|\d\s?→|\b(?:by|exceed(?:s|ing)?|mod|modulo|base|http|error|status|code|year|room|"
     r"as (?:many|much) as|(?:min|max)imum of|within|über|unter|bis zu|jusqu'à|hasta|até|"
@@ -156,7 +162,17 @@ def numbers_in(text: str) -> list[Number]:
         value, end = _value(match, before, text, aside=depth > 0)
         ended = end
         found.append(Number(match.start(), end, value, depth > 0))
-    return found
+    both = _written_both_ways(text)
+    return [
+        dataclasses.replace(one, value=None) if both & {*_GROUPED.findall(text, one.start, one.end)} else one
+        for one in found
+    ]
+
+
+def _written_both_ways(text: str) -> set[str]:
+    """Every "1,500" and "1.500" of a text that has both: which mark ends the whole part is then unknown."""
+    written = set(_GROUPED.findall(text))
+    return {one for one in written if one.translate(_EXCHANGED) in written}
 
 
 def _value(match: regex.Match, before: str, text: str, *, aside: bool) -> tuple[float | None, int]:
