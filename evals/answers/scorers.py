@@ -7,9 +7,6 @@ import re
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
-from gpt_from_scratch.evals.answers.choices_in_text import read_choice
-from gpt_from_scratch.evals.answers.numbers_in_text import read_number
-from gpt_from_scratch.evals.answers.text import said
 from gpt_from_scratch.evals.protocol.messages import GetTextRequest, GetTextResponse, Message, Usage
 from gpt_from_scratch.evals.protocol.pricing import Price, price_of
 from gpt_from_scratch.evals.protocol.prompts import Asked
@@ -78,6 +75,8 @@ def _choice(output: str, asked: Asked) -> Score:
             f"sample {asked.sample.id!r} has no choices: the scorer 'choice' is for MCQuestion; take 'exact', "
             f"'includes' or 'numeric_close' for QA"
         )
+    from gpt_from_scratch.evals.answers.choices_in_text import read_choice
+
     letter = read_choice(output, asked.choices)
     return Score(float(f"({letter})" in asked.ideal_answers), letter and f"({letter})")
 
@@ -89,7 +88,7 @@ def numeric_close(rel_tol: float = 1e-2, abs_tol: float = 0.0) -> Scorer:
     """
 
     def judge(output: str, asked: Asked) -> Score:
-        value = read_number(output)
+        value = _number(output)
         if value is None:
             return Score(0.0, None)
         ideals = [_ideal_number(ideal, asked) for ideal in asked.ideal_answers]
@@ -99,8 +98,14 @@ def numeric_close(rel_tol: float = 1e-2, abs_tol: float = 0.0) -> Scorer:
     return FunctionScorer(f"numeric_close(rel_tol={rel_tol:g}, abs_tol={abs_tol:g})", judge)
 
 
+def _number(text: str) -> float | None:
+    from gpt_from_scratch.evals.answers.numbers_in_text import read_number
+
+    return read_number(text)
+
+
 def _ideal_number(ideal: str, asked: Asked) -> float:
-    value = read_number(ideal)
+    value = _number(ideal)
     if value is None:
         raise ValueError(f"sample {asked.sample.id!r}: {ideal!r} is no number; take the scorer 'exact' or 'includes'")
     return value
@@ -198,6 +203,8 @@ class ModelGraded:
 
     def _verdict(self, reply: str) -> str | None:
         """The label that a reply begins with, after thinking; None where it has none, or goes on with "or" another."""
+        from gpt_from_scratch.evals.answers.text import said
+
         text = said(reply).strip().lstrip("*_`\"'( ")
         labels = sorted((*self.right, *self.wrong), key=len, reverse=True)
         first = next((label for label in labels if re.match(rf"{re.escape(label)}(?!\w)", text, re.I)), None)

@@ -76,3 +76,17 @@ class MissingKeyError(RuntimeError):
             f"{variable} is not set. Set it to your API key (export {variable}=...), give a server of your own with "
             f"base_url, or run offline with the model 'echo'."
         )
+
+
+def name_of(provider: Provider) -> str:
+    """The name of a provider's class, or of a module that is one."""
+    return getattr(provider, "__name__", type(provider).__name__)
+
+
+def fingerprint(provider: Provider) -> object:
+    """Everything about a provider, besides the prompt, that affects its answers; part of the cache's key.
+
+    A provider may say it by a method `fingerprint()` that returns JSON; its class name stands in otherwise.
+    """
+    own = getattr(provider, "fingerprint", None)
+    return own() if own is not None else name_of(provider)

@@ -8,7 +8,7 @@ provider of one model, where each has its own).
 import importlib
 
 from gpt_from_scratch.evals import providers
-from gpt_from_scratch.evals.protocol.provider import Provider
+from gpt_from_scratch.evals.protocol.provider import Provider, name_of
 from gpt_from_scratch.support.registry_folder import names_in
 
 
@@ -49,7 +49,7 @@ def get_model_provider(model_id: str) -> Provider:
             f"no provider has the model {model_id!r}. The models are: {', '.join(_said('names'))}. For others give a server "
             f"with base_url, or append a provider to dispatcher.PROVIDERS; or run offline with the model 'echo'."
         )
-    names = ", ".join(map(_name, found))
+    names = ", ".join(map(name_of, found))
     raise ValueError(f"more than one provider has the model {model_id!r}: {names}. Remove all but one from PROVIDERS.")
 
 
@@ -62,17 +62,4 @@ def examples() -> str:
 def _said(attribute: str, offline: bool | None = None) -> list[str]:
     """A descriptive attribute of all providers; by default the name."""
     chosen = [one for one in PROVIDERS if offline is None or getattr(one, "offline", False) == offline]
-    return [getattr(one, attribute, None) or _name(one) for one in chosen]
-
-
-def _name(provider: Provider) -> str:
-    return getattr(provider, "__name__", type(provider).__name__)
-
-
-def fingerprint(provider: Provider) -> object:
-    """Everything about a provider, besides the prompt, that affects its answers; part of the cache's key.
-
-    A provider may say it by a method `fingerprint()` that returns JSON; its class name stands in otherwise.
-    """
-    own = getattr(provider, "fingerprint", None)
-    return own() if own is not None else _name(provider)
+    return [getattr(one, attribute, None) or name_of(one) for one in chosen]

@@ -11,9 +11,8 @@ from gpt_from_scratch.evals.protocol.limits import Account
 from gpt_from_scratch.evals.protocol.messages import Call, GetTextRequest, Usage
 from gpt_from_scratch.evals.protocol.pricing import FREE, price_of, source_of
 from gpt_from_scratch.evals.protocol.prompts import Asked
-from gpt_from_scratch.evals.protocol.provider import Provider, ProviderError
+from gpt_from_scratch.evals.protocol.provider import Provider, ProviderError, fingerprint
 from gpt_from_scratch.evals.protocol.samples import AnySample, EvalResult, SampleResult
-from gpt_from_scratch.evals.providers.dispatcher import fingerprint
 from gpt_from_scratch.evals.results.answer_cache import CachedAnswer
 from gpt_from_scratch.evals.results.record import Journal
 from gpt_from_scratch.evals.results.results import make_result

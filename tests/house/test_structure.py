@@ -41,6 +41,7 @@ LONG_FILES = {
 FEW = "a command loads only what it needs: start-up time"
 HELP = "needs torch, and --help does not: start-up time"
 LAZY = "a top package imports nothing before a name is asked for"
+PROSE = "compiles the patterns of answers in prose: start-up time"
 CHARACTERS = "a model of characters needs no other tokenizer: start-up time"
 IMPORTED_IN_FUNCTIONS = {
     **{(top, "support.lazy"): LAZY for top in ("kernels", "tokenizer", "models", "evals", "training")},
@@ -64,6 +65,9 @@ IMPORTED_IN_FUNCTIONS = {
     ("models.gpt", "models.interchange.pretrained"): "needs safetensors, and making a model does not: start-up time",
     ("models.interchange.hugging_face", "tokenizer.formats.hugging_face_folder"): FEW,
     ("evals.__main__", "evals.text_command"): "needs pydantic, which scoring a checkpoint does not",
+    ("evals.answers.scorers", "evals.answers.choices_in_text"): PROSE,
+    ("evals.answers.scorers", "evals.answers.numbers_in_text"): PROSE,
+    ("evals.answers.scorers", "evals.answers.text"): PROSE,
     ("evals.providers.local_checkpoint", "evals.providers.shared_engine"): "needs torch, which no other provider does",
     ("evals.providers.local_checkpoint", "models.checkpoints.opening"): "needs torch, which no other provider does",
     ("evals.providers.local_checkpoint", "models.generation.sampling"): "needs torch, which no other provider does",
@@ -77,6 +81,10 @@ IMPORTED_IN_FUNCTIONS = {
     ("training.checkpoints.store", "training.checkpoints.parts"): "needs torch.distributed: start-up time",
     ("training.optim.sharded", "training.checkpoints.parts"): "needs torch.distributed: start-up time",
     ("training.data.corpus", "tokenizer.bpe.tokenizer"): CHARACTERS,
+    (
+        "training.data.sources.stories",
+        "training.data.stories",
+    ): "makes its tables, which other sources need not: start-up time",
     ("training.data.tokenizers", "tokenizer.bpe.tokenizer"): CHARACTERS,
     ("training.data.tokenizers", "tokenizer.character"): CHARACTERS,
     ("training.data.tokenizers", "tokenizer.tiktoken_wrapper"): CHARACTERS,

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from gpt_from_scratch.evals.answers.scorers import ModelGraded, Score, get_scorer, numeric_close, read_choice
+from gpt_from_scratch.evals.answers.choices_in_text import read_choice
+from gpt_from_scratch.evals.answers.scorers import ModelGraded, Score, get_scorer, numeric_close
 from gpt_from_scratch.evals.protocol.messages import Message, Usage
 from gpt_from_scratch.evals.protocol.pricing import Price
 from gpt_from_scratch.evals.protocol.prompts import Asked

@@ -8,6 +8,7 @@ import pytest
 from gpt_from_scratch.evals.function_calling.openai.function_calling_provider import OpenAIFunctionCallingProvider
 from gpt_from_scratch.evals.protocol.messages import GetProbsRequest, GetTextRequest, Message
 from gpt_from_scratch.evals.protocol.pricing import Price, price_of
+from gpt_from_scratch.evals.protocol.provider import fingerprint
 from gpt_from_scratch.evals.protocol.samples import QA, MCQuestion
 from gpt_from_scratch.evals.providers import dispatcher
 from gpt_from_scratch.evals.providers.anthropic_provider import AnthropicProvider
@@ -44,7 +45,7 @@ def test_none_and_more_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_fingerprints_tell_providers_apart() -> None:
     prints = [
-        dispatcher.fingerprint(provider)
+        fingerprint(provider)
         for provider in (
             OpenAIProvider(),
             OpenAIProvider(base_url="http://127.0.0.1:1/v1"),

@@ -18,7 +18,6 @@ from gpt_from_scratch.training.data.source import (
     SourceRequest,
     Texts,
 )
-from gpt_from_scratch.training.data.stories import TRAIN_SEED, VALIDATION_SEED, floor_nats, parse, stories
 
 STORIES_A_PIECE = 2_000
 TRAIN_PIECES = 20
@@ -53,6 +52,8 @@ class LiveStories(LiveSource):
     pattern = "tinystories"
 
     def read(self, settings: StoryOptions, *, progress: Progress | None = None) -> Texts:
+        from gpt_from_scratch.training.data.stories import TRAIN_SEED, VALIDATION_SEED, floor_nats, parse, stories
+
         return Texts(
             [made.text for made in stories(TRAIN_SEED, range(settings.n_stories))],
             [made.text for made in stories(VALIDATION_SEED, range(settings.n_validation))],
@@ -64,6 +65,8 @@ class LiveStories(LiveSource):
         return dataclasses.replace(settings, n_stories=min(settings.n_stories, ENOUGH_STORIES), n_validation=1)
 
     def fresh(self, settings: StoryOptions) -> Iterable[str]:
+        from gpt_from_scratch.training.data.stories import stories
+
         return (made.text for made in stories(FRESH_SEED, itertools.count()))
 
 
@@ -78,6 +81,8 @@ class StorySource(Source):
         return 1 + TRAIN_PIECES
 
     def documents(self, piece: int) -> Iterator[Document]:
+        from gpt_from_scratch.training.data.stories import TRAIN_SEED, VALIDATION_SEED, stories
+
         split, seed, first = (
             ("validation", VALIDATION_SEED, 0) if piece == 0 else ("train", TRAIN_SEED, (piece - 1) * STORIES_A_PIECE)
         )
