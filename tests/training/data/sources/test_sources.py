@@ -88,7 +88,7 @@ def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
 def test_text_that_is_not_utf8_is_named_with_its_offset(tmp_path: Path) -> None:
     path = tmp_path / "latin.txt"
     path.write_bytes(b"caf\xc3\xa9\nA\n" * 20 + b"caf\xe9\nA\n")
-    with pytest.raises(ValueError, match=r"latin\.txt is not UTF-8 text: byte 0xe9 at offset 163 "):
+    with pytest.raises(ValueError, match=r"latin\.txt is UTF-8 up to byte 0xe9 at offset 163 "):
         texts(TextSource(path, 0.1, piece_bytes=30))
 
 
