@@ -235,7 +235,7 @@ def test_a_completion_names_its_tokens_where_it_is_asked(
 
 
 def test_one_model_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for words, said in (([], "none were named"), ([str(folder), "--checkpoint", str(folder)], "2 were named")):
+    for words, said in (([], "none were given"), ([str(folder), "--checkpoint", str(folder)], "2 were given")):
         with pytest.raises(SystemExit, match="2"):
             main(["serve", *words])
         assert f"name one model, as RUN; {said}" in capsys.readouterr().err

@@ -98,7 +98,7 @@ def test_a_backend_for_no_such_device_is_not_called_right(tmp_path: Path, capsys
     file.write_text(MODULE.format(name="far", eps="eps").replace('"far"', '"far", devices=("xpu",)'), encoding="utf-8")
     with pytest.raises(ValueError, match="no backend of any op to test on cpu"):
         main(["check", "--device", "cpu", "--backend-module", str(file)])
-    assert "layer_norm far: not compared: runs on xpu, not cpu" in capsys.readouterr().out
+    assert "layer_norm far: not tested: runs on xpu, not cpu" in capsys.readouterr().out
 
 
 def test_fastest_refuses_what_is_wrong(module: Callable[..., str]) -> None:
