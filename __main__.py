@@ -34,6 +34,7 @@ GROUPS: dict[str, dict[str, Command]] = {
     },
     "Use": {
         "generate": Command("generate text with a trained model", f"{_TRAINING}.commands.generate:main"),
+        "chat": Command("chat with a model trained on conversations", f"{_TRAINING}.commands.chat:main"),
         "export": Command(
             "export a model for transformers or llama.cpp, or its tokenizer for tiktoken",
             f"{_TRAINING}.commands.export:main",

@@ -18,11 +18,14 @@ from gpt_from_scratch.evals.protocol.messages import (
     asks_for_probs,
 )
 from gpt_from_scratch.evals.protocol.provider import ProviderError
+from gpt_from_scratch.tokenizer.chat.encoding import encode, stop_tokens
+from gpt_from_scratch.tokenizer.chat.template import template_of
 
 if TYPE_CHECKING:
     from gpt_from_scratch.evals.providers.shared_engine import SharedEngine
     from gpt_from_scratch.models.checkpoints.opening import OpenedModel
     from gpt_from_scratch.models.generation.sampling import RequestSeeds
+    from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
 PREFIX = "local/"
 
@@ -30,7 +33,8 @@ PREFIX = "local/"
 class LocalCheckpointProvider:
     """The model "local/PATH". Loaded when it is first asked; requests of several threads are generated as one batch.
 
-    A checkpoint is a base model, which knows no roles: a conversation is its messages' contents, joined by an empty line.
+    A model whose tokenizer has a chat template is asked with it. A base model knows no roles: a conversation is its messages'
+    contents, joined by an empty line.
 
     path: what `open_model` opens: a model's folder, a checkpoint, or a run; or a checkpoint that is open already
     seed: the same prompts give the same answers, also where the temperature is above 0; a prompt that is asked again
@@ -86,7 +90,7 @@ class LocalCheckpointProvider:
             engine, seeds, tokenizer = self._engine, self._seeds, self.checkpoint.tokenizer
         text = prompt_text(request.prompt)
         try:
-            tokens = tokenizer.encode_ordinary(text) or [tokenizer.eot_token]
+            tokens, stops = _prompt_tokens(tokenizer, request.prompt)
         except ValueError as error:  # a character that the tokenizer does not have: this prompt fails, not the run
             raise ProviderError(f"the prompt cannot be encoded: {error}", permanent=True, kind="unsendable") from error
         options = TextOptions.of(request)
@@ -105,7 +109,7 @@ class LocalCheckpointProvider:
                 probs=probs,
             )
         length = 256 if options.max_tokens is None else options.max_tokens
-        sampling = Sampling(temperature=temperature, seed=seeds.next(text))
+        sampling = Sampling(temperature=temperature, seed=seeds.next(text), stop_tokens=stops)
         done = engine.complete(tokens, length, sampling)
         parameters = {"temperature": temperature, "max_tokens": length}
         return GetTextResponse(
@@ -126,6 +130,18 @@ class LocalCheckpointProvider:
     def _call(self, parameters: dict[str, Any], usage: Usage, finish: str) -> Call:
         name = f"{PREFIX}{self.checkpoint.name}"
         return Call(served_model=name, parameters=parameters, usage=usage, finish_reason=finish)
+
+
+def _prompt_tokens(tokenizer: "Tokenizer", prompt: Prompt) -> tuple[list[int], tuple[int, ...]]:
+    """What the model goes on from, and the tokens that end its answer.
+
+    Raises:
+        ValueError: the text cannot be encoded, or the chat template refuses it.
+    """
+    if template_of(tokenizer) is None:
+        return tokenizer.encode_ordinary(prompt_text(prompt)) or [tokenizer.eot_token], (tokenizer.eot_token,)
+    messages = [{"role": message.role, "content": message.content} for message in prompt]
+    return [tokenizer.eot_token, *encode(tokenizer, messages, asks=True).tokens], stop_tokens(tokenizer)
 
 
 def prompt_text(prompt: Prompt) -> str:

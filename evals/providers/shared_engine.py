@@ -39,8 +39,8 @@ class SharedEngine:
             ValueError: what `Engine.add` refuses.
             RuntimeError: the engine failed; all rows that ran fail alike.
         """
-        end = self._checkpoint.tokenizer.eot_token
-        row = self._run(prompt, max_tokens, replace(sampling, stop_tokens=(end,)), stops=stops)
+        ends = sampling.stop_tokens or (self._checkpoint.tokenizer.eot_token,)
+        row = self._run(prompt, max_tokens, replace(sampling, stop_tokens=ends), stops=stops)
         assert row.last is not None
         return Completion(row.stream.text, row.tokens, "stop" if row.stream.stopped else str(row.last.finish))
 

@@ -13,11 +13,14 @@ from typing import Any
 from gpt_from_scratch.evals.scoring.completion import TextStream
 from gpt_from_scratch.evals.serve.errors import RequestError
 from gpt_from_scratch.evals.serve.logprobs import chat_logprobs, completion_logprobs
-from gpt_from_scratch.evals.serve.parameters import Parameters
+from gpt_from_scratch.evals.serve.parameters import Conversation, Parameters
 from gpt_from_scratch.evals.serve.worker import ServedRow, Worker
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel
 from gpt_from_scratch.models.generation.sampling import Sampling
 from gpt_from_scratch.models.generation.scored import Scored
+from gpt_from_scratch.tokenizer.chat.encoding import encode as encode_messages
+from gpt_from_scratch.tokenizer.chat.encoding import stop_tokens
+from gpt_from_scratch.tokenizer.chat.template import template_of
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
 
 
@@ -88,7 +91,9 @@ def encode(checkpoint: OpenedModel, parameters: Parameters, longest_token: int) 
     """
     encoded = []
     for prompt in parameters.prompts:
-        if isinstance(prompt, str):
+        if isinstance(prompt, Conversation):
+            tokens = conversation_tokens(checkpoint, prompt, longest_token)
+        elif isinstance(prompt, str):
             _check_length(-(-len(prompt) // longest_token), checkpoint.context, "at least ")
             tokens = tuple(text_tokens(checkpoint.tokenizer, prompt))
         else:
@@ -97,6 +102,23 @@ def encode(checkpoint: OpenedModel, parameters: Parameters, longest_token: int) 
         _check_length(len(tokens), checkpoint.context)
         encoded.append(tokens or (checkpoint.tokenizer.eot_token,))
     return encoded
+
+
+def conversation_tokens(checkpoint: OpenedModel, conversation: Conversation, longest_token: int) -> tuple[int, ...]:
+    """The tokens before the next answer, behind the end-of-text token, as the model has learned conversations.
+
+    Raises:
+        RequestError: a conversation that the chat template refuses, or a text that cannot be encoded.
+    """
+    _check_length(-(-len(conversation.plain) // longest_token), checkpoint.context, "at least ")
+    tokenizer = checkpoint.tokenizer
+    if template_of(tokenizer) is None:
+        return tuple(text_tokens(tokenizer, conversation.plain))
+    messages = [{"role": role, "content": content} for role, content in conversation.messages]
+    try:
+        return (tokenizer.eot_token, *encode_messages(tokenizer, messages, asks=True).tokens)
+    except ValueError as error:
+        raise RequestError(str(error), param="messages") from error
 
 
 def _check_length(tokens: int, context: int, about: str = "") -> None:
@@ -121,8 +143,10 @@ async def pieces(
     A prompt's choices have the request's seed, the seed + 1, ... With echo a choice begins with its prompt. The end-of-text
     token ends a choice; it is among the scored tokens, but not in the text. Tokens of a stop sequence are among them too.
     """
-    stop = tokenizer.eot_token
-    sampling = Sampling(parameters.temperature, parameters.top_k, parameters.top_p, parameters.seed, (stop,))
+    stops: tuple[int, ...] = (tokenizer.eot_token,)
+    if any(isinstance(prompt, Conversation) for prompt in parameters.prompts) and template_of(tokenizer) is not None:
+        stops = stop_tokens(tokenizer)
+    sampling = Sampling(parameters.temperature, parameters.top_k, parameters.top_p, parameters.seed, stops)
     asked: Counter[tuple[int, ...]] = Counter()
     rows = []
     for prompt in prompts:
@@ -155,7 +179,7 @@ async def pieces(
             piece.scored.append(new)
             piece.tokens.append(new.token)
             piece.offsets.append(starts[index] + len(stream.text))
-            if new.token == stop:
+            if new.token in stops:
                 stream.offsets.append(len(stream.text))
             else:
                 piece.text += stream.add(new.token)

@@ -32,6 +32,7 @@ from gpt_from_scratch.evals.serve.page_files import page_routes
 from gpt_from_scratch.evals.serve.protection import Guard
 from gpt_from_scratch.evals.serve.worker import Worker
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel
+from gpt_from_scratch.tokenizer.chat.template import template_of
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
@@ -125,7 +126,14 @@ class Server:
 
     async def tokenizer_info(self, request: Request) -> Response:
         end = self._end_of_text
-        return Json({"eos_token": end, "bos_token": end, "pad_token": end, "chat_template": None})
+        return Json(
+            {
+                "eos_token": end,
+                "bos_token": end,
+                "pad_token": end,
+                "chat_template": template_of(self.checkpoint.tokenizer),
+            }
+        )
 
     async def tokenize(self, request: Request) -> Response:
         """Text to tokens. The end-of-text token's own name, alone, is that token; within a text it is text."""

@@ -8,7 +8,21 @@ from gpt_from_scratch.evals.serve.errors import RequestError
 from gpt_from_scratch.evals.serve.fields import RequestFields
 from gpt_from_scratch.evals.serve.limits import ServerLimits
 
-Prompt = str | tuple[int, ...]
+
+@dataclasses.dataclass(frozen=True)
+class Conversation:
+    """Messages, which the model's chat template makes a prompt of."""
+
+    messages: tuple[tuple[str, str], ...]
+    """(role, content) of each."""
+
+    @property
+    def plain(self) -> str:
+        """What a model without a template goes on from: the contents, joined by an empty line."""
+        return "\n\n".join(content for _, content in self.messages)
+
+
+Prompt = str | tuple[int, ...] | Conversation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,14 +68,14 @@ def completion(values: dict[str, Any], served: str, limits: ServerLimits) -> Par
 def chat(values: dict[str, Any], served: str, limits: ServerLimits) -> Parameters:
     """The body of /v1/chat/completions. Raises RequestError.
 
-    The models served are base models, which know no roles: a conversation is its messages' contents, joined by an empty
-    line, and the model goes on from there.
+    A model whose tokenizer has a chat template is asked with it. A base model knows no roles: a conversation is its messages'
+    contents, joined by an empty line, and the model goes on from there.
     """
     if values.get("max_completion_tokens") is not None:  # its newer name
         values = {**values, "max_tokens": values["max_completion_tokens"]}
     fields = RequestFields(values)
     fields.ignored("max_completion_tokens")
-    prompt = "\n\n".join(_content(message) for message in _messages(fields.take("messages")))
+    messages = [(_role(message), _content(message)) for message in _messages(fields.take("messages"))]
     wanted = fields.boolean("logprobs")
     top = fields.integer("top_logprobs", 0, 0, limits.logprobs)
     for name in ("tools", "functions"):
@@ -72,7 +86,13 @@ def chat(values: dict[str, Any], served: str, limits: ServerLimits) -> Parameter
     fields.unsupported("modalities", ["text"])
     fields.ignored("parallel_tool_calls", "store", "metadata", "service_tier", "prompt_cache_key", "safety_identifier")
     parameters = _common(
-        fields, served, limits, prompts=(prompt,), top=top if wanted else None, echo=False, default_tokens=256
+        fields,
+        served,
+        limits,
+        prompts=(Conversation(tuple(messages)),),
+        top=top if wanted else None,
+        echo=False,
+        default_tokens=256,
     )
     fields.done()
     return parameters
@@ -166,12 +186,16 @@ def _messages(value: Any) -> list[Any]:
     return value
 
 
-def _content(message: Any) -> str:
-    """A message's text, also where it comes in parts."""
+def _role(message: Any) -> str:
     if not isinstance(message, dict):
         raise RequestError("each of messages must be an object with a role and a content", param="messages")
-    if not isinstance(message.get("role"), str):
+    if not isinstance(role := message.get("role"), str):
         raise RequestError("each of messages needs a role", param="messages")
+    return "system" if role == "developer" else role  # its newer name
+
+
+def _content(message: dict[str, Any]) -> str:
+    """A message's text, also where it comes in parts."""
     content = message.get("content")
     parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
     texts = [part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None for part in parts]

@@ -18,7 +18,7 @@ PACKAGE = "gpt_from_scratch"
 ORDER = {
     "support": ("command_line", "storage", "pages"),
     "kernels": ("triton_tools", "ops", "proof", "outside"),
-    "tokenizer": ("splitting", "numba_kernels", "bpe", "formats", "views"),
+    "tokenizer": ("splitting", "numba_kernels", "bpe", "chat", "formats", "views"),
     "models": ("layers", "interchange", "generation", "checkpoints", "dictionary"),
     "evals": (
         *("protocol", "answers", "results", "scoring", "providers", "runs", "function_calling", "harness", "serve"),

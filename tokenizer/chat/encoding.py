@@ -80,7 +80,9 @@ def pieces(tokenizer: Tokenizer, messages: Sequence[Message], *, asks: bool = Fa
                 "the chat template writes an earlier answer otherwise once more follows, so which tokens are the assistant's "
                 "cannot be told"
             )
-        stop = max((after.rfind(name) + len(name) for name in special if after.rfind(name) >= len(before)), default=None)
+        stop = max(
+            (after.rfind(name) + len(name) for name in special if after.rfind(name) >= len(before)), default=None
+        )
         stop = len(after) if stop is None else stop
         result += [Piece(whole[place : len(before)], False), Piece(whole[len(before) : stop], True)]
         place = stop

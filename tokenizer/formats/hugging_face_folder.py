@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gpt_from_scratch.tokenizer.character import CharacterTokenizer
+from gpt_from_scratch.tokenizer.chat.template import template_of
 from gpt_from_scratch.tokenizer.hugging_face_wrapper import HuggingFaceTokenizer
 from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT, NoEndOfTextError, Tokenizer
 
@@ -64,8 +65,8 @@ def tokenizer_config(tokenizer: Tokenizer, context: int) -> str:
         "padding_side": "left",  # as generation needs it
         **special,
     }
-    if isinstance(tokenizer, HuggingFaceTokenizer) and tokenizer.chat_template is not None:
-        described["chat_template"] = tokenizer.chat_template
+    if (template := template_of(tokenizer)) is not None:
+        described["chat_template"] = template
     return json.dumps(described, indent=2) + "\n"
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from gpt_from_scratch.support.storage.downloads import Progress
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE, load_tokenizer
 from gpt_from_scratch.tokenizer.protocol import Tokenizer
+from gpt_from_scratch.training.data.chats import as_texts, of_conversations
 from gpt_from_scratch.training.data.config import DataConfig
 from gpt_from_scratch.training.data.corpus import Corpus, of_documents, of_running_text, of_shards
 from gpt_from_scratch.training.data.mixing.data import mixed_corpus
 from gpt_from_scratch.training.data.mixing.weights import Mixture
 from gpt_from_scratch.training.data.registry import LIVE, MIXTURE, OF_PATHS, PREPARED, how_to_prepare, named_by
 from gpt_from_scratch.training.data.shards import Index, read_index
-from gpt_from_scratch.training.data.source import GPT2_VOCABULARY, Mixed, Prepared, Texts
+from gpt_from_scratch.training.data.source import GPT2_VOCABULARY, Conversations, Mixed, Prepared, Texts
 from gpt_from_scratch.training.data.tokenizers import characters_to_learn_from, first_characters, make_tokenizer
 
 
@@ -45,6 +46,8 @@ def build_corpus(
         )
     if isinstance(data, Prepared):
         return of_shards(index_of(data.folder), block_size, tokenizer)
+    if isinstance(data, Conversations):
+        return of_conversations(data, block_size, tokenizer or _tokenizer(config, as_texts(data)))
     if tokenizer is None:
         tokenizer = _tokenizer(config, data)
     return (of_running_text if source.running_text else of_documents)(data, block_size, tokenizer)
@@ -91,6 +94,8 @@ def texts_of(config: DataConfig) -> Texts:
         FileNotFoundError, ValueError, DownloadError: as `build_corpus`.
     """
     data = LIVE[config.source].read(config)
+    if isinstance(data, Conversations):
+        return as_texts(data)
     if not isinstance(data, Texts):
         raise ValueError(f"the source {config.source!r} gives no texts")
     return data
@@ -138,8 +143,15 @@ def mixed_tokenizer(config: DataConfig, parts: Mapping[str, DataConfig]) -> Toke
 def _tokenizer(config: DataConfig, texts: Texts) -> Tokenizer:
     """The configured tokenizer; byte pair encoding is learned from the training texts."""
     everything = itertools.chain(texts.train, texts.validation)
-    pattern = LIVE[config.source].pattern
-    return make_tokenizer(config.tokenizer, config.vocab_size, pattern, train=texts.train, all_texts=everything)
+    source = LIVE[config.source]
+    return make_tokenizer(
+        config.tokenizer,
+        config.vocab_size,
+        source.pattern,
+        train=texts.train,
+        all_texts=everything,
+        special_tokens=source.special_tokens,
+    )
 
 
 def index_of(folder: Path) -> Index:

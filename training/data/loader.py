@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int, Integer
+from jaxtyping import Bool, Int, Integer, Shaped
 from torch import Tensor
 
 from gpt_from_scratch.tokenizer.files import TOKENIZER_FILE
@@ -79,6 +79,21 @@ class TokenData(ABC):
         return _Documents(documents, block_size, eot_token)
 
     @staticmethod
+    def from_conversations(
+        documents: Sequence[Integer[np.ndarray, " _"]],
+        scored: Sequence[Bool[np.ndarray, " _"]],
+        block_size: int,
+        *,
+        eot_token: int,
+    ) -> "TokenData":
+        """As `from_documents`, where only the tokens of each document that are `scored` are targets.
+
+        Raises:
+            ValueError: there is no document.
+        """
+        return _Conversations(documents, scored, block_size, eot_token)
+
+    @staticmethod
     def from_index(
         path: Path, block_size: int, *, split: str = "train", tokenizer: Tokenizer | None = None, verify: bool = False
     ) -> "TokenData":
@@ -103,6 +118,10 @@ class TokenData(ABC):
             raise ValueError("\n".join(lines))
         return TokenData.from_tokens(index.open(split), block_size)
 
+    def scored(self, sample: int) -> Bool[np.ndarray, " m"] | None:
+        """Which tokens of a row count where they are predicted; None: all do."""
+        return None
+
     def batch(self, samples: Int[np.ndarray, " b"]) -> tuple[Int[Tensor, "b t"], Int[Tensor, "b t"]]:
         """(tokens, targets) of these samples, int64; the loss ignores positions with target -100.
 
@@ -116,7 +135,8 @@ class TokenData(ABC):
                 raise IndexError(f"sample {sample} of {self.n_samples}")
             row = self.row(sample)
             tokens[place, : len(row) - 1] = row[:-1]
-            targets[place, : len(row) - 1] = row[1:]
+            scored = self.scored(sample)
+            targets[place, : len(row) - 1] = row[1:] if scored is None else np.where(scored[1:], row[1:], NO_TARGET)
         return torch.from_numpy(tokens), torch.from_numpy(targets)
 
 
@@ -197,14 +217,41 @@ class _Documents(TokenData):
         return [row[place] for place in order.tolist()]
 
     def row(self, sample: int) -> Integer[np.ndarray, " m"]:
+        return self._row_of(sample, self.documents, self.eot)
+
+    def _row_of(
+        self, sample: int, documents: Sequence[Shaped[np.ndarray, " _"]], end: Shaped[np.ndarray, "1"]
+    ) -> Shaped[np.ndarray, " m"]:
+        """What a row has of each document, `end` before the first and behind each that ends in it."""
         document, first = self.rows[sample][0]
-        pieces = [self.documents[document][first - 1 : first] if first else self.eot]
+        pieces = [documents[document][first - 1 : first] if first else end]
         for document, first in self.rows[sample]:
-            pieces.append(self.documents[document][first : first + self.block_size])
-            if len(self.documents[document]) < first + self.block_size:
-                pieces.append(self.eot)
+            pieces.append(documents[document][first : first + self.block_size])
+            if len(documents[document]) < first + self.block_size:
+                pieces.append(end)
         return np.concatenate(pieces)
 
     def where(self, sample: int) -> str:
         named = [f"{document} from {first:,} on" if first else str(document) for document, first in self.rows[sample]]
         return f"sample {sample}: documents {', '.join(named)}"
+
+
+class _Conversations(_Documents):
+    """Documents of which only some tokens are targets; their ends are none."""
+
+    def __init__(
+        self,
+        documents: Sequence[Integer[np.ndarray, " _"]],
+        scored: Sequence[Bool[np.ndarray, " _"]],
+        block_size: int,
+        eot_token: int,
+    ) -> None:
+        super().__init__(documents, block_size, eot_token)
+        self._scored = scored
+        self.n_targets = sum(int(one.sum()) for one in scored)
+        self._targets = np.array(
+            [int(self.scored(sample)[1:].sum()) for sample in range(self.n_samples)], dtype=np.int64
+        )
+
+    def scored(self, sample: int) -> Bool[np.ndarray, " m"]:
+        return self._row_of(sample, self._scored, np.array([False]))

@@ -9,11 +9,12 @@ from gpt_from_scratch.models.weight_files import read_json
 from gpt_from_scratch.support.command_line.described import build
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
 from gpt_from_scratch.training.data.building import parts_of
+from gpt_from_scratch.training.data.chats import as_texts
 from gpt_from_scratch.training.data.config import DataConfig
 from gpt_from_scratch.training.data.corpus import documents_of
 from gpt_from_scratch.training.data.registry import LIVE
 from gpt_from_scratch.training.data.shards import read_index
-from gpt_from_scratch.training.data.source import Mixed, Prepared
+from gpt_from_scratch.training.data.source import Conversations, Mixed, Prepared
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def _texts_of(data: DataConfig, tokenizer: Tokenizer) -> RunTexts:
         raise FileNotFoundError(
             f"the text that the model was trained on no longer exists ({error}): name a text with --data"
         ) from error
-    return RunTexts(found.validation, found.train)
+    texts = as_texts(found) if isinstance(found, Conversations) else found
+    return RunTexts(texts.validation, texts.train)
 
 
 def _in_turn(several: Sequence[Iterable[str]]) -> Iterator[str]:

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Literal
 
 from gpt_from_scratch.support.command_line.settings import Many, check_settings
 from gpt_from_scratch.support.storage.downloads import Progress
+from gpt_from_scratch.tokenizer.chat.template import Message
+from gpt_from_scratch.tokenizer.protocol import END_OF_TEXT
 
 SPLITS = ("train", "validation")
 GPT2_VOCABULARY = 50_257
@@ -59,6 +61,14 @@ class Texts:
 
 
 @dataclass(frozen=True)
+class Conversations:
+    """The result of a live source of conversations; only the assistant's tokens are targets."""
+
+    train: Sequence[list[Message]]
+    validation: Sequence[list[Message]]
+
+
+@dataclass(frozen=True)
 class Prepared:
     """The result of a live source of prepared shards: the folder with their index."""
 
@@ -93,9 +103,11 @@ class LiveSource(ABC):
     """Whether it is tokenized already, by a tokenizer in its folder."""
     pattern: ClassVar[str] = "gpt2"
     """Split pattern for learning a byte pair encoding from its text."""
+    special_tokens: ClassVar[tuple[str, ...]] = (END_OF_TEXT,)
+    """Special tokens of a byte pair encoding learned from its text."""
 
     @abstractmethod
-    def read(self, settings: Any, *, progress: Progress | None = None) -> Texts | Prepared | Mixed:
+    def read(self, settings: Any, *, progress: Progress | None = None) -> Texts | Conversations | Prepared | Mixed:
         """Read the data. `settings` are of the type `options`.
 
         Raises:

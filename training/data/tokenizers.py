@@ -1,6 +1,6 @@
 """The tokenizer of a run or of prepared shards: by name, from a file, or learned from the texts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gpt_from_scratch.tokenizer.files import load_tokenizer
@@ -15,7 +15,13 @@ def characters_to_learn_from(vocab_size: int) -> int:
 
 
 def make_tokenizer(
-    asked: str, vocab_size: int, pattern: str, *, train: Iterable[str] = (), all_texts: Iterable[str] = ()
+    asked: str,
+    vocab_size: int,
+    pattern: str,
+    *,
+    train: Iterable[str] = (),
+    all_texts: Iterable[str] = (),
+    special_tokens: Sequence[str] = (END_OF_TEXT,),
 ) -> Tokenizer:
     """The tokenizer that is asked for. Equal texts and settings give equal tokenizers, in a run and in `gpt prepare`.
 
@@ -25,6 +31,7 @@ def make_tokenizer(
         pattern: What splits a text into words before it is learned.
         train: The texts that a byte pair encoding is learned from; read only as far as needed.
         all_texts: The texts whose characters a tokenizer of characters must have.
+        special_tokens: Those of a byte pair encoding that is learned.
 
     Raises:
         ValueError: The name is unknown, or the file is damaged.
@@ -37,7 +44,7 @@ def make_tokenizer(
         from gpt_from_scratch.tokenizer.bpe.tokenizer import BytePairEncodingTokenizer
 
         text = first_characters(train, characters_to_learn_from(vocab_size))
-        return BytePairEncodingTokenizer.from_text(text, vocab_size, pattern=pattern)
+        return BytePairEncodingTokenizer.from_text(text, vocab_size, pattern=pattern, special_tokens=special_tokens)
     if asked == "gpt2":
         from gpt_from_scratch.tokenizer.tiktoken_wrapper import TiktokenTokenizer
 

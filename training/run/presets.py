@@ -50,7 +50,7 @@ def _gpt2(name: str, size: str, lr: float, micro_batch: int) -> TrainConfig:
     )
 
 
-FOR_A_CPU = ("tiny", "shakespeare-char", "shakespeare-char-long")
+FOR_A_CPU = ("tiny", "chat", "shakespeare-char", "shakespeare-char-long")
 """Presets that train on a CPU in minutes. `gpt train` uses --backend fastest for them, since the references are slow."""
 
 PRESETS: dict[str, tuple[str, TrainConfig]] = {
@@ -93,6 +93,26 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
             optimizer=dataclasses.replace(SHAKESPEARE.optimizer, weight_decay=0.1),
             run=dataclasses.replace(
                 SHAKESPEARE.run, eval_every=100, sample_every=0, checkpoint_every=100, sample_tokens=500
+            ),
+        ),
+    ),
+    "chat": (
+        "questions about little scenes, each with one right answer; `gpt chat RUN` talks to it",
+        TrainConfig(
+            preset="chat",
+            steps=800,
+            batch_size=16,
+            data=DataConfig(source="dialogues", tokenizer="bpe", vocab_size=560),
+            model=dataclasses.replace(MODERN, block_size=128, n_layer=3, n_head=4, n_embd=128, document_mask=True),
+            optimizer=OptimizerConfig(name="muon", lr=0.05, embed_lr=0.2, muon_lr=0.02, weight_decay=0.0),
+            schedule=ScheduleConfig(warmup_steps=30, decay_fraction=0.75),
+            run=RunConfig(
+                log_every=10,
+                eval_every=200,
+                eval_first=False,
+                sample_every=0,
+                checkpoint_every=200,
+                n_final_samples=0,
             ),
         ),
     ),

@@ -14,6 +14,7 @@ from gpt_from_scratch.support.command_line.invocation import gpt
 from gpt_from_scratch.support.storage.files import retried
 from gpt_from_scratch.support.torchrun import SAVED_RANKS
 from gpt_from_scratch.support.units import duration, size
+from gpt_from_scratch.tokenizer.chat.template import template_of
 from gpt_from_scratch.training.checkpoints.space import is_disk_full
 from gpt_from_scratch.training.config import TrainConfig
 from gpt_from_scratch.training.data.corpus import Corpus
@@ -110,6 +111,8 @@ def finish(trainer: Trainer, path: Path, state: str, display: Display) -> None:
 def next_steps(trainer: Trainer, path: Path) -> list[str]:
     """Commands for the next steps after a finished run, which depend on its data."""
     config = trainer.config
+    if template_of(trainer.corpus.tokenizer) is not None:
+        return [gpt("chat", path), gpt("serve", path, "--open"), gpt("report", path), gpt("train", "--help")]
     if trainer.corpus.stories:
         return [
             gpt("generate", path, "--prompt", "Once upon a time"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gpt_from_scratch.evals.serve.errors import RequestError
 from gpt_from_scratch.evals.serve.fields import parse_object
 from gpt_from_scratch.evals.serve.limits import ServerLimits
-from gpt_from_scratch.evals.serve.parameters import chat, completion
+from gpt_from_scratch.evals.serve.parameters import Conversation, chat, completion
 
 LIMITS = ServerLimits(max_tokens=100, n=4, prompts=3, logprobs=5, stops=2, stop_length=10)
 
@@ -42,7 +42,8 @@ def test_a_conversation_is_its_messages_and_parts_joined() -> None:
     ]
     body = {"model": "m", "messages": messages, "max_tokens": 3, "max_completion_tokens": 7, "logprobs": True}
     read = chat({**body, "top_logprobs": 2, "tools": [], "response_format": {"type": "text"}}, "m", LIMITS)
-    assert read.prompts == ("Be kind.\n\nHello!",)
+    assert read.prompts == (Conversation((("system", "Be kind."), ("user", "Hello!"))),)
+    assert read.prompts[0].plain == "Be kind.\n\nHello!"
     assert (read.max_tokens, read.top) == (7, 2)
     assert chat({"model": "m", "messages": messages}, "m", LIMITS).top is None
 

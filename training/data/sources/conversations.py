@@ -8,7 +8,7 @@ from gpt_from_scratch.support.storage.text_files import open_text_bytes
 from gpt_from_scratch.tokenizer.chat.encoding import check_messages
 from gpt_from_scratch.tokenizer.chat.template import ROLE_TOKENS, Message
 from gpt_from_scratch.training.data.reading.rows import json_row
-from gpt_from_scratch.training.data.source import Conversations, DataSettings, LeftOut, LiveSource, split_texts_at
+from gpt_from_scratch.training.data.source import Conversations, DataSettings, LeftOut, LiveSource
 
 
 class LiveConversations(LiveSource):
@@ -23,8 +23,10 @@ class LiveConversations(LiveSource):
         assert settings.path is not None
         found = list(read_conversations(settings.path))
         if len(found) < 2:
-            raise ValueError(f"{settings.path} has {len(found)} conversations: at least 2 are needed, one for validation")
-        kept = split_texts_at(len(found), settings.validation_fraction)
+            raise ValueError(
+                f"{settings.path} has {len(found)} conversations: at least 2 are needed, one for validation"
+            )
+        kept = max(1, min(len(found) - 1, round((1 - settings.validation_fraction) * len(found))))
         return Conversations(found[:kept], found[kept:])
 
 

@@ -39,7 +39,7 @@ RULES: dict[str, Alternatives] = {
     "about_part": ["", "\nMy {toy} is broken.\nIs it the {toy.part}?"],
 }
 """Lines in turn of the user and of the assistant, who has no choice in what to say."""
-DIALOGUES = Grammar({"story": ["{dialogue}"], **RULES}, TABLES)
+DIALOGUES = Grammar(RULES, TABLES, start="dialogue")
 
 
 def dialogue(seed: int, index: int) -> list[Message]:
@@ -53,7 +53,7 @@ def dialogue(seed: int, index: int) -> list[Message]:
 class DialogueOptions(DataSettings):
     """How many dialogues there are."""
 
-    n_dialogues: Many = 20_000
+    n_dialogues: Many = 40_000
     """Dialogues to train on (source "dialogues")."""
 
     def __post_init__(self) -> None:
