@@ -135,8 +135,9 @@ class TokenData(ABC):
                 raise IndexError(f"sample {sample} of {self.n_samples}")
             row = self.row(sample)
             tokens[place, : len(row) - 1] = row[:-1]
-            scored = self.scored(sample)
-            targets[place, : len(row) - 1] = row[1:] if scored is None else np.where(scored[1:], row[1:], NO_TARGET)
+            targets[place, : len(row) - 1] = row[1:]
+            if (scored := self.scored(sample)) is not None:
+                targets[place, : len(row) - 1][~scored[1:]] = NO_TARGET
         return torch.from_numpy(tokens), torch.from_numpy(targets)
 
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as TheirTokenizer
 from transformers import PreTrainedTokenizerFast
@@ -71,6 +71,7 @@ def told(name: str, message: Message) -> str:
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
+@settings(deadline=None)
 @given(messages=conversations(), asks=st.booleans())
 def test_exactly_the_assistants_tokens_are_known_as_its_own(name: str, messages: list[Message], asks: bool) -> None:
     tokenizer = TOKENIZERS[name]
@@ -85,6 +86,7 @@ def test_exactly_the_assistants_tokens_are_known_as_its_own(name: str, messages:
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
+@settings(deadline=None)
 @given(messages=conversations())
 def test_the_tokens_before_an_answer_are_those_that_the_model_is_asked_with(name: str, messages: list[Message]) -> None:
     tokenizer = TOKENIZERS[name]
@@ -111,6 +113,7 @@ def theirs(name: str) -> PreTrainedTokenizerFast:
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
+@settings(deadline=None)
 @given(messages=conversations(), asks=st.booleans())
 def test_transformers_writes_the_same_text(name: str, messages: list[Message], asks: bool) -> None:
     expected = THEIRS[name].apply_chat_template(messages, tokenize=False, add_generation_prompt=asks)
@@ -120,6 +123,7 @@ def test_transformers_writes_the_same_text(name: str, messages: list[Message], a
 THEIRS = {name: theirs(name) for name in TOKENIZERS}
 
 
+@settings(deadline=None)
 @given(messages=conversations())
 def test_the_mask_is_that_of_transformers_where_the_template_marks_answers(messages: list[Message]) -> None:
     made = THEIRS["generation"].apply_chat_template(

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gpt_from_scratch.models.gpt import GPT, GPTConfig
@@ -47,6 +47,7 @@ def targets_of(conversations: list[list[Message]], block_size: int) -> list[int]
     return found
 
 
+@settings(deadline=None)
 @given(talks, st.integers(4, 80))
 def test_each_token_of_an_answer_is_a_target_once_and_no_other_is(
     conversations: list[list[Message]], size: int
@@ -55,9 +56,10 @@ def test_each_token_of_an_answer_is_a_target_once_and_no_other_is(
     assert sorted(targets_of(conversations, size)) == sorted(expected)
 
 
-@settings(max_examples=8)
+@settings(max_examples=8, deadline=None)
 @given(talks)
 def test_a_packed_conversation_costs_what_it_costs_alone(conversations: list[list[Message]]) -> None:
+    assume(any(message["content"] for one in conversations for message in one[1::2]))
     config = GPTConfig(128, TOKENIZER.n_vocab, 1, 2, 8, document_mask=True, end_of_text=TOKENIZER.eot_token, ngram=2)
     torch.manual_seed(0)
     model = GPT(config).eval()

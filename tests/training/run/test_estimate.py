@@ -83,7 +83,7 @@ def test_the_dry_run_prints_what_is_known(capsys: pytest.CaptureFixture[str]) ->
     assert "854.4 M per token" in printed
 
 
-VOCABULARIES = {"tiny": 1700, "shakespeare-char": 66, "shakespeare-char-long": 66, "tinystories": 4096}
+VOCABULARIES = {"tiny": 1700, "chat": 560, "shakespeare-char": 66, "shakespeare-char-long": 66, "tinystories": 4096}
 
 
 @pytest.mark.parametrize("preset", PRESETS)

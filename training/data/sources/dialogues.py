@@ -1,5 +1,6 @@
 """`dialogues`: questions about little scenes of a grammar, each with the one right answer, made here."""
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,6 +43,10 @@ RULES: dict[str, Alternatives] = {
 DIALOGUES = Grammar(RULES, TABLES, start="dialogue")
 
 
+ENOUGH_DIALOGUES = 2000
+"""Dialogues with enough pairs to merge for a vocabulary of a few hundred."""
+
+
 def dialogue(seed: int, index: int) -> list[Message]:
     """Dialogue number `index` of the stream `seed`."""
     number = int.from_bytes(hashlib.blake2b(f"dialogues {seed} {index}".encode()).digest(), "little")
@@ -73,6 +78,9 @@ class LiveDialogues(LiveSource):
 
     def read(self, settings: DialogueOptions, *, progress: Progress | None = None) -> Conversations:
         return Conversations(list(_stream(0, settings.n_dialogues)), list(_stream(1, 300)))
+
+    def fewer(self, settings: DialogueOptions) -> DialogueOptions:
+        return dataclasses.replace(settings, n_dialogues=min(settings.n_dialogues, ENOUGH_DIALOGUES))
 
 
 def _stream(seed: int, count: int) -> Iterator[list[Message]]:
