@@ -14,9 +14,14 @@ SHORTEST = 8
 _NAMES = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)S?$", re.IGNORECASE)
 _SHAPES = re.compile(
     r"\b(?:sk|pk)-[\w*.-]{4,}"  # as vendors quote them in their errors
-    r"|(?<=Bearer )\S+|(?<=Basic )[\w+/=-]{4,}"
+    r"|\b(?:xai-|gsk_|hf_|gh[oprsu]_|github_pat_|AIza|AKIA)[\w*-]{12,}"
+    r"|(?<=Bearer )\S+|(?<=bearer )\S{8,}|(?<=Basic )[\w+/=-]{4,}"
     r"|(?<=://)[^\s/@'\"]+(?=@)"
     r"|(?<=[?&])(?i:[\w-]*(?:key|token|secret|password|signature|sig|auth|code)=)[^&\s'\"]+"
+)
+_FIELD = re.compile(  # of headers, JSON and reprs
+    r"(?i:\b((?:[\w-]{1,20}[_-])?(?:api[_-]?key|access[_-]?token|auth[_-]?token|secret|password)[\"']?\s?[:=,]\s?b?[\"']?))"
+    r"(?=[^\s\"',}]*\d)[^\s\"',}]{8,}"
 )
 _remembered: set[str] = set()
 
@@ -89,7 +94,7 @@ def redact(text: str) -> str:
     """Blank out the keys that are known here and what looks like one: vendors quote keys in their error messages."""
     named = {value.strip() for name, value in os.environ.items() if _NAMES.search(name)}
     named = {value for value in named if len(value) >= SHORTEST}
-    return _SHAPES.sub(BLANK, blank(text, frozenset(named | _remembered)))
+    return _FIELD.sub(rf"\1{BLANK}", _SHAPES.sub(BLANK, blank(text, frozenset(named | _remembered))))
 
 
 class _Redacting(logging.Filter):

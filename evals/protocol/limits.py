@@ -54,7 +54,7 @@ class Account:
 
     def settle(self, usage: Usage, cost: float | None, uncounted: Usage = Usage()) -> None:  # noqa: B008  (frozen)
         """Note what was used, and what may have been used beyond it where a server did not say."""
-        counts = (usage.input_tokens, usage.output_tokens, cost or 0.0)
+        counts = (*dataclasses.astuple(usage), *dataclasses.astuple(uncounted), cost or 0.0)
         if not all(0 <= count < math.inf for count in counts):  # also NaN, below which no limit would be reached
             raise ValueError(
                 f"tokens and costs are numbers of at least 0, not {counts}: mend the scorer or the provider"

@@ -199,11 +199,11 @@ def paired_difference(
     shared = [key for key in a if key in b]
     if not shared:
         raise ValueError("the two runs share no sample: a paired difference needs the same samples in both")
+    if not all(0 <= run[key] <= 1 for run in (a, b) for key in shared):
+        raise ValueError("a paired difference needs scores from 0 to 1")
     differences = [b[key] - a[key] for key in shared]
     n, mean = len(shared), math.fsum(b[key] - a[key] for key in shared) / len(shared)
     halves = np.array([(1 + difference) / 2 for difference in differences])  # 0 to 1, and 1/2 for no difference
-    if not ((halves >= 0) & (halves <= 1)).all():
-        raise ValueError("a paired difference needs scores from 0 to 1")
     sizes, share = np.ones(n), _share(confidence)
     low, high = 1 - 2 * _upper_bound(1 - halves, sizes, share), 2 * _upper_bound(halves, sizes, share) - 1
     p_value = sign_flip_p_value(differences, seed=seed)

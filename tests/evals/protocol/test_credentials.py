@@ -4,6 +4,7 @@ import base64
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import urllib.parse
@@ -145,6 +146,24 @@ def test_what_may_be_shown_holds_nothing_else(user: str, password: str, query: s
     assert address.public == public_url(url) == f"https://host:8000{path}" and CANARY not in repr(address)
     assert without_credentials({"a": [url, "text", 5]}) == {"a": [address.public, "text", 5]}
     assert CANARY not in redact(f"Cannot reach {url}, says {url!r}")
+
+
+FORMS = """x-api-key: @|'x-api-key': '@'|{"api_key": "@"}|API_KEY=@|b'api-key', b'@'|authorization: bearer @
+password: @|hf_@|ghp_@|AIza@|xai-@"""
+
+
+@pytest.mark.parametrize("form", re.split(r"[|\n]", FORMS))
+def test_a_key_that_is_not_known_here_is_known_by_its_form(form: str) -> None:
+    for around in ("{}", "401 for {} here", "[{}, 'x': 1]"):
+        text = redact(around.format(form.replace("@", "aB3dEfGh1jKlMnOp")))
+        assert "aB3dEfGh1jKlMnOp" not in text and redact(text) == text
+
+
+@pytest.mark.parametrize(
+    "words", ["api_key: required", "set api_key=... first", "Basic", "a token: 512 of 1024", "hf_hub"]
+)
+def test_words_about_keys_stay(words: str) -> None:
+    assert redact(words) == words
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8000/v1", "https://host", "http://[::1]:8000/v1/", "HTTP://Host/V1"])

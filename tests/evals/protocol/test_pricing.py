@@ -74,6 +74,13 @@ def test_a_price_that_is_none_is_refused(odd: float) -> None:
                 Limits(**{name: odd})
 
 
+@pytest.mark.parametrize("usage", [Usage(-1), Usage(0, -1), Usage(0, 0, -1)])
+def test_counts_below_0_are_refused(usage: Usage) -> None:
+    for counts in ((usage, 0.0), (Usage(), 0.0, usage)):
+        with pytest.raises(ValueError, match="at least 0"):
+            Account(Limits(tokens=9), FREE).settle(*counts)
+
+
 @given(usage=st.builds(Usage, *[st.integers(0, 10**12)] * 3), more=st.builds(Usage, *[st.integers(0, 10**12)] * 3))
 def test_more_tokens_never_cost_less(usage: Usage, more: Usage) -> None:
     price = Price(3.0, 15.0, tiers=((200_000, 6.0, 22.5),))

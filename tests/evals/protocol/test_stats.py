@@ -212,6 +212,8 @@ def test_a_paired_difference_sees_what_two_intervals_hide() -> None:
     assert result.difference == pytest.approx(0.06) and result.interval[0] > 0
     assert stats.proportion_interval(100, 200)[1] > stats.proportion_interval(112, 200)[0], "the two overlap"
     assert result.p_value == pytest.approx(scipy.stats.binomtest(12, 12).pvalue)
+    with pytest.raises(ValueError, match="scores from 0 to 1"):
+        stats.paired_difference({"a": 5.0}, {"a": 5.0})
     with pytest.raises(ValueError, match="share no sample"):
         stats.paired_difference({"a": 1.0}, {"b": 1.0})
 
