@@ -18,7 +18,12 @@ def gpt(*words: str | Path) -> str:
 
     It is `gpt …` if the environment is active, else the shortest path of its executable.
     """
-    return shlex.join([*_executable(), *map(str, words)])
+    return " ".join([shlex.join(_executable()), *(quoted(word) for word in words)])
+
+
+def quoted(word: str | Path) -> str:
+    """An argument for a shell; a path that begins with "-" gets "./" before it, as it would be read as an option."""
+    return shlex.quote(f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word))
 
 
 def _executable() -> list[str]:

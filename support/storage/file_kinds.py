@@ -1,10 +1,9 @@
 """Files of other kinds than text: what tells each, and what its owner can do."""
 
 import re
-import shlex
 from pathlib import Path
 
-from gpt_from_scratch.support.command_line.invocation import gpt
+from gpt_from_scratch.support.command_line.invocation import gpt, quoted
 
 KINDS = {
     b"\x04\x22\x4d\x18": ("compressed by LZ4", "unpack it first: lz4 -d {name}"),
@@ -44,7 +43,7 @@ def require_text(path: Path, head: bytes, marked: bool) -> None:
     """Raise ValueError where a file's first bytes are those of a known other kind; `marked`: it begins with a text's mark."""
     if found := None if marked else _kind_of(head):
         kind, advice = found
-        what_to_do = advice.format(name=shlex.quote(str(path)), gpt=gpt("prepare"))
+        what_to_do = advice.format(name=quoted(Path(path)), gpt=gpt("prepare"))
         raise ValueError(f"{path} is {kind}, not text: {what_to_do}")
     if not marked and (encoding := _wide(head)):
         raise ValueError(
@@ -68,7 +67,7 @@ def not_decodable(path: Path, error: UnicodeDecodeError, start: int = 0, before:
     if not data[:at].isascii():  # what is right before it is UTF-8 beyond ASCII
         return (
             f"{path} is UTF-8 up to {wrong}: it is damaged or cut off. Copy it again, or leave such bytes out:\n"
-            f"iconv -c -f UTF-8 -t UTF-8 -- {shlex.quote(str(path))} > converted.txt"
+            f"iconv -c -f UTF-8 -t UTF-8 -- {quoted(Path(path))} > converted.txt"
         )
     around = data[max(0, at - 40) : at + 2000]
     if 0 in around or 50 * sum(byte in _CONTROLS for byte in around) > len(around):
@@ -87,7 +86,7 @@ def not_decodable(path: Path, error: UnicodeDecodeError, start: int = 0, before:
 
 
 def _convert(path: Path, encoding: str) -> str:
-    return f"iconv -f {encoding} -t UTF-8 -- {shlex.quote(str(path))} > converted.txt"
+    return f"iconv -f {encoding} -t UTF-8 -- {quoted(Path(path))} > converted.txt"
 
 
 def _kind_of(head: bytes) -> tuple[str, str] | None:

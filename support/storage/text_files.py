@@ -9,13 +9,12 @@ import json
 import lzma
 import os
 import re
-import shlex
 import stat
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from gpt_from_scratch.support.command_line.invocation import gpt
+from gpt_from_scratch.support.command_line.invocation import gpt, quoted
 from gpt_from_scratch.support.storage.file_kinds import not_decodable, require_text
 from gpt_from_scratch.support.storage.zstandard_files import open_zstandard
 
@@ -182,7 +181,7 @@ def require_no_json(path: Path) -> None:
     ):
         raise ValueError(
             f"{path} is JSON, not text. Make it JSON lines (one object a line) and prepare them:\n"
-            f"jq -c '.[]' {shlex.quote(str(path))} > lines.jsonl && {gpt('prepare', 'lines.jsonl')}"
+            f"jq -c '.[]' {quoted(Path(path))} > lines.jsonl && {gpt('prepare', 'lines.jsonl')}"
         )
     if lines:
         raise ValueError(

@@ -1,11 +1,10 @@
 """Files compressed by Zstandard, read as a stream. Needs the package zstandard."""
 
 import io
-import shlex
 from pathlib import Path
 from typing import Any
 
-from gpt_from_scratch.support.command_line.invocation import how_to_install
+from gpt_from_scratch.support.command_line.invocation import how_to_install, quoted
 
 BLOCK = 1 << 17
 """Compressed bytes that are read at a time."""
@@ -23,7 +22,7 @@ def open_zstandard(path: Path) -> io.BufferedReader:
         import zstandard
     except ImportError as error:
         raise ValueError(
-            f"{path} is compressed by Zstandard: {how_to_install('data')}, or unpack it first: zstd -d {shlex.quote(str(path))}"
+            f"{path} is compressed by Zstandard: {how_to_install('data')}, or unpack it first: zstd -d {quoted(Path(path))}"
         ) from error
     return io.BufferedReader(_Unpacked(path, zstandard), BLOCK)
 

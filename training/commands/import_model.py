@@ -55,4 +55,4 @@ def main(arguments: list[str] | None = None) -> None:
             f"{model.block_size:,} tokens; {opened.tokenizer!r}"
         )
     )
-    print(visible(f'try: {gpt("generate", str(out))} --prompt "Once upon a time"'))
+    print(visible(f'try: {gpt("generate", out)} --prompt "Once upon a time"'))

@@ -313,7 +313,7 @@ def next_steps(run: Run) -> Markup:
     """Commands for next steps, to be typed in the folder where the run was started."""
     absolute = run.folder.absolute()
     inside = absolute.is_relative_to(Path.cwd())
-    folder = absolute.relative_to(Path.cwd()).as_posix() if inside else f"runs/{absolute.name}"
+    folder = absolute.relative_to(Path.cwd()) if inside else Path("runs", absolute.name)
     commands = [
         *(
             [("continue where it stopped", gpt("train", "--resume", folder))]
@@ -323,7 +323,7 @@ def next_steps(run: Run) -> Markup:
         ("generate more text", gpt("generate", folder, "--num", "5")),
         (
             "the same run again, one setting changed",
-            gpt("train", "--config", f"{folder}/{CONFIG_FILE}", "--seed", "2"),
+            gpt("train", "--config", folder / CONFIG_FILE, "--seed", "2"),
         ),
         ("compare the two", gpt("report", folder, "runs/OTHER")),
     ]

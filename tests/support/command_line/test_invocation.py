@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from gpt_from_scratch.support.command_line.invocation import DISTRIBUTION, SHELL_PATH, extras, gpt, how_to_install
+from gpt_from_scratch.support.command_line.invocation import (
+    DISTRIBUTION,
+    SHELL_PATH,
+    extras,
+    gpt,
+    how_to_install,
+    quoted,
+)
 
 BIN = Path(sys.prefix) / "bin"
 
@@ -19,6 +26,17 @@ def test_every_word_arrives_as_it_is(word: str, tmp_path: Path) -> None:
     said = subprocess.run(["sh", "-c", f"printf '%s\\0' {line}"], capture_output=True, check=True, cwd=tmp_path).stdout
     assert said.decode().split("\0")[-3:-1] == ["learn", word]
     assert not (tmp_path / "X").exists()
+
+
+@pytest.mark.parametrize("name", ["-a", "--out", "-c $(x) 'q'", "a"])
+def test_a_path_is_never_read_as_an_option(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(name)
+    word = quoted(Path(name))
+    assert gpt("prepare", Path(name)).endswith(f" prepare {word}")
+    assert (
+        subprocess.run(["sh", "-c", f"cat {word}"], capture_output=True, check=True, cwd=tmp_path).stdout
+        == name.encode()
+    )
 
 
 def test_an_active_environment_needs_no_path(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ def require_same(found: Mapping[str, Any], key: str, folder: Path) -> None:
         raise ValueError(
             f"{folder} holds data from another source or made with other settings: give another --out, or remove the folder"
         )
-    use = gpt("train", "--data", str(folder))
+    use = gpt("train", "--data", folder)
     raise ValueError(
         f"{folder} was prepared by another release, which recorded its source differently, so the sources cannot be compared.\n"
         f"Finished data can be used as it is: {use}\n"
