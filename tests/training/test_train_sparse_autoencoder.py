@@ -106,7 +106,7 @@ def test_a_figure_outside_of_its_range_is_said_to_mean_nothing(run: Path) -> Non
     assert metrics["meaningless"] == {
         "loss_recovered": "the model is not worse with zeros at this site: on this text there is nothing to recover"
     }
-    assert "(meaningless: with zeros" in (run / "features.html").read_text(encoding="utf-8")
+    assert "(meaningless: the model is not worse with zeros" in (run / "features.html").read_text(encoding="utf-8")
 
 
 def test_a_models_name_may_hold_bytes_that_are_no_text(run: Path, tmp_path: Path) -> None:
