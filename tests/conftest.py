@@ -9,7 +9,7 @@ import pytest
 
 from tests.pages.chromium import Tab, browsing, find_chromium
 
-ALLOWED_SKIPS = ("no CUDA", "no mps", "no ../shared", "no root", "no compiler", "no browser")
+ALLOWED_SKIPS = ("no CUDA", "no mps", "no ../shared", "no root", "no compiler", "no browser", "no node")
 
 _bad_skips: list[str] = []
 

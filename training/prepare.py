@@ -297,7 +297,7 @@ def verify(folder: Path, console: Console) -> list[str]:
     """Compare all shards with the index. Returns one line per damaged file."""
     index = read_index(folder)
     total = sum(index.tokens(split) for split in index.splits) * np.dtype(index.dtype).itemsize
-    with Progress(console=console) as bar:
+    with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("reading", total=total)
         return damage(index, lambda n_bytes: bar.advance(task, n_bytes))
 

@@ -1,4 +1,4 @@
-"""The names that the documentation uses: importable from the top packages, lazily, and typed for a user's checker."""
+"""The names that the documentation uses: importable from the top packages, lazily. tests/first_hour has them typed."""
 
 import importlib
 import subprocess
@@ -53,26 +53,9 @@ def test_importing_a_package_imports_nothing_else(package: str) -> None:
     assert run.stdout == "1\n"
 
 
-def test_a_users_script_runs_and_is_typed(tmp_path: Path) -> None:
+def test_a_users_script_runs(tmp_path: Path) -> None:
     script = tmp_path / "mine.py"
     script.write_text(textwrap.dedent(SCRIPT))
     run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     assert Path(tmp_path / run.stdout.splitlines()[-1] / "metrics.jsonl").exists()
-    wrong = (
-        script.read_text().replace('["tiny"][1], steps=2', '["tiny"][1], steps="2"').replace("text: str", "text: int")
-    )
-    (tmp_path / "wrong.py").write_text(wrong)
-    (tmp_path / "gpt_from_scratch").symlink_to(ROOT)  # as an installed package lies: its folders under its name
-    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports", "silent", "--ignore-missing-imports"]
-    command += ["--explicit-package-bases", "--namespace-packages", "--cache-dir", str(ROOT / ".cache" / "mypy-user")]
-    for name, status in (("mine.py", 0), ("wrong.py", 1)):
-        checked = subprocess.run(
-            [*command, name],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=tmp_path,
-        )
-        assert checked.returncode == status, checked.stdout + checked.stderr
-    assert 'expected "int"' in checked.stdout or "Incompatible types" in checked.stdout

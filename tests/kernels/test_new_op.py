@@ -154,6 +154,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., "subprocess.
     for folder in ("benchmarks", "evals", "kernels", "models", "support", "tokenizer", "training"):
         shutil.copytree(ROOT / folder, root / "gpt_from_scratch" / folder, ignore=ignore)
     shutil.copytree(ROOT / "tests" / "kernels", root / "tests", ignore=ignore)
+    shutil.copytree(ROOT / "tests" / "pages", root / "tests" / "pages", ignore=ignore)  # which conftest.py imports
     shutil.copy(ROOT / "tests" / "conftest.py", root / "tests")
     shutil.copy(ROOT / "pyproject.toml", root)
     folder = root / "gpt_from_scratch" / "kernels" / "ops" / "scaled_norm"
