@@ -1,4 +1,7 @@
-"""One file is one more metric, optimizer, decay, provider or tokenizer format, in a copy of the tree with no other change."""
+"""One file is one more of a kind: a metric, an optimizer, a decay, a provider, a format, an eval, a data source.
+
+It is put into a copy of the tree in which nothing else changes.
+"""
 
 import json
 import os
@@ -10,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.docs.pages import blocks
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("evals", "kernels", "models", "support", "tokenizer", "training")
@@ -295,3 +300,33 @@ def test_a_tokenizer_format_is_read_written_converted_and_exported(tree: Path, r
     assert "hex: the tokenizer alone, as merges in hexadecimal" in " ".join(
         run("-m", "gpt_from_scratch.training.sharing.export", "--help").replace("│", " ").split()
     )
+
+
+def of_the_guide(page: str, name: str) -> str:
+    """A file that a page of docs/how-to gives as its example."""
+    (found,) = (block.body for block in blocks(ROOT / "docs" / "how-to" / page) if block.file == name)
+    return found
+
+
+def test_a_text_eval_is_a_file_of_thirty_lines_and_a_command(tree: Path, run: Run) -> None:
+    text = of_the_guide("add-an-eval.md", "parity_of_numbers.py")
+    assert text.count("\n") <= 30
+    (tree / "gpt_from_scratch/evals/tasks/parity_of_numbers.py").write_text(text, encoding="utf-8")
+    evals = ("-m", "gpt_from_scratch.evals")
+    assert "Even or odd: the parity of whole numbers" in run(*evals, "--help")
+    assert "how many numbers" in run(*evals, "parity_of_numbers", "--help")
+    said = run(*evals, "parity_of_numbers", "--model", "oracle", "--num", "5", "--out", "parity")
+    assert "score 1.0000" in said and "parity" in run(*evals, "compare", "parity", "parity")
+    assert len((tree / "parity/record.jsonl").read_text().splitlines()) == 6
+
+
+def test_a_data_source_is_offered_and_trained_on(tree: Path, run: Run) -> None:
+    text = of_the_guide("add-a-data-source.md", "sums.py")
+    (tree / "gpt_from_scratch/training/data/sources/sums.py").write_text(text, encoding="utf-8")
+    sizes = SMALL.replace("--data.path text.txt", "--data sums --data.n-sums 300").split()
+    train = ("gpt_from_scratch/training/train_gpt2.py", *sizes, "--steps", "2", "--run.name", "sums")
+    run(*train)
+    config = json.loads((tree / "runs/sums/config.json").read_text())
+    assert (config["data"]["source"], config["data"]["n_sums"]) == ("sums", 300)
+    listed = "from gpt_from_scratch.training.data.registry import live_sources; print(live_sources())"
+    assert '"sums": lines of sums, made here' in run("-c", listed)
