@@ -37,6 +37,6 @@ def test_the_way_is_measured_from_end_to_end(files: list[str]) -> None:
 def test_the_guide_draws_the_way(files: list[str]) -> None:
     """Whoever sends the settings to another file draws it there, or finds a shorter way."""
     guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    drawn = guide.partition("**The way of the settings.**")[2].partition("\n**")[0]
+    drawn = guide.partition("**Path of the settings.**")[2].partition("\n**")[0]
     missing = [file for file in files if Path(file).name.removesuffix(".py") not in re.findall(r"\w+", drawn)]
     assert drawn and not missing, f"CONTRIBUTING.md does not draw {', '.join(missing)}"
