@@ -109,7 +109,10 @@ def compile_for(launch: Launch, family: str) -> MachineCode:
 
 
 def source_of(launch: Launch) -> ASTSource:
-    """The kernel with its argument types, specialised as triton's launcher does: 1 is a constant, multiples of 16 are known."""
+    """The kernel with its argument types, specialised as triton's launcher does: 1 is a constant, multiples of 16 are known.
+
+    But not of arguments that the kernel declares `do_not_specialize`.
+    """
     signature: dict[str, str] = {}
     constants: dict[str, object] = dict(launch.constants)
     attributes: dict[tuple[int, ...], list[list[object]]] = {}
@@ -118,12 +121,12 @@ def source_of(launch: Launch) -> ASTSource:
         if isinstance(value, Tensor):
             signature[name] = POINTERS[value.dtype]
             attributes[(index,)] = [["tt.divisibility", 16]]
-        elif isinstance(value, int) and value == 1:
+        elif isinstance(value, int) and value == 1 and not launch.kernel.params[index].do_not_specialize:
             signature[name] = "constexpr"
             constants[name] = 1
         elif isinstance(value, int):
             signature[name] = "i32" if -(2**31) <= value < 2**31 else "i64"
-            if value % 16 == 0:
+            if value % 16 == 0 and not launch.kernel.params[index].do_not_specialize:
                 attributes[(index,)] = [["tt.divisibility", 16]]
         else:
             signature[name] = "fp32"

@@ -27,6 +27,10 @@ def attention_cases() -> Iterator[Case]:
     yield case("ragged-full", b=4, lengths=(97, 50, 1, 0), causal=False)
     yield case("ragged-decode", b=3, tq=1, tk=130, lengths=(130, 64, 7))
     yield case("ragged-grouped-chunk", b=2, hq=4, hkv=2, tq=16, tk=80, lengths=(80, 40))
+    yield case("decode-grouped", hq=12, hkv=2, tq=1, tk=300, lengths=(300, 70))
+    yield case("decode-grouped-chunk", b=1, hq=6, hkv=2, tq=7, tk=150, d=40)
+    yield case("decode-multi-query", hq=20, hkv=1, tq=1, tk=130, d=80)
+    yield case("decode-many-splits", b=1, hq=1, tq=8, tk=1921, d=16)
     yield case("scale", scale=0.25)
     yield case("large-logits", size=8.0)
     yield case("early-peak", tq=200, tk=200, peak=64.0)
@@ -87,6 +91,7 @@ def scored_cases() -> Iterator[Case]:
     yield case("sinks-ragged", b=4, lengths=(97, 50, 1, 0), sinks=1.0)
     yield case("sinks-decode", b=3, tq=1, tk=300, lengths=(300, 64, 0), sinks=1.0)
     yield case("sinks-early-peak", b=1, hq=1, tq=200, tk=200, sinks=1.0, peak=64.0)
+    yield case("sinks-decode-grouped", hq=4, hkv=2, tq=2, tk=300, d=16, sinks=1.0)
     yield case("sinks-no-keys", tq=3, tk=0, sinks=1.0)
     yield case("everything", hq=2, hkv=1, tq=203, tk=203, documents=(90, 113), window=70, softcap=4.0, sinks=1.0)
     yield case(

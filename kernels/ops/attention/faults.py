@@ -2,8 +2,8 @@
 
 from gpt_from_scratch.kernels.spec import Fault
 
-FORWARD, BACKWARD_Q, BACKWARD_KV = (
-    f"attention.triton_parts.{name}" for name in ("forward", "backward_q", "backward_kv")
+FORWARD, BACKWARD_Q, BACKWARD_KV, DECODE = (
+    f"attention.triton_parts.{name}" for name in ("forward", "backward_q", "backward_kv", "decode")
 )
 RANGES, TILES, PASSES = (f"attention.triton_parts.{name}" for name in ("ranges", "tiles", "passes"))
 
@@ -92,10 +92,11 @@ FAULTS = (
     Fault("gap-forward", FORWARD, "tl.where(start < hole, 0, gap)", "0", "window-of-blocks"),
     Fault("gap-dq", BACKWARD_Q, "tl.where(start < hole, 0, gap)", "0", "window-of-blocks"),
     Fault("gap-dkv", BACKWARD_KV, "tl.where(start < hole, 0, gap)", "0", "window-of-blocks"),
-    Fault(
-        "split-bounds", FORWARD, "begin += tl.program_id(1) * span", "begin = tl.program_id(1) * span", "window-decode"
-    ),
-    Fault("span", PASSES, "(1 if causal else 2) * window + tq + config.columns", "window // 2", "window-decode"),
+    Fault("split-bounds", DECODE, "begin += split * span", "begin = split * span", "window-decode"),
+    Fault("split-short", DECODE, "end = tl.minimum(end, begin + span)", "end = end", "causal-3-of-799"),
+    Fault("packed-head", DECODE, "kv_head * group + member", "kv_head * group", "decode-grouped"),
+    Fault("packed-query", DECODE, "packed % tq, 0", "packed % tq * 0, 0", "decode-grouped-chunk"),
+    Fault("splits-fade", DECODE, "out = out * fade", "out = out", "decode-many-splits"),
     Fault("cap", TILES, "(-1 / 3 + square", "(-1 / 4 + square", "softcap-large"),
     Fault("cap-dq", BACKWARD_Q, "ds *= 1 - bent * bent", "ds *= 1", "softcap"),
     Fault("cap-dkv", BACKWARD_KV, "ds *= 1 - bent * bent", "ds *= 1", "softcap"),

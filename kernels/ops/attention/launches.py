@@ -10,7 +10,7 @@ from gpt_from_scratch.kernels.ops.attention.triton_parts import passes
 from gpt_from_scratch.kernels.triton_tools.subjects import DTYPES, Subject, empty, launched
 
 HEADS = (64, 80, 128)  # the lines of configurations, and a head that is two tiles where that works
-MULTIPLYING = ("attention_forward", "attention_backward_q", "attention_backward_kv")
+MULTIPLYING = ("attention_forward", "attention_decode", "attention_backward_q", "attention_backward_kv")
 LARGEST_COVERED = {"sm_80": 128, "sm_90": 128, "sm_100": 80, "gfx942": 80}
 
 

@@ -24,7 +24,15 @@ from gpt_from_scratch.kernels.ops.attention import launches as attention
 from gpt_from_scratch.kernels.ops.attention.triton_parts import passes
 from gpt_from_scratch.kernels.ops.layer_norm import launches as norms
 from gpt_from_scratch.kernels.proof import inspection
-from gpt_from_scratch.kernels.proof.machine_code import CHIPS, MachineCode, compile_for, count, main_loop, read
+from gpt_from_scratch.kernels.proof.machine_code import (
+    CHIPS,
+    MachineCode,
+    compile_for,
+    count,
+    main_loop,
+    read,
+    source_of,
+)
 from gpt_from_scratch.kernels.proof.sources import source_hash
 from gpt_from_scratch.kernels.registry import load_ops
 from gpt_from_scratch.kernels.triton_tools import configs
@@ -223,3 +231,22 @@ def test_no_narrow_tiles_on_hopper(dtype: str, head_size: int, tiles: tuple[int,
     for family, expected in (("sm_90", tiles), ("sm_80", passes.tiles(head_size))):
         for subject in attention.subjects(family, dtype, head_size):
             assert (subject.launch.constants["LEAD"], subject.launch.constants["REST"]) == expected
+
+
+@pytest.mark.parametrize("family", ["sm_90", "gfx942"])
+def test_decoding_any_length_compiles_at_most_three_kernels(family: str) -> None:
+    """A cache that grows through 1,024 tokens and one of fixed capacity, at any batch size, prompts of few tokens, ragged."""
+    with configs.pretending(family):
+        for lengths in (None, empty(300, dtype=torch.int64)):
+            with recording() as launches:
+                for b in (1, 2, 16, 64, 300):
+                    steps = [(1, tk, -(-tk // 128) * 128) for tk in range(1, 1025, 1 if b == 1 else 97)]
+                    for tq, tk, room in (*steps, (1, 1024, 1024), (3, 700, 1024), (16, 16, 128)):
+                        q = empty(b, tq, 12, 64, dtype=torch.bfloat16).transpose(1, 2)
+                        k = empty(b, 4, room, 64, dtype=torch.bfloat16)[:, :, :tk]
+                        row_lengths = None if lengths is None else lengths[:b]
+                        passes.forward(q, k, k, row_lengths, None, None, None, True, 0.125)
+            sources = [(source_of(launch), launch.config) for launch in launches]
+            compiled = {f"{x.name} {x.signature} {x.constants} {x.attrs} {config}" for x, config in sources}
+            assert {launch.kernel.__name__ for launch in launches} == {"attention_decode", "combine_splits"}
+            assert len(launches) > 1024 and len(compiled) == 3

@@ -1,4 +1,4 @@
-"""The forward kernels of attention: FlashAttention-2's loop over key blocks (Dao 2023), and split keys for decoding.
+"""The forward kernel of attention: FlashAttention-2's loop over key blocks (Dao 2023), of which decoding has its own.
 
 Scores are kept in units of log2: scale · log2(e) is folded into one multiply-add before exp2, which is the hardware's
 exponential. Only the key blocks that the causal diagonal, the end of the keys or a bound of documents and windows crosses
@@ -116,7 +116,10 @@ def attend(
 @triton.jit
 @no_type_check
 def nothing_yet(sink_ptr, BLOCK_M: tl.constexpr, SINKS: tl.constexpr):
-    """(maximum, sum of exponentials) of rows before the first key: that of the sink, which the first split counts."""
+    """(maximum, sum of exponentials) of rows before the first key: that of the sink, which the first split counts.
+
+    `sink_ptr` points at the sink of all rows, or at one a row.
+    """
     top = tl.full([BLOCK_M], float("-inf"), tl.float32)
     total = tl.zeros([BLOCK_M], tl.float32)
     if SINKS:
@@ -151,13 +154,10 @@ def attention_forward(
     out_batch,
     out_head,
     out_row,
-    out_split,
-    lse_split,
     heads,
     group,
     tq,
     tk,
-    span,
     window,
     scale,
     cap,
@@ -172,21 +172,16 @@ def attention_forward(
     SINKS: tl.constexpr,
     EVEN_Q: tl.constexpr,
     EVEN_K: tl.constexpr,
-    SPLIT: tl.constexpr,
     RUNNING: tl.constexpr,
     PRECISION: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
 ):
-    """Output and log2-sum-exp2 of BLOCK_M queries of one head, over all keys or (SPLIT) over the `span` keys of this split.
-
-    RUNNING keeps a running maximum throughout.
-    """
+    """Output and log2-sum-exp2 of BLOCK_M queries of one head; RUNNING keeps a running maximum throughout."""
     blocks = tl.cdiv(tq, BLOCK_M)
     block = blocks - 1 - tl.program_id(0) % blocks  # the longest causal rows first: the short ones fill the gaps
     batch = tl.program_id(0) // blocks // heads
     head = tl.program_id(0) // blocks % heads
-    split = tl.program_id(1).to(tl.int64)
     first_row = block * BLOCK_M
     rows = tq - first_row
     q_at = q_ptr + batch.to(tl.int64) * q_batch + head.to(tl.int64) * q_head + first_row.to(tl.int64) * q_row
@@ -207,11 +202,6 @@ def attention_forward(
         begin, first, full, end = blocks_of(
             low, query, tl.arange(0, BLOCK_M) < rows, valid, BLOCK_N, 0 if RUNNING else 1
         )
-    if SPLIT:
-        begin += tl.program_id(1) * span
-        end = tl.minimum(end, begin + span)
-        first = tl.maximum(tl.minimum(first, begin + span), begin)
-        full = tl.maximum(tl.minimum(full, begin + span), begin)
 
     q = load_tile(q_at, q_row, rows, D, 0, LEAD, BLOCK_M, not EVEN_Q)
     acc = tl.zeros([BLOCK_M, LEAD], tl.float32)
@@ -252,45 +242,10 @@ def attention_forward(
             )  # fmt: skip
 
     norm = tl.where(total == 0, 1.0, 1 / total)
-    out_at = out_ptr + split * out_split + batch.to(tl.int64) * out_batch + head.to(tl.int64) * out_head
-    out_at += first_row.to(tl.int64) * out_row
+    out_at = out_ptr + batch.to(tl.int64) * out_batch + head.to(tl.int64) * out_head + first_row.to(tl.int64) * out_row
     store_tile(out_at, out_row, rows, acc * norm[:, None], D, 0, LEAD, BLOCK_M)
     if REST:
         store_tile(out_at, out_row, rows, acc_rest * norm[:, None], D, LEAD, REST, BLOCK_M)
-    lse_at = lse_ptr + split * lse_split + (tl.program_id(0) // blocks).to(tl.int64) * tq + first_row
+    lse_at = lse_ptr + (tl.program_id(0) // blocks).to(tl.int64) * tq + first_row
     row = tl.arange(0, BLOCK_M)
     tl.store(lse_at + row, top + tl.log2(total), mask=row < rows)
-
-
-@triton.jit
-@no_type_check
-def combine_splits(
-    partial_ptr,
-    partial_lse_ptr,
-    out_ptr,
-    lse_ptr,
-    out_batch,
-    out_head,
-    out_row,
-    heads,
-    tq,
-    rows,
-    splits,
-    D: tl.constexpr,
-    BLOCK_D: tl.constexpr,
-    SPLITS: tl.constexpr,
-):
-    """One query row of one head: the splits' outputs weighted by their sums. The partial outputs are (splits, rows, D)."""
-    row = tl.program_id(0).to(tl.int64)
-    split = tl.arange(0, SPLITS)
-    column = tl.arange(0, BLOCK_D)
-    lse = tl.load(partial_lse_ptr + split * rows + row, mask=split < splits, other=float("-inf"))
-    top = tl.max(lse, 0)
-    weight = tl.exp2(lse - tl.where(top == float("-inf"), 0.0, top))
-    total = tl.sum(weight, 0)
-    at = (split[:, None] * rows + row) * D + column[None, :]
-    partial = tl.load(partial_ptr + at, mask=(split < splits)[:, None] & (column < D)[None, :], other=0.0)
-    out = tl.sum(partial * weight[:, None], 0) / tl.where(total == 0, 1.0, total)
-    out_at = out_ptr + row // tq // heads * out_batch + row // tq % heads * out_head + row % tq * out_row
-    tl.store(out_at + column, out.to(out_ptr.dtype.element_ty), mask=column < D)
-    tl.store(lse_ptr + row, top + tl.log2(total))

@@ -9,12 +9,14 @@ from torch import Tensor
 
 from gpt_from_scratch.kernels.ops.attention.triton_parts.backward_kv import attention_backward_kv
 from gpt_from_scratch.kernels.ops.attention.triton_parts.backward_q import attention_backward_q
-from gpt_from_scratch.kernels.ops.attention.triton_parts.forward import attention_forward, combine_splits
+from gpt_from_scratch.kernels.ops.attention.triton_parts.decode import attention_decode, combine_splits
+from gpt_from_scratch.kernels.ops.attention.triton_parts.forward import attention_forward
 from gpt_from_scratch.kernels.triton_tools import configs
 from gpt_from_scratch.kernels.triton_tools.launch import input_precision, launch, multiprocessors, opaque
 
 FEW_QUERIES = 16  # up to so many query rows, the keys are split among programs
 LEAST_SPLIT = 128  # keys
+COMBINED = 8  # splits at a time
 
 
 def forward_shapes(
@@ -53,45 +55,77 @@ def forward(
     `starts` and `ends` are `document_bounds` of the documents, or both None.
     """
     q, k, v = (addressable(x) for x in (q, k, v))
+    out, lse = forward_shapes(q, k, v, kv_lengths, starts, ends, sinks, causal, scale)
+    options = (causal, scale, window, softcap)
+    if q.shape[2] <= FEW_QUERIES:
+        decode(q, k, v, kv_lengths, starts, ends, sinks, *options, out, lse)
+        return out, lse
     (b, heads, tq, d), tk = q.shape, k.shape[2]
-    config = configs.find(q, "attention", "decode" if tq <= FEW_QUERIES else "forward", d, tk)
-    blocks = triton.cdiv(tq, config.rows) * b * heads
-    span = keys = tk
+    config = configs.find(q, "attention", "forward", d, tk)
+    launch(
+        attention_forward,
+        (triton.cdiv(tq, config.rows) * b * heads,),
+        config,
+        *(q, k, v, *(pointer(x, lse) for x in (kv_lengths, starts, ends, sinks)), out, lse),
+        *(*q.stride()[:3], *k.stride()[:3], *v.stride()[:3], *out.stride()[:3]),
+        *(heads, heads // k.shape[1], tq, tk, window or 0),
+        *units(scale, softcap),
+        **constants(q, kv_lengths, starts, causal, window, softcap, config),
+        **evenness(q, k, config),
+        SINKS=sinks is not None,
+        RUNNING=needs_running_maximum(q) or not (causal or (starts is None and window is None)),
+    )
+    return out, lse
+
+
+def decode(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    kv_lengths: Tensor | None,
+    starts: Tensor | None,
+    ends: Tensor | None,
+    sinks: Tensor | None,
+    causal: bool,
+    scale: float,
+    window: int | None,
+    softcap: float | None,
+    out: Tensor,
+    lse: Tensor,
+) -> None:
+    """`forward` for few queries, into `out` and `lse`: the keys are split among programs where those are else too few."""
+    (b, heads, tq, d), (kv_heads, tk) = q.shape, k.shape[1:3]
+    config = configs.find(q, "attention", "decode", d, tk)
+    blocks = triton.cdiv(heads // kv_heads * tq, config.rows) * b * kv_heads
+    keys = tk
     if window is not None:
         keys = min(tk, (1 if causal else 2) * window + tq + config.columns)  # a tile's, from the start of a block on
-    if tq <= FEW_QUERIES and blocks:
-        splits = max(1, min(triton.cdiv(keys, LEAST_SPLIT), config.waves * multiprocessors(q) // blocks))
-        span = triton.cdiv(triton.cdiv(keys, splits), config.columns) * config.columns
-    splits = triton.cdiv(keys, span) if tq <= FEW_QUERIES and keys else 1
-    out, lse = forward_shapes(q, k, v, kv_lengths, starts, ends, sinks, causal, scale)
+    splits = max(1, min(triton.cdiv(keys, LEAST_SPLIT), config.waves * multiprocessors(q) // max(blocks, 1)))
+    rows = b * heads * tq
     partial, partial_lse = out, lse
     if splits > 1:
         partial = q.new_empty(splits, b, heads, tq, d, dtype=torch.float32)
         partial_lse = q.new_empty(splits, b, heads, tq, dtype=torch.float32)
     launch(
-        attention_forward,
+        attention_decode,
         (blocks, splits),
         config,
         *(q, k, v, *(pointer(x, lse) for x in (kv_lengths, starts, ends, sinks)), partial, partial_lse),
         *(*q.stride()[:3], *k.stride()[:3], *v.stride()[:3], *partial.stride()[-4:-1]),
-        *(partial.stride(0), partial_lse.stride(0), heads, heads // k.shape[1], tq, tk, span, window or 0),
-        *units(scale, softcap),
-        **constants(q, k, kv_lengths, starts, causal, window, softcap, config),
-        SPLIT=splits > 1,
+        *(rows, heads, heads // kv_heads, tq, tk, window or 0, *units(scale, softcap)),
+        **constants(q, kv_lengths, starts, causal, window, softcap, config),
         SINKS=sinks is not None,
-        RUNNING=splits > 1 or needs_running_maximum(q) or not (causal or (starts is None and window is None)),
     )
     if splits > 1:
         launch(
             combine_splits,
-            (b * heads * tq,),
+            (rows,),
             configs.Config(1, num_warps=1, num_stages=1),
-            *(partial, partial_lse, out, lse, *out.stride()[:3], heads, tq, b * heads * tq, splits),
+            *(partial, partial_lse, out, lse, *out.stride()[:3], rows, heads, tq, splits),
             D=d,
             BLOCK_D=triton.next_power_of_2(d),
-            SPLITS=triton.next_power_of_2(splits),
+            BLOCK_S=COMBINED,
         )
-    return out, lse
 
 
 def backward_shapes(
@@ -164,7 +198,8 @@ def backward(
             config,
             *(q, k, v, *masks, out, do, lse, delta, dq),
             *(*inputs, *out.stride()[:3], *do.stride()[:3], *strides(dq), heads, heads // kv_heads, tq, tk, *scales),
-            **constants(q, k, kv_lengths, starts, causal, window, softcap, config),
+            **constants(q, kv_lengths, starts, causal, window, softcap, config),
+            **evenness(q, k, config),
             DQ=with_q,
         )
     if with_k or with_v:
@@ -175,7 +210,8 @@ def backward(
             config,
             *(q, k, v, *masks, do, lse, delta, dk, dv),
             *(*inputs, *do.stride()[:3], *strides(dk), *strides(dv), kv_heads, heads // kv_heads, tq, tk, *scales),
-            **constants(q, k, kv_lengths, starts, causal, window, softcap, config),
+            **constants(q, kv_lengths, starts, causal, window, softcap, config),
+            **evenness(q, k, config),
             DK=with_k,
             DV=with_v,
         )
@@ -202,7 +238,6 @@ def strides(gradient: Tensor) -> tuple[int, ...]:
 
 def constants(
     q: Tensor,
-    k: Tensor,
     kv_lengths: Tensor | None,
     starts: Tensor | None,
     causal: bool,
@@ -210,7 +245,7 @@ def constants(
     softcap: float | None,
     config: configs.Config,
 ) -> dict[str, Any]:
-    """The constexpr arguments that the three kernels share."""
+    """The constexpr arguments that the kernels share."""
     lead, rest = whole_tile(q.shape[3]) if narrow_tiles_break(q) else tiles(q.shape[3])
     return {
         "D": q.shape[3],
@@ -221,12 +256,15 @@ def constants(
         "DOCUMENTS": starts is not None,
         "WINDOW": window is not None,
         "CAP": softcap is not None,
-        "EVEN_Q": q.shape[2] % config.rows == 0,
-        "EVEN_K": k.shape[2] % config.columns == 0,
         "PRECISION": input_precision(q),
         "BLOCK_M": config.rows,
         "BLOCK_N": config.columns,
     }
+
+
+def evenness(q: Tensor, k: Tensor, config: configs.Config) -> dict[str, bool]:
+    """The constexpr arguments that say whether the last tiles are full."""
+    return {"EVEN_Q": q.shape[2] % config.rows == 0, "EVEN_K": k.shape[2] % config.columns == 0}
 
 
 def tiles(head_size: int) -> tuple[int, int]:
