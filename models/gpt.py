@@ -9,6 +9,7 @@ Shapes: b batch, t tokens, c n_embd, h heads, d head size, v vocabulary.
 import dataclasses
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -31,7 +32,7 @@ from gpt_from_scratch.models.layers.rotary import rotate
 from gpt_from_scratch.models.layers.rotary_table import rotary_table
 
 if TYPE_CHECKING:
-    from gpt_from_scratch.models.layers.kv_cache import KVCache
+    from gpt_from_scratch.models.layers.decoding_cache import Cache
 
 
 class CausalSelfAttention(nn.Module):
@@ -53,7 +54,7 @@ class CausalSelfAttention(nn.Module):
         x: Float[Tensor, "b t c"],
         rotary: Float[Tensor, "2 #b 1 t half"] | None,
         documents: Int[Tensor, "b _"] | None = None,
-        cache: "KVCache | None" = None,
+        cache: "Cache | None" = None,
         layer: int = 0,
     ) -> Float[Tensor, "b t c"]:
         """`rotary` holds the cosines and sines of the tokens' positions; keys and values go through `cache` if given.
@@ -61,10 +62,8 @@ class CausalSelfAttention(nn.Module):
         `documents` has the document of each key, those in the cache included; None: all tokens are one.
         """
         q, k, v = self.queries_keys_values(x, rotary)
-        kv_lengths = None
-        if cache is not None:
-            k, v, kv_lengths, documents = cache.append(layer, k, v, documents)
-        y = attention(q, k, v, kv_lengths=kv_lengths, documents=documents, window=self.window)
+        attend = attention if cache is None else partial(cache.attend, layer)
+        y: Tensor = attend(q, k, v, documents=documents, window=self.window)
         out: Tensor = self.c_proj(y.transpose(1, 2).flatten(2))
         return out
 
@@ -105,7 +104,7 @@ class Block(nn.Module):
         following: Norm | None,
         rotary: Float[Tensor, "2 #b 1 t half"] | None,
         documents: Int[Tensor, "b _"] | None = None,
-        cache: "KVCache | None" = None,
+        cache: "Cache | None" = None,
         layer: int = 0,
     ) -> tuple[Float[Tensor, "b t c"], Float[Tensor, "b t c"]]:
         """(the `following` norm of the stream, the stream) after this block; `normed` is what attention reads.
@@ -195,7 +194,7 @@ class GPT(nn.Module):
         """Number of parameters; shared ones count once."""
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def hidden(self, tokens: Int[Tensor, "b t"], cache: "KVCache | None" = None) -> Float[Tensor, "b t c"]:
+    def hidden(self, tokens: Int[Tensor, "b t"], cache: "Cache | None" = None) -> Float[Tensor, "b t c"]:
         """The last norm's output, which is the head's input.
 
         Raises:
@@ -204,20 +203,17 @@ class GPT(nn.Module):
         longest = tokens.shape[1] + (0 if cache is None else cache.longest)
         if longest > self.config.block_size:
             raise ValueError(f"{longest} tokens do not fit the context of {self.config.block_size} (block_size)")
-        if cache is not None:
-            cache.begin(tokens)
-        positions = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0)
-        if cache is not None:
-            positions = positions + cache.lengths.unsqueeze(1)
         documents = None
-        if self.config.document_mask:
-            known = tokens if cache is None else cache.known(tokens.shape[1])
-            documents, inside = documents_and_positions(known, self.config.eot_token)
-            positions = inside if cache is None else inside.gather(1, positions)
+        if cache is not None:
+            positions, documents = cache.begin(tokens)
+        elif self.config.document_mask:
+            documents, positions = documents_and_positions(tokens, self.config.eot_token)
+        else:
+            positions = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0)
         x = self.wte(tokens)
         if self.ngrams is not None:
             earlier = None if cache is None else cache.before(self.config.ngram - 1)
-            x = x + self.ngrams(tokens, earlier, None if documents is None else positions)
+            x = x + self.ngrams(tokens, earlier, positions if self.config.document_mask else None)
         rotary = None
         if self.wpe is not None:
             x = x + self.wpe(positions)
@@ -246,7 +242,7 @@ class GPT(nn.Module):
         targets: Int[Tensor, "b t"] | None = None,
         *,
         reduction: Literal["mean", "sum", "none"] = "mean",
-        cache: "KVCache | None" = None,
+        cache: "Cache | None" = None,
     ) -> Float[Tensor, "..."]:
         """Logits (b, t, v), or, with `targets`, the loss in nats, without storing all logits.
 

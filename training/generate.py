@@ -10,6 +10,8 @@ import codecs
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import torch
+
 from gpt_from_scratch.kernels.choices import resolve, use_backend
 from gpt_from_scratch.models.checkpoints.checkpoint import MODEL_FOLDER, STATE_FILE
 from gpt_from_scratch.models.checkpoints.opening import open_model
@@ -17,7 +19,7 @@ from gpt_from_scratch.models.generation.engine import stream
 from gpt_from_scratch.models.generation.sampling import Sampling
 from gpt_from_scratch.models.gpt import GPT
 from gpt_from_scratch.models.weight_files import read_json
-from gpt_from_scratch.support.devices import choose_device
+from gpt_from_scratch.support.devices import choose_device, multiplies_bf16
 from gpt_from_scratch.support.visible import visible
 from gpt_from_scratch.tokenizer.protocol import NoEndOfTextError, Tokenizer
 from gpt_from_scratch.training.commands.generate import GenerateConfig as GenerateConfig
@@ -85,6 +87,8 @@ def run(config: GenerateConfig, warn: Callable[[str], None]) -> None:
     device = choose_device(config.device)
     opened = open_model(config.source, device=str(device), ema=config.ema, warn=warn)
     model, tokenizer = opened.model, opened.tokenizer
+    if config.dtype == "bf16" or (config.dtype == "auto" and multiplies_bf16(device)):
+        model = model.to(torch.bfloat16)
     prompt, stop = beginning(tokenizer, config.prompt, learned_documents(opened.folder))
     if config.backend is not None:
         try:

@@ -56,8 +56,9 @@ def main(argv: list[str]) -> int:
         )
     limits = ServerLimits(max_tokens=args.max_tokens, queue=args.max_queue)
     checkpoint = open_model(run, device=args.device, tokenizer=args.tokenizer, name=args.name, ema=args.ema)
-    dtype = torch.bfloat16 if args.dtype == "bf16" else None
-    worker = Worker(checkpoint, max_rows=args.max_rows, max_queue=limits.queue, dtype=dtype)
+    if args.dtype == "bf16":
+        checkpoint.model.to(torch.bfloat16)
+    worker = Worker(checkpoint, max_rows=args.max_rows, max_queue=limits.queue)
     app = Server(checkpoint, worker, limits).app(token=token, hosts=(*LOOPBACK_NAMES, args.host, *args.allowed_host))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = SPARE_FILES if hard == resource.RLIM_INFINITY else min(SPARE_FILES, hard)
@@ -105,7 +106,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tokenizer", type=a_path, help="the tokenizer's file, if the folder has none")
     parser.add_argument("--name", help="the model's name for clients; default: the names of the run and the step")
     parser.add_argument("--device", default="auto", help="default: the accelerator if there is one")
-    parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32", help="default: %(default)s")
+    parser.add_argument(
+        "--dtype", choices=["fp32", "bf16"], default="fp32", help="of weights and activations; default: %(default)s"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     parser.add_argument(
         "--port", type=a_number(0, 65535), default=8000, help="port; 0: any free port; default: %(default)s"

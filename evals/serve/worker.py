@@ -9,8 +9,6 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-import torch
-
 from gpt_from_scratch.evals.serve.errors import RequestError, overloaded
 from gpt_from_scratch.evals.serve.limits import ServerLimits
 from gpt_from_scratch.models.checkpoints.opening import OpenedModel
@@ -86,7 +84,6 @@ class Worker:
 
     max_rows: how many sequences run at once
     max_queue: how many may run or wait; a request may take half of the places left, so that no few of them fill it
-    dtype: the precision of activations, or None for the weights' own
     """
 
     def __init__(
@@ -95,9 +92,8 @@ class Worker:
         *,
         max_rows: int = 64,
         max_queue: int = ServerLimits.queue,
-        dtype: torch.dtype | None = None,
     ) -> None:
-        self._checkpoint, self._max_rows, self._max_queue, self._dtype = checkpoint, max_rows, max_queue, dtype
+        self._checkpoint, self._max_rows, self._max_queue = checkpoint, max_rows, max_queue
         self._numbers = itertools.count()
         self._batches: dict[int, Batch] = {}  # by the number of a row
         self._requests = itertools.count()
@@ -201,10 +197,8 @@ class Worker:
     def _run(self) -> None:
         """The thread: take what arrived, make a token for every row, hand them over."""
         try:
-            device = self._checkpoint.model.wte.weight.device.type
-            with torch.autocast(device, self._dtype, enabled=self._dtype is not None):
-                while self._serve():
-                    pass
+            while self._serve():
+                pass
         finally:  # also of a defect, which the thread's end shows; nobody may wait for ever
             with contextlib.suppress(RuntimeError):  # the event loop is gone
                 self._loop.call_soon_threadsafe(self._fail, "the generation thread has ended")

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from gpt_from_scratch.kernels.padding import logits as head_logits
+from gpt_from_scratch.models.generation.captured_steps import CapturedSteps
 from gpt_from_scratch.models.generation.onednn_weights import FEWEST_ROWS, FEWEST_TOKENS, PackedGPT, can_pack
 from gpt_from_scratch.models.generation.sampling import Sampling, row_settings, sample_rows
 from gpt_from_scratch.models.generation.scored import Generated, Scored, most_likely, scored
 from gpt_from_scratch.models.generation.turns import Owner, WaitingLine
 from gpt_from_scratch.models.gpt import GPT
+from gpt_from_scratch.models.layers.decoding_cache import DecodingCache
 from gpt_from_scratch.models.layers.kv_cache import KVCache
 
 DEFAULT = Sampling()
@@ -106,7 +108,8 @@ class Engine:
         self._waiting: WaitingLine[_Row] = WaitingLine()
         self._spare = PREFILL_TOKENS  # number of tokens that may be recomputed now
         self._running: list[_Row] = []  # row i has slot i of the cache
-        self._cache: KVCache | None = None
+        self._cache: DecodingCache | None = None
+        self._captured: CapturedSteps | None = None
         self._can_pack = can_pack(model)
         self._packed: PackedGPT | None = None
         self._count = 0
@@ -219,14 +222,12 @@ class Engine:
         padded = torch.zeros(len(rows), max(lengths), dtype=torch.int64)
         for index, row in enumerate(rows):
             padded[index, : lengths[index]] = torch.tensor(row.tokens)
-        if self._cache is None:
-            autocast = torch.is_autocast_enabled(device.type)
-            dtype = torch.get_autocast_dtype(device.type) if autocast else model.wte.weight.dtype
-            self._cache = KVCache(model.config, 0, 0, device=device, dtype=dtype)
-        cache = self._cache.beside(len(rows), self._capacity(rows))
+        autocast = torch.is_autocast_enabled(device.type)
+        dtype = torch.get_autocast_dtype(device.type) if autocast else model.wte.weight.dtype
+        cache = KVCache(model.config, len(rows), max(lengths), device=device, dtype=dtype)
         hidden = model.hidden(padded.to(device), cache)
         cache.truncate(lengths)
-        self._cache.join(cache)
+        self._with_room(len(rows), self._capacity(rows), device, dtype).admit(cache)
         for index, row in enumerate(rows):
             if row.score_prompt:
                 scores[row.number] = tuple(
@@ -237,11 +238,27 @@ class Engine:
         return self._logits(last)
 
     def _logits(self, hidden: Float[Tensor, "n c"]) -> Float[Tensor, "n v"]:
-        head, softcap = self.model.head_weight[: self.n_vocab], self.model.config.logit_softcap
-        return head_logits(hidden, head, softcap).float()
+        scores = head_logits(hidden, self.model.head_weight, self.model.config.logit_softcap)
+        return scores[:, : self.n_vocab].float()
+
+    def _with_room(self, rows: int, capacity: int, device: torch.device, dtype: torch.dtype) -> DecodingCache:
+        """The cache, a larger one where so many more rows, or tokens a row, do not fit it."""
+        old = self._cache
+        if old is not None and old.has_room(rows, capacity):
+            return old
+        slots, longest = (0, 0) if old is None else (old.slots, old.capacity)
+        used = len(self._running)
+        slots = slots if used + rows <= slots else max(used + rows, 2 * slots)
+        self._cache = DecodingCache(self.model.config, slots, max(capacity, longest), device=device, dtype=dtype)
+        if old is not None:
+            self._cache.take_over(old)
+        self._captured = CapturedSteps(self._step, self._cache) if device.type == "cuda" else None
+        return self._cache
 
     def _capacity(self, rows: list[_Row]) -> int:
-        """Required capacity of the cache, in tokens per row."""
+        """Required capacity of the cache, in tokens per row; on a GPU the context, since graphs end with their memory."""
+        if self.model.wte.weight.is_cuda:
+            return self.model.config.block_size
         most = max(len(row.tokens) + row.left for row in rows)
         return min(-(-most // ROOM) * ROOM, self.model.config.block_size)
 
@@ -249,14 +266,20 @@ class Engine:
         """The logits after one more token in every running row."""
         column = torch.tensor([row.tokens[-1:] for row in self._running], device=self.model.wte.weight.device)
         assert self._cache is not None
+        if self._captured is not None and not torch.is_autocast_enabled("cuda"):  # its casts would outlive the weights
+            return self._captured(column)
+        return self._step(column, self._cache)
+
+    def _step(self, column: Int[Tensor, "b 1"], cache: DecodingCache) -> Float[Tensor, "b v"]:
         if (packed := self._packed_model()) is not None:
-            return packed.logits(column, self._cache)[:, : self.n_vocab]
-        logits: Tensor = self.model(column, cache=self._cache)
-        return logits[:, -1, : self.n_vocab].float()
+            return packed.logits(column, cache)[:, : self.n_vocab].float()
+        return self._logits(self.model.hidden(column, cache)[:, -1])
 
     def _packed_model(self) -> PackedGPT | None:
         """The packed model if it is faster; it is made once enough tokens were generated."""
-        if not self._can_pack or len(self._running) < FEWEST_ROWS or torch.is_autocast_enabled("cpu"):
+        if not self._can_pack or torch.is_autocast_enabled("cpu"):
+            return None
+        if len(self._running) < FEWEST_ROWS[self.model.wte.weight.dtype]:
             return None
         if self._packed is None and max(row.left for row in self._running) >= FEWEST_TOKENS:
             self._packed = PackedGPT(self.model)

@@ -1,7 +1,8 @@
 """Copies of a model's weights in oneDNN's blocked layout, for batched decoding on a CPU.
 
 A product with 3 to 64 rows should take as long as reading the matrix. MKL takes two to three times as long, since it
-repacks the matrix each time. It does not with one or two rows, so these use the model itself.
+repacks the matrix each time. It does not with one or two rows, so these use the model itself. In bf16 packing pays with
+one row, too.
 """
 
 import torch
@@ -10,10 +11,12 @@ from torch import Tensor, nn
 
 from gpt_from_scratch.kernels.padding import capped
 from gpt_from_scratch.models.gpt import GPT
-from gpt_from_scratch.models.layers.kv_cache import KVCache
+from gpt_from_scratch.models.layers.decoding_cache import Cache
 from gpt_from_scratch.models.layers.lora import lora_layers
+from gpt_from_scratch.support.devices import multiplies_bf16
 
-FEWEST_ROWS = 3
+FEWEST_ROWS = {torch.float32: 3, torch.bfloat16: 1}
+"""Number of rows from which a packed product is faster."""
 FEWEST_TOKENS = 16
 """Number of steps after which packing, which takes about ten steps, pays off."""
 LEAST_BYTES, MOST_BYTES = 2**26, 2**31
@@ -48,7 +51,7 @@ class PackedGPT:
                 self.body.set_submodule(name, PackedLinear(module.weight, module.bias))
         self.head = PackedLinear(model.head_weight, None)
 
-    def logits(self, tokens: Int[Tensor, "b 1"], cache: KVCache) -> Float[Tensor, "b v"]:
+    def logits(self, tokens: Int[Tensor, "b 1"], cache: Cache) -> Float[Tensor, "b v"]:
         """The model's logits for one more token per row."""
         out: Tensor = self.head(self.body.hidden(tokens, cache)[:, -1])
         softcap = self.body.config.logit_softcap
@@ -61,8 +64,8 @@ def can_pack(model: GPT) -> bool:
     return (
         weight.device.type == "cpu"
         and not lora_layers(model)
-        and weight.dtype == torch.float32
+        and (weight.dtype == torch.float32 or (weight.dtype == torch.bfloat16 and multiplies_bf16(weight.device)))
         and torch.backends.mkldnn.is_available()
         and torch.backends.cpu.get_cpu_capability().startswith("AVX")
-        and LEAST_BYTES <= 4 * model.num_parameters() <= MOST_BYTES
+        and LEAST_BYTES <= weight.itemsize * model.num_parameters() <= MOST_BYTES
     )

@@ -1,10 +1,12 @@
 """Writing from a run, a checkpoint and a model folder: what is found, what is printed, and what is refused."""
 
+import copy
 import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -74,13 +76,31 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(run: Path, capsys: pytest
 
 
 def test_texts_are_those_of_the_engine(run: Path, model: GPT, capsys: pytest.CaptureFixture[str]) -> None:
-    main([str(run), "--prompt", "Tom", "--num", "2", "--max-new-tokens", "12", "--seed", "3"])
+    main([str(run), "--prompt", "Tom", "--num", "2", "--max-new-tokens", "12", "--seed", "3", "--dtype", "fp32"])
     printed = capsys.readouterr().out
     texts = [expected(model, "Tom", seed) for seed in (3, 4)]
     assert texts[0] != texts[1]
     assert printed == f"--- 1 of 2, seed 3\n{texts[0]}\n\n--- 2 of 2, seed 4\n{texts[1]}\n"
-    main([str(run), "--prompt", "Tom", "--num", "2", "--max-new-tokens", "12", "--seed", "3"])
+    main([str(run), "--prompt", "Tom", "--num", "2", "--max-new-tokens", "12", "--seed", "3", "--dtype", "fp32"])
     assert capsys.readouterr().out == printed
+
+
+@pytest.mark.parametrize(
+    ("native", "asked", "dtype"),
+    [
+        (True, "auto", torch.bfloat16),
+        (False, "auto", torch.float32),
+        (True, "fp32", torch.float32),
+        (False, "bf16", torch.bfloat16),
+    ],
+)
+def test_the_weights_are_held_in_the_dtype(
+    native: bool, asked: str, dtype: torch.dtype, run: Path, model: GPT, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr("gpt_from_scratch.training.generate.multiplies_bf16", lambda device: native)
+    main([str(run), "--prompt", "Tom", "--num", "1", "--max-new-tokens", "12", "--dtype", asked, "--device", "cpu"])
+    printed = capsys.readouterr().out
+    assert printed == expected(copy.deepcopy(model).to(dtype), "Tom", 0) + "\n"
 
 
 def test_a_character_spread_over_tokens_arrives_whole(monkeypatch: pytest.MonkeyPatch, model: GPT) -> None:

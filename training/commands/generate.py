@@ -50,6 +50,8 @@ class GenerateConfig:
     """random seed; the same seed gives the same texts"""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """"auto" is the accelerator if there is one"""
+    dtype: Literal["auto", "fp32", "bf16"] = "auto"
+    """of weights and activations; "auto" is bf16 where the device multiplies it natively. A seed's text depends on it"""
     backend: str | None = None
     """kernel backend: one for all ops, or one per op ("attention=torch,..."). Default: GPT_BACKEND, else the device's
     preference. On a CPU that is the reference; "torch" is faster

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 
 from gpt_from_scratch.kernels.backends import Choice
-from gpt_from_scratch.support.devices import choose_device
+from gpt_from_scratch.support.devices import choose_device, multiplies_bf16
 from gpt_from_scratch.training.checkpoints import CheckpointStore
 from gpt_from_scratch.training.config import TrainConfig
 from gpt_from_scratch.training.data.corpus import Corpus
@@ -51,8 +51,7 @@ def choose_machine(device: str, dtype: str, ranks: Ranks) -> Machine:
     """
     chosen = choose_device(device, ranks.local_rank)
     if dtype == "auto":
-        native = chosen.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        dtype = "bf16" if native else "fp32"
+        dtype = "bf16" if chosen.type == "cuda" and multiplies_bf16(chosen) else "fp32"
     return Machine(ranks, chosen, torch.bfloat16 if dtype == "bf16" else torch.float32)
 
 
