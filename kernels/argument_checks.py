@@ -8,16 +8,24 @@ from torch import Tensor
 
 def same_device(op: str, **tensors: Tensor | None) -> None:
     """Raise ValueError unless all tensors are on one device."""
-    devices = {name: tensor.device for name, tensor in tensors.items() if tensor is not None}
-    if len(set(devices.values())) > 1:
-        raise ValueError(f"{op}: all tensors must be on one device, got {_listed(devices)}")
+    first = None
+    for tensor in tensors.values():  # no dict where all is well: every call of an op passes here
+        if tensor is not None:
+            first = tensor.device if first is None else first
+            if tensor.device != first:
+                devices = {name: one.device for name, one in tensors.items() if one is not None}
+                raise ValueError(f"{op}: all tensors must be on one device, got {_listed(devices)}")
 
 
 def same_dtype(op: str, **tensors: Tensor | None) -> None:
     """Raise TypeError unless all tensors have one floating dtype."""
-    dtypes = {name: tensor.dtype for name, tensor in tensors.items() if tensor is not None}
-    if len(set(dtypes.values())) > 1 or not next(iter(dtypes.values())).is_floating_point:
-        raise TypeError(f"{op}: {', '.join(dtypes)} must have one floating dtype, got {_listed(dtypes)}")
+    first = None
+    for tensor in tensors.values():
+        if tensor is not None:
+            first = tensor.dtype if first is None else first
+            if tensor.dtype != first or not first.is_floating_point:
+                dtypes = {name: one.dtype for name, one in tensors.items() if one is not None}
+                raise TypeError(f"{op}: {', '.join(dtypes)} must have one floating dtype, got {_listed(dtypes)}")
 
 
 def parameter_dtype(op: str, activation: torch.dtype, **parameters: Tensor | None) -> None:

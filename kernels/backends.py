@@ -143,7 +143,10 @@ class Preference:
         self, device: torch.device, known: Iterable[str], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[str]:
         """The backends to try for a call."""
-        place = self.place(*args, **kwargs) if self.place is not None and device.type == "cuda" else None
+        if device.type != "cuda":  # nothing is measured there, and every call passes here
+            own = self.own.get(device.type)
+            return [name for name in (PREFERENCE.get(device.type, ()) if own is None else own) if name in known]
+        place = self.place(*args, **kwargs) if self.place is not None else None
         first, later = self.ranked(device, known, place)
         return [name for name, _ in (*first, *later)]
 
