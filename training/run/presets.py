@@ -103,7 +103,9 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
             steps=800,
             batch_size=16,
             data=DataConfig(source="dialogues", tokenizer="bpe", vocab_size=560),
-            model=dataclasses.replace(MODERN, block_size=128, n_layer=3, n_head=4, n_embd=128, document_mask=True),
+            model=dataclasses.replace(
+                MODERN, block_size=128, n_layer=3, n_head=4, n_embd=128, ngram=3, document_mask=True
+            ),
             optimizer=OptimizerConfig(name="muon", lr=0.05, embed_lr=0.2, muon_lr=0.02, weight_decay=0.0),
             schedule=ScheduleConfig(warmup_steps=30, decay_fraction=0.75),
             run=RunConfig(

@@ -13,27 +13,31 @@ from gpt_from_scratch.training.data.stories.grammar import Alternatives, Grammar
 from gpt_from_scratch.training.data.stories.lexicon import TABLES
 
 RULES: dict[str, Alternatives] = {
-    "dialogue": ["{owners}", "{tricks}", "{greeting}"],
+    "dialogue": [(2, "{owners}"), (1, "{tricks}"), (1, "{greeting}")],
     "greeting": [
         "Hello! My name is {hero=children}.\nHello, {hero}!{about_use}",
         "Hello!\nHello! What is your name?\nMy name is {hero=children}.\nHello, {hero}!",
     ],
+    # To repeat a scene is what teaches to find a thing in it.
     "owners": [
-        "{hero=children} has a {color=colors} {toy=toys}, and {friend=children except hero} has a {other=colors except color}"
-        " {thing=toys except toy}.{ask_owner}",
+        "{scene} {question}",
+        "{scene} Say that again.\n{same}\n{question}",
     ],
-    "ask_owner": [
-        " What does {hero} have?\n{hero} has a {color} {toy}.{ask_again}",
-        " What does {friend} have?\n{friend} has a {other} {thing}.",
-        " Who has the {toy}?\n{hero} has the {toy}.{ask_again}",
-        " Who has the {thing}?\n{friend} has the {thing}.",
-        " What color is the {toy}?\nThe {toy} is {color}.{ask_again}",
-        " What color is the {thing}?\nThe {thing} is {other}.",
+    "scene": [
+        "{hero=children} has a {toy=toys}. The {toy} is {color=colors}. {friend=children except hero} has a"
+        " {thing=toys except toy}. The {thing} is {other=colors except color}.",
+    ],
+    "same": ["{hero} has a {toy}. The {toy} is {color}. {friend} has a {thing}. The {thing} is {other}."],
+    "question": [
+        "What does {hero} have?\n{hero} has a {toy}.{ask_again}",
+        "What does {friend} have?\n{friend} has a {thing}.",
+        "What color is the {toy}?\nThe {toy} is {color}.{ask_again}",
+        "What color is the {thing}?\nThe {thing} is {other}.",
     ],
     "ask_again": [
         "",
-        "\nAnd what does {friend} have?\n{friend} has a {other} {thing}.",
-        "\nWhat can {hero} do with it?\n{hero} can {toy.use} it.",
+        "\nAnd what color is the {thing}?\nThe {thing} is {other}.",
+        "\nWhat can {hero} do with the {toy}?\n{hero} can {toy.use} the {toy}.",
     ],
     "tricks": ["What can I do with a {toy=toys}?\nYou can {toy.use} it.{about_part}"],
     "about_use": ["", "\nWhat can I do with a {toy=toys}?\nYou can {toy.use} it."],
