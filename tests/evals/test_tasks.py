@@ -156,7 +156,7 @@ def test_each_eval_tells_its_options(name: str, capsys: Any) -> None:
         __main__.main([name, "--help"])
     said = " ".join(capsys.readouterr().out.split())
     assert ended.value.code == 0 and "of this eval" in said and "%%" not in said
-    assert name != "arithmetic" or '"relative" takes answers within 1 %;' in said
+    assert name != "arithmetic" or '"relative" accepts answers within 1 %;' in said
 
 
 def test_a_run_of_no_questions_is_a_mistake(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ WORDS: dict[str, list[tuple[list[str], int]]] = {
         ([RUN, "--num", "200", "--sae.steps", "2", "--sae.k", "3", "--sae.n-features", "20", "--out", f"f {NAME}"], 0)
     ],
     "generate": [([RUN, "--prompt", "the 🐈", "--max-tokens", "9"], 0), ([f"{NAME}.txt"], 2)],
+    "chat": [([f"{NAME}.txt"], 2)],
     "export": [([RUN, "--out", f"e {NAME}"], 0)],
     "import": [([f"{RUN}/checkpoints/step-00000012/model", "--out", f"i {NAME}"], 0)],
     "push": [([RUN, "no name"], 2)],
