@@ -72,17 +72,17 @@ def test_empty_text(tmp_path: Path, content: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "data, place",
+    "data, fault",
     [
-        (b"caf\xe9 au lait", r"0xe9 at offset 3 "),
-        (b"\xef\xbb\xbfabc\xff", "0xff at offset 6 "),
-        (b"a\xc3", "0xc3 at offset 1 "),
+        (b"caf\xe9 au lait", "is not UTF-8 text: byte 0xe9 at offset 3 "),
+        (b"\xef\xbb\xbfabc\xff", "is UTF-8 up to byte 0xff at offset 6 "),  # its mark says that it is UTF-8
+        (b"a\xc3", "is not UTF-8 text: byte 0xc3 at offset 1 "),
     ],
 )
-def test_a_file_that_is_not_utf8(tmp_path: Path, data: bytes, place: str) -> None:
+def test_a_file_that_is_not_utf8(tmp_path: Path, data: bytes, fault: str) -> None:
     path = tmp_path / "latin.txt"
     path.write_bytes(data)
-    with pytest.raises(ValueError, match=rf"latin\.txt is not UTF-8 text: byte {place}"):
+    with pytest.raises(ValueError, match=rf"latin\.txt {fault}"):
         read_text(path)
 
 
