@@ -15,14 +15,15 @@ _bad_skips: list[str] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Two settings that every worker and each of its processes inherit: threads, and a Ctrl-C that is heard.
+    """Two settings that every worker and each of its processes inherit: threads, and signals that are heard.
 
     Where workers have more threads than cores between them, OpenMP's barriers spin for seconds. A shell without job
-    control starts what it puts in the background (``make test &``) with SIGINT ignored, and so would be each process
-    that a test interrupts.
+    control starts what it puts in the background (``make test &``) with SIGINT and SIGQUIT ignored, and so would be each
+    process that a test interrupts.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
