@@ -66,9 +66,9 @@ TARGETS = {
     "test": Target("run every test: python -m pytest, on several cores", "test", PYTEST),
     "check": Target("before a commit: ruff, ruff format, mypy, then every test", "test", PYTEST),
     "harness": Target(
-        "lm-evaluation-harness and inspect on our checkpoints, and all that the documentation shows",
-        "test,harness,docs",
-        (*PYTEST[:-1], "loadfile", "-m", "harness or docs"),  # a file's tests share what they set up
+        "lm-evaluation-harness and inspect on our checkpoints, the README and notebooks: python -m pytest -m harness",
+        "test,harness",
+        (*PYTEST[:-1], "loadfile", "-m", "harness"),  # a file's tests share what they set up
     ),
     "torture": Target(
         "fault-injection tests at full count (an hour): python -m pytest -m torture",
