@@ -2,7 +2,7 @@
 #
 #     make train      train a GPT and watch it learn
 #     make test       run every test
-#     make harness    lm-evaluation-harness and inspect, the README;  make torture, make bench: see make help
+#     make harness    lm-evaluation-harness, inspect, the first hour;  make torture, make bench: see make help
 #
 # Each line below only calls support/bootstrap.py (standard library only), which makes .venv the first time; without
 # make, call it yourself:  python3 support/bootstrap.py train.  Arguments:  make train ARGS="--steps 50"

@@ -66,7 +66,7 @@ TARGETS = {
     "test": Target("run every test: python -m pytest, on several cores", "test", PYTEST),
     "check": Target("before a commit: ruff, ruff format, mypy, then every test", "test", PYTEST),
     "harness": Target(
-        "lm-evaluation-harness and inspect on our checkpoints, the README and notebooks: python -m pytest -m harness",
+        "lm-evaluation-harness and inspect on our checkpoints, a newcomer's first hour: python -m pytest -m harness",
         "test,harness",
         (*PYTEST[:-1], "loadfile", "-m", "harness"),  # a file's tests share what they set up
     ),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.harness, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 class Newcomer:
@@ -49,12 +49,14 @@ def printed(newcomer: Newcomer) -> str:
     return newcomer.paste('make train ARGS="--steps 20 --run.n-samples 1 --run.n-final-samples 8"')
 
 
+@pytest.mark.harness
 def test_training_says_what_was_learned_and_where_it_is(printed: str) -> None:
     assert re.search(r"^done: 20 steps in ", printed, flags=re.M)
     for name in ("report", "checkpoint", "metrics"):
         assert re.search(rf"^{name} +runs/tiny-", printed, flags=re.M)
 
 
+@pytest.mark.harness
 def test_every_printed_next_step_works(newcomer: Newcomer, printed: str) -> None:
     lines = next_steps(printed)
     assert len(lines) >= 3 and all(line.startswith(".venv/bin/gpt ") for line in lines), lines
@@ -64,14 +66,17 @@ def test_every_printed_next_step_works(newcomer: Newcomer, printed: str) -> None
     assert any((newcomer.clone / line.split()[-1] / "report.html").exists() for line in lines if " report " in line)
 
 
+@pytest.mark.harness
 def test_one_test_runs(newcomer: Newcomer, printed: str) -> None:
     assert " passed" in newcomer.paste('make test ARGS="tests/support/test_visible.py -n 0"')
 
 
+@pytest.mark.harness
 def test_the_doctor_finds_this_machine(newcomer: Newcomer, printed: str) -> None:
     assert "torch" in newcomer.paste(".venv/bin/gpt doctor")
 
 
+@pytest.mark.harness
 def test_an_activated_environment_prints_short_commands(newcomer: Newcomer, printed: str) -> None:
     assert "next: gpt train" in newcomer.paste(". .venv/bin/activate && gpt doctor")
 
@@ -79,6 +84,7 @@ def test_an_activated_environment_prints_short_commands(newcomer: Newcomer, prin
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.docs
 def test_every_command_of_the_readme_works(newcomer: Newcomer, printed: str) -> None:
     block = re.findall(r"^```sh\n(.*?)^```", README, flags=re.M | re.S)
     lines = [line.partition("  # ")[0].strip() for text in block for line in text.splitlines()]
@@ -93,6 +99,7 @@ def test_every_command_of_the_readme_works(newcomer: Newcomer, printed: str) -> 
         newcomer.paste(f"{lines[0]} && {step}")
 
 
+@pytest.mark.docs
 def test_every_program_of_the_readme_works(newcomer: Newcomer, printed: str) -> None:
     programs = re.findall(r"^```python\n(.*?)^```", README, flags=re.M | re.S)
     assert programs
