@@ -128,12 +128,9 @@ class Preference:
         Args:
             deterministic: whether determinism is asked for; None: as torch is told.
         """
-        own = self.own.get(device.type)
         first: Reasons = []
         later: Reasons = []
-        for name in PREFERENCE.get(device.type, ()) if own is None else own:
-            if name not in known:
-                continue
+        for name in self._names(device, known):
             if device.type != "cuda" or name in NOT_OURS:
                 first.append((name, f"preferred on {device.type}"))
                 continue
@@ -142,13 +139,16 @@ class Preference:
             (first if good else later).append((name, why))
         return first, later
 
+    def _names(self, device: torch.device, known: Iterable[str]) -> list[str]:
+        own = self.own.get(device.type)
+        return [name for name in (PREFERENCE.get(device.type, ()) if own is None else own) if name in known]
+
     def order(
         self, device: torch.device, known: Iterable[str], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[str]:
         """The backends to try for a call."""
         if device.type != "cuda":  # nothing is measured there, and every call passes here
-            own = self.own.get(device.type)
-            return [name for name in (PREFERENCE.get(device.type, ()) if own is None else own) if name in known]
+            return self._names(device, known)
         place = self.place(*args, **kwargs) if self.place is not None else None
         first, later = self.ranked(device, known, place)
         return [name for name, _ in (*first, *later)]

@@ -2,11 +2,11 @@
 
 Reused blocks. malloc returns a large block to the system at once, and mapping new pages is slow. `large_empty` keeps free
 blocks for the gradients of a large embedding and of the head. A step of GPT-2 124M takes 3.41 s with them and 3.75 s
-without (two cores; benchmarks/LOG.md). Accelerators have
-    torch's caching allocator for the same reason.
+without (two cores; benchmarks/LOG.md). Accelerators have torch's caching allocator for the same reason.
+
 Small activations. `rows_that_fit` gives the number of rows of a batch to compute at a time, so that malloc reuses their
-memory:
-    one row of GPT-2 124M at a time takes 3.75 GB, four take 5.16 GB and no less time (benchmarks/LOG.md).
+memory: one row of GPT-2 124M at a time takes 3.75 GB, four take 5.16 GB and no less time (benchmarks/LOG.md).
+
 No denormals. A confident model produces numbers below 1e-38, which are slow on CPUs; `no_denormals` flushes them to 0.
 
 Generation also uses weights in oneDNN's layout (models/generation/onednn_weights.py).
@@ -66,9 +66,8 @@ def large_empty(shape: Sequence[int], dtype: torch.dtype, device: torch.device) 
     block = _taken(n_bytes)
     start = -block.ctypes.data % ALIGNMENT
     lent = block[start : start + n_bytes]
-    weakref.finalize(
-        lent, _free.append, block
-    ).atexit = False  # torch keeps `lent` alive as long as it needs the memory
+    # torch keeps `lent` alive as long as it needs the memory.
+    weakref.finalize(lent, _free.append, block).atexit = False
     # Detached, because a view keeps its base alive, and autograd adds in place only to tensors without other references.
     return torch.frombuffer(lent, dtype=dtype).view(*shape).detach()
 

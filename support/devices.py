@@ -57,12 +57,7 @@ def _of_name(name: str) -> torch.device:
             reason = "no Apple GPU is available"
         if reason is None:
             torch.empty(1, device=device)
-    except (
-        RuntimeError,
-        AssertionError,
-        ImportError,
-        NotImplementedError,
-    ) as error:  # torch raises many kinds of errors
+    except (RuntimeError, AssertionError, ImportError) as error:  # torch raises many kinds of errors
         reason = str(error).splitlines()[0]
     if reason is not None:
         raise ValueError(f"no device {name!r} here: {reason}. Usable here: {', '.join(usable())}, or auto for the best")

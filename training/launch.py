@@ -17,6 +17,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,6 +40,8 @@ BENCH = """Benchmark the kernels and the tokenizers on this machine with pytest-
 Its options are pytest's and pytest-benchmark's, such as --benchmark-json FILE."""
 PYTEST_USAGE = 4
 """pytest's exit status for a usage error."""
+LAUNCHER = "GPT_LAUNCHER"
+"""Environment variable with the process number of the launcher."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -81,7 +85,7 @@ def launch(ranks: int, restarts: int, words: Sequence[str]) -> int:
         signals_to_handle=",".join(name for name in SIGNALS if not _is_ignored(name)),
     )
     with tempfile.TemporaryDirectory(prefix="gpt-ranks-", ignore_cleanup_errors=True) as folder:
-        os.environ[SAVED_RANKS] = folder
+        os.environ[SAVED_RANKS], os.environ[LAUNCHER] = folder, str(os.getpid())
         try:
             elastic_launch(config, sys.executable)("-m", "gpt_from_scratch.training.launch", *words)
         except ChildFailedError as error:
@@ -104,10 +108,22 @@ def rank(words: list[str]) -> int:
     """Entry point of a process that `launch` starts. It writes a file on success, since torch does not report it."""
     from gpt_from_scratch.training.train_gpt2 import process
 
+    threading.Thread(target=_end_with_launcher, name="launcher", daemon=True).start()
     status = process(words)
     if status == 0:
         Path(os.environ[SAVED_RANKS], os.environ["RANK"]).touch()
     return status
+
+
+def _end_with_launcher() -> None:
+    """Send this rank SIGTERM once its launcher is gone: it then saves what it has, and ends.
+
+    torch's launcher forgets the ranks that it is starting if a signal arrives at that moment (torch 2.13), and cannot end
+    them if it is killed itself.
+    """
+    while os.getppid() == int(os.environ[LAUNCHER]):
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _is_ignored(name: str) -> bool:

@@ -103,9 +103,10 @@ def merge(weights: dict[str, Tensor], config: GPTConfig, kind: str, adapter: Ada
         if weight.ndim != 2 or not name.startswith("h.") or not name.endswith(".weight"):
             continue
         for their, rows in theirs(kind, config, name.removesuffix(".weight"), weight).items():
-            a, b = (left.pop(f"{PREFIX}{their}.lora_{letter}.weight", None) for letter in "AB")
-            if a is None or b is None:
+            pair = [f"{PREFIX}{their}.lora_{letter}.weight" for letter in "AB"]
+            if not left.keys() >= set(pair):  # one without the other stays, and is named below
                 continue
+            a, b = map(left.pop, pair)
             if (b.shape[0], a.shape[1]) != tuple(rows.shape) or a.shape[0] != b.shape[1]:
                 raise ValueError(
                     f"the adapter's matrices of {their} have the shapes {tuple(b.shape)} and {tuple(a.shape)}, the layer "
@@ -113,7 +114,10 @@ def merge(weights: dict[str, Tensor], config: GPTConfig, kind: str, adapter: Ada
                 )
             rows += (b.to(rows) @ a.to(rows)) * (adapter.alpha / adapter.rank)
     if left:
-        raise ValueError(f"the adapter has {min(left)}, of which the model knows nothing: it belongs to another one")
+        raise ValueError(
+            f"the adapter has {min(left)}, for which the model has no layer, or which lacks the other matrix of its pair: it "
+            "belongs to another model, or is damaged"
+        )
 
 
 def merged(model: nn.Module, config: GPTConfig, kind: str, adapter: Adapter) -> dict[str, Tensor]:

@@ -185,7 +185,9 @@ class DecodingCache:
     def rehearsal(self) -> Iterator[None]:
         """A trial of the step with the next tokens: its writes are those of the step itself, and the counts are restored."""
         before = self.known, self._lengths.clone(), self._recent.clone()
-        yield
-        self.known = before[0]
-        self._lengths.copy_(before[1])
-        self._recent.copy_(before[2])
+        try:
+            yield
+        finally:
+            self.known = before[0]
+            self._lengths.copy_(before[1])
+            self._recent.copy_(before[2])

@@ -66,9 +66,8 @@ def understand_utf_8() -> None:
     There a prompt, a pattern and a file's name beyond ASCII would reach us as pieces that are no characters. What is printed
     stays ASCII. Python 3.15 has this mode everywhere.
     """
-    if (
-        sys.getfilesystemencoding() != "ascii" or os.environ.get("PYTHONUTF8") == "1"
-    ):  # "1": it was overruled by -X utf8=0
+    overruled = os.environ.get("PYTHONUTF8") == "1"  # by -X utf8=0
+    if sys.getfilesystemencoding() != "ascii" or overruled:
         return
     with contextlib.suppress(OSError):  # no program of that name any more: then without
         os.execve(sys.executable, sys.orig_argv, {"PYTHONIOENCODING": "ascii", **os.environ, "PYTHONUTF8": "1"})

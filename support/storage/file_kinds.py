@@ -99,7 +99,7 @@ def _kind_of(head: bytes) -> tuple[str, str] | None:
         return "a tar archive", "unpack it first: tar -xf {name}"
     if head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < 1 << 27:
         return "a file of tensors (safetensors)", "give text"
-    if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
+    if re.match(rb"\x80[\x02-\x05]", head):
         return "a pickle of Python's", "give text"
     return next((found for magic, found in KINDS.items() if head.startswith(magic)), None)
 

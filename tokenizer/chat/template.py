@@ -100,10 +100,20 @@ def _compiled(template: str) -> "tuple[jinja2.Template, tuple[type[Exception], .
     def refuse(message: str) -> NoReturn:
         raise jinja2.TemplateError(message)
 
-    def as_json(value: Any, ensure_ascii: bool = False, indent: int | None = None, **_: Any) -> str:
-        return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent)
+    def as_json(
+        value: Any,
+        ensure_ascii: bool = False,
+        indent: int | None = None,
+        separators: tuple[str, str] | None = None,
+        sort_keys: bool = False,
+    ) -> str:
+        return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
-    errors = (jinja2.TemplateError, TypeError, ValueError, KeyError, AttributeError, RecursionError, OverflowError)
+    # A template is a program from elsewhere: whatever its statements raise, it is the template that refuses.
+    errors = (
+        *(jinja2.TemplateError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError),
+        *(RecursionError, MemoryError),
+    )
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
     )

@@ -7,4 +7,4 @@ class Decay:
     @staticmethod
     def part(left: float) -> float:
         """The part of the peak (0 to 1) where `left` (1 at the decay's beginning, 0 at its end) of the decay is to come."""
-        raise NotImplementedError("a decay says what is left of the peak")
+        raise NotImplementedError("a Decay needs a `part` of its own: the part of the peak that is left")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from gpt_from_scratch.models.checkpoints.opening import kind_of, open_model
@@ -122,7 +122,19 @@ def test_an_adapter_of_another_model_is_refused(tmp_path: Path) -> None:
     learned(tmp_path / "base", tmp_path / "adapter")
     path = tmp_path / "adapter" / peft_format.ADAPTER_CONFIG
     path.write_text(json.dumps(json.loads(path.read_text()) | {"base_model_name_or_path": str(tmp_path / "other")}))
-    with pytest.raises(ValueError, match=r"h\.1\..*belongs to another one"):
+    with pytest.raises(ValueError, match=r"h\.1\..*belongs to another model"):
+        open_model(tmp_path / "adapter", device="cpu")
+
+
+@pytest.mark.parametrize("letter", ["A", "B"])
+def test_a_matrix_without_its_other_is_not_passed_over(tmp_path: Path, letter: str) -> None:
+    GPT(SMALL).save_pretrained(tmp_path / "base")
+    hugging_face.write_beside(tmp_path / "base", SMALL, TOKENIZER, None)
+    learned(tmp_path / "base", tmp_path / "adapter")
+    file = tmp_path / "adapter" / peft_format.ADAPTER_WEIGHTS
+    left_out = f"{peft_format.PREFIX}transformer.h.0.attn.c_attn.lora_{letter}.weight"
+    save_file({name: tensor for name, tensor in load_file(file).items() if name != left_out}, file)
+    with pytest.raises(ValueError, match=r"h\.0\.attn\.c_attn.*lacks the other matrix of its pair"):
         open_model(tmp_path / "adapter", device="cpu")
 
 

@@ -155,11 +155,23 @@ def test_a_template_that_rewrites_what_was_said_is_refused() -> None:
         ("{{ raise_exception('no system, please') }}", "refuses this conversation: no system, please"),
         ("{{ messages.__class__.__mro__ }}", "refuses this conversation"),
         ("{{ messages.append(1) }}", "refuses this conversation"),
+        ("{{ 1 // 0 }}", "refuses this conversation"),
+        ("{{ range(10) | slice(0) | list }}", "refuses this conversation"),
+        ("{{ 'a' * 10**15 }}", "refuses this conversation"),
     ],
 )
 def test_a_template_that_is_damaged_refuses_or_reaches_out_is_an_error_in_words(template: str, told: str) -> None:
     with pytest.raises(TemplateError, match=told):
         render(template, [{"role": "user", "content": "a"}], "", asks=True)
+
+
+def test_json_in_a_template_is_transformers_json() -> None:
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=TheirTokenizer.from_str(tokenizer_json(OURS)))
+    message = {"role": "user", "content": "größer <b>"}
+    for options in ("", "indent=2", "sort_keys=true", "separators=(',', ':'), sort_keys=true", "ensure_ascii=true"):
+        template = f"{{{{ messages[0] | tojson({options}) }}}}"
+        wanted = tokenizer.apply_chat_template([message], chat_template=template, tokenize=False)
+        assert render(template, [message], "", asks=False) == wanted
 
 
 def test_a_tokenizer_without_tokens_for_roles_has_no_template() -> None:

@@ -58,3 +58,22 @@ def test_after_a_signal_the_status_says_whether_the_ranks_have_saved(
         assert process.returncode == 128 + number and not run.exists()
         assert f"gpt train: stopped by {number.name}; 0 of 2 ranks" in said
     assert not list(tmp_path.glob("gpt-ranks-*"))
+
+
+@pytest.mark.skipif(not (PROCESSES / "self/task").exists(), reason="no /proc to look for the ranks in")
+def test_ranks_do_not_outlive_their_launcher(arguments: list[str], tmp_path: Path) -> None:
+    """As after a signal at the moment when torch's launcher starts them, which it then forgets."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gpt_from_scratch", "train", "--nproc", "2", *arguments, "--run.name", "run"],
+        cwd=ROOT,
+        env=dict(os.environ, OMP_NUM_THREADS="1", TMPDIR=str(tmp_path)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_for(lambda: len(children(process.pid)) >= 2, process)
+    finally:
+        process.kill()
+    _, said = process.communicate(timeout=60)  # its end is the ranks': they write to the same pipe
+    assert "Traceback" not in said and not (tmp_path / "runs" / "run" / "checkpoints").exists()

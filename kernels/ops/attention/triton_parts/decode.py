@@ -151,9 +151,8 @@ def combine_splits(
         total = total * fade + tl.sum(weight, 0)
         top = higher
     out = out / tl.where(total == 0, 1.0, total)
-    batch = (
-        program // tq // heads
-    )  # divided as int32: GPUs have no division of int64, and need hundreds of instructions
+    # Divided as int32: GPUs have no division of int64, and need hundreds of instructions.
+    batch = program // tq // heads
     out_at = out_ptr + batch.to(tl.int64) * out_batch + program // tq % heads * out_head + program % tq * out_row
     tl.store(out_at + column, out.to(out_ptr.dtype.element_ty), mask=column < D)
     tl.store(lse_ptr + row + tl.arange(0, 1), top + tl.log2(total))
