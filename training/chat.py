@@ -1,4 +1,4 @@
-"""Chat with a trained model."""
+"""Chat with a trained model in the terminal."""
 
 if __name__ == "__main__":  # at the top: Ctrl-C is one line while the rest is imported, too
     from gpt_from_scratch.support.command_line.command import run_command
@@ -41,13 +41,13 @@ class Chat:
         self.answers = 0
 
     def begin_anew(self) -> None:
-        """Forget what was said."""
+        """Start a new conversation."""
         self.said = []
 
     def ask(self, question: str) -> Iterator[str]:
-        """The answer in pieces as they are made; question and answer are remembered once all are taken.
+        """The answer, in pieces as they are generated; question and answer are remembered once all pieces are taken.
 
-        The oldest questions are forgotten, with their answers, where the context has no room for them.
+        If the context is too short for the conversation, its oldest questions and answers are dropped.
 
         Raises:
             ValueError: the question alone does not fit, or holds the text of a special token.

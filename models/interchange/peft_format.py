@@ -1,7 +1,7 @@
-"""Low-rank adaptations as peft writes them: adapter_config.json and adapter_model.safetensors, for the model below them.
+"""Low-rank adaptations in peft's format: adapter_config.json and adapter_model.safetensors.
 
-peft names the layers as the base model's folder does: where that keeps queries, keys and values apart, each has its own rows
-of the B that lies beside our packed matrix, and all have one A.
+peft names layers as the base model's folder does. Where that folder has separate queries, keys and values, each gets its own
+rows of the B of our packed matrix, and all share one A.
 """
 
 import json
@@ -33,22 +33,22 @@ _PLAIN: dict[str, tuple[Any, ...]] = {
     "rank_pattern": ({}, None),
     "alpha_pattern": ({}, None),
 }
-"""What a config may say beside rank and alpha, and the only values that mean the plain sum W + (alpha / rank) B A."""
+"""Further fields of a config, with the only values that mean the plain sum W + (alpha / rank) B A."""
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """An adaptation by itself: whose it is, and its matrices under peft's names."""
+    """An adaptation: its base model, and its matrices under peft's names."""
 
     base: str
-    """The model below it: a folder, or a name on the hub."""
+    """The base model: a folder, or a name on the hub."""
     rank: int
     alpha: float
     tensors: Mapping[str, Float[Tensor, "_ _"]]
 
 
 def theirs(kind: str, config: GPTConfig, name: str, weight: Float[Tensor, "_ _"]) -> dict[str, Float[Tensor, "_ _"]]:
-    """The rows of one of our matrices, or of its B, by the layers' names in a folder of this model type; views of it."""
+    """Views of the rows of one of our matrices, or of its B, by the layers' names in a folder of this model type."""
     if kind == pretrained.OWN_MODEL_TYPE:
         return {name: weight}
     if kind == gpt2_format.GPT2:
@@ -93,10 +93,10 @@ def put_back(model: nn.Module, config: GPTConfig, kind: str, tensors: Mapping[st
 
 @torch.no_grad()
 def merge(weights: dict[str, Tensor], config: GPTConfig, kind: str, adapter: Adapter) -> None:
-    """Add an adaptation to weights in place: W ← W + (alpha / rank) B A, by the layers that peft knows, as it does it.
+    """Add an adaptation to weights in place: W ← W + (alpha / rank) B A, layer by layer of peft's, to the same bits as peft.
 
     Raises:
-        ValueError: it adapts a layer that the model does not have, or matrices do not fit.
+        ValueError: a matrix has another shape than its layer, lacks its other, or adapts a layer that the model lacks.
     """
     left = dict(adapter.tensors)
     for name, weight in weights.items():
@@ -146,7 +146,7 @@ def describe(adapter: Adapter, kind: str) -> str:
 
 
 def write(folder: Path, adapter: Adapter, kind: str) -> None:
-    """Write an adaptation by itself into a folder that is there."""
+    """Write an adaptation's two files into an existing folder."""
     save_tensors(folder / ADAPTER_WEIGHTS, dict(adapter.tensors))
     write_text(folder / ADAPTER_CONFIG, describe(adapter, kind))
 

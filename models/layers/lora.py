@@ -1,4 +1,4 @@
-"""Low-rank adaptation: a linear layer stays as it is, and learns a product of two thin matrices beside it."""
+"""Low-rank adaptation (LoRA): a frozen linear layer, and a trained product of two thin matrices that is added to it."""
 
 import math
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 
 class LoRALinear(nn.Linear):
-    """A linear layer that is frozen, and its adaptation (Hu et al. 2021): x Wᵀ + b + (alpha / rank) · x Aᵀ Bᵀ.
+    """A frozen linear layer with its adaptation (Hu et al. 2021): x Wᵀ + b + (alpha / rank) · x Aᵀ Bᵀ.
 
-    A is drawn as nn.Linear's weights are, and B is zero: at first the layer computes what it did before. A frozen matrix has
-    no gradient, so the backward pass does not compute one.
+    A, (rank, in), is initialized like nn.Linear's weights, and B, (out, rank), is zero, so the output is unchanged at first.
+    The backward pass computes no gradient of the frozen matrix.
     """
 
     def __init__(self, linear: nn.Linear, rank: int, alpha: float) -> None:
@@ -28,7 +28,7 @@ class LoRALinear(nn.Linear):
         """Nothing: the weights are those of the layer that is adapted."""
 
     def forward(self, x: Float[Tensor, "*b c"]) -> Float[Tensor, "*b out"]:
-        """The layer's output and its adaptation."""
+        """The layer's output plus its adaptation."""
         return super().forward(x) + F.linear(F.linear(x, self.lora_A), self.lora_B) * self.scaling
 
 
@@ -36,7 +36,7 @@ def add_lora(model: nn.Module, rank: int, alpha: float, targets: Sequence[str]) 
     """Freeze a model, and adapt its linear layers whose names end with one of `targets` ("attn.c_attn").
 
     Raises:
-        ValueError: it has none of them.
+        ValueError: the model has no such layer.
     """
     model.requires_grad_(False)
     found = [

@@ -1,7 +1,7 @@
-"""Conversations as tokens, each known to be the assistant's or not.
+"""Encoding of conversations: their tokens, and which of them the assistant wrote.
 
-The text is cut where an answer begins and where it ends, and each piece is encoded by itself: no token reaches over a border,
-and the tokens before an answer are those that the model is asked with.
+The text is split where an answer begins and where it ends, and each piece is encoded separately. So no token crosses a border,
+and the tokens before an answer equal the prompt that the model gets in a chat.
 """
 
 import re
@@ -36,10 +36,10 @@ class Encoded(NamedTuple):
 
 
 def check_messages(messages: object) -> list[Message]:
-    """Messages that were read, as a list of roles and contents.
+    """Validation of messages that were read; returns the role and the content of each.
 
     Raises:
-        ValueError: they are not.
+        ValueError: not a list of messages with a known role and a text; the message is named by its number.
     """
     if not isinstance(messages, list) or not messages:
         raise ValueError("messages must be a list of at least one message")
@@ -52,16 +52,16 @@ def check_messages(messages: object) -> list[Message]:
 
 
 def pieces(tokenizer: Tokenizer, messages: Sequence[Message], *, asks: bool = False) -> list[Piece]:
-    """A conversation's text, cut where answers begin and end; together it is what the template renders.
+    """The text of a conversation, split where answers begin and end; the pieces together are what the template renders.
 
-    An answer ends with the special token behind it, which the model must learn to write; where the template has none, with
+    An answer includes the special token after it, which the model must learn to write. If the template has none, it includes
     what the template writes before the next message.
 
     Args:
-        asks: end with what stands before the next answer.
+        asks: end with the beginning of the next answer, as a prompt does.
 
     Raises:
-        ValueError: a message holds the text of a special token, or the template writes a turn otherwise once others follow.
+        ValueError: a message contains the text of a special token, or the template rewrites earlier turns.
     """
     template, special = template_of(tokenizer) or OF_PLAIN_TEXT, special_tokens(tokenizer)
     end = _end_of_text(tokenizer)
@@ -90,7 +90,11 @@ def pieces(tokenizer: Tokenizer, messages: Sequence[Message], *, asks: bool = Fa
 
 
 def encode(tokenizer: Tokenizer, messages: Sequence[Message], *, asks: bool = False) -> Encoded:
-    """A conversation's tokens; see `pieces`."""
+    """The tokens of a conversation.
+
+    Raises:
+        ValueError: as `pieces`.
+    """
     tokens: list[int] = []
     is_answer: list[bool] = []
     for piece in pieces(tokenizer, messages, asks=asks):

@@ -1,4 +1,4 @@
-"""Chat templates: the Jinja text with which a tokenizer writes a conversation, rendered as transformers does it."""
+"""Chat templates: Jinja texts that format a conversation, rendered as transformers renders them."""
 
 import datetime
 import functools
@@ -36,7 +36,7 @@ class TemplateError(ValueError):
 
 
 def template_of(tokenizer: Tokenizer) -> str | None:
-    """The template that a tokenizer has: its own, or that of its tokens for roles; None: it was not made for conversations."""
+    """The chat template of a tokenizer: its own, or the one for its role tokens; None if it was not made for conversations."""
     own: str | None = getattr(tokenizer, "chat_template", None)
     return OF_ROLE_TOKENS if own is None and special_tokens(tokenizer).keys() >= set(ROLE_TOKENS) else own
 
@@ -58,7 +58,7 @@ def render(template: str, messages: Sequence[Message], end_of_text: str, *, asks
 
     Args:
         end_of_text: the token that ends a text, which templates call eos_token and bos_token.
-        asks: end with what stands before an answer.
+        asks: end with the beginning of the next answer, as a prompt does.
 
     Raises:
         TemplateError: the template is damaged, or refuses the conversation.

@@ -1,4 +1,4 @@
-"""The corpus of conversations: packed into rows, of which the assistant's tokens alone are targets."""
+"""The corpus of conversations: rows of whole conversations, whose only targets are the assistant's tokens."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from gpt_from_scratch.training.data.validation_set import Row, ValidationSet
 
 
 class Question(NamedTuple):
-    """A conversation as it is before an answer, and that answer."""
+    """A conversation up to an answer, and that answer."""
 
     tokens: list[int]
     messages: list[Message]
@@ -25,7 +25,7 @@ class Question(NamedTuple):
 
 
 def as_texts(conversations: Conversations) -> Texts:
-    """What is said in them, a text a message: a tokenizer is learned from it."""
+    """The messages as texts, from which a tokenizer is learned."""
     train, validation = (
         [message["content"] for messages in part for message in messages]
         for part in (conversations.train, conversations.validation)
@@ -34,10 +34,11 @@ def as_texts(conversations: Conversations) -> Texts:
 
 
 def with_template(tokenizer: Tokenizer) -> Tokenizer:
-    """The tokenizer itself where it has a chat template; else one of equal ids that has a plain one.
+    """A tokenizer of equal ids with a chat template: the tokenizer itself if it has one, else one with a plain template.
 
     Raises:
-        ValueError: it cannot have one. RuntimeError: Hugging Face's tokenizers are not installed.
+        ValueError: this kind of tokenizer cannot have a template.
+        RuntimeError: Hugging Face's tokenizers are not installed.
     """
     if template_of(tokenizer) is not None:
         return tokenizer
@@ -51,7 +52,7 @@ def with_template(tokenizer: Tokenizer) -> Tokenizer:
 
 
 def of_conversations(conversations: Conversations, block_size: int, tokenizer: Tokenizer) -> Corpus:
-    """Whole conversations, packed into rows, each behind an end-of-text token.
+    """Corpus of whole conversations, packed into rows, each after an end-of-text token.
 
     Raises:
         ValueError: a conversation that the chat template refuses, by its number.
@@ -76,7 +77,7 @@ def of_conversations(conversations: Conversations, block_size: int, tokenizer: T
 
 
 def answers_of(conversation: Encoded, eot_token: int, block_size: int) -> list[Row]:
-    """A row for each answer: what the model sees of the conversation before it, and its tokens, the targets."""
+    """Validation rows, one per answer: the conversation before it, as far as the context allows, and the answer as targets."""
     tokens = np.array([eot_token, *conversation.tokens], dtype=np.int64)
     edges = np.flatnonzero(np.diff([False, False, *conversation.is_answer, False]))
     rows: list[Row] = []
@@ -87,7 +88,7 @@ def answers_of(conversation: Encoded, eot_token: int, block_size: int) -> list[R
 
 
 def questions_of(messages: Sequence[Message], tokenizer: Tokenizer) -> list[Question]:
-    """What a conversation asks: before each answer, all that was said."""
+    """The questions of a conversation: for each answer, everything that was said before it."""
     return [
         Question(
             [tokenizer.eot_token, *encode(tokenizer, messages[:place], asks=True).tokens],

@@ -1,4 +1,4 @@
-"""The low-rank adaptation of a run: which model it is of, and what a checkpoint saves of it."""
+"""Low-rank adaptation of a run: its base model, and what a checkpoint saves of it."""
 
 from dataclasses import dataclass
 
@@ -20,17 +20,17 @@ class Adaptation:
     kind: str
     """The model type of its folder, which decides how peft names its layers."""
     checksum: str
-    """Of its weights: another run of the same name is another base."""
+    """Checksum of the base's weights: another run of the same name is another base."""
     rank: int
     alpha: float
 
     def adapter(self, model: GPT) -> Adapter:
-        """The adaptation as it is now."""
+        """The current matrices."""
         tensors = peft_format.tensors_of(model, model.config, self.kind)
         return Adapter(self.base, self.rank, self.alpha, tensors)
 
     def merged(self, model: GPT) -> dict[str, Tensor]:
-        """The weights of a plain GPT that computes the same."""
+        """The weights of a plain GPT that computes the same function, with the adaptation added."""
         return peft_format.merged(model, model.config, self.kind, self.adapter(model))
 
     def described(self, model: GPT) -> str:
@@ -39,20 +39,20 @@ class Adaptation:
 
 
 def adapt(model: GPT, base: str, kind: str, checksum: str, settings: LoRAConfig) -> Adaptation:
-    """Freeze a model, and give it an adaptation that is yet to learn.
+    """Freeze a model, and add an untrained adaptation.
 
     Raises:
-        ValueError: it has no layers of these names.
+        ValueError: the model has no layers of these names.
     """
     add_lora(model, settings.rank, settings.scale, settings.targets)
     return Adaptation(base, kind, checksum, settings.rank, settings.scale)
 
 
 def put_back(model: GPT, adaptation: Adaptation, tensors: dict[str, Tensor]) -> None:
-    """Let a model's adaptation go on from a checkpoint's.
+    """Load a checkpoint's adaptation into a model.
 
     Raises:
-        ValueError: it is of other layers, or of another rank.
+        ValueError: the tensors are of other layers, or of another rank.
     """
     peft_format.put_back(model, model.config, adaptation.kind, tensors)
 

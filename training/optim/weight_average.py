@@ -25,13 +25,13 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the weights after `step` (0 is the first)."""
+        """Update the average with the weights after `step` (0 is the first)."""
         decay = min(self.decay, (1 + step) / (10 + step))
         weights = [local(parameter.detach()) for parameter in self.parameters.values()]
         torch._foreach_lerp_([local(tensor) for tensor in self.tensors.values()], weights, 1 - decay)
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on with the average that a checkpoint holds.
+        """Continue with the average of a checkpoint.
 
         Raises:
             ValueError: its names or shapes are not the model's.

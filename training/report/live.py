@@ -1,4 +1,4 @@
-"""A report that follows its run: drawn again while the run goes on, by a process of its own."""
+"""Live report: a separate process redraws a run's page while the run goes on."""
 
 import os
 import time
@@ -10,9 +10,9 @@ from gpt_from_scratch.training.report.page import write_page
 from gpt_from_scratch.training.report.run_data import METRICS_FILE, RUN_FILE, read_run
 
 PAUSE = 5.0
-"""Seconds between two drawings, at least."""
+"""Minimum number of seconds between two drawings."""
 REST = 5
-"""The pause is also at least so many times as long as a drawing took: the run needs the processor more."""
+"""The pause is also at least this many times as long as a drawing took, since the run needs the processor more."""
 
 
 def follow(folder: Path, output: Path | None = None, *, drawn: Callable[[Path], None] = lambda path: None) -> Path:
